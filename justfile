@@ -1,0 +1,63 @@
+# The commands people type. `./dev RECIPE` makes the environment first.
+
+set positional-arguments
+
+export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
+
+pb := "src/hexa/adapters/externalgrpc/pb"
+
+_list:
+    @just --list --unsorted
+
+# an office week, simulated: what hexa saves and what it costs in waiting
+demo *ARGS:
+    @hexa simulate examples/scenarios/office-week.yaml "$@"
+
+# all tests but e2e, with the coverage floor; with ARGS, plain pytest ARGS
+test *ARGS:
+    {{ if ARGS == "" { "pytest -n auto --cov --cov-report=term" } else { 'pytest "$@"' } }}
+
+# ruff, mypy --strict, import-linter, generated files unchanged
+check: check-quick types generated
+
+# what the pre-commit hook runs
+check-quick:
+    ruff check
+    ruff format --check
+    lint-imports
+
+# mypy --strict
+types:
+    mypy --strict src
+
+# the generated files are what their sources say
+generated:
+    .ci/generated
+
+# the scenarios on a real control plane and real kubelets; needs root, Go 1.26 and .ci/packages
+e2e *ARGS:
+    pytest tests/e2e "$@"
+
+# a table of figures, each beside its yardstick
+bench *ARGS:
+    python benchmarks/run.py "$@"
+
+# write deploy/crds/ from the msgspec types
+crds DIR="deploy/crds":
+    mkdir -p "$1"
+    hexa crds > "$1/hexa.yaml"
+
+# draw docs/lifecycle.svg from the tables
+diagram FILE="docs/lifecycle.svg":
+    python -m hexa.testing.diagram "$1"
+
+# write the messages of proto/*.proto
+proto DIR=pb:
+    rm -rf "$1"
+    mkdir -p "$1"
+    python -m grpc_tools.protoc --proto_path=proto --python_betterproto_out="$1" proto/*.proto
+
+# format, and fix what has one right answer
+fmt:
+    ruff check --fix
+    ruff format

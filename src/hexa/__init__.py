@@ -1,0 +1,1 @@
+"""Powers physical Kubernetes nodes on and off by demand."""

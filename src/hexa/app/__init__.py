@@ -1,0 +1,1 @@
+"""The loops: they read snapshots, let the domain decide, and carry it out."""

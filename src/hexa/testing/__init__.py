@@ -1,0 +1,1 @@
+"""For tests of hexa and of what embeds it; public, and free of pytest."""
