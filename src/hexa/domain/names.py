@@ -1,0 +1,63 @@
+"""Names that are API: labels, annotations, finalizers and ids. It knows no object and no rule."""
+
+from typing import Final
+
+API_GROUP: Final = "infra.homecluster.dev"
+API_VERSION: Final = f"{API_GROUP}/v1alpha1"
+
+GROUP_LABEL: Final = f"{API_GROUP}/group"
+"""On Kubernetes nodes and templates: the name of the machine's group. Power Jobs, hexa and CA avoid nodes that carry it."""
+
+MACHINE_LABEL: Final = f"{API_GROUP}/machine"
+"""On power Jobs and their pods: the name of the machine."""
+
+ACTION_LABEL: Final = f"{API_GROUP}/action"
+"""On power Jobs and their pods: startup or shutdown."""
+
+ATTEMPT_LABEL: Final = f"{API_GROUP}/attempt"
+"""On power Jobs and their pods: the value of the machine's `status.attempt` that the Job belongs to."""
+
+MEMBERSHIP_LABEL: Final = "group"
+"""On Node resources: the name of the Group resource in the same namespace (the seed system's label)."""
+
+WISH_ANNOTATION: Final = f"{API_GROUP}/wish"
+"""On Node resources: JSON {power, by, reason, since}, written in the same PATCH as `spec.powerState`."""
+
+CORDON_ANNOTATION: Final = f"{API_GROUP}/cordoned"
+"""On Kubernetes nodes: the cordon is ours (value: RFC 3339 time)."""
+
+OFF_FORBIDDEN_ANNOTATION: Final = f"{API_GROUP}/scale-down-disabled-by"
+"""On Kubernetes nodes: `SCALE_DOWN_DISABLED` is ours; the value is the CamelCase rule that forbids an off."""
+
+SCALE_DOWN_DISABLED: Final = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
+SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
+
+CA_TO_BE_DELETED_TAINT: Final = "ToBeDeletedByClusterAutoscaler"
+CA_CANDIDATE_TAINT: Final = "DeletionCandidateOfClusterAutoscaler"
+CA_TAINTS: Final = frozenset({CA_TO_BE_DELETED_TAINT, CA_CANDIDATE_TAINT})
+UNSCHEDULABLE_TAINT: Final = "node.kubernetes.io/unschedulable"
+UNINITIALIZED_TAINT: Final = "node.cloudprovider.kubernetes.io/uninitialized"
+CONTROL_PLANE_LABELS: Final = frozenset(
+    {
+        "node-role.kubernetes.io/control-plane",
+        "node-role.kubernetes.io/master",
+        "node-role.kubernetes.io/etcd",
+    }
+)
+
+ARCH_LABEL: Final = "kubernetes.io/arch"
+OS_LABEL: Final = "kubernetes.io/os"
+HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
+
+PROVIDER_SCHEME: Final = "hexa"
+
+
+def group_id(namespace: str, name: str) -> str:
+    """The id that Cluster Autoscaler knows a group by: NAMESPACE/NAME of the Group resource."""
+    return f"{namespace}/{name}"
+
+
+def provider_id(namespace: str, name: str) -> str:
+    """The `spec.providerID` given to a Kubernetes node that has none: hexa://NAMESPACE/NAME of the Node resource."""
+    return f"{PROVIDER_SCHEME}://{namespace}/{name}"

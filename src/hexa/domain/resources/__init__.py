@@ -1,0 +1,1 @@
+"""Types of the objects that hexa reads and writes; schema, validation and status of our CRDs come from them."""

@@ -1,0 +1,1 @@
+"""What the core needs of the world, one capability a file. No timeouts, retries or vendor words."""

@@ -1,0 +1,29 @@
+"""Signs of life of kubelets. A machine's own clock is never compared with ours: what counts is when we saw a change."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Life(Struct, frozen=True):
+    """When a node's Lease was last seen to change, and until when that counts as alive."""
+
+    heard: datetime
+    until: datetime
+    """`heard` plus one lease period; further on where the source knows that the node still lives."""
+
+
+class Heartbeats(Protocol):
+    def life(self, node: str) -> Life | None:
+        """The last sign of life of the Kubernetes node; None if none was seen since we watch."""
+        ...
+
+    def watching_since(self) -> datetime | None:
+        """Since when changes have been seen without a gap; None while we are blind."""
+        ...
+
+    def subscribe(self, notify: Callable[[str], None]) -> None:
+        """Call `notify(node)` when a silent node speaks again. Silence itself is not notified: `Life.until` tells when to look."""
+        ...
