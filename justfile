@@ -24,7 +24,7 @@ check: check-quick types generated
 check-quick:
     ruff check
     ruff format --check
-    lint-imports
+    lint-imports --no-logo
 
 # mypy --strict
 types:
