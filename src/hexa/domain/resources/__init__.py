@@ -1,1 +1,1 @@
-"""Types of the objects that hexa reads and writes; schema, validation and status of our CRDs come from them."""
+"""Types of the objects that hexa reads and writes; our CRDs' schema, validation and status come from them."""

@@ -1,4 +1,4 @@
-"""The slices of Kubernetes objects that hexa reads. Unknown fields are ignored; nothing here decides anything."""
+"""The slices of Kubernetes objects that hexa reads. Unknown fields are ignored; nothing here decides."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,7 +32,7 @@ class ManagedFields(Slice, frozen=True, kw_only=True):
 
 
 class Metadata(Slice, frozen=True, kw_only=True):
-    """ObjectMeta without `managedFields`, which only our own Node resources carry (see `v1alpha1.NodeMetadata`)."""
+    """ObjectMeta without `managedFields`, which only our own Nodes carry (see `v1alpha1.NodeMetadata`)."""
 
     name: str = ""
     namespace: str = ""
@@ -50,27 +50,41 @@ class Metadata(Slice, frozen=True, kw_only=True):
 class Condition(Slice, frozen=True, kw_only=True):
     """metav1.Condition; core/v1 Node and Pod conditions read the same but for their heartbeat times."""
 
-    type: str
-    status: str = "Unknown"
-    reason: str = ""
-    message: str = ""
-    last_transition_time: datetime | None = None
-    observed_generation: int = 0
+    type: Annotated[str, Meta(description="What it speaks of, in CamelCase.")]
+    status: Annotated[str, Meta(description="True, False or Unknown.")] = "Unknown"
+    reason: Annotated[str, Meta(description="Why, in CamelCase.")] = ""
+    message: Annotated[str, Meta(description="Why, in a sentence.")] = ""
+    last_transition_time: Annotated[datetime | None, Meta(description="When the status last changed.")] = None
+    observed_generation: Annotated[int, Meta(description="Generation of the spec that it speaks of.")] = 0
+
+
+EFFECTS: Final = ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]
 
 
 class Taint(Slice, frozen=True, kw_only=True):
     key: Annotated[str, Meta(description="Taint key.")]
     value: Annotated[str, Meta(description="Taint value.")] = ""
-    effect: Annotated[str, Meta(description="NoSchedule, PreferNoSchedule or NoExecute; empty matches every effect.")] = ""
-    time_added: datetime | None = None
+    effect: Annotated[
+        str,
+        Meta(
+            description="NoSchedule, PreferNoSchedule or NoExecute; empty matches every effect.",
+            extra={"x-crd": {"enum": EFFECTS}},
+        ),
+    ] = ""
+    time_added: Annotated[datetime | None, Meta(description="When it was put on.")] = None
 
 
 class Toleration(Slice, frozen=True, kw_only=True):
     key: Annotated[str, Meta(description="Taint key; empty with operator Exists tolerates everything.")] = ""
     operator: Annotated[str, Meta(description="Equal (default) or Exists.")] = ""
     value: Annotated[str, Meta(description="Taint value for operator Equal.")] = ""
-    effect: Annotated[str, Meta(description="Effect to tolerate; empty tolerates all.")] = ""
-    toleration_seconds: Annotated[int | None, Meta(description="For how long NoExecute is tolerated, in seconds.")] = None
+    effect: Annotated[
+        str,
+        Meta(description="Effect to tolerate; empty tolerates all.", extra={"x-crd": {"enum": EFFECTS}}),
+    ] = ""
+    toleration_seconds: Annotated[
+        int | None, Meta(description="For how long NoExecute is tolerated, in seconds.")
+    ] = None
 
 
 class NodeSystemInfo(Slice, frozen=True, kw_only=True):

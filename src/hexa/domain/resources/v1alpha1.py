@@ -1,22 +1,38 @@
-"""Group and Node of infra.homecluster.dev/v1alpha1: the types that the CRDs, validation and status come from.
+"""Group and Node of infra.homecluster.dev/v1alpha1: the types that CRDs, validation and status come from.
 
-Every field carries its description here, and `hexa crds` copies it into the schema. What a value means is decided in
+Every field carries its description here, and `hexa crds` copies it into the schema. Where the schema says
+more than the type, it is in `Meta(extra={"x-crd": ...})` and in `RULES`. What a value means is decided in
 `hexa.domain.group` and `hexa.domain.machine`; this module only knows shapes.
 """
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata, ResourceRequirements, Slice, Taint, Toleration
+from hexa.domain.duration import DURATION_PATTERN
+from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata, Slice, Taint, Toleration
 
-DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$"
-NUMBER_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?$"
+NUMBER_PATTERN: Final = r"^([0-9]+\.?[0-9]*|\.[0-9]+)$"
+THRESHOLD_PATTERN: Final = r"^0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?|\.[0-9]+)$"
+QUANTITY_PATTERN: Final = r"^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
 
 
-Duration = Annotated[str, Meta(extra={"x-crd": {"type": "string", "pattern": DURATION_PATTERN}})]
+INT32_MAX: Final = 2**31 - 1
+"""Largest number that Cluster Autoscaler's messages and Jobs can carry."""
+
+
+class Rule(Struct, frozen=True):
+    """What the API server checks of an object beyond its fields one by one: CEL and its message."""
+
+    rule: str
+    message: str
+
+
+Rules = tuple[Rule, ...]
+
+Duration = Annotated[str, Meta(extra={"x-crd": {"maxLength": 64, "pattern": DURATION_PATTERN}})]
 """A Go-style duration such as "10m" or "1h30m"."""
 
 Number = Annotated[
@@ -42,7 +58,7 @@ Threshold = Annotated[
                 "x-kubernetes-preserve-unknown-fields": True,
                 "minimum": 0,
                 "maximum": 100,
-                "pattern": NUMBER_PATTERN,
+                "pattern": THRESHOLD_PATTERN,
                 "not": {"enum": [True, False]},
             }
         }
@@ -50,11 +66,35 @@ Threshold = Annotated[
 ]
 """A share of 1 ("0.5"), or a percentage when above 1 (50)."""
 
+Quantity = Annotated[
+    int | str,
+    Meta(
+        extra={
+            "x-crd": {
+                "x-kubernetes-int-or-string": True,
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "minimum": 0,
+                "pattern": QUANTITY_PATTERN,
+            }
+        }
+    ),
+]
+"""An amount of a resource, such as 8, "500m" or "16Gi"."""
+
 OnOff = Annotated[
     Literal["on", "off"] | bool,
     Meta(extra={"x-crd": {"x-kubernetes-preserve-unknown-fields": True, "enum": ["on", "off", True, False]}}),
 ]
 """on or off, as a string or as the boolean that YAML makes of it."""
+
+Time = Annotated[datetime, Meta(tz=True)]
+"""A point in time that a person writes: with its zone."""
+
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Meta(extra={"x-crd": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}}),
+]
+"""One of each type."""
 
 
 class Power(StrEnum):
@@ -83,48 +123,142 @@ class Asker(StrEnum):
     RECOVERY = "recovery"
 
 
-# --- shared ---------------------------------------------------------------------------------------------------------
+# --- shared ---------------------------------------------------------------------------------------
 
 
 class Hold(Slice, frozen=True, kw_only=True):
-    power: Annotated[OnOff, Meta(description="What the machine (each machine of the group) shall be while the hold stands.")]
-    until: Annotated[datetime | None, Meta(description="When the hold ends (RFC 3339); absent: until it is removed.")] = None
+    power: Annotated[
+        OnOff,
+        Meta(description="What the machine (each machine of the group) shall be while the hold stands."),
+    ]
+    until: Annotated[
+        Time | None, Meta(description="When the hold ends (RFC 3339); absent: until it is removed.")
+    ] = None
     reason: Annotated[str, Meta(description="Why, for people who read it later.")] = ""
 
 
 class Timeouts(Slice, frozen=True, kw_only=True):
-    settle: Annotated[Duration | None, Meta(description="How long a machine found without status is watched before it counts as off. Default 15s.")] = None
-    power_on: Annotated[Duration | None, Meta(description="How long waking may take until there is a sign of power. Default: retries.attempts x retries.wakeInterval.")] = None
-    boot: Annotated[Duration | None, Meta(description="How long booting may take until the Kubernetes node is Ready. Default: 0.6 x maxNodeProvisionTime.")] = None
-    drain: Annotated[Duration | None, Meta(description="How long a drain may take before it is given up (or forced). Default 10m.")] = None
-    power_off: Annotated[Duration | None, Meta(description="How long the machine may take to go dark after the shutdown Job started. Default 5m.")] = None
-    off_confirm: Annotated[Duration | None, Meta(description="Silence after the shutdown Job that counts as off where no sensor reads the power. Default 20s.")] = None
-    lost: Annotated[Duration | None, Meta(description="How long a lost machine is left alone before it may be woken or, by force, switched off. Default 2m.")] = None
+    settle: Annotated[
+        Duration | None,
+        Meta(
+            description="How long a machine found without status is watched before it counts as off. "
+            "Default 15s."
+        ),
+    ] = None
+    power_on: Annotated[
+        Duration | None,
+        Meta(
+            description="How long waking may take until there is a sign of power. Default: "
+            "retries.attempts x retries.wakeInterval."
+        ),
+    ] = None
+    boot: Annotated[
+        Duration | None,
+        Meta(
+            description="How long booting may take until the Kubernetes node is Ready. Default: 0.6 x "
+            "maxNodeProvisionTime."
+        ),
+    ] = None
+    drain: Annotated[
+        Duration | None,
+        Meta(description="How long a drain may take before it is given up (or forced). Default 10m."),
+    ] = None
+    power_off: Annotated[
+        Duration | None,
+        Meta(
+            description="How long the machine may take to go dark after the shutdown Job started. Default 5m."
+        ),
+    ] = None
+    off_confirm: Annotated[
+        Duration | None,
+        Meta(
+            description="Silence after the shutdown Job that counts as off where no sensor reads the "
+            "power. Default 20s."
+        ),
+    ] = None
+    lost: Annotated[
+        Duration | None,
+        Meta(
+            description="How long a lost machine is left alone before it may be woken or, by force, "
+            "switched off. Default 2m."
+        ),
+    ] = None
 
 
 class Retries(Slice, frozen=True, kw_only=True):
-    attempts: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="How many times a wake is sent for one boot. Default 3.")] = None
-    wake_interval: Annotated[Duration | None, Meta(description="A wake with no sign of life is sent again after this. Default: boot / 6.")] = None
-    backoff: Annotated[Duration | None, Meta(description="First cool-off after a failed start, stop or drain; doubles with each failure. Default 1m.")] = None
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "!has(self.backoff) || !has(self.maxBackoff)"
+            " || duration(self.backoff) <= duration(self.maxBackoff)",
+            "backoff must not be longer than maxBackoff",
+        ),
+    )
+
+    attempts: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        Meta(description="How many times a wake is sent for one boot. Default 3."),
+    ] = None
+    wake_interval: Annotated[
+        Duration | None,
+        Meta(description="A wake with no sign of life is sent again after this. Default: boot / 6."),
+    ] = None
+    backoff: Annotated[
+        Duration | None,
+        Meta(
+            description="First cool-off after a failed start, stop or drain; doubles with each failure."
+            " Default 1m."
+        ),
+    ] = None
     max_backoff: Annotated[Duration | None, Meta(description="Longest cool-off. Default 1h.")] = None
 
 
-# --- Group ----------------------------------------------------------------------------------------------------------
+# --- Group ----------------------------------------------------------------------------------------
 
 
 class DrainPolicy(Slice, frozen=True, kw_only=True):
-    force: Annotated[bool, Meta(description="Switch off at the drain deadline even if pods are left. Loses work; default false.")] = False
-    grace_period: Annotated[Duration | None, Meta(description="Longest termination grace that evicted pods get. Default: each pod's own.")] = None
-    delete_empty_dir: Annotated[bool, Meta(description="Evict pods with emptyDir volumes (their data is lost). Default false: they keep the machine on.")] = False
-    allow_pinned: Annotated[bool, Meta(description="Evict pods whose volume is tied to the machine. Default false: they keep the machine on.")] = False
-    allow_bare: Annotated[bool, Meta(description="Evict pods that no controller brings back. Default false: they keep the machine on.")] = False
+    force: Annotated[
+        bool,
+        Meta(
+            description="Switch off at the drain deadline even if pods are left. Loses work; default false."
+        ),
+    ] = False
+    grace_period: Annotated[
+        Duration | None,
+        Meta(description="Longest termination grace that evicted pods get. Default: each pod's own."),
+    ] = None
+    delete_empty_dir: Annotated[
+        bool,
+        Meta(
+            description="Evict pods with emptyDir volumes (their data is lost). Default false: they "
+            "keep the machine on."
+        ),
+    ] = False
+    allow_pinned: Annotated[
+        bool,
+        Meta(
+            description="Evict pods whose volume is tied to the machine. Default false: they keep the "
+            "machine on."
+        ),
+    ] = False
+    allow_bare: Annotated[
+        bool,
+        Meta(
+            description="Evict pods that no controller brings back. Default false: they keep the machine on."
+        ),
+    ] = False
 
 
 class Cost(Slice, frozen=True, kw_only=True):
-    currency: Annotated[str, Meta(description="Currency of every rate and price, for reports only.")] = "EUR"
-    price_per_kwh: Annotated[Number | None, Meta(description="Price of a kilowatt-hour; with energy.* of the machines it becomes part of the hourly price.")] = field(
-        name="pricePerKWh", default=None
-    )
+    currency: Annotated[
+        str, Meta(description="Currency of every rate and price, for reports only. Default EUR.")
+    ] = "EUR"
+    price_per_kwh: Annotated[
+        Number | None,
+        Meta(
+            description="Price of a kilowatt-hour; with energy.* of the machines it becomes part of the"
+            " hourly price."
+        ),
+    ] = field(name="pricePerKWh", default=None)
 
 
 class LeavePolicy(StrEnum):
@@ -133,25 +267,106 @@ class LeavePolicy(StrEnum):
 
 
 class GroupSpec(Slice, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(description="Display name. Cluster Autoscaler knows the group as NAMESPACE/NAME of this resource.")] = ""
-    min_size: Annotated[int, Meta(ge=0, description="Machines kept on. hexa wakes up to it by itself. Default 0.")] = 0
-    max_size: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Most machines on at once; hexa drains down to a lowered value. Default: all machines of the group.")] = None
-    node_selector: Annotated[dict[str, str], Meta(description="Labels that members carry: added to the Kubernetes node at boot and to the template.")] = field(
-        default_factory=dict
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "!has(self.minSize) || !has(self.maxSize) || self.minSize <= self.maxSize",
+            "minSize must not be above maxSize",
+        ),
     )
-    hold: Annotated[Hold | None, Meta(description="A person's word over every machine of the group; beats everything but safety.")] = None
-    scale_down_utilization_threshold: Annotated[Threshold | None, Meta(description="Utilisation below which Cluster Autoscaler may remove a node: a share (0.5), or percent above 1 (50). Default: Cluster Autoscaler's.")] = None
-    scale_down_gpu_utilization_threshold: Annotated[Threshold | None, Meta(description="The same for nodes with GPUs. Default: Cluster Autoscaler's.")] = None
-    scale_down_unneeded_time: Annotated[Duration | None, Meta(description="How long a node must be unneeded before it is removed. Default: Cluster Autoscaler's.")] = None
-    scale_down_unready_time: Annotated[Duration | None, Meta(description="How long an unready node must be unneeded before it is removed. Default: Cluster Autoscaler's.")] = None
-    max_node_provision_time: Annotated[Duration | None, Meta(description="How long Cluster Autoscaler waits for a machine; boot limits follow from it. Default 15m.")] = None
-    zero_or_max_node_scaling: Annotated[bool | None, Meta(description="Scale between none and all machines only. Default: Cluster Autoscaler's.")] = None
-    ignore_daemon_sets_utilization: Annotated[bool | None, Meta(description="Leave DaemonSet pods out of the utilisation. Default: Cluster Autoscaler's.")] = None
-    timeouts: Annotated[Timeouts, Meta(description="Limits of the phases, for every machine of the group.")] = Timeouts()
-    retries: Annotated[Retries, Meta(description="Repeated wakes and cool-offs, for every machine of the group.")] = Retries()
+
+    name: Annotated[
+        str,
+        Meta(
+            description="Display name. Cluster Autoscaler knows the group as NAMESPACE/NAME of this resource."
+        ),
+    ] = ""
+    min_size: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=INT32_MAX,
+            description="Machines kept on. hexa wakes up to it by itself. Default 0.",
+            extra={"x-crd": {"default": 0}},
+        ),
+    ] = 0
+    max_size: Annotated[
+        Annotated[int, Meta(ge=0, le=INT32_MAX)] | None,
+        Meta(
+            description="Most machines on at once; hexa drains down to a lowered value. Default: all "
+            "machines of the group."
+        ),
+    ] = None
+    node_selector: Annotated[
+        dict[str, str],
+        Meta(
+            description="Labels that members carry: added to the Kubernetes node at boot and to the template."
+        ),
+    ] = field(default_factory=dict)
+    hold: Annotated[
+        Hold | None,
+        Meta(description="A person's word over every machine of the group; beats everything but safety."),
+    ] = None
+    scale_down_utilization_threshold: Annotated[
+        Threshold | None,
+        Meta(
+            description="Utilisation below which Cluster Autoscaler may remove a node: a share (0.5), "
+            "or percent above 1 (50). Default: Cluster Autoscaler's."
+        ),
+    ] = None
+    scale_down_gpu_utilization_threshold: Annotated[
+        Threshold | None, Meta(description="The same for nodes with GPUs. Default: Cluster Autoscaler's.")
+    ] = None
+    scale_down_unneeded_time: Annotated[
+        Duration | None,
+        Meta(
+            description="How long a node must be unneeded before it is removed. Default: Cluster "
+            "Autoscaler's."
+        ),
+    ] = None
+    scale_down_unready_time: Annotated[
+        Duration | None,
+        Meta(
+            description="How long an unready node must be unneeded before it is removed. Default: "
+            "Cluster Autoscaler's."
+        ),
+    ] = None
+    max_node_provision_time: Annotated[
+        Duration | None,
+        Meta(
+            description="How long Cluster Autoscaler waits for a machine; boot limits follow from it. "
+            "Default 15m."
+        ),
+    ] = None
+    zero_or_max_node_scaling: Annotated[
+        bool | None,
+        Meta(description="Scale between none and all machines only. Default: Cluster Autoscaler's."),
+    ] = None
+    ignore_daemon_sets_utilization: Annotated[
+        bool | None,
+        Meta(description="Leave DaemonSet pods out of the utilisation. Default: Cluster Autoscaler's."),
+    ] = None
+    timeouts: Annotated[
+        Timeouts, Meta(description="Limits of the phases, for every machine of the group.")
+    ] = Timeouts()
+    retries: Annotated[
+        Retries, Meta(description="Repeated wakes and cool-offs, for every machine of the group.")
+    ] = Retries()
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
-    node_leave_policy: Annotated[LeavePolicy, Meta(description="Delete the Kubernetes node of a machine that is off (default), or Keep it cordoned with Suspended=True (Cluster Autoscaler 1.36 or later).")] = LeavePolicy.DELETE
-    allow_control_plane: Annotated[bool, Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused.")] = False
+    node_leave_policy: Annotated[
+        LeavePolicy,
+        Meta(
+            description="Delete the Kubernetes node of a machine that is off (default), or Keep it "
+            "cordoned with Suspended=True (Cluster Autoscaler 1.36 or later).",
+            extra={"x-crd": {"default": "Delete"}},
+        ),
+    ] = LeavePolicy.DELETE
+    allow_control_plane: Annotated[
+        bool,
+        Meta(
+            description="Accept control-plane nodes as members. They are never deleted. Default false: "
+            "refused."
+        ),
+    ] = False
     cost: Annotated[Cost, Meta(description="Tariff of the group's machines.")] = Cost()
 
 
@@ -164,25 +379,40 @@ class GroupHealth(StrEnum):
 
 class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
     size: Annotated[int, Meta(description="Machines that belong to the group.")] = 0
-    target: Annotated[int, Meta(description="Machines that are wanted on and can still come; what Cluster Autoscaler is told.")] = 0
+    target: Annotated[
+        int,
+        Meta(description="Machines that are wanted on and can still come; what Cluster Autoscaler is told."),
+    ] = 0
     ready: Annotated[int, Meta(description="Machines in phase Ready.")] = 0
     booting: Annotated[int, Meta(description="Machines on their way up.")] = 0
     off: Annotated[int, Meta(description="Machines that are off.")] = 0
     failed: Annotated[int, Meta(description="Machines that failed to start or to stop, or are lost.")] = 0
-    health: Annotated[GroupHealth, Meta(description="healthy, degraded (a machine failed), offline (every machine failed) or unknown.")] = GroupHealth.UNKNOWN
-    observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
-    conditions: Annotated[tuple[Condition, ...], Meta(description="What a person should know, by type.")] = ()
+    health: Annotated[
+        GroupHealth,
+        Meta(description="healthy, degraded (a machine failed), offline (every machine failed) or unknown."),
+    ] = GroupHealth.UNKNOWN
+    observed_generation: Annotated[
+        int, Meta(description="Generation of the spec that this status speaks of.")
+    ] = 0
+    conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
 
 
 class Group(Slice, frozen=True, kw_only=True):
     """Machines of one shape and the policy for them."""
+
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "self.metadata.name.size() <= 63",
+            "the name of a group goes into a label, so it can have at most 63 characters",
+        ),
+    )
 
     metadata: Metadata = Metadata()
     spec: GroupSpec = GroupSpec()
     status: GroupStatus = GroupStatus()
 
 
-# --- Node -----------------------------------------------------------------------------------------------------------
+# --- Node -----------------------------------------------------------------------------------------
 
 
 class KeySelector(Slice, frozen=True, kw_only=True):
@@ -196,22 +426,59 @@ class FieldSelector(Slice, frozen=True, kw_only=True):
 
 
 class EnvVarSource(Slice, frozen=True, kw_only=True):
-    secret_key_ref: Annotated[KeySelector | None, Meta(description="From a Secret of the same namespace.")] = None
-    config_map_key_ref: Annotated[KeySelector | None, Meta(description="From a ConfigMap of the same namespace.")] = None
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].exists_one(is, is)",
+            "one of secretKeyRef, configMapKeyRef and fieldRef is needed, and only one",
+        ),
+    )
+
+    secret_key_ref: Annotated[
+        KeySelector | None, Meta(description="From a Secret of the same namespace.")
+    ] = None
+    config_map_key_ref: Annotated[
+        KeySelector | None, Meta(description="From a ConfigMap of the same namespace.")
+    ] = None
     field_ref: Annotated[FieldSelector | None, Meta(description="From a field of the pod.")] = None
 
 
 class EnvVar(Slice, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(description="Name of the variable.")]
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "!has(self.valueFrom) || !has(self.value) || self.value == ''",
+            "value and valueFrom exclude each other",
+        ),
+    )
+
+    name: Annotated[str, Meta(min_length=1, description="Name of the variable.")]
     value: Annotated[str, Meta(description="Its value.")] = ""
     value_from: Annotated[EnvVarSource | None, Meta(description="Where its value comes from instead.")] = None
 
 
 class VolumeMount(Slice, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(description="Name of the volume.")]
-    mount_path: Annotated[str, Meta(description="Where it is mounted, read-only.")]
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "(has(self.secretName) && self.secretName != '')"
+            " != (has(self.configMapName) && self.configMapName != '')",
+            "one of secretName and configMapName is needed, and only one",
+        ),
+    )
+
+    name: Annotated[str, Meta(min_length=1, max_length=63, description="Name of the volume.")]
+    mount_path: Annotated[str, Meta(min_length=1, description="Where it is mounted, read-only.")]
     secret_name: Annotated[str, Meta(description="The Secret it shows (either this or configMapName).")] = ""
-    config_map_name: Annotated[str, Meta(description="The ConfigMap it shows (either this or secretName).")] = ""
+    config_map_name: Annotated[
+        str, Meta(description="The ConfigMap it shows (either this or secretName).")
+    ] = ""
+
+
+class PodResources(Slice, frozen=True, kw_only=True):
+    requests: Annotated[dict[str, Quantity], Meta(description="What the container is guaranteed.")] = field(
+        default_factory=dict
+    )
+    limits: Annotated[dict[str, Quantity], Meta(description="What the container may use at most.")] = field(
+        default_factory=dict
+    )
 
 
 class PowerPodSpec(Slice, frozen=True, kw_only=True):
@@ -220,21 +487,56 @@ class PowerPodSpec(Slice, frozen=True, kw_only=True):
     image: Annotated[str, Meta(min_length=1, description="Container image.")]
     command: Annotated[tuple[str, ...], Meta(description="Entry point. Default: the image's.")] = ()
     args: Annotated[tuple[str, ...], Meta(description="Arguments.")] = ()
-    env: Annotated[tuple[EnvVar, ...], Meta(description="Environment of the container.")] = ()
-    volumes: Annotated[tuple[VolumeMount, ...], Meta(description="Secrets and ConfigMaps mounted into the container.")] = ()
-    service_account: Annotated[str, Meta(description="ServiceAccount of the pod. Default: the namespace's default, without a mounted token.")] = ""
-    ttl_seconds_after_finished: Annotated[int, Meta(ge=0, description="A finished Job that hexa did not get to delete goes after this.")] = 600
-    host_network: Annotated[bool, Meta(description="Run in the host's network, as Wake-on-LAN needs. Default false.")] = False
-    node_selector: Annotated[dict[str, str], Meta(description="Labels of the nodes that may run the Job, besides being outside every group.")] = field(default_factory=dict)
-    tolerations: Annotated[tuple[Toleration, ...], Meta(description="Taints that are tolerated, besides the control plane's.")] = ()
-    resources: Annotated[ResourceRequirements, Meta(description="Requests and limits of the container.")] = ResourceRequirements()
-    image_pull_secrets: Annotated[tuple[str, ...], Meta(description="Names of Secrets to pull the image with.")] = ()
+    env: Annotated[tuple[EnvVar, ...], Meta(max_length=256, description="Environment of the container.")] = ()
+    volumes: Annotated[
+        tuple[VolumeMount, ...],
+        Meta(
+            max_length=64,
+            description="Secrets and ConfigMaps mounted into the container.",
+            extra={"x-crd": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}},
+        ),
+    ] = ()
+    service_account: Annotated[
+        str,
+        Meta(
+            description="ServiceAccount of the pod. Default: the namespace's default, without a mounted"
+            " token."
+        ),
+    ] = ""
+    ttl_seconds_after_finished: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=INT32_MAX,
+            description="A finished Job that hexa did not get to delete goes after this, in seconds. "
+            "Default 600.",
+            extra={"x-crd": {"default": 600}},
+        ),
+    ] = 600
+    host_network: Annotated[
+        bool, Meta(description="Run in the host's network, as Wake-on-LAN needs. Default false.")
+    ] = False
+    node_selector: Annotated[
+        dict[str, str],
+        Meta(description="Labels of the nodes that may run the Job, besides being outside every group."),
+    ] = field(default_factory=dict)
+    tolerations: Annotated[
+        tuple[Toleration, ...], Meta(description="Taints that are tolerated, besides the control plane's.")
+    ] = ()
+    resources: Annotated[PodResources, Meta(description="Requests and limits of the container.")] = (
+        PodResources()
+    )
+    image_pull_secrets: Annotated[
+        tuple[str, ...], Meta(description="Names of Secrets to pull the image with.")
+    ] = ()
 
 
 class Pricing(Slice, frozen=True, kw_only=True):
     hourly_rate: Annotated[Number | None, Meta(description="Cost of an hour on.")] = None
     pod_rate: Annotated[Number | None, Meta(description="Additional cost of a pod and hour.")] = None
-    monthly_rate: Annotated[Number | None, Meta(description="Fixed cost of a month, on or off; for reports, never for decisions.")] = None
+    monthly_rate: Annotated[
+        Number | None, Meta(description="Fixed cost of a month, on or off; for reports, never for decisions.")
+    ] = None
 
 
 class Energy(Slice, frozen=True, kw_only=True):
@@ -245,40 +547,80 @@ class Energy(Slice, frozen=True, kw_only=True):
 
 
 class TemplateSpec(Slice, frozen=True, kw_only=True):
-    capacity: Annotated[dict[str, str], Meta(description="Resources of the machine, such as cpu, memory, pods, nvidia.com/gpu. Default: the last shape seen.")] = field(
-        default_factory=dict
+    capacity: Annotated[
+        dict[str, Quantity],
+        Meta(
+            description="Resources of the machine, such as cpu, memory, pods, nvidia.com/gpu. Default: "
+            "the last shape seen."
+        ),
+    ] = field(default_factory=dict)
+    labels: Annotated[dict[str, str], Meta(description="Labels that the Kubernetes node will carry.")] = (
+        field(default_factory=dict)
     )
-    labels: Annotated[dict[str, str], Meta(description="Labels that the Kubernetes node will carry.")] = field(default_factory=dict)
-    taints: Annotated[tuple[Taint, ...], Meta(description="Taints that the Kubernetes node will carry once it is up.")] = ()
+    taints: Annotated[
+        tuple[Taint, ...], Meta(description="Taints that the Kubernetes node will carry once it is up.")
+    ] = ()
 
 
 class Paused(Slice, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="Why.")] = ""
-    until: Annotated[datetime | None, Meta(description="When the pause ends (RFC 3339); absent: until it is removed.")] = None
+    until: Annotated[
+        Time | None, Meta(description="When the pause ends (RFC 3339); absent: until it is removed.")
+    ] = None
 
 
 class NodeSpec(Slice, frozen=True, kw_only=True):
-    kubernetes_node_name: Annotated[str, Meta(description="Name that the machine's kubelet registers. Default: metadata.name.")] = ""
-    power_state: Annotated[OnOff | None, Meta(description="on or off: what is wanted. Absent: as found. Cluster Autoscaler's wishes are written here too.")] = None
-    startup_pod_spec: Annotated[PowerPodSpec | None, Meta(description="The Job that switches the machine on.")] = None
-    shutdown_pod_spec: Annotated[PowerPodSpec | None, Meta(description="The Job that switches the machine off. Absent: it is never chosen to rest.")] = None
+    kubernetes_node_name: Annotated[
+        str, Meta(description="Name that the machine's kubelet registers. Default: metadata.name.")
+    ] = ""
+    power_state: Annotated[
+        OnOff | None,
+        Meta(
+            description="on or off: what is wanted. Absent: as found. Cluster Autoscaler's wishes are "
+            "written here too."
+        ),
+    ] = None
+    startup_pod_spec: Annotated[
+        PowerPodSpec | None, Meta(description="The Job that switches the machine on.")
+    ] = None
+    shutdown_pod_spec: Annotated[
+        PowerPodSpec | None,
+        Meta(description="The Job that switches the machine off. Absent: it is never chosen to rest."),
+    ] = None
     pricing: Annotated[Pricing, Meta(description="What the machine costs.")] = Pricing()
     energy: Annotated[Energy, Meta(description="What the machine draws.")] = Energy()
-    template: Annotated[TemplateSpec, Meta(description="Shape of the machine while it is off; overrides the last shape seen.")] = TemplateSpec()
-    taints_to_remove: Annotated[tuple[Taint, ...], Meta(description="Taints stripped from the Kubernetes node once for each boot, and from the template.")] = ()
+    template: Annotated[
+        TemplateSpec, Meta(description="Shape of the machine while it is off; overrides the last shape seen.")
+    ] = TemplateSpec()
+    taints_to_remove: Annotated[
+        tuple[Taint, ...],
+        Meta(
+            description="Taints stripped from the Kubernetes node once for each boot, and from the template."
+        ),
+    ] = ()
     timeouts: Annotated[Timeouts, Meta(description="Overrides the group's, field by field.")] = Timeouts()
     retries: Annotated[Retries, Meta(description="Overrides the group's, field by field.")] = Retries()
-    hold: Annotated[Hold | None, Meta(description="A person's word over this machine; beats everything but safety.")] = None
-    paused: Annotated[Paused | None, Meta(description="Only watch this machine: no wake, no drain, no power-off.")] = None
+    hold: Annotated[
+        Hold | None, Meta(description="A person's word over this machine; beats everything but safety.")
+    ] = None
+    paused: Annotated[
+        Paused | None, Meta(description="Only watch this machine: no wake, no drain, no power-off.")
+    ] = None
 
 
 class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
     """What we want of a machine, who asked, why and since when."""
 
     power: Annotated[Power, Meta(description="on or off.")]
-    by: Annotated[Asker, Meta(description="Who asked: hold, mode, schedule, cluster-autoscaler, user or recovery.")]
+    by: Annotated[
+        Asker, Meta(description="Who asked: hold, mode, schedule, cluster-autoscaler, user or recovery.")
+    ]
     reason: Annotated[str, Meta(description="Why, in CamelCase.")] = ""
     since: Annotated[datetime | None, Meta(description="When it was asked.")] = None
+    spec: Annotated[
+        Literal["", "on", "off"],
+        Meta(description="spec.powerState when it was asked: another value there is a new wish, by user."),
+    ] = ""
 
 
 class PowerReading(Slice, frozen=True, kw_only=True, omit_defaults=False):
@@ -288,12 +630,18 @@ class PowerReading(Slice, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Shape(Slice, frozen=True, kw_only=True):
-    """What a Kubernetes node looked like when last seen: restored at the next boot, and shown to Cluster Autoscaler."""
+    """What a Kubernetes node looked like when last seen: given back at the next boot, and shown to Cluster
+    Autoscaler."""
 
     capacity: Annotated[dict[str, str], Meta(description="status.capacity.")] = field(default_factory=dict)
-    allocatable: Annotated[dict[str, str], Meta(description="status.allocatable.")] = field(default_factory=dict)
+    allocatable: Annotated[dict[str, str], Meta(description="status.allocatable.")] = field(
+        default_factory=dict
+    )
     labels: Annotated[dict[str, str], Meta(description="metadata.labels.")] = field(default_factory=dict)
-    annotations: Annotated[dict[str, str], Meta(description="metadata.annotations that are not the kubelet's or a controller's own state.")] = field(default_factory=dict)
+    annotations: Annotated[
+        dict[str, str],
+        Meta(description="metadata.annotations that are not the kubelet's or a controller's own state."),
+    ] = field(default_factory=dict)
     taints: Annotated[tuple[Taint, ...], Meta(description="spec.taints without the transient ones.")] = ()
     provider_id: Annotated[str, Meta(description="spec.providerID.")] = field(name="providerID", default="")
     unschedulable: Annotated[bool, Meta(description="A cordon that is not ours.")] = False
@@ -323,37 +671,82 @@ class NodeHealth(StrEnum):
 
 
 class EnergyAccount(Slice, frozen=True, kw_only=True):
-    on_seconds: Annotated[float, Meta(description="Time on since the machine was enrolled, in seconds.")] = 0.0
-    off_seconds: Annotated[float, Meta(description="Time off since the machine was enrolled, in seconds.")] = 0.0
+    on_seconds: Annotated[float, Meta(description="Time on since the machine was enrolled, in seconds.")] = (
+        0.0
+    )
+    off_seconds: Annotated[
+        float, Meta(description="Time off since the machine was enrolled, in seconds.")
+    ] = 0.0
     boots: Annotated[int, Meta(description="Boots since the machine was enrolled.")] = 0
     counted_to: Annotated[datetime | None, Meta(description="The account is complete up to here.")] = None
 
 
 class NodeStatus(Slice, frozen=True, kw_only=True):
-    phase: Annotated[str, Meta(description="Unknown, Off, PoweringOn, Booting, Ready, Draining, PoweringOff, StartFailed, StopFailed or Lost.")] = ""
+    phase: Annotated[
+        str,
+        Meta(
+            description="Unknown, Off, PoweringOn, Booting, Ready, Draining, PoweringOff, StartFailed, "
+            "StopFailed or Lost."
+        ),
+    ] = ""
     since: Annotated[datetime | None, Meta(description="Entry into the phase.")] = None
     wish: Annotated[WishRecord | None, Meta(description="What we want, who asked, and since when.")] = None
-    power_state: Annotated[Literal["on", "off", "unknown"], Meta(description="What the machine is, as far as known.")] = "unknown"
-    progress: Annotated[Literal["", "shuttingdown", "shutdown", "startingup", "ready"], Meta(description="The phase in the seed system's words.")] = ""
-    health: Annotated[NodeHealth, Meta(description="healthy, degraded, offline or unknown.")] = NodeHealth.UNKNOWN
-    conditions: Annotated[tuple[Condition, ...], Meta(description="What a person should know, by type.")] = ()
+    power_state: Annotated[
+        Literal["on", "off", "unknown"], Meta(description="What the machine is, as far as known.")
+    ] = "unknown"
+    progress: Annotated[
+        Literal["", "shuttingdown", "shutdown", "startingup", "ready"],
+        Meta(description="The phase in the seed system's words."),
+    ] = ""
+    health: Annotated[NodeHealth, Meta(description="healthy, degraded, offline or unknown.")] = (
+        NodeHealth.UNKNOWN
+    )
+    conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
     reading: Annotated[PowerReading, Meta(description="The last power reading.")] = PowerReading()
     attempt: Annotated[int, Meta(ge=0, description="Counts power Jobs for life; part of their names.")] = 0
     failures: Annotated[int, Meta(ge=0, description="Failures in a row; the cool-off grows with them.")] = 0
     wakes: Annotated[int, Meta(ge=0, description="Wakes sent for this boot.")] = 0
     woken_at: Annotated[datetime | None, Meta(description="When the last wake of this boot was sent.")] = None
     cool_until: Annotated[datetime | None, Meta(description="Left alone until then.")] = None
-    welcomed: Annotated[bool, Meta(description="The node of this boot was given back its labels and made schedulable.")] = False
-    replaced: Annotated[bool, Meta(description="Failed to start, and another machine took its place.")] = False
-    power_state_seen: Annotated[Literal["", "on", "off"], Meta(description="spec.powerState as last taken into account.")] = ""
+    welcomed: Annotated[
+        bool, Meta(description="The node of this boot was given back its labels and made schedulable.")
+    ] = False
+    replaced: Annotated[bool, Meta(description="Failed to start, and another machine took its place.")] = (
+        False
+    )
+    forced: Annotated[bool, Meta(description="This power-off was forced at the drain deadline.")] = False
+    stood_still: Annotated[
+        float,
+        Meta(
+            description="Seconds of this phase in which its deadline stood still, because the machine "
+            "was paused."
+        ),
+    ] = 0.0
+    paused_since: Annotated[datetime | None, Meta(description="The machine has been paused since then.")] = (
+        None
+    )
+    blocker: Annotated[
+        str, Meta(description="What kept the last drain from finishing, or keeps the machine on.")
+    ] = ""
     job: Annotated[JobRecord | None, Meta(description="The power Job of this attempt.")] = None
-    last_startup_time: Annotated[datetime | None, Meta(description="When the machine was last Ready after a start.")] = None
-    last_shutdown_time: Annotated[datetime | None, Meta(description="When the machine was last seen off after a stop.")] = None
-    boot_seconds: Annotated[tuple[float, ...], Meta(description="Recent boots, from first wake to Ready, newest last.")] = ()
+    last_startup_time: Annotated[
+        datetime | None, Meta(description="When the machine was last Ready after a start.")
+    ] = None
+    last_shutdown_time: Annotated[
+        datetime | None, Meta(description="When the machine was last seen off after a stop.")
+    ] = None
+    boot_seconds: Annotated[
+        tuple[float, ...],
+        Meta(description="Recent boots in seconds, from the last wake to Ready, newest last."),
+    ] = ()
     template: Annotated[Shape | None, Meta(description="The last shape seen.")] = None
-    energy: Annotated[EnergyAccount, Meta(description="Hours on and off and boots, for energy and cost.")] = EnergyAccount()
+    energy: Annotated[EnergyAccount, Meta(description="Hours on and off and boots, for energy and cost.")] = (
+        EnergyAccount()
+    )
     history: Annotated[tuple[HistoryEntry, ...], Meta(description="The last 20 actions, newest last.")] = ()
-    observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
+    observed_generation: Annotated[
+        int, Meta(description="Generation of the spec that this status speaks of.")
+    ] = 0
 
 
 class NodeMetadata(Metadata, frozen=True, kw_only=True):
