@@ -59,7 +59,7 @@ class Jobs(Protocol):
         """How it stands; None if it was never started, or is gone."""
         ...
 
-    async def cancel(self, machine: Lookup, *, uid: str, keep: str = "") -> None:
+    async def cancel(self, machine: Lookup, *, uid: str, keep: str = "") -> bool:
         """End and remove every order of the machine (all those of `uid`), their pods included, but for the one named `keep`.
-        With nothing there it does nothing."""
+        True: nothing of them is left, by a fresh read; False: they are ending, ask again. With nothing there it is True."""
         ...

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
-from trio import MemoryReceiveChannel
+from trio.abc import ReceiveChannel
 
 from hexa.domain.resources.core import Kind, Malformed
 
@@ -82,10 +82,12 @@ class Kube(Protocol):
 
     def watch(
         self, kind: Kind[T], selector: Selector = EVERYTHING, *, since: str
-    ) -> AbstractAsyncContextManager[MemoryReceiveChannel[Change[T]]]:
-        """Changes after resourceVersion `since`, with bookmarks. Iterating ends when the server closes the stream
-        (watch again from the last version seen) and raises `Expired` when the version is too old (list again),
-        or `Unavailable` when the connection is dead, a half-open one included."""
+    ) -> AbstractAsyncContextManager[ReceiveChannel[Change[T]]]:
+        """Changes after resourceVersion `since`, with bookmarks. Iterating ends when the server closes the stream,
+        as it does every minute or so (watch again at once, from the last version seen). It raises `Expired` when
+        the version is too old (list again) and `Unavailable` when the connection is dead, a half-open one included;
+        entering raises the same and `Refused`. Errors are raised only by entering and by iterating, after all the
+        changes that came before, and never wrapped in a group. A receive that is cancelled may end the stream."""
         ...
 
     async def create(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:

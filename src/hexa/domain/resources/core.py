@@ -82,9 +82,9 @@ class Toleration(Slice, frozen=True, kw_only=True):
         str,
         Meta(description="Effect to tolerate; empty tolerates all.", extra={"x-crd": {"enum": EFFECTS}}),
     ] = ""
-    toleration_seconds: Annotated[
-        int | None, Meta(description="For how long NoExecute is tolerated, in seconds.")
-    ] = None
+    toleration_seconds: Annotated[int | None, Meta(description="For how long NoExecute is tolerated, in seconds.")] = (
+        None
+    )
 
 
 class NodeSystemInfo(Slice, frozen=True, kw_only=True):

@@ -131,19 +131,16 @@ class Hold(Slice, frozen=True, kw_only=True):
         OnOff,
         Meta(description="What the machine (each machine of the group) shall be while the hold stands."),
     ]
-    until: Annotated[
-        Time | None, Meta(description="When the hold ends (RFC 3339); absent: until it is removed.")
-    ] = None
+    until: Annotated[Time | None, Meta(description="When the hold ends (RFC 3339); absent: until it is removed.")] = (
+        None
+    )
     reason: Annotated[str, Meta(description="Why, for people who read it later.")] = ""
 
 
 class Timeouts(Slice, frozen=True, kw_only=True):
     settle: Annotated[
         Duration | None,
-        Meta(
-            description="How long a machine found without status is watched before it counts as off. "
-            "Default 15s."
-        ),
+        Meta(description="How long a machine found without status is watched before it counts as off. Default 15s."),
     ] = None
     power_on: Annotated[
         Duration | None,
@@ -165,9 +162,7 @@ class Timeouts(Slice, frozen=True, kw_only=True):
     ] = None
     power_off: Annotated[
         Duration | None,
-        Meta(
-            description="How long the machine may take to go dark after the shutdown Job started. Default 5m."
-        ),
+        Meta(description="How long the machine may take to go dark after the shutdown Job started. Default 5m."),
     ] = None
     off_confirm: Annotated[
         Duration | None,
@@ -188,8 +183,7 @@ class Timeouts(Slice, frozen=True, kw_only=True):
 class Retries(Slice, frozen=True, kw_only=True):
     RULES: ClassVar[Rules] = (
         Rule(
-            "!has(self.backoff) || !has(self.maxBackoff)"
-            " || duration(self.backoff) <= duration(self.maxBackoff)",
+            "!has(self.backoff) || !has(self.maxBackoff) || duration(self.backoff) <= duration(self.maxBackoff)",
             "backoff must not be longer than maxBackoff",
         ),
     )
@@ -204,10 +198,7 @@ class Retries(Slice, frozen=True, kw_only=True):
     ] = None
     backoff: Annotated[
         Duration | None,
-        Meta(
-            description="First cool-off after a failed start, stop or drain; doubles with each failure."
-            " Default 1m."
-        ),
+        Meta(description="First cool-off after a failed start, stop or drain; doubles with each failure. Default 1m."),
     ] = None
     max_backoff: Annotated[Duration | None, Meta(description="Longest cool-off. Default 1h.")] = None
 
@@ -218,9 +209,7 @@ class Retries(Slice, frozen=True, kw_only=True):
 class DrainPolicy(Slice, frozen=True, kw_only=True):
     force: Annotated[
         bool,
-        Meta(
-            description="Switch off at the drain deadline even if pods are left. Loses work; default false."
-        ),
+        Meta(description="Switch off at the drain deadline even if pods are left. Loses work; default false."),
     ] = False
     grace_period: Annotated[
         Duration | None,
@@ -235,28 +224,22 @@ class DrainPolicy(Slice, frozen=True, kw_only=True):
     ] = False
     allow_pinned: Annotated[
         bool,
-        Meta(
-            description="Evict pods whose volume is tied to the machine. Default false: they keep the "
-            "machine on."
-        ),
+        Meta(description="Evict pods whose volume is tied to the machine. Default false: they keep the machine on."),
     ] = False
     allow_bare: Annotated[
         bool,
-        Meta(
-            description="Evict pods that no controller brings back. Default false: they keep the machine on."
-        ),
+        Meta(description="Evict pods that no controller brings back. Default false: they keep the machine on."),
     ] = False
 
 
 class Cost(Slice, frozen=True, kw_only=True):
-    currency: Annotated[
-        str, Meta(description="Currency of every rate and price, for reports only. Default EUR.")
-    ] = "EUR"
+    currency: Annotated[str, Meta(description="Currency of every rate and price, for reports only. Default EUR.")] = (
+        "EUR"
+    )
     price_per_kwh: Annotated[
         Number | None,
         Meta(
-            description="Price of a kilowatt-hour; with energy.* of the machines it becomes part of the"
-            " hourly price."
+            description="Price of a kilowatt-hour; with energy.* of the machines it becomes part of the hourly price."
         ),
     ] = field(name="pricePerKWh", default=None)
 
@@ -276,9 +259,7 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
 
     name: Annotated[
         str,
-        Meta(
-            description="Display name. Cluster Autoscaler knows the group as NAMESPACE/NAME of this resource."
-        ),
+        Meta(description="Display name. Cluster Autoscaler knows the group as NAMESPACE/NAME of this resource."),
     ] = ""
     min_size: Annotated[
         int,
@@ -298,9 +279,7 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
     ] = None
     node_selector: Annotated[
         dict[str, str],
-        Meta(
-            description="Labels that members carry: added to the Kubernetes node at boot and to the template."
-        ),
+        Meta(description="Labels that members carry: added to the Kubernetes node at boot and to the template."),
     ] = field(default_factory=dict)
     hold: Annotated[
         Hold | None,
@@ -318,24 +297,17 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
     ] = None
     scale_down_unneeded_time: Annotated[
         Duration | None,
-        Meta(
-            description="How long a node must be unneeded before it is removed. Default: Cluster "
-            "Autoscaler's."
-        ),
+        Meta(description="How long a node must be unneeded before it is removed. Default: Cluster Autoscaler's."),
     ] = None
     scale_down_unready_time: Annotated[
         Duration | None,
         Meta(
-            description="How long an unready node must be unneeded before it is removed. Default: "
-            "Cluster Autoscaler's."
+            description="How long an unready node must be unneeded before it is removed. Default: Cluster Autoscaler's."
         ),
     ] = None
     max_node_provision_time: Annotated[
         Duration | None,
-        Meta(
-            description="How long Cluster Autoscaler waits for a machine; boot limits follow from it. "
-            "Default 15m."
-        ),
+        Meta(description="How long Cluster Autoscaler waits for a machine; boot limits follow from it. Default 15m."),
     ] = None
     zero_or_max_node_scaling: Annotated[
         bool | None,
@@ -345,12 +317,12 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         bool | None,
         Meta(description="Leave DaemonSet pods out of the utilisation. Default: Cluster Autoscaler's."),
     ] = None
-    timeouts: Annotated[
-        Timeouts, Meta(description="Limits of the phases, for every machine of the group.")
-    ] = Timeouts()
-    retries: Annotated[
-        Retries, Meta(description="Repeated wakes and cool-offs, for every machine of the group.")
-    ] = Retries()
+    timeouts: Annotated[Timeouts, Meta(description="Limits of the phases, for every machine of the group.")] = (
+        Timeouts()
+    )
+    retries: Annotated[Retries, Meta(description="Repeated wakes and cool-offs, for every machine of the group.")] = (
+        Retries()
+    )
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
     node_leave_policy: Annotated[
         LeavePolicy,
@@ -362,10 +334,7 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
     ] = LeavePolicy.DELETE
     allow_control_plane: Annotated[
         bool,
-        Meta(
-            description="Accept control-plane nodes as members. They are never deleted. Default false: "
-            "refused."
-        ),
+        Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused."),
     ] = False
     cost: Annotated[Cost, Meta(description="Tariff of the group's machines.")] = Cost()
 
@@ -391,9 +360,7 @@ class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
         GroupHealth,
         Meta(description="healthy, degraded (a machine failed), offline (every machine failed) or unknown."),
     ] = GroupHealth.UNKNOWN
-    observed_generation: Annotated[
-        int, Meta(description="Generation of the spec that this status speaks of.")
-    ] = 0
+    observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
 
 
@@ -433,12 +400,10 @@ class EnvVarSource(Slice, frozen=True, kw_only=True):
         ),
     )
 
-    secret_key_ref: Annotated[
-        KeySelector | None, Meta(description="From a Secret of the same namespace.")
-    ] = None
-    config_map_key_ref: Annotated[
-        KeySelector | None, Meta(description="From a ConfigMap of the same namespace.")
-    ] = None
+    secret_key_ref: Annotated[KeySelector | None, Meta(description="From a Secret of the same namespace.")] = None
+    config_map_key_ref: Annotated[KeySelector | None, Meta(description="From a ConfigMap of the same namespace.")] = (
+        None
+    )
     field_ref: Annotated[FieldSelector | None, Meta(description="From a field of the pod.")] = None
 
 
@@ -458,8 +423,7 @@ class EnvVar(Slice, frozen=True, kw_only=True):
 class VolumeMount(Slice, frozen=True, kw_only=True):
     RULES: ClassVar[Rules] = (
         Rule(
-            "(has(self.secretName) && self.secretName != '')"
-            " != (has(self.configMapName) && self.configMapName != '')",
+            "(has(self.secretName) && self.secretName != '') != (has(self.configMapName) && self.configMapName != '')",
             "one of secretName and configMapName is needed, and only one",
         ),
     )
@@ -467,9 +431,7 @@ class VolumeMount(Slice, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=63, description="Name of the volume.")]
     mount_path: Annotated[str, Meta(min_length=1, description="Where it is mounted, read-only.")]
     secret_name: Annotated[str, Meta(description="The Secret it shows (either this or configMapName).")] = ""
-    config_map_name: Annotated[
-        str, Meta(description="The ConfigMap it shows (either this or secretName).")
-    ] = ""
+    config_map_name: Annotated[str, Meta(description="The ConfigMap it shows (either this or secretName).")] = ""
 
 
 class PodResources(Slice, frozen=True, kw_only=True):
@@ -498,18 +460,14 @@ class PowerPodSpec(Slice, frozen=True, kw_only=True):
     ] = ()
     service_account: Annotated[
         str,
-        Meta(
-            description="ServiceAccount of the pod. Default: the namespace's default, without a mounted"
-            " token."
-        ),
+        Meta(description="ServiceAccount of the pod. Default: the namespace's default, without a mounted token."),
     ] = ""
     ttl_seconds_after_finished: Annotated[
         int,
         Meta(
             ge=0,
             le=INT32_MAX,
-            description="A finished Job that hexa did not get to delete goes after this, in seconds. "
-            "Default 600.",
+            description="A finished Job that hexa did not get to delete goes after this, in seconds. Default 600.",
             extra={"x-crd": {"default": 600}},
         ),
     ] = 600
@@ -523,12 +481,8 @@ class PowerPodSpec(Slice, frozen=True, kw_only=True):
     tolerations: Annotated[
         tuple[Toleration, ...], Meta(description="Taints that are tolerated, besides the control plane's.")
     ] = ()
-    resources: Annotated[PodResources, Meta(description="Requests and limits of the container.")] = (
-        PodResources()
-    )
-    image_pull_secrets: Annotated[
-        tuple[str, ...], Meta(description="Names of Secrets to pull the image with.")
-    ] = ()
+    resources: Annotated[PodResources, Meta(description="Requests and limits of the container.")] = PodResources()
+    image_pull_secrets: Annotated[tuple[str, ...], Meta(description="Names of Secrets to pull the image with.")] = ()
 
 
 class Pricing(Slice, frozen=True, kw_only=True):
@@ -554,8 +508,8 @@ class TemplateSpec(Slice, frozen=True, kw_only=True):
             "the last shape seen."
         ),
     ] = field(default_factory=dict)
-    labels: Annotated[dict[str, str], Meta(description="Labels that the Kubernetes node will carry.")] = (
-        field(default_factory=dict)
+    labels: Annotated[dict[str, str], Meta(description="Labels that the Kubernetes node will carry.")] = field(
+        default_factory=dict
     )
     taints: Annotated[
         tuple[Taint, ...], Meta(description="Taints that the Kubernetes node will carry once it is up.")
@@ -564,9 +518,9 @@ class TemplateSpec(Slice, frozen=True, kw_only=True):
 
 class Paused(Slice, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="Why.")] = ""
-    until: Annotated[
-        Time | None, Meta(description="When the pause ends (RFC 3339); absent: until it is removed.")
-    ] = None
+    until: Annotated[Time | None, Meta(description="When the pause ends (RFC 3339); absent: until it is removed.")] = (
+        None
+    )
 
 
 class NodeSpec(Slice, frozen=True, kw_only=True):
@@ -576,13 +530,10 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
     power_state: Annotated[
         OnOff | None,
         Meta(
-            description="on or off: what is wanted. Absent: as found. Cluster Autoscaler's wishes are "
-            "written here too."
+            description="on or off: what is wanted. Absent: as found. Cluster Autoscaler's wishes are written here too."
         ),
     ] = None
-    startup_pod_spec: Annotated[
-        PowerPodSpec | None, Meta(description="The Job that switches the machine on.")
-    ] = None
+    startup_pod_spec: Annotated[PowerPodSpec | None, Meta(description="The Job that switches the machine on.")] = None
     shutdown_pod_spec: Annotated[
         PowerPodSpec | None,
         Meta(description="The Job that switches the machine off. Absent: it is never chosen to rest."),
@@ -594,27 +545,23 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
     ] = TemplateSpec()
     taints_to_remove: Annotated[
         tuple[Taint, ...],
-        Meta(
-            description="Taints stripped from the Kubernetes node once for each boot, and from the template."
-        ),
+        Meta(description="Taints stripped from the Kubernetes node once for each boot, and from the template."),
     ] = ()
     timeouts: Annotated[Timeouts, Meta(description="Overrides the group's, field by field.")] = Timeouts()
     retries: Annotated[Retries, Meta(description="Overrides the group's, field by field.")] = Retries()
     hold: Annotated[
         Hold | None, Meta(description="A person's word over this machine; beats everything but safety.")
     ] = None
-    paused: Annotated[
-        Paused | None, Meta(description="Only watch this machine: no wake, no drain, no power-off.")
-    ] = None
+    paused: Annotated[Paused | None, Meta(description="Only watch this machine: no wake, no drain, no power-off.")] = (
+        None
+    )
 
 
 class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
     """What we want of a machine, who asked, why and since when."""
 
     power: Annotated[Power, Meta(description="on or off.")]
-    by: Annotated[
-        Asker, Meta(description="Who asked: hold, mode, schedule, cluster-autoscaler, user or recovery.")
-    ]
+    by: Annotated[Asker, Meta(description="Who asked: hold, mode, schedule, cluster-autoscaler, user or recovery.")]
     reason: Annotated[str, Meta(description="Why, in CamelCase.")] = ""
     since: Annotated[datetime | None, Meta(description="When it was asked.")] = None
     spec: Annotated[
@@ -634,9 +581,7 @@ class Shape(Slice, frozen=True, kw_only=True):
     Autoscaler."""
 
     capacity: Annotated[dict[str, str], Meta(description="status.capacity.")] = field(default_factory=dict)
-    allocatable: Annotated[dict[str, str], Meta(description="status.allocatable.")] = field(
-        default_factory=dict
-    )
+    allocatable: Annotated[dict[str, str], Meta(description="status.allocatable.")] = field(default_factory=dict)
     labels: Annotated[dict[str, str], Meta(description="metadata.labels.")] = field(default_factory=dict)
     annotations: Annotated[
         dict[str, str],
@@ -671,12 +616,8 @@ class NodeHealth(StrEnum):
 
 
 class EnergyAccount(Slice, frozen=True, kw_only=True):
-    on_seconds: Annotated[float, Meta(description="Time on since the machine was enrolled, in seconds.")] = (
-        0.0
-    )
-    off_seconds: Annotated[
-        float, Meta(description="Time off since the machine was enrolled, in seconds.")
-    ] = 0.0
+    on_seconds: Annotated[float, Meta(description="Time on since the machine was enrolled, in seconds.")] = 0.0
+    off_seconds: Annotated[float, Meta(description="Time off since the machine was enrolled, in seconds.")] = 0.0
     boots: Annotated[int, Meta(description="Boots since the machine was enrolled.")] = 0
     counted_to: Annotated[datetime | None, Meta(description="The account is complete up to here.")] = None
 
@@ -698,9 +639,7 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
         Literal["", "shuttingdown", "shutdown", "startingup", "ready"],
         Meta(description="The phase in the seed system's words."),
     ] = ""
-    health: Annotated[NodeHealth, Meta(description="healthy, degraded, offline or unknown.")] = (
-        NodeHealth.UNKNOWN
-    )
+    health: Annotated[NodeHealth, Meta(description="healthy, degraded, offline or unknown.")] = NodeHealth.UNKNOWN
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
     reading: Annotated[PowerReading, Meta(description="The last power reading.")] = PowerReading()
     attempt: Annotated[int, Meta(ge=0, description="Counts power Jobs for life; part of their names.")] = 0
@@ -711,23 +650,14 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     welcomed: Annotated[
         bool, Meta(description="The node of this boot was given back its labels and made schedulable.")
     ] = False
-    replaced: Annotated[bool, Meta(description="Failed to start, and another machine took its place.")] = (
-        False
-    )
+    replaced: Annotated[bool, Meta(description="Failed to start, and another machine took its place.")] = False
     forced: Annotated[bool, Meta(description="This power-off was forced at the drain deadline.")] = False
     stood_still: Annotated[
         float,
-        Meta(
-            description="Seconds of this phase in which its deadline stood still, because the machine "
-            "was paused."
-        ),
+        Meta(description="Seconds of this phase in which its deadline stood still, because the machine was paused."),
     ] = 0.0
-    paused_since: Annotated[datetime | None, Meta(description="The machine has been paused since then.")] = (
-        None
-    )
-    blocker: Annotated[
-        str, Meta(description="What kept the last drain from finishing, or keeps the machine on.")
-    ] = ""
+    paused_since: Annotated[datetime | None, Meta(description="The machine has been paused since then.")] = None
+    blocker: Annotated[str, Meta(description="What kept the last drain from finishing, or keeps the machine on.")] = ""
     job: Annotated[JobRecord | None, Meta(description="The power Job of this attempt.")] = None
     last_startup_time: Annotated[
         datetime | None, Meta(description="When the machine was last Ready after a start.")
@@ -744,9 +674,7 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
         EnergyAccount()
     )
     history: Annotated[tuple[HistoryEntry, ...], Meta(description="The last 20 actions, newest last.")] = ()
-    observed_generation: Annotated[
-        int, Meta(description="Generation of the spec that this status speaks of.")
-    ] = 0
+    observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
 
 
 class NodeMetadata(Metadata, frozen=True, kw_only=True):

@@ -1,0 +1,221 @@
+"""Which pods of a machine are evicted before it is switched off, what blocks, and whether they fit elsewhere.
+
+The rules are those of `kubectl drain` (kubectl reference, command drain): DaemonSet and mirror pods stay; pods without a
+controller, with emptyDir data or with a volume tied to the machine block unless the group allows it. It evicts nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from msgspec import Struct
+
+from hexa.domain.group import DrainRules
+from hexa.domain.names import MIRROR_ANNOTATION
+from hexa.domain.quantity import amounts, total
+from hexa.domain.resources.core import KubeNode, Pod, Taint, Toleration
+
+FINISHED: Final = frozenset({"Succeeded", "Failed"})
+REPELLING: Final = frozenset({"NoSchedule", "NoExecute"})
+
+
+class Blocker(Struct, frozen=True):
+    """A pod that keeps its machine on, and why."""
+
+    pod: str
+    reason: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.pod}: {self.message}"
+
+
+class Plan(Struct, frozen=True):
+    """What a drain has to do now."""
+
+    evict: tuple[Pod, ...] = ()
+    """Asked for eviction, in this order: lowest priority last to lose its place is first to go."""
+    leaving: tuple[Pod, ...] = ()
+    """Already terminating."""
+    blockers: tuple[Blocker, ...] = ()
+
+    @property
+    def left(self) -> int:
+        """Pods that must be gone before the machine may be switched off."""
+        return len(self.evict) + len(self.leaving) + len(self.blockers)
+
+
+def plan(
+    pods: Iterable[Pod], *, rules: DrainRules, pinned_claims: frozenset[str] = frozenset(), forced: bool = False
+) -> Plan:
+    """Sort the machine's pods. `pinned_claims`: NAMESPACE/NAME of claims whose volume is tied to the machine."""
+    evict, leaving, blockers = [], [], []
+    for pod in pods:
+        if stays(pod):
+            continue
+        if pod.metadata.deletion_timestamp is not None:
+            leaving.append(pod)
+        elif not forced and (blocker := _blocker(pod, rules, pinned_claims)) is not None:
+            blockers.append(blocker)
+        else:
+            evict.append(pod)
+    evict.sort(key=lambda pod: (pod.spec.priority, pod.metadata.namespace, pod.metadata.name))
+    return Plan(tuple(evict), tuple(leaving), tuple(blockers))
+
+
+def stays(pod: Pod) -> bool:
+    """Pods that a drain leaves alone: of DaemonSets, mirrors of static pods, and finished ones."""
+    if pod.status.phase in FINISHED or MIRROR_ANNOTATION in pod.metadata.annotations:
+        return True
+    return controller_kind(pod) == "DaemonSet"
+
+
+def controller_kind(pod: Pod) -> str:
+    """Kind of the pod's controller; empty if nothing would bring it back."""
+    return next((owner.kind for owner in pod.metadata.owner_references if owner.controller), "")
+
+
+def pod_name(pod: Pod) -> str:
+    """NAMESPACE/NAME."""
+    return f"{pod.metadata.namespace}/{pod.metadata.name}"
+
+
+def _blocker(pod: Pod, rules: DrainRules, pinned_claims: frozenset[str]) -> Blocker | None:
+    name = pod_name(pod)
+    if not rules.bare and not controller_kind(pod):
+        return Blocker(name, "BarePod", "no controller would bring it back (spec.drain.allowBare allows it)")
+    if not rules.empty_dir and any(volume.empty_dir is not None for volume in pod.spec.volumes):
+        return Blocker(name, "EmptyDir", "it has emptyDir data (spec.drain.deleteEmptyDir allows it)")
+    claims = {f"{pod.metadata.namespace}/{claim}" for claim in claims_of(pod)}
+    if not rules.pinned and claims & pinned_claims:
+        volume = min(claims & pinned_claims)
+        return Blocker(
+            name, "PinnedVolume", f"volume {volume} is tied to the machine (spec.drain.allowPinned allows it)"
+        )
+    return None
+
+
+def claims_of(pod: Pod) -> list[str]:
+    """Names of the PersistentVolumeClaims that the pod mounts."""
+    found = (volume.persistent_volume_claim for volume in pod.spec.volumes)
+    return [claim.claim_name for claim in found if claim is not None]
+
+
+# --- does it fit elsewhere ------------------------------------------------------------------------------------------
+
+
+def requests(pod: Pod) -> dict[str, Decimal]:
+    """What the scheduler counts for the pod: containers together, or the largest init container, plus overhead and itself."""
+    main = total(amounts(c.resources.requests) for c in pod.spec.containers)
+    sidecars = [c for c in pod.spec.init_containers if c.restart_policy == "Always"]
+    main = total([main, *(amounts(c.resources.requests) for c in sidecars)])
+    for container in pod.spec.init_containers:
+        for name, amount in amounts(container.resources.requests).items():
+            main[name] = max(main.get(name, Decimal(0)), amount)
+    result = total([main, amounts(pod.spec.overhead)])
+    result["pods"] = Decimal(1)
+    return result
+
+
+class Room(Struct):
+    """What is free on a node."""
+
+    node: KubeNode
+    free: dict[str, Decimal]
+
+    def take(self, wanted: Mapping[str, Decimal]) -> bool:
+        """Reserve it, if it fits."""
+        if any(self.free.get(name, Decimal(0)) < amount for name, amount in wanted.items() if amount):
+            return False
+        for name, amount in wanted.items():
+            self.free[name] = self.free.get(name, Decimal(0)) - amount
+        return True
+
+
+def room_of(node: KubeNode, pods: Iterable[Pod]) -> Room:
+    """What the pods leave free of the node's allocatable resources."""
+    free = amounts(node.status.allocatable)
+    for name, amount in total(requests(pod) for pod in pods if pod.status.phase not in FINISHED).items():
+        free[name] = free.get(name, Decimal(0)) - amount
+    return Room(node, free)
+
+
+def homeless(pods: Iterable[Pod], rooms: Sequence[Room]) -> list[Pod]:
+    """The pods that fit on none of the other nodes, largest first placed (first fit; rooms are used up)."""
+    ordered = sorted(pods, key=lambda pod: requests(pod).get("cpu", Decimal(0)), reverse=True)
+    return [pod for pod in ordered if not _place(pod, rooms)]
+
+
+def _place(pod: Pod, rooms: Sequence[Room]) -> bool:
+    wanted = requests(pod)
+    return any(welcomes(room.node, pod) and room.take(wanted) for room in rooms)
+
+
+def welcomes(node: KubeNode, pod: Pod) -> bool:
+    """Whether cordon, taints, node selector and required node affinity let the pod on the node."""
+    if node.spec.unschedulable:
+        return False
+    repelling = [taint for taint in node.spec.taints if taint.effect in REPELLING]
+    if any(not tolerated(taint, pod.spec.tolerations) for taint in repelling):
+        return False
+    labels = node.metadata.labels
+    if any(labels.get(key) != value for key, value in pod.spec.node_selector.items()):
+        return False
+    return affinity_matches(pod.spec.affinity, node)
+
+
+def tolerated(taint: Taint, tolerations: Iterable[Toleration]) -> bool:
+    """Whether any of the tolerations accepts the taint."""
+    return any(_tolerates(toleration, taint) for toleration in tolerations)
+
+
+def _tolerates(toleration: Toleration, taint: Taint) -> bool:
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.operator == "Exists":
+        return toleration.key in ("", taint.key)
+    return toleration.key == taint.key and toleration.value == taint.value
+
+
+def affinity_matches(affinity: Mapping[str, Any], node: KubeNode) -> bool:
+    """Required node affinity: any of the terms, all of the expressions in it."""
+    required = affinity.get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return True
+    return any(_term_matches(term, node) for term in required.get("nodeSelectorTerms", ()))
+
+
+def _term_matches(term: Mapping[str, Any], node: KubeNode) -> bool:
+    expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
+    if not expressions and not fields:
+        return False
+    by_field = {"metadata.name": node.metadata.name}
+    return all(_expression(e, node.metadata.labels) for e in expressions) and all(
+        _expression(f, by_field) for f in fields
+    )
+
+
+def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value = labels.get(expression.get("key", ""))
+    values = expression.get("values") or ()
+    match expression.get("operator"):
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt":
+            return _compare(value, values) > 0
+        case "Lt":
+            return _compare(value, values) < 0
+        case _:
+            return False
+
+
+def _compare(value: str | None, values: Sequence[str]) -> int:
+    if value is None or not value.lstrip("-").isdigit() or not values or not values[0].lstrip("-").isdigit():
+        return 0
+    return (int(value) > int(values[0])) - (int(value) < int(values[0]))

@@ -1,0 +1,277 @@
+"""Group policy: what the fields of a Group (and a machine's overrides) mean, with their defaults, units and limits.
+
+It turns resources into plain numbers and into `Problem`s that name field and remedy; it knows no machine's phase.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, TypeVar
+
+from msgspec import Struct
+
+from hexa.domain.duration import parse_duration
+from hexa.domain.resources.v1alpha1 import Group, GroupSpec, Hold, LeavePolicy, Node, OnOff, Power, Retries, Timeouts
+
+T = TypeVar("T")
+
+
+class Problem(Struct, frozen=True):
+    """Something wrong with an object: which field, what, and what to do about it."""
+
+    field: str
+    text: str
+    remedy: str
+    severity: Literal["error", "warning"] = "error"
+    reason: str = "Invalid"
+    """CamelCase, fit for a condition."""
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.text}; {self.remedy}"
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How long phases of one machine may last and how often wakes are repeated (defaults: docs/lifecycle.md)."""
+
+    settle: timedelta = timedelta(seconds=15)
+    power_on: timedelta = timedelta(seconds=270)
+    boot: timedelta = timedelta(minutes=9)
+    drain: timedelta = timedelta(minutes=10)
+    power_off: timedelta = timedelta(minutes=5)
+    off_confirm: timedelta = timedelta(seconds=20)
+    lost: timedelta = timedelta(minutes=2)
+    attempts: int = 3
+    wake_interval: timedelta = timedelta(seconds=90)
+    backoff: timedelta = timedelta(minutes=1)
+    max_backoff: timedelta = timedelta(hours=1)
+
+
+class DrainRules(Struct, frozen=True, kw_only=True):
+    """What a drain may do."""
+
+    force: bool = False
+    grace: int | None = None
+    """Longest termination grace in seconds; None: each pod's own."""
+    empty_dir: bool = False
+    pinned: bool = False
+    bare: bool = False
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """Cluster Autoscaler's options of the group; durations in seconds; None: the group is silent."""
+
+    scale_down_utilization_threshold: float | None = None
+    scale_down_gpu_utilization_threshold: float | None = None
+    scale_down_unneeded_time: float | None = None
+    scale_down_unready_time: float | None = None
+    max_node_provision_time: float | None = None
+    zero_or_max_node_scaling: bool | None = None
+    ignore_daemon_sets_utilization: bool | None = None
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Everything a group says, in numbers."""
+
+    namespace: str = ""
+    name: str = ""
+    min_size: int = 0
+    max_size: int | None = None
+    provision: timedelta = timedelta(minutes=15)
+    limits: Limits = Limits()
+    drain: DrainRules = DrainRules()
+    options: Options = Options()
+    leave: LeavePolicy = LeavePolicy.DELETE
+    labels: dict[str, str] = {}
+    hold: Hold | None = None
+    allow_control_plane: bool = False
+    price_per_kwh: float = 0.0
+    currency: str = "EUR"
+
+
+PROVISION_DEFAULT: Final = timedelta(minutes=15)
+BOOT_SHARE: Final = 0.6
+WAKES_PER_BOOT: Final = 6
+
+
+def is_on(value: OnOff) -> bool:
+    """on/off in any of the ways YAML writes it."""
+    return value is True or value == "on"
+
+
+def power_of(value: OnOff) -> Power:
+    """on/off in any spelling as a Power."""
+    return Power.ON if is_on(value) else Power.OFF
+
+
+def active_hold(hold: Hold | None, *, now: datetime) -> Hold | None:
+    """The hold while it stands."""
+    if hold is None or (hold.until is not None and hold.until <= now):
+        return None
+    return hold
+
+
+def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
+    """The policy of a group. What does not parse is a problem, and its default stands in for it."""
+    spec = group.spec
+    reader = _Reader()
+    provision = reader.duration("spec.maxNodeProvisionTime", spec.max_node_provision_time) or PROVISION_DEFAULT
+    limits = _limits(reader, provision, (("spec", spec.timeouts, spec.retries),))
+    policy = Policy(
+        namespace=group.metadata.namespace,
+        name=group.metadata.name,
+        min_size=spec.min_size,
+        max_size=spec.max_size,
+        provision=provision,
+        limits=limits,
+        drain=_drain(reader, spec),
+        options=_options(reader, spec),
+        leave=spec.node_leave_policy,
+        labels=spec.node_selector,
+        hold=spec.hold,
+        allow_control_plane=spec.allow_control_plane,
+        price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
+        currency=spec.cost.currency,
+    )
+    return policy, (*reader.problems, *_contradictions(policy))
+
+
+def machine_limits(node: Node, group: Group | None) -> tuple[Limits, tuple[Problem, ...]]:
+    """The limits of one machine: its own fields over its group's over the defaults."""
+    reader, own = _Reader(), node.spec
+    if group is None:
+        return _limits(reader, PROVISION_DEFAULT, (("spec", own.timeouts, own.retries),)), tuple(reader.problems)
+    silent = _Reader()  # the group's own problems are told on the group
+    provision = silent.duration("", group.spec.max_node_provision_time) or PROVISION_DEFAULT
+    if own.timeouts == Timeouts() and own.retries == Retries():
+        return _limits(silent, provision, (("", group.spec.timeouts, group.spec.retries),)), ()
+    sources = (("spec", own.timeouts, own.retries), ("", group.spec.timeouts, group.spec.retries))
+    limits = _limits(reader, provision, sources)
+    return limits, tuple(problem for problem in reader.problems if problem.field.startswith("spec"))
+
+
+class _Reader:
+    """Parses values and collects what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def duration(self, field: str, text: str | None) -> timedelta | None:
+        return self._parse(field, text, parse_duration, 'write a duration such as "10m" or "1h30m"')
+
+    def number(self, field: str, value: float | str | None) -> float | None:
+        return self._parse(field, value, _number, "write a number of zero or more")
+
+    def share(self, field: str, value: float | str | None) -> float | None:
+        return self._parse(field, value, _share, 'write a share such as "0.5" or a percentage of 100 at most')
+
+    def _parse(self, field: str, value: Any, parse: Callable[[Any], T], remedy: str) -> T | None:
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            self.problems.append(Problem(field, str(error), remedy))
+            return None
+
+
+def _number(value: float | str) -> float:
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{value!r} is not a number of zero or more")
+    return number
+
+
+def _share(value: float | str) -> float:
+    number = _number(value)
+    if number > 100:
+        raise ValueError(f"{value!r} is more than 100 percent")
+    return number / 100 if number > 1 else number
+
+
+Source = tuple[str, Timeouts, Retries]
+
+_TIMEOUT_FIELDS: Final = {
+    "settle": "settle",
+    "power_on": "powerOn",
+    "boot": "boot",
+    "drain": "drain",
+    "power_off": "powerOff",
+    "off_confirm": "offConfirm",
+    "lost": "lost",
+}
+_RETRY_FIELDS: Final = {"wake_interval": "wakeInterval", "backoff": "backoff", "max_backoff": "maxBackoff"}
+
+
+def _limits(reader: _Reader, provision: timedelta, sources: tuple[Source, ...]) -> Limits:
+    given: dict[str, timedelta] = {}
+    for prefix, timeouts, retries in reversed(sources):
+        given |= dict(_given(reader, f"{prefix}.timeouts", timeouts, _TIMEOUT_FIELDS))
+        given |= dict(_given(reader, f"{prefix}.retries", retries, _RETRY_FIELDS))
+    attempts = next((retries.attempts for _, _, retries in sources if retries.attempts), Limits().attempts)
+    boot = given.get("boot", provision * BOOT_SHARE)
+    interval = given.get("wake_interval", boot / WAKES_PER_BOOT)
+    derived = {"boot": boot, "wake_interval": interval, "power_on": interval * attempts} | given
+    return Limits(attempts=attempts, **derived)
+
+
+def _given(
+    reader: _Reader, prefix: str, source: Timeouts | Retries, fields: dict[str, str]
+) -> Iterator[tuple[str, timedelta]]:
+    for attribute, name in fields.items():
+        value = reader.duration(f"{prefix}.{name}", getattr(source, attribute))
+        if value is not None:
+            yield attribute, value
+
+
+def _drain(reader: _Reader, spec: GroupSpec) -> DrainRules:
+    grace = reader.duration("spec.drain.gracePeriod", spec.drain.grace_period)
+    return DrainRules(
+        force=spec.drain.force,
+        grace=None if grace is None else int(grace.total_seconds()),
+        empty_dir=spec.drain.delete_empty_dir,
+        pinned=spec.drain.allow_pinned,
+        bare=spec.drain.allow_bare,
+    )
+
+
+def _options(reader: _Reader, spec: GroupSpec) -> Options:
+    def seconds(field: str, text: str | None) -> float | None:
+        value = reader.duration(field, text)
+        return None if value is None else value.total_seconds()
+
+    return Options(
+        scale_down_utilization_threshold=reader.share(
+            "spec.scaleDownUtilizationThreshold", spec.scale_down_utilization_threshold
+        ),
+        scale_down_gpu_utilization_threshold=reader.share(
+            "spec.scaleDownGpuUtilizationThreshold", spec.scale_down_gpu_utilization_threshold
+        ),
+        scale_down_unneeded_time=seconds("spec.scaleDownUnneededTime", spec.scale_down_unneeded_time),
+        scale_down_unready_time=seconds("spec.scaleDownUnreadyTime", spec.scale_down_unready_time),
+        max_node_provision_time=seconds("spec.maxNodeProvisionTime", spec.max_node_provision_time),
+        zero_or_max_node_scaling=spec.zero_or_max_node_scaling,
+        ignore_daemon_sets_utilization=spec.ignore_daemon_sets_utilization,
+    )
+
+
+def _contradictions(policy: Policy) -> Iterator[Problem]:
+    if policy.max_size is not None and policy.min_size > policy.max_size:
+        yield Problem(
+            "spec.minSize",
+            f"minSize {policy.min_size} is above maxSize {policy.max_size}",
+            "lower minSize or raise maxSize",
+            reason="MinAboveMax",
+        )
+    if policy.limits.power_on + policy.limits.boot > policy.provision:
+        yield Problem(
+            "spec.timeouts",
+            f"powerOn ({policy.limits.power_on}) and boot ({policy.limits.boot}) together exceed "
+            f"maxNodeProvisionTime ({policy.provision})",
+            "raise maxNodeProvisionTime, or Cluster Autoscaler gives up on machines that still come",
+            severity="warning",
+            reason="BootExceedsProvisionTime",
+        )
+
+
+def usable(problems: tuple[Problem, ...]) -> bool:
+    """Whether what these were found in may be acted on: no error among them."""
+    return all(problem.severity != "error" for problem in problems)

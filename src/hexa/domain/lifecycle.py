@@ -1,0 +1,257 @@
+"""The life of a machine as tables: phases, events, duties, limits, and what entering a phase does to the status.
+
+Everything about transitions is here and nowhere else. It knows no clock and no Kubernetes object but our own status;
+what an event means in facts is in `sensing`. Phase strings are API: add, never rename. docs/lifecycle.svg is drawn from this.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from msgspec import structs
+
+from hexa.domain.errors import IllegalTransition
+from hexa.domain.group import Limits
+from hexa.domain.resources.v1alpha1 import EnergyAccount, HistoryEntry, NodeStatus
+
+
+class Phase(StrEnum):
+    UNKNOWN = "Unknown"
+    OFF = "Off"
+    POWERING_ON = "PoweringOn"
+    BOOTING = "Booting"
+    READY = "Ready"
+    DRAINING = "Draining"
+    POWERING_OFF = "PoweringOff"
+    START_FAILED = "StartFailed"
+    STOP_FAILED = "StopFailed"
+    LOST = "Lost"
+
+
+class Event(StrEnum):
+    """Things noticed. What each means in facts: `sensing.HOLDS`."""
+
+    WANTED = "Wanted"
+    UNWANTED = "Unwanted"
+    POWER_SEEN = "PowerSeen"
+    POWER_GONE = "PowerGone"
+    STARTED = "Started"
+    NODE_READY = "NodeReady"
+    NODE_LOST = "NodeLost"
+    KEPT = "Kept"
+    EMPTY = "Empty"
+    FORCED = "Forced"
+    OCCUPIED = "Occupied"
+    OVERDUE = "Overdue"
+    COOLED_DOWN = "CooledDown"
+
+
+class Duty(StrEnum):
+    """Work that a phase demands, repeatable: after a crash the phase is read and its duty is done again."""
+
+    LEAVE = "Leave"
+    WAKE = "Wake"
+    WAKE_AGAIN = "WakeAgain"
+    WELCOME = "Welcome"
+    DRAIN = "Drain"
+    POWER_OFF = "PowerOff"
+
+
+P, E, D = Phase, Event, Duty
+
+TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {  # most urgent event first; anything absent is illegal
+    P.UNKNOWN: {E.NODE_READY: P.READY, E.POWER_SEEN: P.BOOTING, E.POWER_GONE: P.OFF, E.OVERDUE: P.OFF},
+    P.OFF: {E.POWER_SEEN: P.BOOTING, E.WANTED: P.POWERING_ON},
+    P.POWERING_ON: {
+        E.UNWANTED: P.DRAINING,
+        E.NODE_READY: P.READY,
+        E.POWER_SEEN: P.BOOTING,
+        E.STARTED: P.BOOTING,
+        E.OVERDUE: P.START_FAILED,
+    },
+    P.BOOTING: {E.UNWANTED: P.DRAINING, E.NODE_READY: P.READY, E.POWER_GONE: P.START_FAILED, E.OVERDUE: P.START_FAILED},
+    P.READY: {E.POWER_GONE: P.LOST, E.NODE_LOST: P.LOST, E.UNWANTED: P.DRAINING},
+    P.DRAINING: {
+        E.POWER_GONE: P.OFF,
+        E.KEPT: P.READY,
+        E.WANTED: P.BOOTING,
+        E.EMPTY: P.POWERING_OFF,
+        E.NODE_LOST: P.LOST,
+        E.FORCED: P.POWERING_OFF,
+        E.OVERDUE: P.READY,
+    },
+    P.POWERING_OFF: {E.POWER_GONE: P.OFF, E.OCCUPIED: P.DRAINING, E.OVERDUE: P.STOP_FAILED},
+    P.START_FAILED: {E.NODE_READY: P.READY, E.COOLED_DOWN: P.UNKNOWN},
+    P.STOP_FAILED: {E.POWER_GONE: P.OFF, E.WANTED: P.BOOTING, E.COOLED_DOWN: P.DRAINING},
+    P.LOST: {
+        E.NODE_READY: P.READY,
+        E.POWER_GONE: P.OFF,
+        E.EMPTY: P.POWERING_OFF,
+        E.FORCED: P.POWERING_OFF,
+        E.WANTED: P.POWERING_ON,
+    },
+}
+
+DUTIES: Final[dict[Phase, Duty]] = {
+    P.OFF: D.LEAVE,
+    P.POWERING_ON: D.WAKE,
+    P.BOOTING: D.WAKE_AGAIN,
+    P.READY: D.WELCOME,
+    P.DRAINING: D.DRAIN,
+    P.POWERING_OFF: D.POWER_OFF,
+}
+
+LIMITS: Final[dict[Phase, str]] = {  # fields of `group.Limits`
+    P.UNKNOWN: "settle",
+    P.POWERING_ON: "power_on",
+    P.BOOTING: "boot",
+    P.DRAINING: "drain",
+    P.POWERING_OFF: "power_off",
+}
+
+ON_PHASES: Final = frozenset({P.BOOTING, P.READY, P.DRAINING, P.POWERING_OFF, P.STOP_FAILED, P.LOST, P.POWERING_ON})
+"""Phases whose time counts as on in the energy account: the machine draws power, or is about to."""
+
+COMING: Final = frozenset({P.POWERING_ON, P.BOOTING})
+"""On the way up: may still be cancelled, and its Kubernetes node is not schedulable yet."""
+
+FAILED: Final = frozenset({P.START_FAILED, P.STOP_FAILED, P.LOST})
+
+PROGRESS: Final[dict[Phase, str]] = {  # the seed system's words, for old readers
+    P.UNKNOWN: "",
+    P.OFF: "shutdown",
+    P.POWERING_ON: "startingup",
+    P.BOOTING: "startingup",
+    P.START_FAILED: "startingup",
+    P.READY: "ready",
+    P.LOST: "ready",
+    P.DRAINING: "shuttingdown",
+    P.POWERING_OFF: "shuttingdown",
+    P.STOP_FAILED: "shuttingdown",
+}
+
+HISTORY_LENGTH: Final = 20
+BOOTS_KEPT: Final = 10
+
+
+def phase_of(status: NodeStatus) -> Phase:
+    """The stored phase; Unknown at first sight, and for a phase that a later version wrote."""
+    try:
+        return Phase(status.phase)
+    except ValueError:
+        return Phase.UNKNOWN
+
+
+def step(status: NodeStatus, event: Event, *, now: datetime, limits: Limits) -> NodeStatus:
+    """The status after `event`. Raises `IllegalTransition` for a pair that the table does not have."""
+    phase = phase_of(status)
+    target = TRANSITIONS[phase].get(event)
+    if target is None:
+        raise IllegalTransition(f"{event} in phase {phase}")
+    return enter(status, target, event=event, now=now, limits=limits)
+
+
+def enter(status: NodeStatus, phase: Phase, *, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    """The status on entry into `phase`: since when, counters, cool-off, history."""
+    old = phase_of(status)
+    entry = HistoryEntry(at=now, action=str(phase), by=str(event) if event else "FirstSight")
+    status = structs.replace(
+        count_energy(status, now=now),
+        phase=str(phase),
+        since=now,
+        stood_still=0.0,
+        paused_since=now if status.paused_since else None,
+        history=(*status.history, entry)[-HISTORY_LENGTH:],
+    )
+    return _ENTRY.get(phase, _plain)(status, old, event, now, limits)
+
+
+def count_energy(status: NodeStatus, *, now: datetime) -> NodeStatus:
+    """Add the time since the account was last complete to its on or off side."""
+    account = status.energy
+    if account.counted_to is None:
+        return structs.replace(status, energy=structs.replace(account, counted_to=now))
+    seconds = max(0.0, (now - account.counted_to).total_seconds())
+    side = "on_seconds" if phase_of(status) in ON_PHASES else "off_seconds"
+    changes = {side: getattr(account, side) + seconds, "counted_to": max(now, account.counted_to)}
+    return structs.replace(status, energy=structs.replace(account, **changes))
+
+
+def send_wake(status: NodeStatus, *, now: datetime) -> NodeStatus:
+    """The status before another wake Job is made: a new attempt, counted for this boot."""
+    return structs.replace(status, attempt=status.attempt + 1, wakes=status.wakes + 1, woken_at=now, job=None)
+
+
+def cool_off(failures: int, *, limits: Limits) -> timedelta:
+    """How long a machine is left alone after `failures` failures in a row: doubling, bounded."""
+    doublings = min(max(failures - 1, 0), 30)
+    return min(limits.backoff * (1 << doublings), limits.max_backoff)
+
+
+def _plain(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    return status
+
+
+def _powering_on(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    return send_wake(structs.replace(status, wakes=0, replaced=False, forced=False, blocker=""), now=now)
+
+
+def _booting(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    if old is Phase.POWERING_ON:
+        return status  # the wake that was sent is this boot's
+    return structs.replace(status, wakes=0, woken_at=now, replaced=False)
+
+
+def _ready(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    status = structs.replace(status, welcomed=False, forced=False)
+    if event is Event.OVERDUE:  # the drain is given up
+        return _failed(status, now, limits)
+    if old is Phase.DRAINING or old is Phase.LOST:
+        return structs.replace(status, blocker="")
+    status = structs.replace(status, failures=0, cool_until=None, blocker="")
+    return _booted(status, now) if old is not Phase.UNKNOWN else status
+
+
+def _booted(status: NodeStatus, now: datetime) -> NodeStatus:
+    boots = status.boot_seconds
+    if status.woken_at is not None and status.wakes > 0:
+        boots = (*boots, round((now - status.woken_at).total_seconds(), 3))[-BOOTS_KEPT:]
+    energy = EnergyAccount(
+        on_seconds=status.energy.on_seconds,
+        off_seconds=status.energy.off_seconds,
+        boots=status.energy.boots + 1,
+        counted_to=status.energy.counted_to,
+    )
+    return structs.replace(status, last_startup_time=now, boot_seconds=boots, energy=energy, woken_at=None)
+
+
+def _powering_off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    forced = event is Event.FORCED
+    return structs.replace(status, attempt=status.attempt + 1, job=None, forced=forced)
+
+
+def _off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    status = structs.replace(status, wakes=0, woken_at=None, welcomed=False, forced=False, replaced=False)
+    if old in (Phase.POWERING_OFF, Phase.STOP_FAILED):
+        status = structs.replace(status, last_shutdown_time=now, failures=0, cool_until=None, blocker="")
+    return status
+
+
+def _failure(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    return _failed(status, now, limits)
+
+
+def _failed(status: NodeStatus, now: datetime, limits: Limits) -> NodeStatus:
+    failures = status.failures + 1
+    return structs.replace(status, failures=failures, cool_until=now + cool_off(failures, limits=limits))
+
+
+_ENTRY: Final = {
+    P.POWERING_ON: _powering_on,
+    P.BOOTING: _booting,
+    P.READY: _ready,
+    P.POWERING_OFF: _powering_off,
+    P.OFF: _off,
+    P.START_FAILED: _failure,
+    P.STOP_FAILED: _failure,
+}

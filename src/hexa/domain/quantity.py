@@ -1,0 +1,83 @@
+"""Kubernetes quantities ("500m", "8", "64Gi") as exact numbers. It knows no resource."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Final
+
+_SUFFIXES: Final = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "k": Decimal(10**3),
+    "M": Decimal(10**6),
+    "G": Decimal(10**9),
+    "T": Decimal(10**12),
+    "P": Decimal(10**15),
+    "E": Decimal(10**18),
+    "Ki": Decimal(2**10),
+    "Mi": Decimal(2**20),
+    "Gi": Decimal(2**30),
+    "Ti": Decimal(2**40),
+    "Pi": Decimal(2**50),
+    "Ei": Decimal(2**60),
+}
+
+
+@lru_cache(maxsize=4096)
+def parse_quantity(text: str) -> Decimal:
+    """Read a quantity in base units (cores, bytes, pieces). Raises `ValueError` with a sentence for people."""
+    for length in (2, 1):
+        factor = _SUFFIXES.get(text[-length:])
+        if factor is not None and len(text) > length:
+            return _decimal(text[:-length], text) * factor
+    return _decimal(text, text)
+
+
+def _decimal(number: str, text: str) -> Decimal:
+    try:
+        value = Decimal(number)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is no quantity (examples: 500m, 8, 64Gi)") from None
+    if not value.is_finite():
+        raise ValueError(f"{text!r} is no quantity (examples: 500m, 8, 64Gi)")
+    return value
+
+
+Resources = Mapping[str, Decimal]
+
+
+def amounts(quantities: Mapping[str, str]) -> dict[str, Decimal]:
+    """Quantities as numbers; what does not parse is left out."""
+    found = {}
+    for name, text in quantities.items():
+        try:
+            found[name] = parse_quantity(str(text))
+        except ValueError:
+            continue
+    return found
+
+
+def total(parts: Iterable[Resources]) -> dict[str, Decimal]:
+    """Sum by resource."""
+    result: dict[str, Decimal] = {}
+    for part in parts:
+        for name, amount in part.items():
+            result[name] = result.get(name, Decimal(0)) + amount
+    return result
+
+
+def least(quantities: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The field-wise minimum, in the texts given: only resources that all have."""
+    rows = list(quantities)
+    if not rows:
+        return {}
+    names = set(rows[0]).intersection(*rows[1:])
+    return {name: min((row[name] for row in rows), key=_sortable) for name in sorted(names)}
+
+
+def _sortable(text: str) -> Decimal:
+    try:
+        return parse_quantity(text)
+    except ValueError:
+        return Decimal(0)

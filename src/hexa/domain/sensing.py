@@ -1,0 +1,287 @@
+"""From facts to at most one event, and from facts to the next instant at which time alone may bring one.
+
+`sense` tries the events of the phase's row in order, so an illegal event cannot arise. Facts older than the phase do not
+count; a machine's clock is never compared with ours. It reads no object and does nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from hexa.domain.group import Limits
+from hexa.domain.lifecycle import LIMITS, TRANSITIONS, Event, Phase, phase_of
+from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
+
+LEASE_PERIOD: Final = timedelta(seconds=40)
+"""How long a renewed Lease of a kubelet stands (the kubelet's default leaseDurationSeconds)."""
+
+NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
+
+EVENTS_OF_WISH_OR_TIME: Final = frozenset(
+    {
+        Event.WANTED,
+        Event.UNWANTED,
+        Event.KEPT,
+        Event.EMPTY,
+        Event.FORCED,
+        Event.OVERDUE,
+        Event.COOLED_DOWN,
+    }
+)
+"""Not noticed while a machine is paused."""
+
+EVENTS_NOT_SEEN_BLIND: Final = frozenset({Event.POWER_GONE, Event.NODE_LOST, Event.EMPTY, Event.FORCED, Event.OVERDUE})
+"""Not noticed while we are blind: blind, hexa only ever powers on."""
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What is known of one machine at one moment."""
+
+    now: datetime
+    watching_since: datetime | None
+    """Since when we see without a gap; None: blind."""
+    wish: Power | None = None
+    """What is wanted, vetoes considered; None: nothing."""
+    node_exists: bool = False
+    node_ready: bool = False
+    heard: datetime | None = None
+    """When the node's Lease was last seen to change."""
+    heard_until: datetime | None = None
+    """Until when that counts as alive."""
+    reading: PowerReading | None = None
+    """None: no sensor reads this machine."""
+    job_done: bool = False
+    """The power Job of this attempt succeeded."""
+    pods: int | None = None
+    """Pods left to evict (terminating ones included), freshly read; None: not known."""
+    force: bool = False
+    """The group forces."""
+    paused: bool = False
+    may_wake: bool = True
+    """False: nothing could switch it on."""
+    blind_seconds: float = 0.0
+    """Seconds since the phase began in which we were blind: deadlines stood still."""
+
+    @property
+    def blind(self) -> bool:
+        return self.watching_since is None
+
+
+def sense(status: NodeStatus, facts: Facts, *, limits: Limits) -> Event | None:
+    """The most urgent event of the phase's row that holds, or None."""
+    view = _View(status, facts, limits)
+    for event in TRANSITIONS[view.phase]:
+        if facts.paused and event in EVENTS_OF_WISH_OR_TIME:
+            continue
+        if facts.blind and event in EVENTS_NOT_SEEN_BLIND:
+            continue
+        if HOLDS[event](view):
+            return event
+    return None
+
+
+class _View:
+    """Facts seen from a phase: what is older than the phase is dropped here, once."""
+
+    __slots__ = ("facts", "limits", "now", "phase", "since", "status")
+
+    def __init__(self, status: NodeStatus, facts: Facts, limits: Limits) -> None:
+        self.status, self.facts, self.limits, self.now = status, facts, limits, facts.now
+        self.phase = phase_of(status)
+        self.since = status.since or facts.now
+
+    @property
+    def alive(self) -> bool:
+        """The last lease change is within its period, whenever it was."""
+        until = self.facts.heard_until
+        return until is not None and self.now < until
+
+    @property
+    def fresh(self) -> bool:
+        """A sign of life of this phase."""
+        heard = self.facts.heard
+        return heard is not None and heard > self.since and self.alive
+
+    @property
+    def power(self) -> Reading:
+        """The reading of this phase; Off only if it is newer than the last sign of life."""
+        reading = self.facts.reading
+        if reading is None or reading.at is None or reading.at <= self.since:
+            return Reading.UNKNOWN
+        if reading.power is Reading.OFF and self.facts.heard is not None and reading.at <= self.facts.heard:
+            return Reading.UNKNOWN
+        return reading.power
+
+    @property
+    def silent_since(self) -> datetime:
+        """Begin of the silence that counts: no earlier than the phase, our own sight, and the last sign of life."""
+        marks = [self.since, self.facts.watching_since or self.now]
+        if self.facts.heard is not None:
+            marks.append(self.facts.heard)
+        return max(marks)
+
+    @property
+    def silence_counts_from(self) -> datetime:
+        """When the silence will have lasted a whole lease period."""
+        end = self.silent_since + LEASE_PERIOD
+        until = self.facts.heard_until
+        return max(end, until) if until is not None else end
+
+    def after(self, span: timedelta) -> datetime:
+        """When `span` of this phase has passed, the time that stood still left out."""
+        still = self.status.stood_still + self.facts.blind_seconds
+        return self.since + span + timedelta(seconds=still)
+
+    def passed(self, span: timedelta) -> bool:
+        return self.now >= self.after(span)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The phase's limit, but no earlier than a lease period of our own sight (what came while we were away is seen first)."""
+        if self.phase not in LIMITS:
+            return None
+        span = self._limit()
+        sight = self.facts.watching_since
+        if sight is None:
+            return None
+        return max(self.after(span), sight + min(span, LEASE_PERIOD))
+
+    def _limit(self) -> timedelta:
+        facts = self.facts
+        if self.phase is Phase.UNKNOWN and not facts.node_exists and facts.heard is None and facts.reading is None:
+            return timedelta(0)  # nothing could ever tell us more
+        span: timedelta = getattr(self.limits, LIMITS[self.phase])
+        return span
+
+    @property
+    def off_confirmed_at(self) -> datetime:
+        """When the silence after our shutdown Job counts as off where no sensor reads the power."""
+        return self.silent_since + self.limits.off_confirm
+
+
+def _power_gone(view: _View) -> bool:
+    if view.fresh:
+        return False
+    if view.power is Reading.OFF:
+        return True
+    by_silence = view.phase is Phase.POWERING_OFF and view.facts.reading is None and view.facts.job_done
+    return by_silence and view.now >= view.off_confirmed_at
+
+
+def _node_lost(view: _View) -> bool:
+    if view.power is Reading.OFF:
+        return False
+    return not view.facts.node_exists or view.now >= view.silence_counts_from
+
+
+def _wanted(view: _View) -> bool:
+    if view.facts.wish is not Power.ON:
+        return False
+    if view.phase is Phase.LOST:
+        return view.facts.may_wake and view.power is not Reading.ON and view.passed(view.limits.lost)
+    if view.phase is Phase.DRAINING:
+        return not view.alive  # a living one is KEPT
+    return view.facts.may_wake or view.phase is not Phase.OFF
+
+
+def _unwanted(view: _View) -> bool:
+    if view.facts.wish is not Power.OFF:
+        return False
+    return view.phase is not Phase.READY or _cooled_down(view)
+
+
+def _cooled_down(view: _View) -> bool:
+    until = view.status.cool_until
+    return until is None or view.now >= until
+
+
+def _forced(view: _View) -> bool:
+    if view.facts.wish is not Power.OFF or not view.facts.force:
+        return False
+    return view.passed(view.limits.lost if view.phase is Phase.LOST else view.limits.drain)
+
+
+def _occupied(view: _View) -> bool:
+    return bool(view.facts.pods) and view.fresh and not view.status.forced
+
+
+def _overdue(view: _View) -> bool:
+    deadline = view.deadline
+    return deadline is not None and view.now >= deadline
+
+
+HOLDS: Final[dict[Event, Callable[[_View], bool]]] = {
+    Event.WANTED: _wanted,
+    Event.UNWANTED: _unwanted,
+    Event.POWER_SEEN: lambda v: v.power is Reading.ON or v.fresh,
+    Event.POWER_GONE: _power_gone,
+    Event.STARTED: lambda v: v.facts.job_done and v.facts.reading is None,
+    Event.NODE_READY: lambda v: v.facts.node_ready and v.fresh,
+    Event.NODE_LOST: _node_lost,
+    Event.KEPT: lambda v: v.facts.wish is Power.ON and v.alive,
+    Event.EMPTY: lambda v: v.facts.wish is Power.OFF and v.facts.pods == 0,
+    Event.FORCED: _forced,
+    Event.OCCUPIED: _occupied,
+    Event.OVERDUE: _overdue,
+    Event.COOLED_DOWN: _cooled_down,
+}
+
+
+def next_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
+    """The next instant after `now` at which time alone may bring an event or a duty; None: only news can."""
+    view = _View(status, facts, limits)
+    return min((instant for instant in _instants(view) if instant > facts.now), default=None)
+
+
+def _instants(view: _View) -> Iterator[datetime]:
+    status, facts, phase = view.status, view.facts, view.phase
+    if (deadline := view.deadline) is not None:
+        yield deadline
+    if status.cool_until is not None:
+        yield status.cool_until
+    if phase in (Phase.READY, Phase.DRAINING) and facts.node_exists and facts.watching_since is not None:
+        yield view.silence_counts_from
+    if phase is Phase.DRAINING and facts.force:
+        yield view.after(view.limits.drain)
+    if phase is Phase.POWERING_OFF and facts.job_done:
+        yield view.off_confirmed_at
+    if phase is Phase.LOST:
+        yield view.after(view.limits.lost)
+    if phase in (Phase.POWERING_ON, Phase.BOOTING):
+        yield wake_due(status, limits=view.limits)
+    if phase is Phase.OFF and facts.node_exists:
+        yield leave_due(facts)
+
+
+def wake_due(status: NodeStatus, *, limits: Limits) -> datetime:
+    """When the wake may be sent again."""
+    return (status.woken_at or status.since or NEVER) + limits.wake_interval
+
+
+def wake_again(status: NodeStatus, facts: Facts, *, limits: Limits, job_running: bool) -> bool:
+    """Whether another wake is due: no sign of life since the boot began, attempts left, the last Job over."""
+    view = _View(status, facts, limits)
+    if facts.paused or job_running or status.wakes >= limits.attempts or not facts.may_wake:
+        return False
+    if view.fresh or view.power is Reading.ON:
+        return False
+    return facts.now >= wake_due(status, limits=limits)
+
+
+def leave_due(facts: Facts) -> datetime:
+    """When two lease periods of silence have passed."""
+    marks = [mark for mark in (facts.heard, facts.watching_since) if mark is not None]
+    return (max(marks) if marks else facts.now) + 2 * LEASE_PERIOD
+
+
+def may_leave(status: NodeStatus, facts: Facts, *, shutdown_done: bool) -> bool:
+    """The proof that LEAVE needs: a reading Off newer than the last sign of life, or our own shutdown Job done and
+    no sign of life for two lease periods. A running kubelet never registers a deleted node again."""
+    if facts.blind or facts.paused:
+        return False
+    reading = facts.reading
+    if reading is not None and reading.power is Reading.OFF and reading.at is not None:
+        return facts.heard is None or reading.at > facts.heard
+    return shutdown_done and facts.now >= leave_due(facts)

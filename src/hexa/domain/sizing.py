@@ -1,0 +1,166 @@
+"""From sizes to machines: what counts in the target, who may be woken and who first, who rests first.
+
+It sees machines as `Member`s (status, wish and vetoes already judged) and writes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from statistics import median
+from typing import Final
+
+from msgspec import Struct
+
+from hexa.domain.group import Policy
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
+from hexa.domain.wish import Veto
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One machine of a group as sizing sees it."""
+
+    key: Lookup
+    phase: Phase
+    wish: WishRecord | None = None
+    """What is wanted, a hold included."""
+    node_ready: bool = False
+    on_vetoes: tuple[Veto, ...] = ()
+    off_vetoes: tuple[Veto, ...] = ()
+    failures: int = 0
+    boot_seconds: tuple[float, ...] = ()
+    hourly: float = 0.0
+    replaced: bool = False
+    cooling: bool = False
+    """Left alone after a failure."""
+    valid: bool = True
+    since: datetime | None = None
+    pods: int = 0
+
+    @property
+    def wanted(self) -> bool:
+        return self.wish is not None and self.wish.power is Power.ON
+
+
+IN_TARGET: Final = frozenset(
+    {
+        Phase.OFF,
+        Phase.POWERING_ON,
+        Phase.BOOTING,
+        Phase.READY,
+        Phase.LOST,
+        Phase.DRAINING,  # with wish on: about to turn back
+        Phase.POWERING_OFF,  # with wish on: goes down, then is woken
+        Phase.STOP_FAILED,
+    }
+)
+
+
+def counts(member: Member) -> bool:
+    """Whether the machine counts in the group's target: wanted on, and it can still come."""
+    if not member.wanted or not member.valid:
+        return False
+    if member.phase is Phase.UNKNOWN:
+        return member.node_ready
+    if member.phase is Phase.OFF and member.on_vetoes:
+        return False
+    return member.phase in IN_TARGET
+
+
+def target(members: Iterable[Member]) -> int:
+    """What Cluster Autoscaler is told as the group's size."""
+    return sum(map(counts, members))
+
+
+WAKE_ORDER: Final = {
+    Phase.DRAINING: 0,  # still on: turning back costs nothing
+    Phase.OFF: 1,
+    Phase.STOP_FAILED: 2,
+    Phase.POWERING_OFF: 3,  # must go down first
+}
+"""Phases whose machine may be given a wish for on, the quickest to help first."""
+
+
+def may_be_woken(member: Member) -> bool:
+    """Whether a wish for on would bring the machine."""
+    return (
+        member.valid
+        and not member.wanted
+        and not member.on_vetoes
+        and not member.cooling
+        and member.phase in WAKE_ORDER
+    )
+
+
+def candidates(members: Iterable[Member]) -> list[Member]:
+    """Machines that may be woken, best first: quickest phase, not put off by a person, fewest failures, cheapest, fastest."""
+    return sorted(filter(may_be_woken, members), key=_wake_rank)
+
+
+def _wake_rank(member: Member) -> tuple[bool, int, int, float, float, str]:
+    put_off = member.wish is not None and member.wish.by is Asker.USER
+    boot = median(member.boot_seconds) if member.boot_seconds else 0.0
+    return put_off, WAKE_ORDER[member.phase], member.failures, member.hourly, boot, str(member.key)
+
+
+def may_rest(member: Member) -> bool:
+    """Whether the machine may be given a wish for off."""
+    return member.wanted and not member.off_vetoes
+
+
+def resters(members: Iterable[Member]) -> list[Member]:
+    """Machines that count and may rest, first to go first: not yet up, then failed most, dearest, fewest pods."""
+    return sorted((m for m in members if counts(m) and may_rest(m)), key=_rest_rank)
+
+
+REST_ORDER: Final = {Phase.OFF: 0, Phase.POWERING_ON: 1, Phase.BOOTING: 2, Phase.LOST: 3}
+
+
+def _rest_rank(member: Member) -> tuple[int, int, int, float, str]:
+    return REST_ORDER.get(member.phase, 4), member.pods, -member.failures, -member.hourly, str(member.key)
+
+
+CANCELLABLE: Final = frozenset({Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Phase.UNKNOWN})
+"""Phases in which a wish for on is a request not yet fulfilled, which DecreaseTargetSize may take back."""
+
+
+def cancellable(members: Iterable[Member]) -> list[Member]:
+    """Requests not yet fulfilled, the one furthest from coming first. Never a machine whose node is Ready."""
+    open_requests = (m for m in members if counts(m) and m.phase in CANCELLABLE and not m.node_ready and not _held(m))
+    return sorted(open_requests, key=_rest_rank)
+
+
+def _held(member: Member) -> bool:
+    return member.wish is not None and member.wish.by is Asker.HOLD
+
+
+def max_size(policy: Policy, members: Sequence[Member]) -> int:
+    """The size that can really come: spec.maxSize bounded by the machines that are wanted or may be woken."""
+    possible = sum(1 for member in members if counts(member) or may_be_woken(member))
+    return possible if policy.max_size is None else min(policy.max_size, possible)
+
+
+def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
+    """Machines to wake so that the group reaches minSize."""
+    missing = policy.min_size - target(members)
+    return candidates(members)[: max(missing, 0)]
+
+
+def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
+    """Machines to rest so that the group comes down to a lowered maxSize."""
+    if policy.max_size is None:
+        return []
+    surplus = target(members) - policy.max_size
+    return resters(members)[: max(surplus, 0)]
+
+
+def unreplaced(members: Iterable[Member]) -> list[Member]:
+    """Machines that failed to start and whose place another may take: asked for by Cluster Autoscaler or by hexa itself."""
+    return [
+        member
+        for member in members
+        if member.phase is Phase.START_FAILED
+        and member.wanted
+        and not member.replaced
+        and member.wish is not None
+        and member.wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY)
+    ]

@@ -1,0 +1,138 @@
+"""The shape of a machine that is off: what is kept of its Kubernetes node, and what the group shows of it.
+
+It reads Kubernetes nodes and our resources, and builds no wire format.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from msgspec import structs
+
+from hexa.domain.group import Policy, Problem
+from hexa.domain.names import (
+    API_GROUP,
+    ARCH_LABEL,
+    CA_TAINTS,
+    GROUP_LABEL,
+    HOSTNAME_LABEL,
+    OS_LABEL,
+    SCALE_DOWN_DISABLED,
+    UNINITIALIZED_TAINT,
+    UNSCHEDULABLE_TAINT,
+)
+from hexa.domain.quantity import least, parse_quantity
+from hexa.domain.resources.core import KubeNode, Taint
+from hexa.domain.resources.v1alpha1 import Node, Shape
+
+TRANSIENT_TAINT_PREFIXES: Final = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+TRANSIENT_TAINTS: Final = CA_TAINTS | {UNSCHEDULABLE_TAINT, UNINITIALIZED_TAINT}
+FOREIGN_ANNOTATIONS: Final = (
+    "node.alpha.kubernetes.io/",
+    "volumes.kubernetes.io/",
+    "kubeadm.alpha.kubernetes.io/",
+    "csi.volume.kubernetes.io/",
+    "cluster-autoscaler.kubernetes.io/",
+)
+"""Annotations that the kubelet, the controller manager or Cluster Autoscaler keep by themselves."""
+
+RESTRICTED_LABELS: Final = ("kubernetes.io/", "k8s.io/", "node-role.kubernetes.io/")
+
+
+def transient(taint: Taint) -> bool:
+    """A taint that tells of a moment, not of the machine."""
+    return taint.key in TRANSIENT_TAINTS or taint.key.startswith(TRANSIENT_TAINT_PREFIXES)
+
+
+def shape_of(node: KubeNode, *, previous: Shape | None, our_cordon: bool, now: datetime) -> Shape:
+    """What is worth keeping of a living node. Without allocatable resources (just registered) the previous ones stand."""
+    status = node.status
+    known = previous or Shape()
+    return Shape(
+        capacity=dict(sorted(status.capacity.items())) or known.capacity,
+        allocatable=dict(sorted(status.allocatable.items())) or known.allocatable,
+        labels=dict(sorted(node.metadata.labels.items())),
+        annotations={k: v for k, v in sorted(node.metadata.annotations.items()) if _ours_to_keep(k)},
+        taints=tuple(taint for taint in node.spec.taints if not transient(taint)),
+        provider_id=node.spec.provider_id or known.provider_id,
+        unschedulable=node.spec.unschedulable and not our_cordon,
+        at=now,
+    )
+
+
+def _ours_to_keep(key: str) -> bool:
+    return not key.startswith(FOREIGN_ANNOTATIONS) and not key.startswith(API_GROUP) and key != SCALE_DOWN_DISABLED
+
+
+def same_shape(one: Shape | None, other: Shape | None) -> bool:
+    """Equal but for the time it was seen."""
+    if one is None or other is None:
+        return one is other
+    return structs.replace(one, at=None) == structs.replace(other, at=None)
+
+
+def declared_shape(machine: Node, policy: Policy) -> Shape | None:
+    """The shape the machine will have when it comes up: what is declared over what was last seen. None: neither is known."""
+    seen, spec = machine.status.template or Shape(), machine.spec.template
+    capacity = {**seen.capacity, **_texts(spec.capacity)}
+    if not capacity:
+        return None
+    removed = {(taint.key, taint.effect) for taint in machine.spec.taints_to_remove}
+    taints = spec.taints or seen.taints
+    kept = tuple(t for t in taints if (t.key, t.effect) not in removed and (t.key, "") not in removed)
+    allocatable = {**capacity, **seen.allocatable, **_texts(spec.capacity)}
+    labels = {**seen.labels, **spec.labels, **policy.labels, GROUP_LABEL: policy.name}
+    return structs.replace(seen, capacity=capacity, allocatable=allocatable, labels=labels, taints=kept)
+
+
+def _texts(quantities: Mapping[str, int | str]) -> dict[str, str]:
+    return {name: str(value) for name, value in quantities.items()}
+
+
+def group_shape(shapes: Sequence[Shape]) -> Shape | None:
+    """The field-wise least of the shapes: a node of which any machine of the group is at least the equal."""
+    if not shapes:
+        return None
+    common = set(shapes[0].labels.items()).intersection(*(shape.labels.items() for shape in shapes[1:]))
+    taints = {(t.key, t.value, t.effect): t for shape in shapes for t in shape.taints}
+    return Shape(
+        capacity=least(shape.capacity for shape in shapes),
+        allocatable=least(shape.allocatable for shape in shapes),
+        labels={k: v for k, v in sorted(common) if k != HOSTNAME_LABEL},
+        taints=tuple(taints[key] for key in sorted(taints)),
+    )
+
+
+MIXED_ABOVE: Final = 1.5
+"""Capacities further apart than this factor make a group mixed."""
+
+
+def mixed(shapes: Iterable[Shape]) -> Problem | None:
+    """Whether machines of one group differ so much that Cluster Autoscaler would be misled."""
+    rows = list(shapes)
+    for label, word in ((ARCH_LABEL, "architectures"), (OS_LABEL, "operating systems")):
+        values = sorted({shape.labels[label] for shape in rows if label in shape.labels})
+        if len(values) > 1:
+            return Problem(
+                "machines",
+                f"the group mixes {word}: {', '.join(values)}; no scale-up until it is split",
+                "make one group for each",
+                reason="MixedShape",
+            )
+    return None
+
+
+def uneven(shapes: Iterable[Shape]) -> Problem | None:
+    """A warning where cpu or memory differ much: the template shows the least of each."""
+    rows = list(shapes)
+    for resource in ("cpu", "memory"):
+        sizes = sorted((shape.capacity[resource] for shape in rows if resource in shape.capacity), key=parse_quantity)
+        if sizes and parse_quantity(sizes[-1]) > parse_quantity(sizes[0]) * parse_quantity(str(MIXED_ABOVE)):
+            return Problem(
+                "machines",
+                f"{resource} ranges from {sizes[0]} to {sizes[-1]}; Cluster Autoscaler is shown the least",
+                "make one group for each shape, so that the larger machines are used to the full",
+                severity="warning",
+                reason="UnevenShape",
+            )
+    return None

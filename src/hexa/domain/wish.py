@@ -1,0 +1,161 @@
+"""Who decides: the wish for a machine, from hold, annotation and spec.powerState, and how a new wish is written.
+
+Rank: safety > hold > (mode > schedule) > Cluster Autoscaler and plain edits of spec.powerState, the last change winning
+between these two; hexa's own wishes (`recovery`) rank with them. Safety is `vetoes`: rules that forbid an off or an on.
+It knows no phase beyond what a veto needs.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, structs
+
+from hexa.domain.group import Policy, active_hold, power_of
+from hexa.domain.names import WISH_ANNOTATION
+from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, Paused, Power, WishRecord
+
+GITOPS_MANAGERS: Final = (
+    "kustomize-controller",
+    "argocd-controller",
+    "argocd-application-controller",
+    "helm-controller",
+    "flux",
+)
+"""Field managers of GitOps tools: a field that one of them owns is never written by us. Matched by prefix for flux."""
+
+
+class Veto(Struct, frozen=True):
+    """A rule that forbids switching a machine."""
+
+    reason: str
+    message: str
+
+
+def powerstate_manager(node: Node) -> str:
+    """The GitOps manager that owns spec.powerState; empty if none does."""
+    for entry in node.metadata.managed_fields:
+        owned = entry.fields_v1.get("f:spec", {})
+        if entry.manager.startswith(GITOPS_MANAGERS) and "f:powerState" in owned:
+            return entry.manager
+    return ""
+
+
+def recorded_wish(node: Node) -> WishRecord | None:
+    """The wish in the annotation; an unreadable one counts as absent."""
+    text = node.metadata.annotations.get(WISH_ANNOTATION)
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=WishRecord)
+    except msgspec.MsgspecError:
+        return None
+
+
+def base_wish(node: Node, *, now: datetime) -> WishRecord | None:
+    """The wish beneath any hold: the recorded one, unless somebody changed spec.powerState since.
+
+    None: nobody ever asked for anything, and the machine stays as found.
+    """
+    recorded = recorded_wish(node)
+    spec = spec_power(node)
+    if spec is None or (recorded is not None and _spec_then(recorded) == spec):
+        return recorded
+    return WishRecord(power=spec, by=Asker.USER, reason="PowerStateChanged", since=now, spec=spec.value)
+
+
+def spec_power(node: Node) -> Power | None:
+    """What spec.powerState says; None where it is absent."""
+    return None if node.spec.power_state is None else power_of(node.spec.power_state)
+
+
+def _spec_then(recorded: WishRecord) -> Power:
+    return Power(recorded.spec) if recorded.spec else recorded.power
+
+
+def held(node: Node, policy: Policy, *, now: datetime) -> Hold | None:
+    """The hold that stands over the machine: its own, else its group's."""
+    return active_hold(node.spec.hold, now=now) or active_hold(policy.hold, now=now)
+
+
+def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord | None:
+    """What is wanted now, a hold included."""
+    base = base_wish(node, now=now)
+    hold = held(node, policy, now=now)
+    if hold is None:
+        return base
+    previous = node.status.wish
+    power = power_of(hold.power)
+    same = previous is not None and previous.by is Asker.HOLD and previous.power is power
+    since = previous.since if same and previous is not None else now
+    return WishRecord(power=power, by=Asker.HOLD, reason="Hold", since=since, spec=base.spec if base else "")
+
+
+def paused(node: Node, *, now: datetime) -> Paused | None:
+    """The pause while it stands."""
+    pause = node.spec.paused
+    if pause is None or (pause.until is not None and pause.until <= now):
+        return None
+    return pause
+
+
+def wish_patch(node: Node, wish: WishRecord) -> dict[str, Any]:
+    """The merge patch that records `wish`: the annotation, and spec.powerState with it unless a GitOps manager owns that."""
+    writes_spec = not powerstate_manager(node) and not (node.spec.power_state is None and wish.by is Asker.RECOVERY)
+    spec = spec_power(node)
+    kept = wish.power if writes_spec else spec
+    record = structs.replace(wish, spec=kept.value if kept else "")
+    text = json.dumps(msgspec.to_builtins(record), sort_keys=True)
+    patch: dict[str, Any] = {"metadata": {"annotations": {WISH_ANNOTATION: text}}}
+    if writes_spec and spec is not wish.power:
+        patch["spec"] = {"powerState": wish.power.value}
+    return patch
+
+
+def off_vetoes(
+    node: Node, policy: Policy, *, hosts: Iterable[str], control_plane: bool, now: datetime
+) -> Iterator[Veto]:
+    """Every rule that forbids switching the machine off, safety first. `hosts`: what runs on it that hexa depends on."""
+    if control_plane:
+        yield Veto("ControlPlane", "the Kubernetes node is a control-plane member; move it out of the group")
+    for name in hosts:
+        yield Veto("HostsControl", f"{name} runs on it; let it run on nodes outside all groups")
+    if node.spec.shutdown_pod_spec is None:
+        yield Veto("PowerOffUnavailable", "spec.shutdownPodSpec is absent; add it to let the machine rest")
+    hold = held(node, policy, now=now)
+    if hold is not None and power_of(hold.power) is Power.ON:
+        yield Veto("Hold", f"held on{_until(hold.until)}{_because(hold.reason)}")
+    pause = paused(node, now=now)
+    if pause is not None:
+        yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
+
+
+SAFETY: Final = frozenset({"ControlPlane", "HostsControl", "PowerOffUnavailable"})
+"""Vetoes that stand above a hold: an off wish under one of these is shown as Blocked and never acted on."""
+
+
+def on_vetoes(node: Node, policy: Policy, *, now: datetime) -> Iterator[Veto]:
+    """Every rule that keeps the machine from being chosen to wake."""
+    if node.spec.startup_pod_spec is None:
+        yield Veto("PowerOnUnavailable", "spec.startupPodSpec is absent; add it to let the machine be woken")
+    hold = held(node, policy, now=now)
+    if hold is not None and power_of(hold.power) is Power.OFF:
+        yield Veto("Hold", f"held off{_until(hold.until)}{_because(hold.reason)}")
+    pause = paused(node, now=now)
+    if pause is not None:
+        yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
+
+
+def wish_text(annotations: Mapping[str, str]) -> str:
+    """The raw record, for people."""
+    return annotations.get(WISH_ANNOTATION, "")
+
+
+def _until(until: datetime | None) -> str:
+    return f" until {until.isoformat(timespec='seconds')}" if until else ""
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
