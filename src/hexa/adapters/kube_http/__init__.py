@@ -1,0 +1,1 @@
+"""The Kubernetes API over HTTP: implements `ports.kube` with a raw httpx client."""

@@ -1,0 +1,293 @@
+"""The six verbs of `ports.kube` as HTTP requests. It decides nothing and repeats nothing: retries are the app's."""
+
+import random
+import socket
+import ssl
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any, Final, Literal, TypeVar, cast
+
+import httpx
+import msgspec
+import trio
+from trio.abc import ReceiveChannel
+
+from hexa.adapters.kube_http import wire
+from hexa.adapters.kube_http.cluster import DEFAULT_TUNING, Cluster, KeyPair, Tuning
+from hexa.adapters.kube_http.credentials import identity, show_certificate, tls_context
+from hexa.adapters.kube_http.wire import Call
+from hexa.domain.errors import Expired, HexaError, Refused, Unavailable
+from hexa.domain.resources.core import PODS, Kind
+from hexa.ports.clock import Clock
+from hexa.ports.kube import EVERYTHING, Blocked, Change, Evicted, Kube, Listing, Patch, Selector
+
+T = TypeVar("T")
+
+_JSON: Final = "application/json"
+_HEADERS: Final = {
+    "Accept": _JSON,
+    "Accept-Encoding": "identity",  # on a local network zipping costs more than it saves
+    "User-Agent": "hexa",
+}
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
+"""Each watch holds a connection, so their number is not limited; 20 stay open for lists and writes."""
+
+_KEEPALIVE: Final = {
+    "SO_KEEPALIVE": 1,
+    "TCP_KEEPIDLE": 15,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 30_000,
+}
+"""The kernel notices within 30 s that the other side is gone, also while nothing is said."""
+
+
+# --- failures of the transport --------------------------------------------------------------------
+
+_FOREIGN: Final = (
+    (httpx.ConnectTimeout, Unavailable, "no connection within the time"),
+    (httpx.ReadTimeout, Unavailable, "no answer within the time"),
+    (httpx.UnsupportedProtocol, Refused, "not an http or https URL"),
+    (httpx.InvalidURL, Refused, "not a URL"),
+    (httpx.ProxyError, Unavailable, "the proxy refuses"),
+    (httpx.HTTPError, Unavailable, "the connection failed"),
+    (httpx.StreamError, Unavailable, "the connection was closed"),
+    (msgspec.DecodeError, Unavailable, "the answer is not the Kubernetes API's"),
+)
+"""Foreign exception, ours, and what to call it. The first that fits counts."""
+
+
+@contextmanager
+def _translated(call: Call, server: str) -> Iterator[None]:
+    try:
+        yield
+    except tuple(row[0] for row in _FOREIGN) as error:
+        untrusted = _cause(error, ssl.SSLCertVerificationError)
+        if untrusted is not None:
+            raise Refused(_untrusted(server, untrusted), reason="CertificateNotTrusted") from error
+        ours, problem = next((row[1], row[2]) for row in _FOREIGN if isinstance(error, row[0]))
+        detail = f": {error}" if str(error) else ""
+        raise ours(f"cannot {call}: {server}: {problem}{detail}", reason=type(error).__name__) from error
+
+
+def _cause(error: BaseException | None, kind: type[Exception]) -> Exception | None:
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _untrusted(server: str, error: Exception) -> str:
+    said = getattr(error, "verify_message", "") or str(error)
+    return f"{server}: its certificate is not trusted ({said}); correct certificate-authority or tls-server-name"
+
+
+# --- the adapter ----------------------------------------------------------------------------------
+
+
+class _HttpKube:
+    def __init__(self, client: httpx.AsyncClient, *, cluster: Cluster, tuning: Tuning) -> None:
+        self._client = client
+        self._server = cluster.server
+        self._tuning = tuning
+        self._extensions = {"sni_hostname": cluster.server_name} if cluster.server_name else {}
+
+    async def list(self, kind: Kind[T], selector: Selector = EVERYTHING) -> Listing[T]:
+        """Pages of 500; in one go if the server forgets the list's version between two pages."""
+        call = Call("list", kind, selector.namespace)
+        try:
+            return await self._pages(call, {**wire.query(selector), "limit": str(wire.PAGE)})
+        except Expired:
+            return await self._pages(call, wire.query(selector))
+
+    async def _pages(self, call: Call, params: Mapping[str, str]) -> Listing[Any]:
+        items: list[Any] = []
+        more = ""
+        while True:
+            page = await self._page(call, {**params, "continue": more} if more else params)
+            items.extend(page.items)
+            more = page.more
+            if not more:
+                return Listing(tuple(items), page.resource_version)
+
+    async def _page(self, call: Call, params: Mapping[str, str]) -> wire.Page:
+        body = await self._ask("GET", call, params=params)
+        with _translated(call, self._server):
+            return wire.decode_page(call.kind, body)
+
+    @asynccontextmanager
+    async def watch(
+        self, kind: Kind[T], selector: Selector = EVERYTHING, *, since: str
+    ) -> AsyncIterator[ReceiveChannel[Change[T]]]:
+        """One request that stays open. Nothing is read ahead: it needs no task of its own."""
+        call = Call("watch", kind, selector.namespace)
+        seconds = round(self._tuning.watch * random.uniform(1.0, 1.5))
+        params = {
+            **wire.query(selector),
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": since,
+            "timeoutSeconds": str(seconds),
+        }
+        request = self._request("GET", call, params=params, timeout=self._timeout(seconds + self._tuning.silence))
+        with _translated(call, self._server):
+            response = await self._client.send(request, stream=True)
+        try:
+            if not response.is_success:
+                await self._raise_failure(call, response)
+            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:
+                yield _Changes(call, self._server, pieces)
+        finally:
+            await response.aclose()
+
+    async def _raise_failure(self, call: Call, response: httpx.Response) -> None:
+        with _translated(call, self._server):
+            body = await response.aread()
+        raise wire.failure(call, response.status_code, wire.decode_status(body))
+
+    async def create(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:
+        """POST to the collection."""
+        call = Call("create", kind, manifest["metadata"].get("namespace"))
+        return await self._write("POST", call, kind, wire.encode_manifest(kind, manifest))
+
+    async def patch(self, kind: Kind[T], name: str, patch: Patch, *, namespace: str | None = None) -> T:
+        """PATCH with the media type of its style."""
+        call = Call("patch", kind, namespace, name, patch.subresource)
+        return await self._write("PATCH", call, kind, wire.encode_patch(patch), media=patch.style)
+
+    async def _write(self, method: str, call: Call, kind: Kind[T], body: bytes, *, media: str = _JSON) -> T:
+        answer = await self._ask(method, call, body=body, media=media)
+        with _translated(call, self._server):
+            return wire.decode_written(call, kind, answer)
+
+    async def delete(
+        self,
+        kind: Kind[T],
+        name: str,
+        *,
+        namespace: str | None = None,
+        uid: str = "",
+        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
+        grace: int | None = None,
+    ) -> None:
+        """DELETE with its options in the body."""
+        call = Call("delete", kind, namespace, name)
+        options = wire.delete_options(uid=uid, grace=grace, propagation=propagation)
+        response = await self._send("DELETE", call, body=msgspec.json.encode(options))
+        if response.status_code != 404:
+            _succeeded(call, response)
+
+    async def evict(self, name: str, *, namespace: str, uid: str = "", grace: int | None = None) -> Evicted | Blocked:
+        """POST an Eviction of policy/v1."""
+        call = Call("create", PODS, namespace, name, "eviction")
+        body = wire.eviction(name, namespace=namespace, uid=uid, grace=grace)
+        response = await self._send("POST", call, body=msgspec.json.encode(body))
+        return wire.evicted(call, response.status_code, response.content)
+
+    # --- one request ---
+
+    async def _ask(self, method: str, call: Call, **request: Any) -> bytes:
+        return _succeeded(call, await self._send(method, call, **request))
+
+    async def _send(self, method: str, call: Call, **request: Any) -> httpx.Response:
+        with _translated(call, self._server):
+            return await self._client.send(self._request(method, call, **request))
+
+    def _request(
+        self,
+        method: str,
+        call: Call,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        media: str = _JSON,
+        timeout: httpx.Timeout | None = None,
+    ) -> httpx.Request:
+        return self._client.build_request(
+            method,
+            call.path,
+            params=params,
+            content=body,
+            headers={"Content-Type": media} if body is not None else None,
+            timeout=timeout or self._timeout(self._tuning.answer),
+            extensions=dict(self._extensions),
+        )
+
+    def _timeout(self, quiet: float) -> httpx.Timeout:
+        return httpx.Timeout(connect=self._tuning.connect, read=quiet, write=self._tuning.answer, pool=None)
+
+
+def _succeeded(call: Call, response: httpx.Response) -> bytes:
+    if response.is_success:
+        return response.content
+    raise wire.failure(call, response.status_code, wire.decode_status(response.content))
+
+
+class _Changes(ReceiveChannel[Change[T]]):
+    """Reads the stream when asked for a change. A failure is raised after the changes that came before it."""
+
+    def __init__(self, call: Call, server: str, pieces: "AsyncGenerator[bytes, None]") -> None:
+        self._call = call
+        self._server = server
+        self._pieces = pieces
+        self._lines = wire.Lines()
+        self._ready: deque[Change[T]] = deque()
+        self._failure: HexaError | None = None
+
+    async def receive(self) -> Change[T]:
+        if self._ready:
+            await trio.lowlevel.checkpoint()
+        while not self._ready:
+            if self._failure is not None:
+                raise self._failure
+            await self._read()
+        return self._ready.popleft()
+
+    async def _read(self) -> None:
+        try:
+            with _translated(self._call, self._server):
+                piece = await anext(self._pieces, None)
+                if piece is None:
+                    raise trio.EndOfChannel
+                for change in wire.decode_changes(self._call, self._lines.feed(piece)):
+                    self._ready.append(change)
+        except HexaError as error:
+            self._failure = error
+
+    async def aclose(self) -> None:
+        await self._pieces.aclose()
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_TUNING) -> AsyncIterator[Kube]:
+    """A client for this cluster. It connects on first use; what is wrong with the credentials shows at once."""
+    context = tls_context(cluster)
+
+    def show(pair: KeyPair) -> None:
+        show_certificate(context, pair)
+
+    who = identity(cluster, clock=clock, reread=tuning.reread, show=show)
+    if who is not None:
+        await who.header()
+    transport = httpx.AsyncHTTPTransport(
+        verify=context, limits=_LIMITS, proxy=cluster.proxy or None, socket_options=_socket_options()
+    )
+    async with httpx.AsyncClient(
+        transport=transport,
+        base_url=cluster.server,
+        auth=who,
+        headers={**_HEADERS, **cluster.impersonate},
+        trust_env=False,
+    ) as client:
+        yield _HttpKube(client, cluster=cluster, tuning=tuning)
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    return [
+        (socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in _KEEPALIVE.items()
+        if hasattr(socket, name)
+    ]
