@@ -155,12 +155,15 @@ def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
 
 def unreplaced(members: Iterable[Member]) -> list[Member]:
     """Machines that failed to start and whose place another may take: asked for by Cluster Autoscaler or by hexa itself."""
-    return [
-        member
-        for member in members
-        if member.phase is Phase.START_FAILED
-        and member.wanted
-        and not member.replaced
-        and member.wish is not None
-        and member.wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY)
-    ]
+    return [member for member in members if _replaceable(member) and not member.replaced]
+
+
+def half_replaced(members: Iterable[Member]) -> list[Member]:
+    """Machines whose place another took, and which are still wanted."""
+    return [member for member in members if _replaceable(member) and member.replaced]
+
+
+def _replaceable(member: Member) -> bool:
+    wish = member.wish
+    by_machine = wish is not None and wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY)
+    return member.phase is Phase.START_FAILED and member.wanted and by_machine

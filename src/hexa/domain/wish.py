@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from hexa.domain.group import Policy, active_hold, power_of
+from hexa.domain.lifecycle import Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, Paused, Power, WishRecord
 
@@ -124,6 +125,9 @@ def off_vetoes(
         yield Veto("HostsControl", f"{name} runs on it; let it run on nodes outside all groups")
     if node.spec.shutdown_pod_spec is None:
         yield Veto("PowerOffUnavailable", "spec.shutdownPodSpec is absent; add it to let the machine rest")
+    until = node.status.cool_until
+    if node.status.phase == Phase.READY and until is not None and until > now:
+        yield Veto("CoolingOff", f"the last drain was given up ({node.status.blocker}); left alone{_until(until)}")
     hold = held(node, policy, now=now)
     if hold is not None and power_of(hold.power) is Power.ON:
         yield Veto("Hold", f"held on{_until(hold.until)}{_because(hold.reason)}")
@@ -146,6 +150,43 @@ def on_vetoes(node: Node, policy: Policy, *, now: datetime) -> Iterator[Veto]:
     pause = paused(node, now=now)
     if pause is not None:
         yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
+
+
+REPLACED: Final = "Replaced"
+"""Reason of the off wish of a machine whose place another took."""
+
+
+def corrected_wish(node: Node, event: Event | None, *, held: bool, room: bool, now: datetime) -> WishRecord | None:
+    """The wish that hexa itself sets (`recovery`), before `event` is acted on; None: the wish stands.
+
+    - Found on while Off: what somebody switched on is kept on.
+    - Never asked for anything: the machine stays as it was found.
+    - A drain was given up: Cluster Autoscaler's off is taken back, so that its target rises again.
+    - A late arrival whose place was taken is kept while the group has room.
+    """
+    if held:
+        return None
+    phase, wish = phase_of(node.status), base_wish(node, now=now)
+    power, reason = _correction(node, phase, event, wish, room, now)
+    return None if power is None else WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=now)
+
+
+def _correction(
+    node: Node, phase: Phase, event: Event | None, wish: WishRecord | None, room: bool, now: datetime
+) -> tuple[Power | None, str]:
+    off = wish is not None and wish.power is Power.OFF
+    if wish is None:
+        on = phase in (Phase.READY, Phase.BOOTING)
+        return (Power.ON if on else Power.OFF if phase is Phase.OFF else None), "Adopted"
+    if off and phase is Phase.OFF and event is Event.POWER_SEEN:
+        return Power.ON, "FoundOn"
+    if off and phase is Phase.READY and wish.by is not Asker.USER:
+        until = node.status.cool_until
+        if until is not None and until > now:
+            return Power.ON, "DrainGivenUp"
+        if wish.reason == REPLACED and room:
+            return Power.ON, "LateArrival"
+    return None, ""
 
 
 def wish_text(annotations: Mapping[str, str]) -> str:

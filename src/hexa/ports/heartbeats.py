@@ -25,5 +25,6 @@ class Heartbeats(Protocol):
         ...
 
     def subscribe(self, notify: Callable[[str], None]) -> None:
-        """Call `notify(node)` when a silent node speaks again. Silence itself is not notified: `Life.until` tells when to look."""
+        """Call `notify(node)` at signs of life: at least at the first of each start of a kubelet, and at the first after a
+        silence. Silence itself is not notified: `Life.until` tells when to look."""
         ...

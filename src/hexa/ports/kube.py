@@ -86,8 +86,8 @@ class Kube(Protocol):
         """Changes after resourceVersion `since`, with bookmarks. Iterating ends when the server closes the stream,
         as it does every minute or so (watch again at once, from the last version seen). It raises `Expired` when
         the version is too old (list again) and `Unavailable` when the connection is dead, a half-open one included;
-        entering raises the same and `Refused`. Errors are raised only by entering and by iterating, after all the
-        changes that came before, and never wrapped in a group. A receive that is cancelled may end the stream."""
+        entering raises the same and `Refused`. Errors come out of the block, by iterating or on leaving it, after
+        all the changes that came before and never wrapped in a group. A receive that is cancelled may end the stream."""
         ...
 
     async def create(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:

@@ -1,0 +1,96 @@
+"""The running core: snapshot, controllers and the cloud that they serve, over whatever adapters it is given."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from msgspec import Struct
+
+from hexa.app.core_controller import CoreController
+from hexa.app.group_controller import GroupController
+from hexa.app.heartbeats import LeaseHeartbeats
+from hexa.app.node_controller import NodeController
+from hexa.app.provider import Provider
+from hexa.app.store import Source, Store
+from hexa.app.view import Views
+from hexa.domain.resources.v1alpha1 import Node, PowerReading
+from hexa.ports.clock import Clock
+from hexa.ports.heartbeats import Heartbeats
+from hexa.ports.jobs import Jobs
+from hexa.ports.journal import Journal
+from hexa.ports.kube import Kube
+from hexa.ports.sensors import Sensors
+
+
+class NoSensors:
+    """No machine's power is read."""
+
+    def reading(self, machine: Node) -> PowerReading | None:
+        return None
+
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """What the core needs of the world. Without `heartbeats` it watches Leases by `kube`."""
+
+    kube: Kube
+    jobs: Jobs
+    clock: Clock
+    journal: Journal
+    heartbeats: Heartbeats | None = None
+    sensors: Sensors = NoSensors()
+
+
+class Core(Struct, frozen=True):
+    """A core at work."""
+
+    cloud: Provider
+    store: Store
+    views: Views
+    nodes: NodeController
+    groups: GroupController
+    kubernetes_nodes: CoreController
+
+
+@asynccontextmanager
+async def open_core(ports: Ports, *, namespaces: tuple[str, ...] = ()) -> AsyncIterator[Core]:
+    """Fill the snapshot, then run every loop until the block ends. Yields once the first lists are in."""
+    store = Store(clock=ports.clock, namespaces=namespaces)
+    extra: tuple[Source, ...] = ()
+    heartbeats = ports.heartbeats
+    if heartbeats is None:
+        leases = LeaseHeartbeats(clock=ports.clock)
+        heartbeats, extra = leases, (leases.source(),)
+    core = _assemble(ports, store, heartbeats)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_follow, store, ports, extra)
+        for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
+            nursery.start_soon(queue.run)
+        yield core
+        nursery.cancel_scope.cancel()
+
+
+async def _follow(store: Store, ports: Ports, extra: tuple[Source, ...], *, task_status: trio.TaskStatus[None]) -> None:
+    await store.run(ports.kube, extra, journal=ports.journal, task_status=task_status)
+
+
+def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
+    views = Views(store)
+    kube, clock, journal = ports.kube, ports.clock, ports.journal
+    nodes = NodeController(
+        store=store,
+        views=views,
+        kube=kube,
+        jobs=ports.jobs,
+        heartbeats=heartbeats,
+        sensors=ports.sensors,
+        clock=clock,
+        journal=journal,
+    )
+    return Core(
+        cloud=Provider(store=store, views=views, kube=kube, clock=clock, journal=journal),
+        store=store,
+        views=views,
+        nodes=nodes,
+        groups=GroupController(store=store, views=views, kube=kube, clock=clock, journal=journal),
+        kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, journal=journal),
+    )

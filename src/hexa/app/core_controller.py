@@ -1,0 +1,100 @@
+"""Bridges Kubernetes nodes and machines: providerID where there is none, labels of members, and a rule that forbids an off
+shown to Cluster Autoscaler before it drains. It writes Kubernetes nodes only, and never their cordon or taints.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from hexa.app.duties import required_labels
+from hexa.app.queue import KeyedQueue
+from hexa.app.store import Store, same_but_for_version
+from hexa.app.view import MachineView, Views, kube_name
+from hexa.domain.errors import HexaError
+from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED, UNINITIALIZED_TAINT, provider_id
+from hexa.domain.resources.core import NODES, KubeNode
+from hexa.domain.resources.v1alpha1 import Lookup, Node
+from hexa.ports.clock import Clock
+from hexa.ports.journal import Journal
+from hexa.ports.kube import Kube, Patch
+
+
+class CoreController:
+    """Keeps what Cluster Autoscaler reads on the Kubernetes nodes of machines."""
+
+    def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal) -> None:
+        self._store, self._views, self._kube, self._clock, self._journal = store, views, kube, clock, journal
+        self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed)
+        store.nodes.subscribe(self._node_changed)
+        store.machines.subscribe(self._machine_changed)
+        store.groups.subscribe(lambda key, _old, _new: self._group_changed(key))
+        for cache in store.control_pods:
+            cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
+
+    def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
+        if new is not None and not same_but_for_version(old, new):
+            self.queue.add(key.name)
+
+    def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        for node in (old, new):
+            if node is not None:
+                self.queue.add(kube_name(node))
+
+    def _group_changed(self, key: Lookup) -> None:
+        for view in self._views.members(key):
+            self.queue.add(view.kube_name)
+
+    def _pod_changed(self, old: Any, new: Any) -> None:
+        for pod in (old, new):
+            if pod is not None and pod.spec.node_name:
+                self.queue.add(pod.spec.node_name)
+
+    def _failed(self, name: str, error: HexaError) -> None:
+        self._journal.log("Kubernetes node put off", node=name, reason=error.reason, error=str(error))
+
+    async def reconcile(self, name: str) -> None:
+        """Write what differs, in one patch."""
+        node = self._store.nodes.objects.get(Lookup("", name))
+        if node is None:
+            return
+        view = self._views.by_kube_name(name)
+        body = core_patch(node, view, now=self._clock.now())
+        if not body:
+            return
+        patch = Patch(body, resource_version=node.metadata.resource_version)
+        self._store.nodes.put(await self._kube.patch(NODES, name, patch))
+
+
+def core_patch(node: KubeNode, view: MachineView | None, *, now: datetime) -> dict[str, Any]:
+    """What differs on the node; empty where nothing does. A node that is no machine's any more loses our annotation."""
+    annotations = _annotations(node, _forbids(view, now) if view is not None else "")
+    metadata: dict[str, Any] = {"annotations": annotations} if annotations else {}
+    if view is None or not view.valid:
+        return {"metadata": metadata} if metadata else {}
+    labels = {k: v for k, v in required_labels(view).items() if k not in node.metadata.labels}
+    if labels and view.node.status.welcomed:
+        metadata["labels"] = labels
+    body: dict[str, Any] = {"metadata": metadata} if metadata else {}
+    uninitialized = any(taint.key == UNINITIALIZED_TAINT for taint in node.spec.taints)
+    if not node.spec.provider_id and not uninitialized and view.group is not None:
+        body["spec"] = {"providerID": provider_id(view.key.namespace, view.key.name)}
+    return body
+
+
+def _forbids(view: MachineView, now: datetime) -> str:
+    """The rule that forbids switching the machine off, if any."""
+    vetoes = view.off_vetoes(now)
+    return vetoes[0].reason if vetoes else ""
+
+
+def _annotations(node: KubeNode, rule: str) -> dict[str, str | None]:
+    """scale-down-disabled while a rule stands. Only ours is changed: one that somebody else set stays."""
+    present = node.metadata.annotations
+    ours = present.get(OFF_FORBIDDEN_ANNOTATION)
+    if rule:
+        if SCALE_DOWN_DISABLED in present and ours is None:
+            return {}
+        wanted = {SCALE_DOWN_DISABLED: "true", OFF_FORBIDDEN_ANNOTATION: rule}
+        return {key: value for key, value in wanted.items() if present.get(key) != value}
+    if ours is None:
+        return {}
+    return {SCALE_DOWN_DISABLED: None, OFF_FORBIDDEN_ANNOTATION: None}

@@ -1,0 +1,74 @@
+"""Signs of life from Leases: fed by the store's watch of kube-node-lease, it implements ports.heartbeats.
+
+A Lease that we see for the first time says nothing: only a change that we watched counts.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from hexa.app.store import Source
+from hexa.domain.resources.core import LEASES, Lease, Malformed
+from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.sensing import LEASE_PERIOD
+from hexa.ports.clock import Clock
+from hexa.ports.heartbeats import Life
+from hexa.ports.kube import Selector
+
+LEASE_NAMESPACE: Final = "kube-node-lease"
+
+
+class LeaseHeartbeats:
+    """Remembers for each node the renewTime last seen and when it was seen to change."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._renewals: dict[str, datetime | None] = {}
+        self._lives: dict[str, Life] = {}
+        self._listed = False
+        self._since: datetime | None = None
+        self._notify: list[Callable[[str], None]] = []
+
+    def source(self) -> Source:
+        """The watch that feeds it."""
+        return Source(LEASES, Selector(namespace=LEASE_NAMESPACE), self)
+
+    def life(self, node: str) -> Life | None:
+        return self._lives.get(node)
+
+    def watching_since(self) -> datetime | None:
+        return self._since
+
+    def subscribe(self, notify: Callable[[str], None]) -> None:
+        self._notify.append(notify)
+
+    def put(self, lease: Lease | Malformed) -> None:
+        """Take in a state of a Lease."""
+        if isinstance(lease, Malformed):
+            return
+        node, renewed = lease.metadata.name, lease.spec.renew_time
+        known = node in self._renewals
+        changed = renewed is not None and renewed != self._renewals.get(node)
+        self._renewals[node] = renewed
+        if changed and (known or self._listed):
+            self._hear(node, timedelta(seconds=lease.spec.lease_duration_seconds) or LEASE_PERIOD)
+
+    def drop(self, key: Lookup, *, version: int = -1) -> None:
+        """A Lease is gone; the last sign of life stands until its period is over."""
+        self._renewals.pop(key.name, None)
+
+    def replace(self, items: tuple[Lease | Malformed, ...], *, scope: str | None) -> None:
+        """A fresh list: a renewTime that differs from the one known is a change that we saw, late."""
+        for lease in items:
+            self.put(lease)
+        present = {lease.metadata.name for lease in items}
+        for node in [name for name in self._renewals if name not in present]:
+            del self._renewals[node]
+        self._listed = True
+        self._since = self._since or self._clock.now()
+
+    def _hear(self, node: str, period: timedelta) -> None:
+        now = self._clock.now()
+        self._lives[node] = Life(heard=now, until=now + max(period, LEASE_PERIOD))
+        for notify in self._notify:
+            notify(node)

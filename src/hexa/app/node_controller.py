@@ -1,0 +1,434 @@
+"""One machine at a time: read the snapshot, let the domain decide, save the status, then do the phase's duty.
+
+Level-triggered: it may be called at any time for any machine, and after a crash it goes on from what is stored. It knows no
+transition; what an arrow needs is in `hexa.domain`.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from msgspec import structs
+
+from hexa.app.duties import NodeDuties
+from hexa.app.pods import drain_plan, pods_on
+from hexa.app.power_jobs import PowerJobs, current, machine_of, with_job
+from hexa.app.queue import KeyedQueue
+from hexa.app.references import machine_reference
+from hexa.app.saving import Writer, malformed_patch
+from hexa.app.store import Store, same_but_for_version
+from hexa.app.view import MachineView, Views
+from hexa.domain.describe import Finding, described, findings_of
+from hexa.domain.drain import Plan
+from hexa.domain.errors import HexaError
+from hexa.domain.group import active_hold
+from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step
+from hexa.domain.resources.core import Job, KubeNode, Pod
+from hexa.domain.resources.v1alpha1 import MACHINES, JobRecord, LeavePolicy, Lookup, NodeStatus, Power
+from hexa.domain.sensing import Facts, may_leave, next_due, sense, wake_again
+from hexa.domain.sizing import max_size, target
+from hexa.domain.template import same_shape, shape_of
+from hexa.domain.wish import base_wish, corrected_wish, held, paused, powerstate_manager, recorded_wish
+from hexa.ports.clock import Clock
+from hexa.ports.heartbeats import Heartbeats
+from hexa.ports.jobs import Action, Jobs, Outcome
+from hexa.ports.journal import Journal, Severity
+from hexa.ports.kube import Kube, Patch
+from hexa.ports.sensors import Sensors
+
+STEPS_AT_ONCE: Final = 12
+DRAIN_LOOK: Final = 1.0
+"""Seconds between looks at the pods of a machine that drains."""
+JOB_LOOK: Final = 5.0
+"""Seconds between looks at the pod of a Job that runs."""
+WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
+
+
+class NodeController:
+    """Keeps every machine on its way through the lifecycle table."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        views: Views,
+        kube: Kube,
+        jobs: Jobs,
+        heartbeats: Heartbeats,
+        sensors: Sensors,
+        clock: Clock,
+        journal: Journal,
+    ) -> None:
+        self._store, self._views, self._kube = store, views, kube
+        self._heartbeats, self._sensors = heartbeats, sensors
+        self._clock, self._journal = clock, journal
+        self._jobs = PowerJobs(jobs, store)
+        self._nodes = NodeDuties(kube, store)
+        self._writer = Writer(kube, store)
+        self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        add = self.queue.add
+        self._store.machines.subscribe(lambda key, _old, _new: add(key))
+        self._store.groups.subscribe(lambda key, _old, _new: self._add_all(self._views.keys_of_group(key)))
+        self._store.nodes.subscribe(self._node_changed)
+        self._store.jobs.subscribe(self._job_changed)
+        self._heartbeats.subscribe(self._heard)
+        for cache in self._store.control_pods:
+            cache.subscribe(lambda _key, old, new: self._control_pod_changed(old, new))
+
+    def _add_all(self, keys: Any) -> None:
+        for key in keys:
+            self.queue.add(key)
+
+    def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
+        if not same_but_for_version(old, new):
+            self._add_all(self._views.keys_of_kube_name(key.name))
+
+    def _job_changed(self, key: Lookup, old: Job | None, new: Job | None) -> None:
+        job = new or old
+        if job is not None and (owner := machine_of(job)) is not None:
+            self.queue.add(owner)
+
+    def _control_pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        for node in {pod.spec.node_name for pod in (old, new) if pod is not None and pod.spec.node_name}:
+            self._add_all(self._views.keys_of_kube_name(node))
+
+    def _heard(self, node: str) -> None:
+        for key in self._views.keys_of_kube_name(node):
+            machine = self._store.machines.objects.get(key)
+            if machine is not None and phase_of(machine.status) is not Phase.READY:
+                self.queue.add(key)
+
+    def _failed(self, key: Lookup, error: HexaError) -> None:
+        self._journal.log("machine put off", machine=str(key), reason=error.reason, error=str(error))
+        self._journal.event(
+            machine_reference(key, ""), reason=error.reason, message=str(error), severity=Severity.WARNING
+        )
+
+    # --- one machine ---
+
+    async def reconcile(self, key: Lookup) -> None:
+        """Bring the machine as far as it can come now, and come back when time alone may bring it further."""
+        for _ in range(STEPS_AT_ONCE):
+            view = self._views.machine(key)
+            if view is None:
+                await self._not_there(key)
+                return
+            if not await self._advance(view):
+                return
+        self.queue.add(key)
+
+    async def _not_there(self, key: Lookup) -> None:
+        broken = self._views.malformed_machine(key)
+        if broken is None:
+            return
+        self._journal.event(
+            machine_reference(key, ""), reason="DoesNotDecode", message=broken.problem, severity=Severity.WARNING
+        )
+        patch = Patch(malformed_patch(broken), subresource="status")
+        await self._kube.patch(MACHINES, key.name, patch, namespace=key.namespace)
+
+    async def _advance(self, view: MachineView) -> bool:
+        """One step: a wish recorded, an event acted on, or the duty done. True: something changed, look again."""
+        now = self._clock.now()
+        status = view.node.status
+        if not status.phase:
+            return await self._save(view, enter(status, Phase.UNKNOWN, event=None, now=now, limits=view.limits), None)
+        if await self._record_wish(view, now):
+            return True
+        if (record := await self._job_result(view)) is not None and record != status.job:
+            return await self._save(view, with_job(status, record), None)
+        pods = await self._pods(view, now)
+        plan = await self._plan(view, pods, now)
+        facts = self._facts(view, now, plan)
+        event = sense(status, facts, limits=view.limits)
+        if await self._correct_wish(view, event, now):
+            return True
+        if event is not None:
+            return await self._step(view, event, facts)
+        return await self._dwell(view, facts, plan, pods)
+
+    async def _record_wish(self, view: MachineView, now: datetime) -> bool:
+        """Write down a wish that somebody expressed by spec.powerState alone."""
+        wish = base_wish(view.node, now=now)
+        if wish is None or wish == recorded_wish(view.node):
+            return False
+        await self._writer.wish(view.node, wish)
+        self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
+        return True
+
+    async def _correct_wish(self, view: MachineView, event: Event | None, now: datetime) -> bool:
+        standing = held(view.node, view.policy, now=now) is not None
+        wish = corrected_wish(view.node, event, held=standing, room=self._room(view, now), now=now)
+        if wish is None or self._inert(view, now):
+            return False
+        await self._writer.wish(view.node, wish)
+        self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
+        return True
+
+    def _room(self, view: MachineView, now: datetime) -> bool:
+        if view.group is None:
+            return True
+        members = [machine.member(now) for machine in self._views.members(view.group.key)]
+        limit = view.policy.max_size
+        return target(members) < (max_size(view.policy, members) if limit is None else limit)
+
+    def _inert(self, view: MachineView, now: datetime) -> bool:
+        """Only watched: paused, or not valid."""
+        return not view.valid or paused(view.node, now=now) is not None
+
+    async def _step(self, view: MachineView, event: Event, facts: Facts) -> bool:
+        status = step(view.node.status, event, now=facts.now, limits=view.limits)
+        changed = await self._save(view, status, facts)
+        severity = Severity.WARNING if phase_of(status) in WARNINGS else Severity.NORMAL
+        self._tell(view, status.phase, f"{view.phase} -> {status.phase}: {event}", severity)
+        self._journal.log("phase", machine=str(view.key), was=str(view.phase), phase=status.phase, event=str(event))
+        return changed
+
+    # --- facts ---
+
+    async def _job_result(self, view: MachineView) -> JobRecord | None:
+        """The result of the present attempt's Job, when it is over or when its pod is worth a look."""
+        record = current(view.node.status)
+        if record is None or record.outcome != Outcome.RUNNING:
+            return None
+        order = self._jobs.order(view, view.node.status, Action(record.action))
+        if order is None:
+            return None
+        over = self._jobs.finished(view.key, record.name)
+        since = view.node.status.woken_at or view.node.status.since or self._clock.now()
+        looked = self._clock.now() - since >= timedelta(seconds=JOB_LOOK)
+        return await self._jobs.observe(order, record) if over or looked else None
+
+    async def _pods(self, view: MachineView, now: datetime) -> Sequence[Pod] | None:
+        """The machine's pods, where the phase asks for them; a machine that drains is cordoned first."""
+        wanted_off = view.acted_wish(now) is Power.OFF
+        status = view.node.status
+        looks = (
+            (view.phase is Phase.DRAINING and wanted_off)
+            or (view.phase is Phase.POWERING_OFF and current(status) is None)
+            or (view.phase is Phase.LOST and wanted_off)
+        )
+        if not looks or self._inert(view, now) or self._sight() is None:
+            return None
+        if view.kube is not None and not view.kube.spec.unschedulable:
+            await self._nodes.cordon(view, now)
+        return await pods_on(self._kube, view.kube_name)
+
+    async def _plan(self, view: MachineView, pods: Sequence[Pod] | None, now: datetime) -> Plan | None:
+        if pods is None:
+            return None
+        wish = view.wish(now)
+        return await drain_plan(self._kube, view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
+
+    def _sight(self) -> datetime | None:
+        """Since when we see everything; None: blind."""
+        store, lives = self._store.watching_since, self._heartbeats.watching_since()
+        return None if store is None or lives is None else max(store, lives)
+
+    def _facts(self, view: MachineView, now: datetime, plan: Plan | None) -> Facts:
+        status, life = view.node.status, self._heartbeats.life(view.kube_name)
+        record = current(status)
+        return Facts(
+            now=now,
+            watching_since=self._sight(),
+            wish=view.acted_wish(now),
+            node_exists=view.kube is not None,
+            node_ready=view.node_ready,
+            heard=life.heard if life else None,
+            heard_until=life.until if life else None,
+            reading=self._sensors.reading(view.node),
+            job_done=record is not None and record.outcome == Outcome.DONE,
+            pods=plan.left if plan is not None else None,
+            force=view.policy.drain.force,
+            paused=self._inert(view, now),
+            may_wake=not view.on_vetoes(now),
+            blind_seconds=self._store.blind_seconds(status.since) if status.since else 0.0,
+        )
+
+    # --- staying in a phase ---
+
+    async def _dwell(self, view: MachineView, facts: Facts, plan: Plan | None, pods: Sequence[Pod] | None) -> bool:
+        """Nothing to notice: do the duty, save what is new, and say when to come back."""
+        status = _with_pause(view.node.status, paused=facts.paused, now=facts.now)
+        if status != view.node.status:
+            return await self._save(view, status, facts)
+        if not facts.paused:
+            duty = DUTIES.get(view.phase)
+            if duty is not None and await self._DO[duty](self, view, facts, plan):
+                return True
+            await self._tidy(view)
+        fresh = self._views.machine(view.key)
+        if fresh is not None and await self._save(fresh, self._with_shape(fresh, facts), facts):
+            return True
+        self._schedule(view, facts)
+        return False
+
+    def _with_shape(self, view: MachineView, facts: Facts) -> NodeStatus:
+        status = view.node.status
+        if view.kube is None or not view.node_ready or view.phase is not Phase.READY or not status.welcomed:
+            return status
+        shape = shape_of(view.kube, previous=status.template, our_cordon=view.our_cordon, now=facts.now)
+        return status if same_shape(shape, status.template) else structs.replace(status, template=shape)
+
+    async def _tidy(self, view: MachineView) -> None:
+        """Remove Jobs whose result is saved, and those of earlier attempts."""
+        record = current(view.node.status)
+        running = record is not None and record.outcome == Outcome.RUNNING
+        if view.phase in (Phase.POWERING_ON, Phase.POWERING_OFF, Phase.BOOTING) and record is None:
+            return  # the duty is about to start one
+        await self._jobs.clean(view, keep=record.name if record is not None and running else "")
+
+    def _schedule(self, view: MachineView, facts: Facts) -> None:
+        dues = [due] if (due := next_due(view.node.status, facts, limits=view.limits)) is not None else []
+        dues += [hold.until for hold in self._holds(view, facts.now) if hold.until is not None]
+        pause = paused(view.node, now=facts.now)
+        if pause is not None and pause.until is not None:
+            dues.append(pause.until)
+        if dues:
+            self.queue.add(view.key, delay=(min(dues) - facts.now).total_seconds())
+
+    @staticmethod
+    def _holds(view: MachineView, now: datetime) -> list[Any]:
+        holds = (active_hold(view.node.spec.hold, now=now), active_hold(view.policy.hold, now=now))
+        return [hold for hold in holds if hold is not None]
+
+    # --- duties ---
+
+    async def _wake(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
+        status = view.node.status
+        record = current(status)
+        if record is None and status.wakes > 0:
+            return await self._start(view, Action.STARTUP)
+        running = record is not None and record.outcome == Outcome.RUNNING
+        if running:
+            self.queue.add(view.key, delay=JOB_LOOK)
+        if wake_again(status, facts, limits=view.limits, job_running=running):
+            self._tell(view, "WakeAgain", f"no sign of life: wake {status.wakes + 1} of {view.limits.attempts}")
+            return await self._save(view, send_wake(status, now=facts.now), facts)
+        return False
+
+    async def _power_off(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
+        status = view.node.status
+        record = current(status)
+        if record is not None:
+            if record.outcome == Outcome.RUNNING:
+                self.queue.add(view.key, delay=JOB_LOOK)
+            return False
+        if facts.blind or (facts.pods != 0 and not status.forced):
+            self.queue.add(view.key, delay=DRAIN_LOOK)
+            return False
+        return await self._start(view, Action.SHUTDOWN)
+
+    async def _start(self, view: MachineView, action: Action) -> bool:
+        """The Job of the saved attempt: made once, however often this is repeated."""
+        order = self._jobs.order(view, view.node.status, action)
+        if order is None:
+            return False
+        record = await self._jobs.start(order)
+        if record is None:
+            self.queue.add(view.key, delay=DRAIN_LOOK)
+            return False
+        self._tell(view, f"{action.value.capitalize()}Job", f"{record.name}: {record.outcome}")
+        return await self._save(view, with_job(view.node.status, record), None)
+
+    async def _drain(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
+        if plan is None:
+            return False
+        self.queue.add(view.key, delay=DRAIN_LOOK)
+        if plan.blockers:
+            blocker = "; ".join(str(blocker) for blocker in plan.blockers[:3])
+        else:
+            blocker = await self._nodes.evict(plan, grace=view.policy.drain.grace)
+        if blocker == view.node.status.blocker:
+            return False
+        if blocker:
+            self._tell(view, "DrainBlocked", blocker, Severity.WARNING)
+        return await self._save(view, structs.replace(view.node.status, blocker=blocker), facts)
+
+    async def _welcome(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
+        status = view.node.status
+        if status.welcomed or view.kube is None or not view.node_ready:
+            return False
+        await self._nodes.welcome(view, ready_since=status.since or facts.now)
+        swept = await self._nodes.sweep(await pods_on(self._kube, view.kube_name), boot=_boot_began(status))
+        if swept:
+            self._tell(view, "PodsSwept", f"removed {swept} pods that the last power-off left behind")
+        fresh = self._views.machine(view.key)
+        return fresh is not None and await self._save(fresh, structs.replace(fresh.node.status, welcomed=True), facts)
+
+    async def _leave(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
+        if view.kube is None or facts.blind:
+            return False
+        await self._nodes.suspend(view, facts.now)
+        record = current(view.node.status)
+        shutdown_done = record is not None and record.action == Action.SHUTDOWN and record.outcome == Outcome.DONE
+        deletes = view.policy.leave is LeavePolicy.DELETE and not view.control_plane
+        if not deletes or not may_leave(view.node.status, facts, shutdown_done=shutdown_done):
+            return False
+        if view.node.status.template is None:  # never seen Ready: what the old node shows is all there is to give back
+            shape = shape_of(view.kube, previous=None, our_cordon=view.our_cordon, now=facts.now)
+            return await self._save(view, structs.replace(view.node.status, template=shape), facts)
+        await self._nodes.delete(view)
+        self._tell(view, "NodeLeft", f"Kubernetes node {view.kube_name} deleted: the machine is off")
+        return False
+
+    _DO: Final[dict[Duty, Callable[["NodeController", MachineView, Facts, Plan | None], Any]]] = {
+        Duty.WAKE: _wake,
+        Duty.WAKE_AGAIN: _wake,
+        Duty.POWER_OFF: _power_off,
+        Duty.DRAIN: _drain,
+        Duty.WELCOME: _welcome,
+        Duty.LEAVE: _leave,
+    }
+
+    # --- saving and telling ---
+
+    async def _save(self, view: MachineView, status: NodeStatus, facts: Facts | None) -> bool:
+        """Store the status with everything that follows from it; whether anything was written."""
+        now = self._clock.now()
+        wish = view.wish(now)
+        status = described(
+            status,
+            self._findings(view, status, now),
+            wish=wish,
+            reading=self._sensors.reading(view.node),
+            generation=view.node.metadata.generation,
+            now=now,
+        )
+        return await self._writer.status(view.node, status) is not view.node
+
+    def _findings(self, view: MachineView, status: NodeStatus, now: datetime) -> list[Finding]:
+        problems = (*view.problems, *(view.group.problems if view.group and not view.group.valid else ()))
+        return findings_of(
+            status,
+            wish=view.wish(now),
+            node_ready=view.node_ready,
+            problems=problems,
+            off_vetoes=view.off_vetoes(now),
+            on_vetoes=view.on_vetoes(now),
+            manager=powerstate_manager(view.node),
+        )
+
+    def _tell(self, view: MachineView, reason: str, message: str, severity: Severity = Severity.NORMAL) -> None:
+        self._journal.event(
+            machine_reference(view.key, view.node.metadata.uid), reason=reason, message=message, severity=severity
+        )
+
+
+def _with_pause(status: NodeStatus, *, paused: bool, now: datetime) -> NodeStatus:
+    """Begin or end the time in which deadlines stand still."""
+    began = status.paused_since
+    if paused == (began is not None):
+        return status
+    if began is None:
+        return structs.replace(status, paused_since=now)
+    still = (now - max(began, status.since or began)).total_seconds()
+    return structs.replace(status, paused_since=None, stood_still=status.stood_still + still)
+
+
+def _boot_began(status: NodeStatus) -> datetime:
+    """A moment before which every pod on the machine belongs to an earlier boot."""
+    return status.last_shutdown_time or datetime.min.replace(tzinfo=UTC)

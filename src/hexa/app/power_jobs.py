@@ -1,0 +1,105 @@
+"""The power Job of a machine's present attempt: started once, watched, its result saved, then removed.
+
+Never two at a time: before a Job is started, every other one of the machine is ended and gone.
+"""
+
+from msgspec import structs
+
+from hexa.app.store import Store
+from hexa.app.view import MachineView
+from hexa.domain.names import API_GROUP
+from hexa.domain.resources.core import Job
+from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus, PowerPodSpec
+from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
+
+
+class PowerJobs:
+    """Orders of machines, by ports.jobs and the snapshot of Jobs."""
+
+    def __init__(self, jobs: Jobs, store: Store) -> None:
+        self._jobs, self._store = jobs, store
+        self._begun: dict[Lookup, str] = {}
+        """The last Job that we started of each machine: the snapshot may not show it yet."""
+
+    def order(self, view: MachineView, status: NodeStatus, action: Action) -> Order | None:
+        """The order of the present attempt; None if the machine does not say how."""
+        startup = action is Action.STARTUP
+        spec: PowerPodSpec | None = view.node.spec.startup_pod_spec if startup else view.node.spec.shutdown_pod_spec
+        if spec is None:
+            return None
+        return Order(
+            machine=view.key,
+            uid=view.node.metadata.uid,
+            action=action,
+            attempt=status.attempt,
+            spec=spec,
+            deadline=(view.limits.power_on if startup else view.limits.power_off).total_seconds(),
+            kubernetes_node=view.kube_name,
+        )
+
+    async def start(self, order: Order) -> JobRecord | None:
+        """Start it and say how it stands; None while another Job of the machine is still ending."""
+        name = self._jobs.name(order)
+        if self._others(order.machine, name) and not await self._jobs.cancel(order.machine, uid=order.uid, keep=name):
+            return None
+        self._begun[order.machine] = name
+        return _record(order, await self._jobs.start(order))
+
+    async def observe(self, order: Order, known: JobRecord) -> JobRecord:
+        """How the recorded Job stands. One that vanished before its result was seen has failed."""
+        seen = await self._jobs.observe(order)
+        return _record(
+            order, seen or Seen(known.name, Outcome.FAILED, "the Job was deleted before its result was seen")
+        )
+
+    async def clean(self, view: MachineView, *, keep: str = "") -> None:
+        """Remove the machine's Jobs but for `keep`, if the snapshot knows any."""
+        if self._others(view.key, keep) and await self._jobs.cancel(view.key, uid=view.node.metadata.uid, keep=keep):
+            self._begun.pop(view.key, None)
+
+    def finished(self, machine: Lookup, name: str) -> bool:
+        """Whether the snapshot shows the Job as over, or does not show it."""
+        job = self._store.jobs.get(machine.namespace, name)
+        return job is None or any(
+            c.type in ("Complete", "Failed") and c.status == "True" for c in job.status.conditions
+        )
+
+    def _others(self, machine: Lookup, name: str) -> bool:
+        """Whether another Job of the machine may be there. Machines are told by owner reference: labels may be cut."""
+        return self._begun.get(machine, name) != name or any(
+            key.name != name and key.namespace == machine.namespace and owned_by(job, machine)
+            for key, job in self._store.jobs.objects.items()
+        )
+
+
+def owned_by(job: Job, machine: Lookup) -> bool:
+    """Whether the Job is one of the machine's."""
+    return machine_of(job) == machine
+
+
+def machine_of(job: Job) -> Lookup | None:
+    """The machine that owns the Job."""
+    owners = job.metadata.owner_references
+    name = next((o.name for o in owners if o.kind == "Node" and o.api_version.startswith(f"{API_GROUP}/")), None)
+    return Lookup(job.metadata.namespace, name) if name else None
+
+
+def _record(order: Order, seen: Seen) -> JobRecord:
+    return JobRecord(
+        name=seen.name,
+        action=str(order.action),
+        attempt=order.attempt,
+        outcome=str(seen.outcome),
+        message=seen.message,
+    )
+
+
+def current(status: NodeStatus) -> JobRecord | None:
+    """The record of the present attempt's Job."""
+    job = status.job
+    return job if job is not None and job.attempt == status.attempt else None
+
+
+def with_job(status: NodeStatus, record: JobRecord) -> NodeStatus:
+    """The status with the Job's result."""
+    return structs.replace(status, job=record)

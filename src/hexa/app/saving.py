@@ -1,0 +1,70 @@
+"""Writing our resources: a status as a minimal merge patch, a wish as one patch; the snapshot sees the result at once."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from hexa.app.store import Cache, Store
+from hexa.domain.resources.core import Kind, Malformed
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupStatus, Node, NodeStatus, WishRecord
+from hexa.domain.wish import wish_patch
+from hexa.ports.kube import Kube, Patch
+
+T = TypeVar("T")
+
+
+class Writer:
+    """Optimistic writes of our own resources. A stale writer gets `Conflict` and re-reads."""
+
+    def __init__(self, kube: Kube, store: Store) -> None:
+        self._kube, self._store = kube, store
+
+    async def status(self, node: Node, status: NodeStatus) -> Node:
+        """Store what differs of the machine's status; nothing is written where nothing does."""
+        body = difference(node.status, status)
+        if not body:
+            return node
+        return await self._patch(MACHINES, self._store.machines, node, {"status": body}, "status")
+
+    async def group_status(self, group: Group, status: GroupStatus) -> Group:
+        """Store what differs of the group's status."""
+        body = difference(group.status, status)
+        if not body:
+            return group
+        return await self._patch(GROUPS, self._store.groups, group, {"status": body}, "status")
+
+    async def wish(self, node: Node, wish: WishRecord) -> Node:
+        """Store a wish: annotation and spec.powerState in one write."""
+        return await self._patch(MACHINES, self._store.machines, node, wish_patch(node, wish), "")
+
+    async def _patch(self, kind: Kind[T], cache: Cache[T], obj: Any, body: dict[str, Any], subresource: Any) -> T:
+        meta = obj.metadata
+        patch = Patch(body=body, subresource=subresource, resource_version=meta.resource_version)
+        new = await self._kube.patch(kind, meta.name, patch, namespace=meta.namespace)
+        cache.put(new)
+        return new
+
+
+def difference(old: msgspec.Struct, new: msgspec.Struct) -> dict[str, Any]:
+    """The merge patch from `old` to `new`: null for what became a default and is left out."""
+    if old == new:
+        return {}
+    return _difference(msgspec.to_builtins(old), msgspec.to_builtins(new))
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            if inner := _difference(before, value):
+                patch[key] = inner
+        elif value != before or key not in old:
+            patch[key] = value
+    return patch
+
+
+def malformed_patch(broken: Malformed) -> dict[str, Any]:
+    """A status that says why an object is not acted on."""
+    condition = {"type": "Invalid", "status": "True", "reason": "DoesNotDecode", "message": broken.problem}
+    return {"status": {"conditions": [condition]}}

@@ -1,0 +1,251 @@
+"""The snapshot: what the API server holds, fed by watches, with our own writes visible at once.
+
+It caches and tells who changed; it decides nothing. Blindness is known here: while any watch cannot be held, nothing in the
+snapshot proves that something is gone.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from random import Random
+from typing import Any, Final, Generic, TypeVar
+
+import trio
+from msgspec import Struct, structs
+
+from hexa.domain.errors import Expired, HexaError
+from hexa.domain.resources.core import JOBS, NODES, PODS, Job, Kind, KubeNode, Malformed, Pod
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.ports.clock import Clock
+from hexa.ports.journal import Journal
+from hexa.ports.kube import ChangeType, Kube, Selector
+
+T = TypeVar("T")
+
+FIRST_RETRY: Final = 0.2
+LONGEST_RETRY: Final = 30.0
+
+
+class Cache(Generic[T]):
+    """Objects of one kind by namespace and name. `on_change(key, old, new)` is called for each difference."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self.kind = kind
+        self.objects: dict[Lookup, T] = {}
+        self.malformed: dict[Lookup, Malformed] = {}
+        self._on_change: list[Callable[[Lookup, T | None, T | None], None]] = []
+        self._gone: dict[Lookup, int] = {}
+
+    def subscribe(self, on_change: Callable[[Lookup, T | None, T | None], None]) -> None:
+        self._on_change.append(on_change)
+
+    def get(self, namespace: str, name: str) -> T | None:
+        return self.objects.get(Lookup(namespace, name))
+
+    def put(self, new: T | Malformed) -> None:
+        """Take in a state of an object unless a newer one is known."""
+        key, version = _key(new), _version(new)
+        old = self.objects.get(key)
+        known = _version(old) if old is not None else self._gone.get(key, -1)
+        if version < known or (version == known and old is not None):
+            return
+        self._gone.pop(key, None)
+        if isinstance(new, Malformed):
+            self.objects.pop(key, None)
+            self.malformed[key] = new
+            self._tell(key, old, None)
+        else:
+            self.malformed.pop(key, None)
+            self.objects[key] = new
+            self._tell(key, old, new)
+
+    def drop(self, key: Lookup, *, version: int = -1) -> None:
+        """Forget an object; a state of it that is older than `version` does not bring it back."""
+        old = self.objects.pop(key, None)
+        self.malformed.pop(key, None)
+        if version >= 0:
+            self._gone[key] = version
+        if old is not None:
+            self._tell(key, old, None)
+
+    def replace(self, items: tuple[T | Malformed, ...], *, scope: str | None) -> None:
+        """Take a fresh list of the namespace `scope` (None: of all) for the truth."""
+        fresh = {_key(item): item for item in items}
+        known = {**dict.fromkeys(self.objects), **dict.fromkeys(self.malformed)}
+        for key in known:
+            if key not in fresh and (scope is None or key.namespace == scope):
+                self.drop(key)
+        for item in items:
+            self.put(item)
+        self._gone.clear()
+
+    def _tell(self, key: Lookup, old: T | None, new: T | None) -> None:
+        for on_change in self._on_change:
+            on_change(key, old, new)
+
+
+def same_but_for_version(old: Any, new: Any) -> bool:
+    """Whether two states differ in nothing that we read: a kubelet's heartbeat changes the resourceVersion alone."""
+    if old is None or new is None:
+        return old is new
+    if any(getattr(old, part, None) != getattr(new, part, None) for part in ("spec", "status")):
+        return False
+    before, after = old.metadata, new.metadata
+    return bool(structs.replace(before, resource_version="") == structs.replace(after, resource_version=""))
+
+
+def _key(item: Any) -> Lookup:
+    return Lookup(item.metadata.namespace, item.metadata.name)
+
+
+def _version(item: Any) -> int:
+    text = item.metadata.resource_version
+    return int(text) if text.isdigit() else 0
+
+
+class Source(Struct, frozen=True):
+    """One watch: a kind, a part of the cluster, and the cache that it feeds."""
+
+    kind: Kind[Any]
+    selector: Selector
+    feed: Any
+    """A `Cache`, or anything with its `put`, `drop` and `replace`."""
+
+
+API_SERVER_SELECTOR: Final = "component=kube-apiserver"
+CONTROL_SELECTORS: Final = (
+    "app.kubernetes.io/name in (hexa,cluster-autoscaler)",
+    "app in (cluster-autoscaler,hexa)",
+    API_SERVER_SELECTOR,
+)
+"""Pods that hexa depends on: a machine that hosts one is never rested."""
+
+
+class Store:
+    """The caches, their watches, and whether we see."""
+
+    def __init__(self, *, clock: Clock, namespaces: tuple[str, ...] = (), seed: int = 0) -> None:
+        self.clock = clock
+        self.namespaces = namespaces
+        self.groups: Cache[Group] = Cache(GROUPS)
+        self.machines: Cache[Node] = Cache(MACHINES)
+        self.nodes: Cache[KubeNode] = Cache(NODES)
+        self.jobs: Cache[Job] = Cache(JOBS)
+        self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in CONTROL_SELECTORS)
+        self.version = 0
+        self.synced = trio.Event()
+        self._waiting: set[int] = set()
+        self._blind: set[int] = set()
+        self._sight_since: datetime | None = None
+        self._blind_from: datetime | None = None
+        self._blind_spells: list[tuple[datetime, datetime]] = []
+        self._random = Random(seed)
+        caches: tuple[Cache[Any], ...] = (self.groups, self.machines, self.nodes, *self.control_pods)
+        for cache in caches:
+            cache.subscribe(self._changed)
+
+    def touch(self) -> None:
+        """An answer may have changed."""
+        self.version += 1
+
+    def _changed(self, _key: Lookup, old: Any, new: Any) -> None:
+        if not same_but_for_version(old, new):
+            self.touch()
+
+    def sources(self) -> Iterator[Source]:
+        """Every watch that the store needs."""
+        yield Source(NODES, Selector(), self.nodes)
+        for selector, cache in zip(CONTROL_SELECTORS, self.control_pods, strict=True):
+            yield Source(PODS, Selector(labels=selector), cache)
+        for namespace in self.namespaces or (None,):
+            yield Source(GROUPS, Selector(namespace=namespace), self.groups)
+            yield Source(MACHINES, Selector(namespace=namespace), self.machines)
+            yield Source(JOBS, Selector(namespace=namespace, labels="infra.homecluster.dev/machine"), self.jobs)
+
+    @property
+    def watching_since(self) -> datetime | None:
+        """Since when every watch has been held without a gap; None: blind."""
+        return self._sight_since
+
+    def blind_seconds(self, since: datetime) -> float:
+        """How much of the time since then we were blind."""
+        spells = [*self._blind_spells, *([(self._blind_from, self.clock.now())] if self._blind_from else [])]
+        return sum(max(0.0, (end - max(start, since)).total_seconds()) for start, end in spells)
+
+    async def run(
+        self,
+        kube: Kube,
+        extra: tuple[Source, ...] = (),
+        *,
+        journal: Journal,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Hold every watch until cancelled; started once every first list is in."""
+        sources = (*self.sources(), *extra)
+        self._waiting = set(range(len(sources)))
+        async with trio.open_nursery() as nursery:
+            for index, source in enumerate(sources):
+                nursery.start_soon(self._follow, kube, index, source, journal)
+            await self.synced.wait()
+            task_status.started()
+
+    async def _follow(self, kube: Kube, index: int, source: Source, journal: Journal) -> None:
+        failures, version = 0, ""
+        while True:
+            try:
+                if (
+                    not version
+                ):  # at first, when the version has expired, and after any failure: a fresh list proves sight
+                    version = await self._list(kube, source)
+                    self._sees(index)
+                    failures = 0
+                version = await self._watch(kube, source, version)
+            except Expired:
+                version = ""
+            except HexaError as error:
+                version = ""
+                self._goes_blind(index)
+                journal.log("watch failed", kind=source.kind.name, reason=error.reason, error=str(error))
+                delay = min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
+                await trio.sleep(delay * self._random.uniform(0.5, 1.0))
+                failures += 1
+
+    async def _list(self, kube: Kube, source: Source) -> str:
+        listing = await kube.list(source.kind, source.selector)
+        source.feed.replace(listing.items, scope=source.selector.namespace)
+        return listing.resource_version
+
+    async def _watch(self, kube: Kube, source: Source, since: str) -> str:
+        """Follow changes until the server ends the watch; the version to go on from."""
+        version = since
+        async with kube.watch(source.kind, source.selector, since=since) as changes:
+            async for change in changes:
+                version = change.resource_version or version
+                if change.object is None:
+                    continue
+                if change.type is ChangeType.DELETED:
+                    source.feed.drop(_key(change.object), version=_version(change.object))
+                else:
+                    source.feed.put(change.object)
+        return version
+
+    def _sees(self, index: int) -> None:
+        self._blind.discard(index)
+        self._waiting.discard(index)
+        if self._waiting or self._blind:
+            return
+        if self._sight_since is None:
+            self._sight_since = self.clock.now()
+            self._end_spell()
+            self.touch()
+        self.synced.set()
+
+    def _goes_blind(self, index: int) -> None:
+        self._blind.add(index)
+        self._sight_since = None
+        if self._blind_from is None and self.synced.is_set():
+            self._blind_from = self.clock.now()
+
+    def _end_spell(self) -> None:
+        if self._blind_from is not None:
+            self._blind_spells = [*self._blind_spells[-99:], (self._blind_from, self.clock.now())]
+            self._blind_from = None
