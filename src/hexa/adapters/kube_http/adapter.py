@@ -4,9 +4,9 @@ import random
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, Final, Literal, TypeVar, cast
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Final, Literal, TypeVar
 
 import httpx
 import msgspec
@@ -135,8 +135,9 @@ class _HttpKube:
         try:
             if not response.is_success:
                 await self._raise_failure(call, response)
-            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:
-                yield _Changes(call, self._server, pieces)
+            changes: _Changes[T] = _Changes(call, self._server, response.aiter_raw())
+            async with changes:
+                yield changes
         finally:
             await response.aclose()
 
@@ -226,7 +227,7 @@ def _succeeded(call: Call, response: httpx.Response) -> bytes:
 class _Changes(ReceiveChannel[Change[T]]):
     """Reads the stream when asked for a change. A failure is raised after the changes that came before it."""
 
-    def __init__(self, call: Call, server: str, pieces: "AsyncGenerator[bytes, None]") -> None:
+    def __init__(self, call: Call, server: str, pieces: AsyncIterator[bytes]) -> None:
         self._call = call
         self._server = server
         self._pieces = pieces
@@ -255,7 +256,12 @@ class _Changes(ReceiveChannel[Change[T]]):
             self._failure = error
 
     async def aclose(self) -> None:
-        await self._pieces.aclose()
+        # The stream is a chain of async generators. Closing the outermost leaves the others to the garbage collector;
+        # a cancelled read ends them all, from the socket outwards.
+        with trio.CancelScope() as scope, suppress(httpx.HTTPError, httpx.StreamError):
+            scope.cancel()
+            async for _ in self._pieces:
+                pass
 
 
 # --- opening --------------------------------------------------------------------------------------

@@ -72,11 +72,10 @@ class Identity(httpx.Auth, ABC):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Called by httpx for each request."""
-        used = request.headers["Authorization"] = await self.header()
-        response = yield request
+        used = await self.header()
+        response = yield _signed(request, used)
         if response.status_code == 401 and (fresh := await self.renew(used)) != used:
-            request.headers["Authorization"] = fresh
-            yield request
+            yield _signed(request, fresh)
 
     @abstractmethod
     async def header(self) -> str:
@@ -85,6 +84,12 @@ class Identity(httpx.Auth, ABC):
     async def renew(self, used: str) -> str:
         """A newer proof than `used`, or the same where there is none."""
         return used
+
+
+def _signed(request: httpx.Request, header: str) -> httpx.Request:
+    if header:  # a program may have given a certificate instead
+        request.headers["Authorization"] = header
+    return request
 
 
 class _Fixed(Identity):

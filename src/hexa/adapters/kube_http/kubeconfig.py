@@ -8,11 +8,11 @@ from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-import yaml
 from msgspec import Struct, field
 
 from hexa.adapters.kube_http.cluster import Basic, Cluster, Credentials, Exec, KeyPair, Pem, Token, TokenFile
 from hexa.domain.errors import Refused
+from hexa.yaml import YamlError, read_document
 
 T = TypeVar("T")
 
@@ -154,15 +154,19 @@ class _Entries(Struct):
 
 def _read(file: Path) -> _Kubeconfig:
     try:
-        parsed = yaml.safe_load(file.read_bytes())
-        return msgspec.convert({} if parsed is None else parsed, _Kubeconfig)
+        document = read_document(file.read_text(), source=str(file))
+        return msgspec.convert(document.value if document else {}, _Kubeconfig)
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); name another file with --kubeconfig or KUBECONFIG"
         raise Refused(f"{file}: {problem}", reason="BadKubeconfig") from error
-    except yaml.YAMLError as error:
-        raise Refused(f"{file}: is not YAML: {' '.join(str(error).split())}", reason="BadKubeconfig") from error
+    except (YamlError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"{file}: is not YAML: {error}; write it anew with kubectl config", reason="BadKubeconfig"
+        ) from error
     except msgspec.ValidationError as error:
-        raise Refused(f"{file}: {error}; quote it if it is a string", reason="BadKubeconfig") from error
+        raise Refused(
+            f"{file}: {error}; correct its type, with quotes if it is text", reason="BadKubeconfig"
+        ) from error
 
 
 def from_kubeconfig(files: Sequence[Path], *, context: str = "") -> Cluster:
