@@ -11,14 +11,14 @@ from hexa.app.group_controller import GroupController
 from hexa.app.heartbeats import LeaseHeartbeats
 from hexa.app.node_controller import NodeController
 from hexa.app.provider import Provider
-from hexa.app.store import Source, Store
+from hexa.app.store import CONTROL_SELECTORS, Source, Store
 from hexa.app.view import Views
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Jobs
 from hexa.ports.journal import Journal
-from hexa.ports.kube import Kube
+from hexa.ports.kube import Kube, Selector
 from hexa.ports.sensors import Sensors
 
 
@@ -52,9 +52,14 @@ class Core(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_core(ports: Ports, *, namespaces: tuple[str, ...] = ()) -> AsyncIterator[Core]:
-    """Fill the snapshot, then run every loop until the block ends. Yields once the first lists are in."""
-    store = Store(clock=ports.clock, namespaces=namespaces)
+async def open_core(
+    ports: Ports, *, namespaces: tuple[str, ...] = (), control: tuple[Selector, ...] = CONTROL_SELECTORS
+) -> AsyncIterator[Core]:
+    """Fill the snapshot, then run every loop until the block ends. Yields once the first lists are in.
+
+    `namespaces`: whose resources count (none: all). `control`: pods that hexa depends on.
+    """
+    store = Store(clock=ports.clock, namespaces=namespaces, control=control)
     extra: tuple[Source, ...] = ()
     heartbeats = ports.heartbeats
     if heartbeats is None:

@@ -111,11 +111,10 @@ class Source(Struct, frozen=True):
     """A `Cache`, or anything with its `put`, `drop` and `replace`."""
 
 
-API_SERVER_SELECTOR: Final = "component=kube-apiserver"
+API_SERVER_SELECTOR: Final = Selector(labels="component=kube-apiserver")
 CONTROL_SELECTORS: Final = (
-    "app.kubernetes.io/name in (hexa,cluster-autoscaler)",
-    "app in (cluster-autoscaler,hexa)",
-    API_SERVER_SELECTOR,
+    Selector(labels="app.kubernetes.io/name in (cluster-autoscaler,hexa)"),
+    Selector(labels="app in (cluster-autoscaler,hexa)"),
 )
 """Pods that hexa depends on: a machine that hosts one is never rested."""
 
@@ -123,14 +122,22 @@ CONTROL_SELECTORS: Final = (
 class Store:
     """The caches, their watches, and whether we see."""
 
-    def __init__(self, *, clock: Clock, namespaces: tuple[str, ...] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        namespaces: tuple[str, ...] = (),
+        control: tuple[Selector, ...] = CONTROL_SELECTORS,
+        seed: int = 0,
+    ) -> None:
         self.clock = clock
         self.namespaces = namespaces
+        self.control_selectors = (*control, API_SERVER_SELECTOR)
         self.groups: Cache[Group] = Cache(GROUPS)
         self.machines: Cache[Node] = Cache(MACHINES)
         self.nodes: Cache[KubeNode] = Cache(NODES)
         self.jobs: Cache[Job] = Cache(JOBS)
-        self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in CONTROL_SELECTORS)
+        self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in self.control_selectors)
         self.version = 0
         self.synced = trio.Event()
         self._waiting: set[int] = set()
@@ -154,8 +161,8 @@ class Store:
     def sources(self) -> Iterator[Source]:
         """Every watch that the store needs."""
         yield Source(NODES, Selector(), self.nodes)
-        for selector, cache in zip(CONTROL_SELECTORS, self.control_pods, strict=True):
-            yield Source(PODS, Selector(labels=selector), cache)
+        for selector, cache in zip(self.control_selectors, self.control_pods, strict=True):
+            yield Source(PODS, selector, cache)
         for namespace in self.namespaces or (None,):
             yield Source(GROUPS, Selector(namespace=namespace), self.groups)
             yield Source(MACHINES, Selector(namespace=namespace), self.machines)

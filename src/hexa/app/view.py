@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from hexa.app.store import API_SERVER_SELECTOR, CONTROL_SELECTORS, Store
+from hexa.app.store import API_SERVER_SELECTOR, Store
 from hexa.domain.cost import Rates, hourly_price, rates_of
 from hexa.domain.group import Limits, Policy, Problem, machine_limits, policy_of, usable
 from hexa.domain.lifecycle import Phase, phase_of
@@ -291,7 +291,7 @@ class Views:
 
     def _collect_hosts(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, set[str]] = {}
-        for selector, cache in zip(CONTROL_SELECTORS, self._store.control_pods, strict=True):
+        for selector, cache in zip(self._store.control_selectors, self._store.control_pods, strict=True):
             if selector == API_SERVER_SELECTOR and len(cache.objects) > 1:
                 continue  # another API server serves on
             for key, pod in cache.objects.items():

@@ -1,0 +1,1 @@
+"""The machine that hexa itself runs on: its clock."""

@@ -1,0 +1,80 @@
+"""From a configuration to a running agent: the only module that names adapters (hexa.testing may name memory).
+
+Lifetimes nest: API client, journal, Job runner, core, gRPC server. What ends first was opened last.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import trio
+from msgspec import Struct
+
+from hexa.adapters.externalgrpc.adapter import run_server
+from hexa.adapters.kube_http.adapter import open_kube
+from hexa.adapters.kube_http.config import Tuning, load
+from hexa.adapters.kube_jobs.adapter import open_jobs
+from hexa.adapters.kube_journal.adapter import open_journal
+from hexa.adapters.system.clock import SystemClock
+from hexa.app.core import Core, Ports, open_core
+from hexa.config import Config, PodSelector
+from hexa.ports.kube import Selector
+
+
+class Agent(Struct, frozen=True):
+    """A running agent."""
+
+    core: Core
+    address: str
+    """Where the gRPC service listens, the port that was chosen included."""
+
+
+async def run_agent(config: Config, *, task_status: trio.TaskStatus[Agent] = trio.TASK_STATUS_IGNORED) -> None:
+    """Run until cancelled; started once the gRPC service answers from a complete snapshot."""
+    async with open_agent(config) as agent:
+        task_status.started(agent)
+        await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def open_agent(config: Config) -> AsyncIterator[Agent]:
+    """A running agent, ended with the block. Raises `Refused` or `Unavailable` with a text for people."""
+    clock = SystemClock()
+    cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
+    async with (
+        open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
+        open_journal(kube, clock=clock) as journal,
+        open_jobs(kube) as jobs,
+        open_core(
+            Ports(kube=kube, jobs=jobs, clock=clock, journal=journal),
+            namespaces=config.namespaces,
+            control=tuple(control_selectors(config.control_pods)),
+        ) as core,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def serve(*, task_status: trio.TaskStatus[str]) -> None:
+            address, insecure = config.grpc.address, config.grpc.insecure
+            await run_server(core.cloud, address=address, insecure=insecure, task_status=task_status)
+
+        yield Agent(core, await nursery.start(serve))
+        nursery.cancel_scope.cancel()
+
+
+def _tuning(config: Config) -> Tuning:
+    kube = config.kube
+    return Tuning(connect=kube.connect_timeout, answer=kube.answer_timeout, watch=kube.watch_period)
+
+
+def control_selectors(pods: Iterable[PodSelector]) -> Iterable[Selector]:
+    """One watch for each namespace and label key, where a selector has one label; else one watch each."""
+    by_key: dict[tuple[str, str], list[str]] = {}
+    for pod in pods:
+        if len(pod.labels) == 1:
+            key, value = next(iter(pod.labels.items()))
+            by_key.setdefault((pod.namespace, key), []).append(value)
+        else:
+            text = ",".join(f"{key}={value}" for key, value in sorted(pod.labels.items()))
+            yield Selector(namespace=pod.namespace or None, labels=text)
+    for (namespace, key), values in by_key.items():
+        yield Selector(namespace=namespace or None, labels=f"{key} in ({','.join(sorted(set(values)))})")
