@@ -5,13 +5,17 @@ Kinds are written as in `v1/pods`, `batch/v1/jobs`, `apps/v1/deployments`.
 """
 
 import json
+import math
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, Final, cast
 
 import httpx
 import trio
+
+from .waiting import eventually
 
 Resource = dict[str, Any]
 
@@ -21,7 +25,9 @@ _PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-MANAGER = "e2e"
+MANAGER: Final = "e2e"
+NAMESPACE_SECONDS: Final = 30.0
+CLEANUP_SECONDS: Final = 10.0
 
 
 class ApiError(Exception):
@@ -49,7 +55,7 @@ class Api:
 
     async def create(self, resource: Resource) -> Resource:
         """Makes what the manifest says."""
-        return await self.request("POST", await self._path_of(resource), json=resource)
+        return cast("Resource", await self.request("POST", await self._path_of(resource), json=resource))
 
     async def apply(self, *resources: Resource) -> None:
         """Makes or changes what the manifests say, in this order."""
@@ -59,7 +65,7 @@ class Api:
 
     async def read(self, kind: str, name: str, *, namespace: str | None = None) -> Resource:
         """One object."""
-        return await self.request("GET", path(kind, name, namespace=namespace))
+        return cast("Resource", await self.request("GET", path(kind, name, namespace=namespace)))
 
     async def find(self, kind: str, name: str, *, namespace: str | None = None) -> Resource | None:
         """One object, or None where there is none."""
@@ -99,20 +105,26 @@ class Api:
     @asynccontextmanager
     async def watch(
         self, kind: str, *, resource_version: str, namespace: str | None = None, **query: Any
-    ) -> AsyncIterator[AsyncIterator[Resource]]:
+    ) -> AsyncIterator["Events"]:
         """Events since `resource_version`; iterating raises ApiError 410 where that is forgotten."""
         query |= {"watch": "true", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
         request = self.client.stream("GET", path(kind, namespace=namespace), params=query, timeout=None)
         async with request as answer:
             if answer.is_error:
                 raise _error(answer.status_code, await answer.aread())
-            yield _events(answer)
+            events = Events()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(events.read, answer)
+                    yield events
+                    nursery.cancel_scope.cancel()
+            except ExceptionGroup as group:  # of one: `read` raises nothing
+                raise group.exceptions[0] from None
 
     async def _patch(self, where: str, change: Resource, how: str, **query: str) -> Resource:
         headers = {"content-type": _PATCHES[how]}
         answer = await self.request("PATCH", where, content=json.dumps(change), headers=headers, params=query)
-        assert isinstance(answer, dict)
-        return answer
+        return cast("Resource", answer)
 
     async def _path_of(self, resource: Resource) -> str:
         """The collection that a manifest belongs to, as the API server's discovery has it."""
@@ -126,14 +138,45 @@ class Api:
         return path(kind, namespace=resource["metadata"].get("namespace", "default") if namespaced else None)
 
 
+class Events:
+    """The events of a watch, until it ends; an error of the server or the connection is raised in turn.
+
+    A task reads ahead of whoever iterates: so leaving the watch interrupts a read, which closes all of httpx's
+    generators, and never leaves one half way.
+    """
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[Resource | Exception](math.inf)
+
+    async def read(self, answer: httpx.Response) -> None:
+        """Reads an answer to its end."""
+        with self._send:
+            try:
+                async for line in answer.aiter_lines():
+                    self._send.send_nowait(json.loads(line))
+            except httpx.TransportError as error:
+                self._send.send_nowait(error)
+
+    def __aiter__(self) -> "Events":
+        return self
+
+    async def __anext__(self) -> Resource:
+        try:
+            event = await self._receive.receive()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+        if isinstance(event, Exception):
+            raise event
+        if event["type"] == "ERROR":
+            status = event["object"]
+            raise ApiError(status["code"], status.get("reason", ""), status.get("message", ""))
+        return event
+
+
 @asynccontextmanager
-async def open_api(
-    url: str, trust: ssl.SSLContext, *, headers: dict[str, str] | None = None
-) -> AsyncIterator[Api]:
+async def open_api(url: str, trust: ssl.SSLContext | bool = False) -> AsyncIterator[Api]:
     """A client for the API server at `url`."""
-    async with httpx.AsyncClient(
-        base_url=url, verify=trust, headers=headers, timeout=30.0, limits=_POOL
-    ) as client:
+    async with httpx.AsyncClient(base_url=url, verify=trust, timeout=30.0, limits=_POOL) as client:
         yield Api(client)
 
 
@@ -157,17 +200,34 @@ def _error(code: int, body: bytes) -> ApiError:
         return ApiError(code, "", body.decode(errors="replace"))
 
 
-async def _events(answer: httpx.Response) -> AsyncIterator[Resource]:
-    async for line in answer.aiter_lines():
-        event = json.loads(line)
-        if event["type"] == "ERROR":
-            status = event["object"]
-            raise ApiError(status["code"], status.get("reason", ""), status.get("message", ""))
-        yield event
+async def node_is_ready(api: Api, name: str) -> bool:
+    """Whether a Kubernetes node exists and says that it is ready."""
+    node = await api.find("v1/nodes", name)
+    conditions = node["status"].get("conditions", []) if node else []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 async def wait_for_namespace(api: Api, name: str) -> None:
     """Returns once pods can be made in a new namespace: its service account and CA bundle exist."""
     for kind, wanted in (("v1/serviceaccounts", "default"), ("v1/configmaps", "kube-root-ca.crt")):
-        while await api.find(kind, wanted, namespace=name) is None:
-            await trio.sleep(0.02)
+        await eventually(partial(api.find, kind, wanted, namespace=name), within=NAMESPACE_SECONDS)
+
+
+@asynccontextmanager
+async def open_namespace(api: Api, name: str) -> AsyncIterator[str]:
+    """A namespace in which pods can be made; its objects are going when the block ends."""
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        await wait_for_namespace(api, name)
+        yield name
+    finally:
+        with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+            with suppress(ApiError, httpx.TransportError):
+                await _clear_namespace(api, name)
+
+
+async def _clear_namespace(api: Api, name: str) -> None:
+    """Doesn't wait for the end. Pods go at once, since the machine of one may be off and never answer."""
+    await api.delete("v1/namespaces", name)
+    for pod in await api.list("v1/pods", namespace=name):
+        await api.delete("v1/pods", pod["metadata"]["name"], namespace=name, gracePeriodSeconds=0)

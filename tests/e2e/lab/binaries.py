@@ -113,9 +113,7 @@ def _stamp() -> str:
     """The linker flags that name the version: without them `kubectl version` fails."""
     major, minor, _ = version().removeprefix("v").split(".", 2)
     values = {"gitVersion": version(), "gitMajor": major, "gitMinor": minor}
-    return "-s -w " + " ".join(
-        f"-X k8s.io/component-base/version.{key}={value}" for key, value in values.items()
-    )
+    return "-s -w " + " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in values.items())
 
 
 def _prune(base: Path) -> None:

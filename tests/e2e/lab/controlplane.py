@@ -78,8 +78,7 @@ class ControlPlane:
         self.controller_manager.start()
         self.scheduler.start()
         async with self.open_api() as api:
-            with trio.fail_after(START_SECONDS):
-                await wait_for_namespace(api, "default")
+            await wait_for_namespace(api, "default")
 
     def stop(self) -> None:
         """Ends everything at once."""

@@ -4,12 +4,9 @@ Owns starting and ending one process; refuses to know what it does. Start from t
 kernel binds the death signal to the thread that started the process, not to the whole of us.
 """
 
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import trio
 
 LAST_LINES = 15
 
@@ -56,23 +53,17 @@ class Process:
             self._running.wait()
             self._running = None
 
-    async def stop(self, *, grace: float = 10.0) -> None:
-        """Asks it to end, and makes it end after `grace` seconds."""
-        if self._running is not None:
-            self._running.send_signal(signal.SIGTERM)
-            with trio.move_on_after(grace):
-                while self.running:
-                    await trio.sleep(0.02)
-            self.kill()
-
     def require_running(self) -> None:
         """Raises ProcessDied, with the end of the log, where it has ended by itself."""
         if self._running is not None and self._running.poll() is not None:
-            raise ProcessDied(
-                f"{self.name} ended with code {self._running.returncode}:\n{self.last_words()}"
-            )
+            raise ProcessDied(f"{self.name} ended with code {self._running.returncode}:\n{self.last_words()}")
 
     def last_words(self) -> str:
         """The last lines of the log."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join(lines[-LAST_LINES:])
+        return tail(self.log)
+
+
+def tail(log: Path) -> str:
+    """The last lines of a file, if there is one."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n".join(lines[-LAST_LINES:])

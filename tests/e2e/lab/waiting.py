@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import trio
 
@@ -15,9 +15,15 @@ class NotYet(AssertionError):
     """What `eventually` raises when time is up; the text says what was seen last."""
 
 
+@overload
 async def eventually(
-    look: Callable[[], Awaitable[T] | T], *, within: float = 10.0, every: float = EVERY_SECONDS, what: str = ""
-) -> T:
+    look: Callable[[], Awaitable[T]], *, within: float = ..., every: float = ..., what: str = ...
+) -> T: ...
+@overload
+async def eventually(look: Callable[[], T], *, within: float = ..., every: float = ..., what: str = ...) -> T: ...
+async def eventually(
+    look: Callable[[], Any], *, within: float = 10.0, every: float = EVERY_SECONDS, what: str = ""
+) -> Any:
     """Looks again and again until `look` returns something true, and returns that.
 
     An AssertionError of `look` counts as "not yet"; any other error is raised at once.
@@ -26,17 +32,20 @@ async def eventually(
     with trio.move_on_after(within):
         while True:
             try:
-                seen = look()
-                if inspect.isawaitable(seen):
-                    seen = await seen
+                found = await _look(look)
+                if found:
+                    return found
+                seen = found
             except AssertionError as error:
                 seen = error
-            else:
-                if seen:
-                    return seen  # type: ignore[return-value]  # narrowed by isawaitable
             await trio.sleep(every)
     raise NotYet(f"not within {within:g} s: {what or _text(look)}; seen last: {seen!r}")
 
 
-def _text(look: Callable[..., object]) -> str:
-    return (inspect.getdoc(look) or getattr(look, "__name__", repr(look))).strip()
+async def _look(look: Callable[[], Any]) -> Any:
+    found = look()
+    return await found if isinstance(found, Awaitable) else found
+
+
+def _text(look: Callable[[], object]) -> str:
+    return (inspect.getdoc(look) or getattr(look, "__name__", "") or repr(look)).strip()
