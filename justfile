@@ -44,8 +44,7 @@ bench *ARGS:
 
 # write deploy/crds/ from the msgspec types
 crds DIR="deploy/crds":
-    mkdir -p "$1"
-    hexa crds > "$1/hexa.yaml"
+    hexa crds --output "$1"
 
 # draw docs/lifecycle.svg from the tables
 diagram FILE="docs/lifecycle.svg":

@@ -147,7 +147,7 @@ BAD = {
     "a: &a [*a]\n": "an alias inside of what it stands for",
     "a: *b\n": "undefined alias",
     "<<: 5\n": "site.yaml:1:5: << needs a mapping",
-    "a: \x00\n": "site.yaml: ",
+    "a: \x00\n": "site.yaml:1:1: ",
     "[" * 1_000_000: "nested deeper than 100",
 }
 

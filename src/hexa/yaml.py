@@ -27,7 +27,11 @@ DEEPEST: Final = 100
 
 
 class YamlError(ValueError):
-    """Text that cannot be read as YAML; the message begins with source:line:column."""
+    """Text that cannot be read as YAML; the message is SOURCE:LINE:COLUMN: TEXT."""
+
+    def __init__(self, text: str, *, source: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(f"{source}:{line}:{column}: {text}")
+        self.text, self.source, self.line = text, source, line
 
 
 class Document(Struct, frozen=True):
@@ -53,7 +57,7 @@ def read_documents(text: str, *, source: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         raise _error(source, error.problem_mark, _sentence(error)) from error
     except yaml.YAMLError as error:
-        raise YamlError(f"{source}: {error}") from error
+        raise YamlError(str(error), source=source) from error
     documents = (_document(node, source) for node in nodes)
     return [document for document in documents if document.value is not None]
 
@@ -62,7 +66,8 @@ def read_document(text: str, *, source: str) -> Document | None:
     """The only document of the text; None if it is empty. Raises `YamlError`, also where there are more."""
     documents = read_documents(text, source=source)
     if len(documents) > 1:
-        raise YamlError(f"{source}:{documents[1].line()}:1: a second document; there can be only one here")
+        line = documents[1].line()
+        raise YamlError("a second document; there can be only one here", source=source, line=line)
     return documents[0] if documents else None
 
 
@@ -232,8 +237,7 @@ def _sentence(error: yaml.MarkedYAMLError) -> str:
 
 
 def _error(source: str, mark: Any, text: str) -> YamlError:
-    where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-    return YamlError(f"{source}{where}: {text}")
+    return YamlError(text, source=source, line=mark.line + 1, column=mark.column + 1)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -243,7 +247,11 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_text(self, data: str) -> yaml.Node:
-        return self.represent_scalar(f"{_TAG}str", data, style=None if _is_text(data) else "'")
+        style = '"' if _BREAKS.search(data) else None if _is_text(data) else "'"
+        return self.represent_scalar(f"{_TAG}str", data, style=style)
+
+
+_BREAKS: Final = re.compile("[\x85\u2028\u2029]")  # YAML takes them for ends of lines unless escaped
 
 
 def _is_text(word: str) -> bool:

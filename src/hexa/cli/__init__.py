@@ -3,4 +3,6 @@
 
 def main() -> None:
     """Run the command line; the console script enters here."""
-    raise SystemExit("hexa has no commands yet")
+    from hexa.cli.app import run  # typer is not needed to import hexa.cli
+
+    run()

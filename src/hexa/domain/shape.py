@@ -242,20 +242,19 @@ def _text(value: str, schema: Schema, path: Path) -> Iterator[Problem]:
     if len(value) > schema.get("maxLength", len(value)):
         yield _problem(path, f"has {len(value)} characters", f"{schema['maxLength']} at most", "TooLong")
     pattern = schema.get("pattern")
-    if pattern is not None and not re.search(pattern, value, re.ASCII):
-        yield _problem(path, f"is {_shown(value)}{_what_is_wrong(value, pattern)}", _PATTERNS[pattern], "Unreadable")
+    if pattern is not None and not re.fullmatch(pattern, value, re.ASCII):
+        yield _problem(path, _unreadable(value, pattern), _PATTERNS[pattern], "Unreadable")
     if schema.get("format") == "date-time" and not _is_time(value):
         yield _problem(path, f"is {_shown(value)}, which is no time", _TIMES, "Unreadable")
 
 
-def _what_is_wrong(value: str, pattern: str) -> str:
-    if pattern != DURATION_PATTERN:
-        return ", which cannot be read"
-    try:
-        parse_duration(value)
-    except ValueError as error:
-        return f": {error}"
-    return ", which cannot be read"
+def _unreadable(value: str, pattern: str) -> str:
+    if pattern == DURATION_PATTERN:
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            return str(error)
+    return f"{_shown(value)} cannot be read"
 
 
 def _is_time(value: str) -> bool:

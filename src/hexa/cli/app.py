@@ -1,0 +1,27 @@
+"""Puts the commands together. Commands import what is heavy when they run, so that help and completion are quick."""
+
+import typer
+
+from hexa.cli.crds import crds
+from hexa.cli.run import run as run_command
+from hexa.cli.simulate import simulate
+from hexa.cli.validate import validate
+from hexa.cli.version import version
+
+app = typer.Typer(
+    name="hexa",
+    help="Powers physical Kubernetes nodes on and off by demand, for the stock Cluster Autoscaler.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run_command)
+app.command("simulate")(simulate)
+app.command("validate")(validate)
+app.command("crds")(crds)
+app.command("version")(version)
+
+
+def run() -> None:
+    """Parse the arguments and run the command."""
+    app()

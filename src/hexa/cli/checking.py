@@ -1,0 +1,178 @@
+"""Documents -> problems with their place in the files. It judges nothing itself: that is done in the domain."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+
+from hexa.domain.group import Problem
+from hexa.domain.resources.core import Malformed, decode
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.shape import Path, field_path
+from hexa.domain.validation import Subject, group_problems, machine_problems, membership, site_problems
+from hexa.domain.written import KINDS, is_ours, written_problems
+from hexa.yaml import Document, YamlError
+
+
+class Place(Struct, frozen=True, order=True):
+    file: str
+    line: int
+
+
+class Located(Struct, frozen=True):
+    """A problem, the object that has it, and where that stands. A file that cannot be read has no object."""
+
+    place: Place
+    subject: Subject | None
+    problem: Problem
+
+
+class Written(Struct, frozen=True):
+    """An object of ours in a document."""
+
+    value: Mapping[str, Any]
+    document: Document
+    path: Path
+    """Where it is in the document: lists have many."""
+    subject: Subject
+
+    def place(self, field: str = "") -> Place:
+        """Where the field stands, or the nearest there is around it."""
+        lines = {field_path(path[len(self.path) :]): line for path, line in self._lines()}
+        while field and field not in lines:
+            field = _LAST_PART.sub("", field)
+        return Place(self.document.source, lines[field])
+
+    def _lines(self) -> Iterator[tuple[Path, int]]:
+        size = len(self.path)
+        return ((path, line) for path, line in self.document.lines.items() if path[:size] == self.path)
+
+
+_LAST_PART: Final = re.compile(r'(\.?[A-Za-z_]\w*|\[\d+\]|\["[^"]*"\]|.)$', re.ASCII)
+
+
+def written_objects(documents: Iterable[Document], *, namespace: str) -> Iterator[Written]:
+    """Every object of ours; those that name no namespace are in `namespace`."""
+    for document in documents:
+        for path, value in _objects(document.value, ()):
+            if is_ours(value):
+                yield Written(value, document, path, _subject(value, namespace))
+
+
+def _objects(value: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    if not isinstance(value, dict):
+        return
+    items = value.get("items")
+    if str(value.get("kind", "")).endswith("List") and isinstance(items, list):
+        for index, item in enumerate(items):
+            yield from _objects(item, (*path, "items", index))
+    else:
+        yield path, value
+
+
+def _subject(value: Mapping[str, Any], namespace: str) -> Subject:
+    metadata = value.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    return Subject(
+        str(value.get("kind", "object")),
+        str(metadata.get("namespace") or namespace),
+        str(metadata.get("name") or "(without a name)"),
+    )
+
+
+def check(objects: Iterable[Written], *, now: datetime) -> list[Located]:
+    """Everything that is wrong with the objects, each by itself and all together, in the order of the files."""
+    site = _Site(now)
+    for written in objects:
+        site.add(written)
+    site.judge()
+    return sorted(site.located, key=lambda each: (each.place, each.problem.field))
+
+
+class _Site:
+    """The objects of all files."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.located: list[Located] = []
+        self.written: dict[Subject, Written] = {}
+        self.groups: dict[Lookup, Group] = {}
+        self.machines: dict[Lookup, Node] = {}
+        self.broken: set[Subject] = set()
+        self.told: set[tuple[Subject, str]] = set()
+
+    def add(self, written: Written) -> None:
+        subject = written.subject
+        first = self.written.setdefault(subject, written)
+        if first is not written:
+            place = first.place()
+            text = f"stands in {place.file}, line {place.line} already"
+            self.report(written, Problem("metadata.name", text, "remove one of them", reason="Duplicate"))
+            return
+        for problem in written_problems(written.value):
+            self.report(written, problem)
+        if subject.kind in KINDS:
+            self.decode(written)
+
+    def decode(self, written: Written) -> None:
+        """What does not decode takes part by its name and label alone, so that others are not blamed for it."""
+        kind, metadata = KINDS[written.subject.kind], _metadata(written)
+        decoded = decode(kind, {**written.value, "metadata": metadata, "status": {}})
+        if isinstance(decoded, Malformed):
+            self.broken.add(written.subject)
+            decoded = decode(kind, {"metadata": metadata, "spec": _least_spec(written.value)})
+        key = Lookup(written.subject.namespace, written.subject.name)
+        if isinstance(decoded, Group):
+            self.groups[key] = decoded
+        elif isinstance(decoded, Node):
+            self.machines[key] = decoded
+
+    def judge(self) -> None:
+        """Judge what decodes, then all together."""
+        for key, group in self.groups.items():
+            self.report_all(Subject(GROUPS.name, key.namespace, key.name), group_problems(group, now=self.now))
+        for key, machine in self.machines.items():
+            group_of = membership(machine)
+            known = self.groups.get(group_of) if group_of else None
+            self.report_all(
+                Subject(MACHINES.name, key.namespace, key.name), machine_problems(machine, known, now=self.now)
+            )
+        groups, machines = list(self.groups.values()), list(self.machines.values())
+        for found in site_problems(groups, machines, complete=bool(groups)):
+            self.report(self.written[found.subject], found.problem)
+
+    def report_all(self, subject: Subject, problems: Iterable[Problem]) -> None:
+        if subject not in self.broken:
+            for problem in problems:
+                self.report(self.written[subject], problem)
+
+    def report(self, written: Written, problem: Problem) -> None:
+        """Tell it, unless the same field of the same object was blamed before: the first says it best."""
+        told = (written.subject, problem.field)
+        if told not in self.told or problem.reason in _TOGETHER:
+            self.told.add(told)
+            self.located.append(Located(written.place(problem.field), written.subject, problem))
+
+
+_TOGETHER: Final = {"Duplicate"}
+
+
+def _metadata(written: Written) -> dict[str, Any]:
+    raw = written.value.get("metadata")
+    labels = raw.get("labels") if isinstance(raw, dict) else None
+    texts = {key: str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
+    return {"namespace": written.subject.namespace, "name": written.subject.name, "labels": texts}
+
+
+def _least_spec(value: Mapping[str, Any]) -> dict[str, str]:
+    spec = value.get("spec")
+    name = spec.get("kubernetesNodeName") if isinstance(spec, dict) else None
+    return {"kubernetesNodeName": name} if isinstance(name, str) else {}
+
+
+def unreadable(error: YamlError) -> Located:
+    """A file that is no YAML."""
+    problem = Problem("", error.text, "correct the YAML", reason="Unreadable")
+    return Located(Place(error.source, error.line), None, problem)

@@ -1,0 +1,146 @@
+"""hexa run: the agent, from settings to a clean stop."""
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from hexa.cli.exits import Exit, fail
+
+if TYPE_CHECKING:
+    from trio import CancelScope
+
+    from hexa.config import Config, Flags
+
+STOP_WITHIN: Final = 5.0
+"""Seconds from a signal to the end of the process, come what may."""
+
+
+def run(
+    file: Annotated[
+        Path | None,
+        typer.Option("--config", envvar="HEXA_CONFIG", metavar="FILE", help="Settings as YAML: docs/configuration.md."),
+    ] = None,
+    kubeconfig: Annotated[str | None, typer.Option(metavar="FILE", help="Kubeconfig file.")] = None,
+    context: Annotated[str | None, typer.Option(metavar="NAME", help="Context of the kubeconfig.")] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace", "-n", metavar="NAME", help="Namespace whose Groups and Nodes count; may be repeated."
+        ),
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="All namespaces, whatever file and environment say.")
+    ] = False,
+    grpc_address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where Cluster Autoscaler calls. Default 127.0.0.1:50051."),
+    ] = None,
+    grpc_insecure: Annotated[
+        bool | None, typer.Option("--grpc-insecure", help="Serve without TLS on an address that others can reach.")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="auto|json|text", help="How log lines look.")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="debug|info|warning|error", help="The least severe lines written.")
+    ] = None,
+) -> None:
+    """Run the agent: the controllers and the gRPC service for Cluster Autoscaler. Ends on SIGTERM or SIGINT."""
+    if namespace and all_namespaces:
+        fail("--namespace and --all-namespaces exclude each other", Exit.USAGE)
+    given = {
+        "kubeconfig": ("--kubeconfig", kubeconfig),
+        "context": ("--context", context),
+        "namespaces": ("--all-namespaces", []) if all_namespaces else ("--namespace", namespace or None),
+        "grpc.address": ("--grpc-address", grpc_address),
+        "grpc.insecure": ("--grpc-insecure", grpc_insecure),
+        "log.format": ("--log-format", log_format),
+        "log.level": ("--log-level", log_level),
+    }
+    config = _settings(file, {key: flag for key, flag in given.items() if flag[1] is not None})
+    raise typer.Exit(serve(config))
+
+
+def serve(config: "Config") -> Exit:
+    """Run the agent until a signal or an error, and say how it ended."""
+    import trio
+
+    from hexa.wiring import run_agent
+
+    try:
+        trio.run(_until_signal, run_agent, config)
+    except Exception as error:  # whatever it was: reported and turned into an exit code
+        return _report(list(_leaves(error)))
+    return Exit.OK
+
+
+async def _until_signal(agent: Callable[["Config"], Awaitable[None]], config: "Config") -> None:
+    import trio
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop, signals, nursery.cancel_scope)
+            await agent(config)
+            nursery.cancel_scope.cancel()
+
+
+async def _stop(signals: AsyncIterator[int], agent: "CancelScope") -> None:
+    """Cancel the agent at the first signal; a thread ends the process if that takes too long."""
+    async for _ in signals:
+        last = threading.Timer(STOP_WITHIN, _give_up)
+        last.daemon = True
+        last.start()
+        agent.cancel()
+        return
+
+
+def _give_up() -> None:
+    typer.echo(f"hexa: still not stopped {STOP_WITHIN:g} s after the signal: ending at once", err=True)
+    os._exit(Exit.FAILED)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _report(errors: list[BaseException]) -> Exit:
+    """One line for each error that a person can act on; a traceback for a defect of ours."""
+    from hexa.domain.errors import HexaError
+
+    for error in errors:
+        if isinstance(error, HexaError):
+            typer.echo(f"hexa: {error}", err=True)
+        else:
+            traceback.print_exception(error)
+    return max((_exit_for(error) for error in errors), default=Exit.FAILED)
+
+
+def _exit_for(error: BaseException) -> Exit:
+    from hexa.config import ConfigError
+    from hexa.domain.errors import Refused
+
+    if isinstance(error, ConfigError):
+        return Exit.USAGE
+    return Exit.REFUSED if isinstance(error, Refused) else Exit.FAILED
+
+
+def _settings(file: Path | None, flags: "Flags") -> "Config":
+    from hexa.config import ConfigError, load_config, read_config_file
+
+    try:
+        document = read_config_file(file.read_text(encoding="utf-8"), source=str(file)) if file else None
+        return load_config(file=document, environment=os.environ, flags=flags)
+    except ConfigError as error:
+        fail(str(error), Exit.USAGE)
+    except UnicodeDecodeError:
+        fail(f"{file}: is no UTF-8 text", Exit.USAGE)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}; name another file with --config", Exit.USAGE)

@@ -1,0 +1,138 @@
+"""hexa validate: what is wrong with Groups and Nodes in files, without a cluster."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hexa.cli.exits import Exit, fail
+
+if TYPE_CHECKING:
+    from hexa.cli.checking import Located, Written
+    from hexa.yaml import Document
+
+SUFFIXES: Final = {".yaml", ".yml", ".json"}
+STANDARD_INPUT: Final = "-"
+
+
+def validate(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files or folders of YAML or JSON; - is standard input.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object instead of text.")] = False,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace of objects that name none.")
+    ] = "default",
+) -> None:
+    """Check Groups and Nodes offline: each by itself and all together. Other objects in the files are ignored.
+
+    Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file is not there.
+    """
+    from hexa.cli.checking import check, written_objects
+
+    located, documents = _read(list(_sources(files)))
+    objects = list(written_objects(documents, namespace=namespace))
+    located += check(objects, now=datetime.now(UTC))  # noqa: TID251  # a command is where time comes from
+    typer.echo(_json(objects, located) if as_json else _text(objects, located))
+    if any(each.problem.severity == "error" for each in located):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _sources(files: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each file's name and text; folders stand for all that is in them."""
+    for file in files:
+        if file == STANDARD_INPUT:
+            yield "<stdin>", _text_of(sys.stdin.buffer.read(), "<stdin>")
+            continue
+        path = Path(file)
+        found = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES) if path.is_dir() else [path]
+        if not found:
+            fail(f"{file}: no .yaml, .yml or .json file in it", Exit.USAGE)
+        for each in found:
+            yield str(each), _text_of(_bytes_of(each), str(each))
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fail(f"{path}: {error.strerror}", Exit.USAGE)
+
+
+def _text_of(content: bytes, source: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        fail(f"{source}: is no UTF-8 text", Exit.USAGE)
+
+
+def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Document"]]:
+    """The documents, and a problem for each file that is no YAML."""
+    from hexa.cli.checking import unreadable
+    from hexa.yaml import YamlError, read_documents
+
+    located: list[Located] = []
+    documents: list[Document] = []
+    for source, text in sources:
+        try:
+            documents += read_documents(text, source=source)
+        except YamlError as error:
+            located.append(unreadable(error))
+    return located, documents
+
+
+def _text(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
+    lines = []
+    for each in located:
+        problem, subject = each.problem, each.subject
+        about = f"{subject}: {problem.field}: " if subject else ""
+        lines.append(f"{each.place.file}:{each.place.line}: {problem.severity}: {about}{problem.text}")
+        lines.append(f"    {problem.remedy}")
+    return "\n".join([*lines, _summary(objects, located)])
+
+
+def _summary(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
+    if not objects and not located:
+        return "nothing to check: no Group or Node of infra.homecluster.dev in there"
+    counts = _counts(objects, located)
+    words = ("group", "node", "error", "warning")
+    groups, nodes, errors, warnings = (
+        f"{counts[f'{word}s']} {word}{'s' * (counts[f'{word}s'] != 1)}" for word in words
+    )
+    return f"{groups}, {nodes}: {errors}, {warnings}"
+
+
+def _counts(objects: Sequence["Written"], located: Sequence["Located"]) -> dict[str, int]:
+    kinds = [each.subject.kind for each in objects]
+    severities = [each.problem.severity for each in located]
+    return {
+        "groups": kinds.count("Group"),
+        "nodes": kinds.count("Node"),
+        "errors": severities.count("error"),
+        "warnings": severities.count("warning"),
+    }
+
+
+def _json(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
+    import json
+
+    problems: list[dict[str, Any]] = []
+    for each in located:
+        subject, problem = each.subject, each.problem
+        named = {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name} if subject else None
+        problems.append(
+            {
+                "file": each.place.file,
+                "line": each.place.line,
+                "object": named,
+                "field": problem.field,
+                "severity": problem.severity,
+                "reason": problem.reason,
+                "text": problem.text,
+                "remedy": problem.remedy,
+            }
+        )
+    return json.dumps({"checked": _counts(objects, located), "problems": problems}, indent=2)

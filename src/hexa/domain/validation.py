@@ -1,0 +1,240 @@
+"""What is wrong with Groups and Nodes that decode, alone and together: for `hexa validate`, and for conditions.
+
+Pure: what the objects refer to, and the time, are arguments. What does not decode is judged in `written`;
+the policy's part is in `group`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from msgspec import Struct
+
+from hexa.domain.group import Policy, Problem, machine_limits, policy_of
+from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.resources.core import Kind, Metadata
+from hexa.domain.resources.v1alpha1 import (
+    GROUPS,
+    MACHINES,
+    EnvVar,
+    Group,
+    Hold,
+    Lookup,
+    Node,
+    Paused,
+    PowerPodSpec,
+    Shape,
+    VolumeMount,
+)
+from hexa.domain.shape import field_path, suggestion
+from hexa.domain.template import declared_shape, mixed, uneven
+from hexa.domain.written import bad_label, is_label_value, is_object_name
+
+
+class Subject(Struct, frozen=True, order=True):
+    """The object that a problem is about."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+class Found(Struct, frozen=True):
+    """A problem and the object that has it."""
+
+    subject: Subject
+    problem: Problem
+
+
+# --- one object, decoded --------------------------------------------------------------------------
+
+
+def group_problems(group: Group, *, now: datetime | None = None) -> Iterator[Problem]:
+    """What is wrong with a group by itself. Without `now`, nothing is past."""
+    yield from policy_of(group)[1]
+    yield from _label_problems(group.spec.node_selector, "spec.nodeSelector")
+    yield from _expired(group.spec.hold, "spec.hold", now)
+
+
+def machine_problems(machine: Node, group: Group | None, *, now: datetime | None = None) -> Iterator[Problem]:
+    """What is wrong with a machine by itself; its group lends the limits that it does not set."""
+    spec = machine.spec
+    yield from machine_limits(machine, group)[1]
+    for name, pod in (("startupPodSpec", spec.startup_pod_spec), ("shutdownPodSpec", spec.shutdown_pod_spec)):
+        if pod is not None:
+            yield from pod_spec_problems(pod, f"spec.{name}")
+    yield from _label_problems(spec.template.labels, "spec.template.labels")
+    yield from _unavailable(machine)
+    yield from _expired(spec.hold, "spec.hold", now)
+    yield from _expired(spec.paused, "spec.paused", now)
+    if spec.kubernetes_node_name and not is_object_name(spec.kubernetes_node_name):
+        text = f"{spec.kubernetes_node_name!r} is no name of a Kubernetes node"
+        yield Problem("spec.kubernetesNodeName", text, "write it as kubectl get nodes shows it", reason="BadName")
+
+
+def _unavailable(machine: Node) -> Iterator[Problem]:
+    if machine.spec.startup_pod_spec is None:
+        text = "is absent: the machine can never be woken"
+        yield _warning("spec.startupPodSpec", text, "add the Job that switches it on", "PowerOnUnavailable")
+    if machine.spec.shutdown_pod_spec is None:
+        text = "is absent: the machine is never chosen to rest"
+        yield _warning("spec.shutdownPodSpec", text, "add the Job that switches it off", "PowerOffUnavailable")
+
+
+def pod_spec_problems(pod: PowerPodSpec, where: str) -> Iterator[Problem]:
+    """What is wrong with the pod of a power Job."""
+    names = [volume.name for volume in pod.volumes]
+    for index, volume in enumerate(pod.volumes):
+        here = f"{where}.volumes[{index}]"
+        yield from _volume_problems(volume, here)
+        if volume.name in names[:index]:
+            yield Problem(f"{here}.name", f"{volume.name!r} is taken", "give each its own name", reason="Duplicate")
+    for index, variable in enumerate(pod.env):
+        yield from _variable_problems(variable, f"{where}.env[{index}]")
+    for index, toleration in enumerate(pod.tolerations):
+        if toleration.operator == "Exists" and toleration.value:
+            here = f"{where}.tolerations[{index}].value"
+            yield Problem(here, "operator Exists compares no value", "remove it, or write operator: Equal")
+
+
+def _volume_problems(volume: VolumeMount, where: str) -> Iterator[Problem]:
+    if bool(volume.secret_name) == bool(volume.config_map_name):
+        text = "has both secretName and configMapName" if volume.secret_name else "shows nothing"
+        yield Problem(where, text, "set one of secretName and configMapName", reason="NotOneSource")
+    if not volume.mount_path.startswith("/"):
+        text = f"{volume.mount_path!r} does not begin with /"
+        yield Problem(f"{where}.mountPath", text, "write the whole path", reason="BadPath")
+
+
+def _variable_problems(variable: EnvVar, where: str) -> Iterator[Problem]:
+    source = variable.value_from
+    if source is None:
+        return
+    if variable.value:
+        yield Problem(where, "has both value and valueFrom", "remove one of them", reason="NotOneSource")
+    given = [each for each in (source.secret_key_ref, source.config_map_key_ref, source.field_ref) if each]
+    if len(given) != 1:
+        remedy = "set one of secretKeyRef, configMapKeyRef and fieldRef"
+        yield Problem(f"{where}.valueFrom", f"names {len(given)} sources", remedy, reason="NotOneSource")
+
+
+def _label_problems(labels: Mapping[str, str], where: str) -> Iterator[Problem]:
+    for key, value in labels.items():
+        if not is_label_value(value):
+            yield bad_label(where + field_path(("", key)), value)
+
+
+def _expired(word: Hold | Paused | None, where: str, now: datetime | None) -> Iterator[Problem]:
+    if now is not None and word is not None and word.until is not None and word.until <= now:
+        text = f"{word.until.isoformat()} is past, so it has no effect"
+        yield _warning(f"{where}.until", text, "remove it, or set a later time", "Expired")
+
+
+# --- objects together -----------------------------------------------------------------------------
+
+
+def site_problems(groups: Sequence[Group], machines: Sequence[Node], *, complete: bool = True) -> Iterator[Found]:
+    """What is wrong with groups and machines together. Not `complete`: there may be groups besides these."""
+    by_key = {_key(group.metadata): group for group in groups}
+    for machine in machines:
+        subject = _subject(MACHINES, machine.metadata)
+        for problem in membership_problems(machine, by_key if complete else None):
+            yield Found(subject, problem)
+    for key, group in by_key.items():
+        members = [machine for machine in machines if membership(machine) == key]
+        for problem in members_problems(group, members, complete=complete):
+            yield Found(_subject(GROUPS, group.metadata), problem)
+        for machine in members:
+            for problem in member_problems(machine, group):
+                yield Found(_subject(MACHINES, machine.metadata), problem)
+    yield from _shared_names(machines)
+
+
+def membership(machine: Node) -> Lookup | None:
+    """The group that the machine's label names."""
+    name = machine.metadata.labels.get(MEMBERSHIP_LABEL)
+    return Lookup(machine.metadata.namespace, name) if name else None
+
+
+def membership_problems(machine: Node, groups: Collection[Lookup] | None) -> Iterator[Problem]:
+    """Whether the machine names a group, and one of these. None: the groups are not known."""
+    where, key = f"metadata.labels.{MEMBERSHIP_LABEL}", membership(machine)
+    if key is None:
+        remedy = f"set the label {MEMBERSHIP_LABEL} to the name of a Group in namespace {machine.metadata.namespace}"
+        yield Problem(where, "the machine belongs to no group", remedy, reason="NoGroup")
+    elif groups is not None and key not in groups:
+        names = [each.name for each in groups if each.namespace == key.namespace]
+        close = suggestion(key.name, names)
+        elsewhere = [each for each in groups if each.name == key.name]
+        remedy = "create it, or correct the label"
+        if close:
+            remedy = f"did you mean {close}?"
+        elif elsewhere:
+            remedy = f"{elsewhere[0]} is in another namespace: bring them together"
+        yield Problem(where, f"there is no Group {key}", remedy, reason="GroupMissing")
+
+
+def member_problems(machine: Node, group: Group) -> Iterator[Problem]:
+    """What of a machine contradicts its group."""
+    labels = machine.spec.template.labels
+    for key, value in group.spec.node_selector.items():
+        if labels.get(key, value) != value:
+            where = field_path(("spec", "template", "labels", key))
+            text = f"is {labels[key]!r}, and the group's nodeSelector says {value!r}"
+            yield Problem(where, text, "make them equal", reason="SelectorMismatch")
+    if not group.spec.allow_control_plane and not CONTROL_PLANE_LABELS.isdisjoint(labels):
+        remedy = "take the machine out of the group, or set allowControlPlane on the group"
+        yield Problem("spec.template.labels", "the machine is a control-plane member", remedy, reason="ControlPlane")
+
+
+def members_problems(group: Group, members: Sequence[Node], *, complete: bool = True) -> Iterator[Problem]:
+    """What is wrong with a group because of its machines. Not `complete`: there may be machines besides these."""
+    policy, _ = policy_of(group)
+    if complete and not members:
+        remedy = f"label Nodes of namespace {policy.namespace} with {MEMBERSHIP_LABEL}: {policy.name}"
+        yield _warning("metadata.name", "no Node belongs to the group", remedy, "NoMachines")
+    elif complete and policy.min_size > len(members):
+        text = f"is {policy.min_size}, and the group has {len(members)} machines"
+        yield _warning("spec.minSize", text, "lower it, or add machines", "MinAboveMachines")
+    shapes = [shape for member in members if (shape := _shape(member, policy)) is not None]
+    yield from (problem for problem in (mixed(shapes), uneven(shapes)) if problem is not None)
+
+
+def _shape(machine: Node, policy: Policy) -> Shape | None:
+    """What the machine declares of its shape; labels count even where the capacity is left to be seen."""
+    return declared_shape(machine, policy) or Shape(labels=machine.spec.template.labels)
+
+
+def _shared_names(machines: Sequence[Node]) -> Iterator[Found]:
+    for name, group in groupby(sorted(machines, key=_kube_name), key=_kube_name):
+        twins = list(group)
+        for machine in twins if len(twins) > 1 else []:
+            others = sorted(str(_key(twin.metadata)) for twin in twins if twin is not machine)
+            yield Found(_subject(MACHINES, machine.metadata), shared_name_problem(name, others))
+
+
+def shared_name_problem(name: str, others: Iterable[str]) -> Problem:
+    """Several machines claim one Kubernetes node."""
+    text = f"{name} is also claimed by {', '.join(others)}"
+    remedy = "give each machine its own Kubernetes node; none of them is switched until then"
+    return Problem("spec.kubernetesNodeName", text, remedy, reason="DuplicateKubernetesNode")
+
+
+def _kube_name(machine: Node) -> str:
+    return machine.spec.kubernetes_node_name or machine.metadata.name
+
+
+def _key(metadata: Metadata) -> Lookup:
+    return Lookup(metadata.namespace, metadata.name)
+
+
+def _subject(kind: Kind[Any], metadata: Metadata) -> Subject:
+    return Subject(kind.name, metadata.namespace, metadata.name)
+
+
+def _warning(field: str, text: str, remedy: str, reason: str) -> Problem:
+    return Problem(field, text, remedy, severity="warning", reason=reason)
