@@ -109,7 +109,8 @@ class _Site:
         if first is not written:
             place = first.place()
             text = f"stands in {place.file}, line {place.line} already"
-            self.report(written, Problem("metadata.name", text, "remove one of them", reason="Duplicate"))
+            problem = Problem("metadata.name", text, "remove one of them", reason="Duplicate")
+            self.located.append(Located(written.place(problem.field), subject, problem))
             return
         for problem in written_problems(written.value):
             self.report(written, problem)
@@ -151,12 +152,9 @@ class _Site:
     def report(self, written: Written, problem: Problem) -> None:
         """Tell it, unless the same field of the same object was blamed before: the first says it best."""
         told = (written.subject, problem.field)
-        if told not in self.told or problem.reason in _TOGETHER:
+        if told not in self.told:
             self.told.add(told)
             self.located.append(Located(written.place(problem.field), written.subject, problem))
-
-
-_TOGETHER: Final = {"Duplicate"}
 
 
 def _metadata(written: Written) -> dict[str, Any]:

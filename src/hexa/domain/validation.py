@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from hexa.domain.duration import parse_duration
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.resources.core import Kind, Metadata
@@ -24,10 +25,11 @@ from hexa.domain.resources.v1alpha1 import (
     Node,
     Paused,
     PowerPodSpec,
+    Retries,
     Shape,
     VolumeMount,
 )
-from hexa.domain.shape import field_path, suggestion
+from hexa.domain.shape import Path, field_path, suggestion
 from hexa.domain.template import declared_shape, mixed, uneven
 from hexa.domain.written import bad_label, is_label_value, is_object_name
 
@@ -56,7 +58,8 @@ class Found(Struct, frozen=True):
 def group_problems(group: Group, *, now: datetime | None = None) -> Iterator[Problem]:
     """What is wrong with a group by itself. Without `now`, nothing is past."""
     yield from policy_of(group)[1]
-    yield from _label_problems(group.spec.node_selector, "spec.nodeSelector")
+    yield from _backoff_problems(group.spec.retries)
+    yield from _label_problems(group.spec.node_selector, ("spec", "nodeSelector"))
     yield from _expired(group.spec.hold, "spec.hold", now)
 
 
@@ -64,10 +67,11 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
     """What is wrong with a machine by itself; its group lends the limits that it does not set."""
     spec = machine.spec
     yield from machine_limits(machine, group)[1]
+    yield from _backoff_problems(spec.retries)
     for name, pod in (("startupPodSpec", spec.startup_pod_spec), ("shutdownPodSpec", spec.shutdown_pod_spec)):
         if pod is not None:
             yield from pod_spec_problems(pod, f"spec.{name}")
-    yield from _label_problems(spec.template.labels, "spec.template.labels")
+    yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
     yield from _unavailable(machine)
     yield from _expired(spec.hold, "spec.hold", now)
     yield from _expired(spec.paused, "spec.paused", now)
@@ -122,10 +126,20 @@ def _variable_problems(variable: EnvVar, where: str) -> Iterator[Problem]:
         yield Problem(f"{where}.valueFrom", f"names {len(given)} sources", remedy, reason="NotOneSource")
 
 
-def _label_problems(labels: Mapping[str, str], where: str) -> Iterator[Problem]:
+def _backoff_problems(retries: Retries) -> Iterator[Problem]:
+    try:
+        first, longest = (parse_duration(each or "") for each in (retries.backoff, retries.max_backoff))
+    except ValueError:
+        return  # told as what it is
+    if first > longest:
+        text = f"{retries.backoff} is longer than maxBackoff {retries.max_backoff}"
+        yield Problem("spec.retries.backoff", text, "shorten it, or lengthen maxBackoff", reason="BackoffAboveMax")
+
+
+def _label_problems(labels: Mapping[str, str], where: Path) -> Iterator[Problem]:
     for key, value in labels.items():
         if not is_label_value(value):
-            yield bad_label(where + field_path(("", key)), value)
+            yield bad_label(field_path((*where, key)), value)
 
 
 def _expired(word: Hold | Paused | None, where: str, now: datetime | None) -> Iterator[Problem]:
@@ -198,7 +212,8 @@ def members_problems(group: Group, members: Sequence[Node], *, complete: bool = 
         remedy = f"label Nodes of namespace {policy.namespace} with {MEMBERSHIP_LABEL}: {policy.name}"
         yield _warning("metadata.name", "no Node belongs to the group", remedy, "NoMachines")
     elif complete and policy.min_size > len(members):
-        text = f"is {policy.min_size}, and the group has {len(members)} machines"
+        count = "1 machine" if len(members) == 1 else f"{len(members)} machines"
+        text = f"is {policy.min_size}, and the group has {count}"
         yield _warning("spec.minSize", text, "lower it, or add machines", "MinAboveMachines")
     shapes = [shape for member in members if (shape := _shape(member, policy)) is not None]
     yield from (problem for problem in (mixed(shapes), uneven(shapes)) if problem is not None)

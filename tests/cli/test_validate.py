@@ -1,0 +1,263 @@
+"""`hexa validate` tells every mistake in Groups and Nodes with object, field and remedy, without a cluster."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hexa.cli.app import app
+from hexa.yaml import read_documents, write_document
+
+OBJECTS = Path(__file__).parent.parent / "objects"
+BAD = [document.value for document in read_documents((OBJECTS / "bad.yaml").read_text(), source="bad.yaml")]
+API_VERSION = "infra.homecluster.dev/v1alpha1"
+
+
+def run(*arguments: str | Path, stdin: str = "") -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(app, ["validate", *map(str, arguments)], input=stdin)
+
+
+def problems(*objects: dict[str, Any], namespace: str = "homelab") -> list[dict[str, Any]]:
+    """The problems of objects that are written to standard input."""
+    text = "---\n".join(write_document(each) for each in objects)
+    found: list[dict[str, Any]] = json.loads(run("--json", "-n", namespace, "-", stdin=text).stdout)["problems"]
+    return found
+
+
+def group(name: str, **spec: Any) -> dict[str, Any]:
+    """A Group."""
+    return {"apiVersion": API_VERSION, "kind": "Group", "metadata": {"name": name}, "spec": spec}
+
+
+def node(name: str, of: str = "", **spec: Any) -> dict[str, Any]:
+    """A Node that can be switched, of a group."""
+    metadata = {"name": name, "labels": {"group": of} if of else {}}
+    jobs = {"startupPodSpec": {"image": "wake"}, "shutdownPodSpec": {"image": "off"}}
+    return {"apiVersion": API_VERSION, "kind": "Node", "metadata": metadata, "spec": {**jobs, **spec}}
+
+
+def object_of(case: dict[str, Any]) -> dict[str, Any]:
+    """The object of an entry of bad.yaml."""
+    whole = node("bad", of="full") if case["kind"] == "Node" else group("bad")
+    metadata = {**whole["metadata"], **case.get("metadata", {})}
+    spec = {**whole["spec"], **case["spec"]} if isinstance(case["spec"], dict) else case["spec"]
+    return {
+        **whole,
+        "apiVersion": case.get("apiVersion", API_VERSION),
+        "kind": case["kind"],
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+@pytest.mark.parametrize("case", BAD, ids=[f"{each['field']}: {each['says']}" for each in BAD])
+def test_each_mistake_is_told_with_field_and_remedy(case: dict[str, Any]) -> None:
+    """Each mistake of bad.yaml is the only one told of its object, with its field and what to do."""
+    bad = object_of(case)
+    around = [group("full"), node("other", of="full"), node("member", of=bad["metadata"]["name"])]
+    found = [each for each in problems(bad, *around) if each["object"]["name"] == bad["metadata"]["name"]]
+    assert [each["field"] for each in found] == [case["field"]]
+    assert case["says"] in f"{found[0]['text']}; {found[0]['remedy']}"
+    assert found[0]["severity"] == case.get("severity", "error")
+    assert found[0]["remedy"]
+
+
+@pytest.mark.parametrize("file", ["seed.yaml", "full.yaml"])
+def test_good_objects_have_no_error(file: str) -> None:
+    """Objects of the seed system's shape, every field once, and the least that can be written are right."""
+    result = run(OBJECTS / file)
+    assert result.exit_code == 0, result.stdout
+    assert " 0 errors" in result.stdout
+
+
+# --- objects together ---------------------------------------------------------------------------
+
+
+def reasons(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Who has which problem."""
+    return [(f"{each['object']['kind']} {each['object']['name']}", each["reason"]) for each in found]
+
+
+def test_node_without_group_is_an_error() -> None:
+    """A Node without the label group is told which label to set."""
+    (problem,) = problems(node("a"))
+    assert (problem["reason"], problem["severity"]) == ("NoGroup", "error")
+    assert "set the label group" in problem["remedy"]
+
+
+def test_missing_group_is_an_error_where_groups_are_given() -> None:
+    """A group that is not in the files is missing, with a guess at what was meant."""
+    found = problems(group("workers"), node("a", of="workers"), node("b", of="worker"), node("c", of="cellar"))
+    assert reasons(found) == [("Node b", "GroupMissing"), ("Node c", "GroupMissing")]
+    assert found[0]["remedy"] == "did you mean workers?"
+
+
+def test_missing_group_is_no_error_where_no_group_is_given() -> None:
+    """Files with Nodes alone are checked alone: their groups may be in the cluster."""
+    assert problems(node("a", of="workers")) == []
+
+
+def test_group_of_another_namespace_is_named() -> None:
+    """A group of the right name in another namespace is the likely mistake."""
+    elsewhere = group("workers")
+    elsewhere["metadata"]["namespace"] = "elsewhere"
+    found = problems(elsewhere, node("a", of="workers"))
+    (problem,) = [each for each in found if each["severity"] == "error"]
+    assert problem["remedy"] == "elsewhere/workers is in another namespace: bring them together"
+
+
+def test_two_machines_of_one_kubernetes_node_are_errors() -> None:
+    """Machines of one kubernetesNodeName blame each other, in whatever namespaces they are."""
+    twin = node("b", of="workers", kubernetesNodeName="a")
+    twin["metadata"]["namespace"] = "elsewhere"
+    found = problems(node("a", of="workers"), twin, node("c", of="workers"))
+    assert reasons(found) == [("Node a", "DuplicateKubernetesNode"), ("Node b", "DuplicateKubernetesNode")]
+    assert "elsewhere/b" in found[0]["text"]
+    assert "homelab/a" in found[1]["text"]
+
+
+def test_two_architectures_in_one_group_are_an_error() -> None:
+    """Templates with different architectures in one group mislead Cluster Autoscaler."""
+    arm = node("a", of="mixed", template={"labels": {"kubernetes.io/arch": "arm64"}})
+    amd = node("b", of="mixed", template={"labels": {"kubernetes.io/arch": "amd64"}, "capacity": {"cpu": 4}})
+    (problem,) = problems(group("mixed"), arm, amd)
+    assert (problem["object"]["name"], problem["reason"], problem["severity"]) == ("mixed", "MixedShape", "error")
+    assert "amd64, arm64" in problem["text"]
+
+
+def test_uneven_machines_in_one_group_are_a_warning() -> None:
+    """A 4-core and a 16-core machine in one group work, with the larger one half used."""
+    small = node("a", of="uneven", template={"capacity": {"cpu": 4, "memory": "16Gi"}})
+    large = node("b", of="uneven", template={"capacity": {"cpu": "16", "memory": "16Gi"}})
+    (problem,) = problems(group("uneven"), small, large)
+    assert (problem["reason"], problem["severity"]) == ("UnevenShape", "warning")
+    assert "from 4 to 16" in problem["text"]
+
+
+def test_label_that_contradicts_the_selector_is_an_error() -> None:
+    """A template's label that the group's nodeSelector sets otherwise is told."""
+    machine = node("a", of="workers", template={"labels": {"room": "attic"}})
+    (problem,) = problems(group("workers", nodeSelector={"room": "cellar"}), machine)
+    assert (problem["field"], problem["reason"]) == ("spec.template.labels.room", "SelectorMismatch")
+
+
+def test_control_plane_member_is_an_error_unless_allowed() -> None:
+    """A control-plane machine is refused as a member, unless the group allows it."""
+    machine = node("a", of="workers", template={"labels": {"node-role.kubernetes.io/control-plane": ""}})
+    assert reasons(problems(group("workers"), machine)) == [("Node a", "ControlPlane")]
+    assert problems(group("workers", allowControlPlane=True), machine) == []
+
+
+def test_group_without_machines_is_a_warning() -> None:
+    """A group that no Node names does nothing."""
+    (problem,) = problems(group("workers"))
+    assert (problem["reason"], problem["severity"]) == ("NoMachines", "warning")
+
+
+def test_object_that_stands_twice_is_an_error() -> None:
+    """The second object of a name is told where the first stands."""
+    (problem,) = problems(group("workers"), node("a", of="workers"), node("a", of="workers"))
+    assert problem["reason"] == "Duplicate"
+    assert "line 7" in problem["text"]
+
+
+def test_broken_objects_do_not_blame_others() -> None:
+    """A group with a mistake is still the group of its machines, and a machine with one still its member."""
+    found = problems(group("workers", minSize="x"), node("a", of="workers", powerState="x"))
+    assert [each["field"] for each in found] == ["spec.minSize", "spec.powerState"]
+
+
+def test_all_mistakes_of_an_object_are_told_at_once() -> None:
+    """Nobody has to run it once for each mistake."""
+    wrong = node("a", of="workers", powerState="x", kubernetesNodeName=5, colour="red", paused={"until": "x"})
+    assert len(problems(wrong)) == 4
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of manifests, ours among others."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "group.yaml").write_text(write_document(group("workers", minSize=-1)))
+    (tmp_path / "deep" / "nodes.yml").write_text(
+        f"# two\n{write_document(node('a', of='workers'))}---\n{write_document(node('b', of='wrong'))}"
+    )
+    (tmp_path / "deep" / "list.json").write_text(
+        json.dumps(
+            {"apiVersion": "v1", "kind": "List", "items": [group("cellar", maxSize="x"), node("c", of="cellar")]},
+            indent=1,
+        )
+    )
+    (tmp_path / "other.yaml").write_text("apiVersion: v1\nkind: ConfigMap\ndata: {a: b}\n---\n- a list\n---\ntext\n")
+    (tmp_path / "notes.txt").write_text("kind: [")
+    return tmp_path
+
+
+def test_folders_are_searched_and_lines_are_told(folder: Path) -> None:
+    """A folder stands for the YAML and JSON in it; each error begins with file and line, its remedy follows."""
+    result = run(folder, "-n", "homelab")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 1
+    assert lines == [
+        f'{folder}/deep/list.json:12: error: Group homelab/cellar: spec.maxSize: is "x"; a whole number is wanted',
+        "    write it without quotes",
+        f"{folder}/deep/nodes.yml:19: error: Node homelab/b: metadata.labels.group: there is no Group homelab/wrong",
+        "    create it, or correct the label",
+        f"{folder}/group.yaml:6: error: Group homelab/workers: spec.minSize: is -1",
+        "    0 is the least",
+        "2 groups, 3 nodes: 3 errors, 0 warnings",
+    ]
+
+
+def test_files_without_our_objects_are_right(folder: Path) -> None:
+    """Foreign kinds are ignored, and it is said that nothing was checked."""
+    result = run(folder / "other.yaml")
+    assert result.exit_code == 0
+    assert "nothing to check" in result.stdout
+
+
+def test_file_that_is_no_yaml_is_an_error_and_others_are_still_checked(folder: Path) -> None:
+    """A file that cannot be read as YAML is told with its line, beside the other files' mistakes."""
+    (folder / "broken.yaml").write_text("kind: Group\nspec: {\n")
+    result = run(folder, "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert found["checked"] == {"groups": 2, "nodes": 3, "errors": 4, "warnings": 0}
+    assert [each["file"] for each in found["problems"] if each["object"] is None] == [str(folder / "broken.yaml")]
+
+
+def test_warnings_alone_are_no_failure() -> None:
+    """Warnings end with 0: the objects work."""
+    result = run("-", stdin=write_document(group("lonely")))
+    assert result.exit_code == 0
+    assert "1 group, 0 nodes: 0 errors, 1 warning" in result.stdout
+
+
+def test_objects_without_namespace_get_the_given_one() -> None:
+    """As kubectl does with -n."""
+    assert problems(node("a"), namespace="lab")[0]["object"]["namespace"] == "lab"
+
+
+def test_missing_file_is_a_usage_error(tmp_path: Path) -> None:
+    """A file that is not there ends with 2 and one line, without a traceback."""
+    result = run(tmp_path / "absent.yaml")
+    assert result.exit_code == 2
+    assert result.stderr == f"hexa: {tmp_path}/absent.yaml: No such file or directory\n"
+
+
+def test_folder_without_manifests_is_a_usage_error(tmp_path: Path) -> None:
+    """An empty folder is probably the wrong one."""
+    assert run(tmp_path).exit_code == 2
+
+
+def test_binary_file_is_a_usage_error(tmp_path: Path) -> None:
+    """What is no text cannot be checked."""
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
+    result = run(tmp_path / "a.yaml")
+    assert result.exit_code == 2
+    assert "is no UTF-8 text" in result.stderr
