@@ -1,0 +1,278 @@
+"""One HTTP/2 connection that carries unary calls: grpclib keeps it alive, the calls are ours.
+
+grpclib serves a call by a task, a timer and three writes. Here a read is answered where its last byte arrives, in one
+write; a task is made only where something has to be waited for. What a peer may cost is bounded: the size of a message,
+the answers it does not fetch, the time of a call.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from grpclib.config import Configuration
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from grpclib.metadata import encode_grpc_message
+from grpclib.protocol import AbstractHandler, H2Protocol, Stream
+from h2 import events
+from h2.config import H2Configuration
+from h2.connection import ConnectionState, H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import H2Error
+
+from hexa.adapters.externalgrpc.scan import Malformed
+from hexa.adapters.externalgrpc.service import Service, Write, refusal
+
+Headers = list[tuple[str, str]]
+RunWrite = Callable[[Write, bytes], Awaitable[bytes]]
+"""Runs a write in Trio; asyncio-flavored."""
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE: Final = 4 * 1024 * 1024
+"""Bytes of a request; gRPC's own default."""
+MAX_UNREAD: Final = 1024 * 1024
+"""Bytes that a peer may leave unread before it is dropped."""
+
+_PREFIX: Final = 5
+"""Bytes before a message: whether it is compressed, and its size."""
+_HEADERS: Final = [(":status", "200"), ("content-type", "application/grpc+proto")]
+_TRAILERS: Final = [("grpc-status", "0")]
+_H2: Final = H2Configuration(
+    client_side=False,
+    header_encoding="utf-8",
+    validate_inbound_headers=False,
+    validate_outbound_headers=False,
+    normalize_inbound_headers=False,
+    normalize_outbound_headers=False,
+)
+_KEEPALIVE: Final = Configuration(
+    _keepalive_time=30.0,
+    _keepalive_timeout=10.0,
+    _keepalive_permit_without_calls=True,
+    _http2_max_pings_without_data=0,
+    _http2_min_sent_ping_interval_without_data=10.0,
+).__for_server__()
+"""A peer that went away without a word is noticed within 40 s."""
+
+
+class Call:
+    """A call that is not answered yet. `task` is there while it waits for something."""
+
+    __slots__ = ("body", "path", "since", "task")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.body = bytearray()
+        self.since = time.monotonic()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Connection(H2Protocol):
+    """Reads the calls of one peer and answers them."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        run_write: RunWrite,
+        opened: Callable[["Connection"], None],
+        closed: Callable[["Connection"], None],
+    ) -> None:
+        super().__init__(_NoHandler(), _KEEPALIVE, _H2)
+        self._service = service
+        self._run_write = run_write
+        self._opened = opened
+        self._closed = closed
+        self._calls: dict[int, Call] = {}
+        self.asked = False
+        """Whether a call ever came."""
+        self.since = time.monotonic()
+
+    # --- called by asyncio ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        super().connection_made(transport)
+        self._transport = transport
+        self._h2: H2Connection = self.connection._connection  # noqa: SLF001  # for answers in one write
+        self.processor.processors |= {
+            events.RequestReceived: self._request_received,
+            events.DataReceived: self._data_received,
+            events.StreamEnded: self._stream_ended,
+            events.StreamReset: self._stream_reset,
+            events.UnknownFrameReceived: _ignore,
+        }
+        self._opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport.get_write_buffer_size() > MAX_UNREAD:
+            log.warning("gRPC peer dropped: it does not read its answers")
+            self.abort()
+            return
+        try:
+            super().data_received(data)
+        except Exception as error:  # whatever a peer sends, the others go on
+            log.warning("gRPC peer dropped: %r", error)
+            self.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        for stream_id in tuple(self._calls):
+            self._forget(stream_id)
+        self._closed(self)
+
+    # --- called by the server ---
+
+    def abort(self) -> None:
+        """Drop it without a word."""
+        self._transport.abort()
+
+    def cut_off(self, overdue: float) -> None:
+        """End calls that began before `overdue`, or the connection if none came since then."""
+        if not self.asked and self.since < overdue:
+            self.abort()
+        for stream_id in [stream_id for stream_id, call in self._calls.items() if call.since < overdue]:
+            self._forget(stream_id)
+            self._h2.reset_stream(stream_id, ErrorCodes.CANCEL)
+            self.connection.flush()
+
+    def say_goodbye(self) -> None:
+        """Tell the peer to connect anew (GOAWAY), and close."""
+        if not self._transport.is_closing() and self._h2.state_machine.state is not ConnectionState.CLOSED:
+            self._h2.close_connection()
+            self.connection.flush()
+        self._transport.close()
+
+    # --- called by grpclib for what HTTP/2 brings ---
+
+    def _request_received(self, event: events.RequestReceived) -> None:
+        self.asked = True
+        headers: dict[Any, Any] = dict(event.headers or ())
+        path = headers.get(":path", "")
+        if not headers.get("content-type", "").startswith("application/grpc") or headers.get(":method") != "POST":
+            self._refuse(event.stream_id, GRPCError(Status.INVALID_ARGUMENT, "NotGrpc: gRPC is spoken here"))
+        elif path not in self._service.reads and path not in self._service.writes:
+            self._refuse(
+                event.stream_id, GRPCError(Status.UNIMPLEMENTED, "UnknownMethod: CloudProvider is served here")
+            )
+        else:
+            self._calls[event.stream_id] = Call(path)
+
+    def _data_received(self, event: events.DataReceived) -> None:
+        self.connection.ack(event.stream_id, event.flow_controlled_length)
+        call = self._calls.get(event.stream_id)
+        if call is None:
+            return
+        call.body += event.data
+        if max(int.from_bytes(call.body[1:_PREFIX], "big"), len(call.body) - _PREFIX) > MAX_MESSAGE:
+            self._refuse(
+                event.stream_id, GRPCError(Status.RESOURCE_EXHAUSTED, f"TooLarge: at most {MAX_MESSAGE} bytes")
+            )
+
+    def _stream_ended(self, event: events.StreamEnded) -> None:
+        call = self._calls.get(event.stream_id)
+        if call is None:
+            return
+        try:
+            message = _message(call.body)
+            read = self._service.reads.get(call.path)
+            answer = read(message) if read is not None else None
+        except Exception as error:  # what goes wrong with one call is told to its caller
+            self._refuse(event.stream_id, refusal(error))
+            return
+        if answer is not None:
+            self._reply(event.stream_id, answer)
+        else:
+            self._start(event.stream_id, self._write(event.stream_id, self._service.writes[call.path], message))
+
+    def _stream_reset(self, event: events.StreamReset) -> None:
+        self._forget(event.stream_id)
+
+    # --- calls ---
+
+    def _forget(self, stream_id: int) -> None:
+        call = self._calls.pop(stream_id, None)
+        if call is not None and call.task is not None:
+            call.task.cancel()
+
+    def _start(self, stream_id: int, work: Coroutine[Any, Any, None]) -> None:
+        """Go on with a call in a task of its own."""
+        self._calls[stream_id].task = asyncio.get_running_loop().create_task(work)
+
+    async def _write(self, stream_id: int, write: Write, message: bytes) -> None:
+        try:
+            answer = await self._run_write(write, message)
+        except Exception as error:  # what goes wrong with one call is told to its caller
+            self._refuse(stream_id, refusal(error))
+        else:
+            self._reply(stream_id, answer)
+        self.connection.flush()
+
+    def _reply(self, stream_id: int, message: bytes) -> None:
+        """Send an answer; at once where the peer has room for it, else in a task."""
+        data = b"\0" + len(message).to_bytes(_PREFIX - 1, "big") + message
+        try:
+            room = min(self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size)
+            if len(data) > room or not self.connection.write_ready.is_set():
+                self._start(stream_id, self._reply_slowly(stream_id, data))
+                return
+            self._h2.send_headers(stream_id, _HEADERS)
+            self._h2.send_data(stream_id, data)
+            self._h2.send_headers(stream_id, _TRAILERS, end_stream=True)
+        except H2Error as error:
+            log.debug("the caller went away before the answer: %r", error)
+        self._calls.pop(stream_id, None)
+
+    async def _reply_slowly(self, stream_id: int, data: bytes) -> None:
+        """The same as the peer makes room, which grpclib's streams know."""
+        stream = self.connection.create_stream(stream_id=stream_id)
+        release = self.processor.register(stream)
+        try:
+            await stream.send_headers(_HEADERS)
+            await stream.send_data(data)
+            await stream.send_headers(_TRAILERS, end_stream=True)
+        except H2Error as error:
+            log.debug("the caller went away before the answer: %r", error)
+        finally:
+            release()
+        self._calls.pop(stream_id, None)
+
+    def _refuse(self, stream_id: int, error: GRPCError) -> None:
+        """Send a status and why; what is still being sent to us is not waited for."""
+        self._calls.pop(stream_id, None)
+        status = [("grpc-status", str(error.status.value)), ("grpc-message", encode_grpc_message(error.message or ""))]
+        try:
+            self._h2.send_headers(stream_id, [*_HEADERS, *status], end_stream=True)
+            if not self._h2.streams[stream_id].closed:
+                self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
+        except H2Error as error:
+            log.debug("the caller went away before the answer: %r", error)
+
+
+class _NoHandler(AbstractHandler):
+    """grpclib's place for calls; ours are handled by the connection itself."""
+
+    def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], None]) -> None:
+        raise NotImplementedError
+
+    def cancel(self, stream: Stream) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+def _ignore(_: events.Event) -> None:
+    """Frames of kinds that HTTP/2 got later are to be ignored; grpclib would drop the connection."""
+
+
+def _message(body: bytearray) -> bytes:
+    """The one message of a unary call."""
+    if len(body) < _PREFIX or len(body) - _PREFIX != int.from_bytes(body[1:_PREFIX], "big"):
+        raise Malformed("the request is not one whole message")
+    if body[0]:
+        raise GRPCError(Status.UNIMPLEMENTED, "Compressed: messages must not be compressed")
+    return bytes(body[_PREFIX:])
