@@ -17,6 +17,9 @@ from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Read
 LEASE_PERIOD: Final = timedelta(seconds=40)
 """How long a renewed Lease of a kubelet stands (the kubelet's default leaseDurationSeconds)."""
 
+RENEWAL_MISSED: Final = timedelta(seconds=12)
+"""A kubelet renews its Lease each 10 s (a quarter of leaseDurationSeconds); one renewal is missed after this."""
+
 NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 EVENTS_OF_WISH_OR_TIME: Final = frozenset(
@@ -157,8 +160,14 @@ class _View:
 
     @property
     def off_confirmed_at(self) -> datetime:
-        """When the silence after our shutdown Job counts as off where no sensor reads the power."""
-        return self.silent_since + self.limits.off_confirm
+        """When the silence after our shutdown Job counts as off where no sensor reads the power.
+
+        A machine that is wanted again is believed off after one missed renewal: a wake that comes too early costs one wake
+        interval at most, and waiting costs the pods that wait. (Its Kubernetes node leaves on the stronger proof of LEAVE.)
+        """
+        confirm = self.limits.off_confirm
+        wanted = self.facts.wish is Power.ON
+        return self.silent_since + (min(confirm, RENEWAL_MISSED) if wanted else confirm)
 
 
 def _power_gone(view: _View) -> bool:
