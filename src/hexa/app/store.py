@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 import trio
 from msgspec import Struct, structs
 
-from hexa.domain.errors import Expired, HexaError
+from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.resources.core import JOBS, NODES, PODS, Job, Kind, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.ports.clock import Clock
@@ -186,7 +186,7 @@ class Store:
         journal: Journal,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Hold every watch until cancelled; started once every first list is in."""
+        """Hold every watch until cancelled; started once every first list is in. Raises `Refused` if one of those is."""
         sources = (*self.sources(), *extra)
         self._waiting = set(range(len(sources)))
         async with trio.open_nursery() as nursery:
@@ -209,6 +209,8 @@ class Store:
             except Expired:
                 version = ""
             except HexaError as error:
+                if isinstance(error, Refused) and not self.synced.is_set():
+                    raise  # a missing permission at the start is for a person to mend
                 version = ""
                 self._goes_blind(index)
                 journal.log("watch failed", kind=source.kind.name, reason=error.reason, error=str(error))
