@@ -17,6 +17,9 @@ ACTION_LABEL: Final = f"{API_GROUP}/action"
 ATTEMPT_LABEL: Final = f"{API_GROUP}/attempt"
 """On power Jobs and their pods: the value of the machine's `status.attempt` that the Job belongs to."""
 
+UID_LABEL: Final = f"{API_GROUP}/uid"
+"""On power Jobs and their pods: uid of the machine's Node resource. Finds them all, whatever the machine is called."""
+
 MEMBERSHIP_LABEL: Final = "group"
 """On Node resources: the name of the Group resource in the same namespace (the seed system's label)."""
 
