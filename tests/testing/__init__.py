@@ -1,0 +1,1 @@
+"""Tests of what hexa offers for tests."""
