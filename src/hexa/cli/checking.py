@@ -120,7 +120,7 @@ class _Site:
     def decode(self, written: Written) -> None:
         """What does not decode takes part by its name and label alone, so that others are not blamed for it."""
         kind, metadata = KINDS[written.subject.kind], _metadata(written)
-        decoded = decode(kind, {**written.value, "metadata": metadata, "status": {}})
+        decoded = decode(kind, {**_without_empty(written.value), "metadata": metadata, "status": {}})
         if isinstance(decoded, Malformed):
             self.broken.add(written.subject)
             decoded = decode(kind, {"metadata": metadata, "spec": _least_spec(written.value)})
@@ -155,6 +155,15 @@ class _Site:
         if told not in self.told:
             self.told.add(told)
             self.located.append(Located(written.place(problem.field), written.subject, problem))
+
+
+def _without_empty(value: Any) -> Any:
+    """Keys without a value are dropped, as the API server does."""
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_empty(inner) for key, inner in value.items() if inner is not None}
 
 
 def _metadata(written: Written) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -51,8 +51,7 @@ class _Check:
 
     def at(self, value: Any, schema: Schema, path: Path) -> Iterator[Problem]:
         if value is None:
-            if not schema.get("nullable"):
-                yield _problem(path, "has no value", "write one, or remove the key", "Empty")
+            yield from _empty(schema, path)
             return
         kind = _kind(schema)
         if not _TYPES[kind](value):
@@ -69,10 +68,12 @@ class _Check:
     def object(self, value: Mapping[str, Any], schema: Schema, path: Path) -> Iterator[Problem]:
         properties: Mapping[str, Schema] = schema.get("properties", {})
         for name in schema.get("required", ()):
-            if name not in value:
+            if value.get(name) is None:
                 yield _problem((*path, name), "is missing", "add it", "Required")
         for name, inner in value.items():
             here = (*path, name)
+            if inner is None and name in schema.get("required", ()):
+                continue
             if name in properties:
                 yield from self.at(inner, properties[name], here)
             elif "additionalProperties" in schema:
@@ -97,6 +98,15 @@ class _Check:
         if homes:
             return f"it belongs to {' or '.join(homes[:2])}"
         return f"remove it; known are {', '.join(properties)}" if len(properties) <= _MOST_KNOWN else "remove it"
+
+
+def _empty(schema: Schema, path: Path) -> Iterator[Problem]:
+    """The API server drops a key without value; as an item of a list it is none."""
+    if schema.get("nullable"):
+        return
+    severity: Literal["error", "warning"] = "error" if path and isinstance(path[-1], int) else "warning"
+    remedy = "write one, or remove it"
+    yield Problem(field_path(path), "has no value", remedy, severity=severity, reason="Empty")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
