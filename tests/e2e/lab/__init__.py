@@ -8,13 +8,14 @@ from .binaries import BuildError, build, version
 from .borrowed import Borrowed
 from .controlplane import ControlPlane, Options, open_control_plane
 from .image import NAME as TOOLS_IMAGE
-from .lab import CannotBeReal, Kind, Lab, choose_kind
+from .lab import KIND, CannotBeReal, Kind, Lab, choose_kind
 from .machine import Faults, Machine, magic_packet
 from .machines import MACHINE_LABEL, Machines, open_machines
 from .run import open_run
 from .waiting import eventually
 
 __all__ = [
+    "KIND",
     "MACHINE_LABEL",
     "TOOLS_IMAGE",
     "Api",
