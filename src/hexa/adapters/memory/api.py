@@ -54,7 +54,10 @@ class MemoryApi:
         self._version = 1  # a watch from 0 means from the start
         self._compacted = 0
         self._uids = 0
-        self._down_until: datetime | None = None
+        self.last_outage: tuple[datetime, datetime] | None = None
+        """From when to when the newest outage lasts."""
+        self.on_outage: Final[list[Callable[[], None]]] = []
+        """Called when an outage begins."""
         self._refreshers: dict[tuple[str, str], Callable[[], None]] = {}
         self._undelivered: deque[tuple[Table, Event]] = deque()
         self._delivering = False
@@ -100,7 +103,7 @@ class MemoryApi:
             refresh()
 
     def open_stream(self, kind: Kind[Any], test: Test | None, since: str) -> Stream:
-        return self.table(kind).open(kind, test, since)
+        return self.table(kind).open(kind, test, since=since, newest=self._version)
 
     def close_stream(self, kind: Kind[Any], stream: Stream) -> None:
         self.table(kind).close(stream)
@@ -110,17 +113,16 @@ class MemoryApi:
     @property
     def down(self) -> bool:
         """Nobody gets an answer."""
-        return self._down_until is not None and self.clock.now() < self._down_until
-
-    @property
-    def up_since(self) -> datetime | None:
-        """When the last outage ended; None if there was none."""
-        return self._down_until
+        return self.last_outage is not None and self.clock.now() < self.last_outage[1]
 
     def outage(self, seconds: float) -> None:
         """For so long every call of `MemoryKube` raises `Unavailable`; open watches end now."""
-        self._down_until = self.clock.now() + timedelta(seconds=seconds)
+        now = self.clock.now()
+        since = self.last_outage[0] if self.last_outage is not None and self.down else now
+        self.last_outage = since, now + timedelta(seconds=seconds)
         self.break_watches()
+        for notify in self.on_outage:
+            notify()
 
     def break_watches(self, error: HexaError | None = None) -> None:
         """End every open watch: quietly, or with an error."""

@@ -29,7 +29,11 @@ class MemoryClock:
         return f"<MemoryClock {self.now().isoformat()}>"
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=trio.current_time() - self._origin)
+        return self.at(trio.current_time())
+
+    def at(self, moment: float) -> datetime:
+        """A moment of Trio's clock as this one shows it."""
+        return self._start + timedelta(seconds=moment - self._origin)
 
     def trio_time(self, when: datetime) -> float:
         """The same moment on Trio's clock."""

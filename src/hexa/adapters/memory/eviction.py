@@ -11,7 +11,6 @@ from hexa.adapters.memory.conditions import is_true, with_condition
 from hexa.adapters.memory.kinds import REPLICA_SETS
 from hexa.adapters.memory.selectors import labels_of, selector_test
 from hexa.adapters.memory.store import Builtins, Event, Key, Stored
-from hexa.domain.errors import Conflict
 from hexa.domain.resources.core import BUDGETS, PODS, Malformed, PodDisruptionBudget
 from hexa.ports.kube import Blocked, ChangeType, Evicted
 
@@ -24,9 +23,7 @@ def evict(api: MemoryApi, key: Key, *, uid: str = "", grace: int | None = None) 
     if (pod := api.get(PODS, name, namespace)) is None:
         return Evicted()
     if uid and uid != pod.uid:
-        raise Conflict(
-            f'Operation cannot be fulfilled on pods "{name}": the UID in the precondition ({uid}) does not match'
-        )
+        return Evicted()  # the one that was meant is gone
     status, metadata = pod.raw["status"], pod.raw["metadata"]
     at_work = status.get("phase") not in (*FINISHED, "Pending") and "deletionTimestamp" not in metadata
     if at_work and (blocked := _ask_budget(api, pod)) is not None:

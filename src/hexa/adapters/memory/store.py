@@ -139,8 +139,11 @@ class Table:
         self._forgotten = version
         self._history.clear()
 
-    def open(self, kind: Kind[Any], test: Test | None, since: str) -> Stream:
-        """A stream of what happened after `since`; "" and "0": of all that exists, and on."""
+    def open(self, kind: Kind[Any], test: Test | None, *, since: str, newest: int) -> Stream:
+        """A stream of what happened after `since`; "" and "0": of all that exists, and on. A version after the `newest` is of
+        another life of the server."""
+        if since and int(since) > newest:
+            raise Expired(f"Too large resource version: {since}, current: {newest}", reason="ResourceVersionTooLarge")
         stream = Stream(kind, test)
         for event in self._missed(since):
             stream.offer(event)

@@ -1,0 +1,237 @@
+"""A machine of the site: power, boots, and what is broken. It knows nothing of Kubernetes but that a kubelet starts and dies."""
+
+import random
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+from hexa.adapters.memory.clock import Timer, Timers
+from hexa.adapters.memory.meter import Meter
+from hexa.adapters.memory.settings import Settings
+
+
+class Agent(Protocol):
+    """What runs on the machine once it is up."""
+
+    def start(self) -> None:
+        """The operating system is up."""
+        ...
+
+    def die(self) -> list[str]:
+        """It ends at once; returns the pods whose work is lost by it."""
+        ...
+
+    def cut_off(self, partitioned: bool) -> None:
+        """The network is away, or back."""
+        ...
+
+
+class State(StrEnum):
+    OFF = "Off"
+    BOOTING = "Booting"
+    UP = "Up"
+    STOPPING = "Stopping"
+    HUNG = "Hung"
+    """Powered, and nothing runs."""
+
+
+class MachineSpec(Struct, frozen=True, kw_only=True):
+    """What a machine is made of and how it behaves."""
+
+    name: str
+    node_name: str = ""
+    """Name that its kubelet registers; empty: `name`."""
+    labels: dict[str, str] = {}
+    taints: tuple[dict[str, str], ...] = ()
+    """What its kubelet registers a new Node with."""
+    cpu: str = "4"
+    memory: str = "16Gi"
+    pods: int = 110
+    resources: dict[str, str] = {}
+    """More of its capacity, such as nvidia.com/gpu."""
+    allocatable: dict[str, str] = {}
+    """What pods may request, where it differs from the capacity."""
+    arch: str = "amd64"
+    provider_id: str = ""
+    boot_seconds: float | tuple[float, ...] = 60.0
+    """From power to Ready; of several, one for each boot, and the last for all after."""
+    boot_jitter: float = 0.0
+    """A boot takes up to this share more or less."""
+    off_seconds: float | None = None
+    sensor: bool = False
+    """Something reads its power."""
+    idle_watts: float = 60.0
+    max_watts: float = 200.0
+    off_watts: float = 3.0
+    boot_watt_hours: float = 0.0
+
+    @property
+    def node(self) -> str:
+        return self.node_name or self.name
+
+
+class Ills(Struct):
+    """What is wrong with a machine now. Counts run down as they strike."""
+
+    lost_wakes: int = 0
+    slow_boots: int = 0
+    slow_by: float = 0.0
+    no_joins: int = 0
+    ignored_offs: int = 0
+    dead: bool = False
+    """No wake and no button brings power."""
+    sensor_blind: bool = False
+
+
+class MemoryMachine:
+    """Power and life of one machine. All that happens to it is counted."""
+
+    def __init__(self, spec: MachineSpec, *, timers: Timers, settings: Settings, rng: random.Random) -> None:
+        self.spec: Final = spec
+        self.meter: Final = Meter(spec)
+        self.ills: Final = Ills()
+        self.state = State.OFF
+        self.partitioned = False
+        self.boots = 0
+        self.offs = 0
+        self.wakes = 0
+        """Wakes that were received, answered or not."""
+        self.pods_killed = 0
+        """Pods that ran while the machine was switched off by order: lost work that a drain would have saved."""
+        self.pods_lost = 0
+        """Pods that ran when it crashed or lost power by itself."""
+        self.agent: Agent
+        self._timers = timers
+        self._settings = settings
+        self._random = rng
+        self._next: Timer | None = None
+
+    def __repr__(self) -> str:
+        return f"<MemoryMachine {self.spec.name} {self.state}{' partitioned' if self.partitioned else ''}>"
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def power(self) -> bool:
+        return self.state is not State.OFF
+
+    # --- what people, Jobs and faults do ------------------------------------------------------
+
+    def wake(self) -> None:
+        """A magic packet arrives. It does nothing to a machine with power."""
+        self.wakes += 1
+        if self.ills.lost_wakes > 0:
+            self.ills.lost_wakes -= 1
+        elif not self.power:
+            self._power_up()
+
+    def press_on(self) -> None:
+        """Somebody presses the power button of a machine that is off."""
+        if not self.power:
+            self._power_up()
+
+    def cut_soft(self) -> None:
+        """An orderly shutdown is asked for; only a system that runs can follow."""
+        if self.ills.ignored_offs > 0:
+            self.ills.ignored_offs -= 1
+        elif self.state is State.UP:
+            self._shut_down()
+
+    def cut_hard(self) -> None:
+        """Power is cut by order, whatever runs."""
+        if self.power:
+            self.pods_killed += len(self.agent.die())
+            self._power_down()
+
+    def press_off(self) -> None:
+        """Somebody shuts it down by its button."""
+        if self.state is State.UP:
+            self._shut_down(by_order=False)
+
+    def lose_power(self) -> None:
+        """The plug is pulled."""
+        if self.power:
+            self.pods_lost += len(self.agent.die())
+            self._power_down()
+
+    def hang(self) -> None:
+        """The system stops, the power stays."""
+        if self.power:
+            self.pods_lost += len(self.agent.die())
+            self._become(State.HUNG)
+
+    def reboot(self) -> None:
+        """It restarts by itself, without anybody's order."""
+        if self.power:
+            self.pods_lost += len(self.agent.die())
+            self._boot()
+
+    def partition(self, away: bool) -> None:
+        """The network is away (or back) while the machine runs on."""
+        self.partitioned = away
+        self.agent.cut_off(away)
+
+    def start_up(self) -> None:
+        """The machine is up from the start of the site: no boot is counted."""
+        self._become(State.UP)
+        self.agent.start()
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _power_up(self) -> None:
+        if not self.ills.dead:
+            self._boot()
+
+    def _boot(self) -> None:
+        seconds = self._boot_seconds()
+        self.boots += 1
+        self.meter.boot()
+        self._become(State.BOOTING)
+        if self.ills.no_joins > 0:
+            self.ills.no_joins -= 1
+        else:
+            self._next = self._timers.after(seconds, self._up)
+
+    def _boot_seconds(self) -> float:
+        given = self.spec.boot_seconds
+        times: Sequence[float] = given if isinstance(given, tuple) else (given,)
+        seconds = times[min(self.boots, len(times) - 1)]
+        seconds *= 1 + self._random.uniform(-self.spec.boot_jitter, self.spec.boot_jitter)
+        if self.ills.slow_boots > 0:
+            self.ills.slow_boots -= 1
+            seconds += self.ills.slow_by
+        return seconds
+
+    def _up(self) -> None:
+        self._become(State.UP)
+        self.agent.start()
+
+    def _shut_down(self, *, by_order: bool = True) -> None:
+        lost = len(self.agent.die())
+        if by_order:
+            self.pods_killed += lost
+        else:
+            self.pods_lost += lost
+        self._become(State.STOPPING)
+        seconds = self.spec.off_seconds
+        self._next = self._timers.after(self._settings.off_seconds if seconds is None else seconds, self._power_down)
+
+    def _power_down(self) -> None:
+        self.offs += 1
+        self._become(State.OFF)
+
+    def _become(self, state: State) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self.state = state
+        self.meter.switch(state is not State.OFF)
+
+    def capacity(self) -> dict[str, Any]:
+        """status.capacity of its Node."""
+        spec = self.spec
+        return {"cpu": spec.cpu, "memory": spec.memory, "pods": str(spec.pods), **spec.resources}
