@@ -22,8 +22,6 @@ from hexa.domain.resources.v1alpha1 import EnvVar, EnvVarSource, KeySelector, Lo
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 from hexa.ports.kube import Patch, Selector
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
-
 ORDER = Order(
     machine=Lookup("site", "rack1.node2"),
     uid="1f0c3c4e-0000-4000-8000-000000000001",
@@ -225,7 +223,7 @@ def test_the_models_load_without_the_client_that_is_above_them() -> None:
 
 
 @pytest.fixture
-async def kube(autojump_clock: object) -> MemoryKube:
+async def kube() -> MemoryKube:
     """An API server in RAM, without a Job controller."""
     return MemoryKube(MemoryApi(MemoryClock()))
 
