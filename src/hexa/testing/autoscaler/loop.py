@@ -58,6 +58,8 @@ class Autoscaler:
         self.decisions: Final[deque[Decision]] = deque(maxlen=DECISIONS_KEPT)
         self.loops = 0
         """Loops that were run; those that were left out do not count."""
+        self.last_error = ""
+        """Why a loop could not be finished, with its time; the provider was away, as a rule."""
         self._choose: Final = EXPANDERS[settings.expander]
         self._examples: Final[dict[str, Template]] = {}
         self._initialised = False
@@ -144,7 +146,7 @@ class Autoscaler:
         try:
             await self._loop(now)
         except HexaError as error:
-            self._tell("LoopFailed", detail=str(error))
+            self.last_error = f"{now.isoformat()}: {error}"
             self._dues.append(now)
         self._dues = [due for due in (*self._dues, *self.state.dues(), *self.planner.dues()) if due >= now]
 
