@@ -15,6 +15,7 @@ from hexa.adapters.kube_http.adapter import open_kube
 from hexa.adapters.kube_http.config import Tuning, load
 from hexa.adapters.kube_jobs.adapter import open_jobs
 from hexa.adapters.kube_journal.adapter import open_journal
+from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
 from hexa.config import Config, PodSelector
@@ -43,7 +44,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
     async with (
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
-        open_journal(kube, clock=clock) as journal,
+        open_journal(kube, clock=clock, logs=Logs(config.log.format, config.log.level)) as journal,
         open_jobs(kube) as jobs,
         open_core(
             Ports(kube=kube, jobs=jobs, clock=clock, journal=journal),
@@ -57,7 +58,9 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             address, insecure = config.grpc.address, config.grpc.insecure
             await run_server(core.cloud, address=address, insecure=insecure, task_status=task_status)
 
-        yield Agent(core, await nursery.start(serve))
+        bound = await nursery.start(serve)
+        journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)
+        yield Agent(core, bound)
         nursery.cancel_scope.cancel()
 
 

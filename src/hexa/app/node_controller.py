@@ -184,7 +184,7 @@ class NodeController:
         changed = await self._save(view, status, facts)
         severity = Severity.WARNING if phase_of(status) in WARNINGS else Severity.NORMAL
         self._tell(view, status.phase, f"{view.phase} -> {status.phase}: {event}", severity)
-        self._journal.log("phase", machine=str(view.key), was=str(view.phase), phase=status.phase, event=str(event))
+        self._journal.log("phase", machine=str(view.key), was=str(view.phase), phase=status.phase, noticed=str(event))
         return changed
 
     # --- facts ---
