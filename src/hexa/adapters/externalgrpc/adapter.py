@@ -85,7 +85,11 @@ class _Server:
         """At the limit the oldest connection that never asked anything makes room, or the new one is turned away."""
         if len(self._connections) >= MAX_CONNECTIONS:
             silent = [other for other in self._connections if not other.asked]
-            min(silent, key=lambda other: other.since, default=connection).abort()
+            victim = min(silent, key=lambda other: other.since, default=connection)
+            victim.abort()
+            self._connections.discard(victim)
+            if victim is connection:
+                return
         self._connections.add(connection)
 
     async def watch(self) -> None:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024
 """Bytes of a request; gRPC's own default."""
+MAX_REASON: Final = 500
+"""Characters of what is told of an error: it may quote the request, and travels as a header."""
 MAX_UNREAD: Final = 1024 * 1024
 """Bytes that a peer may leave unread before it is dropped."""
 
@@ -243,7 +245,8 @@ class Connection(H2Protocol):
     def _refuse(self, stream_id: int, error: GRPCError) -> None:
         """Send a status and why; what is still being sent to us is not waited for."""
         self._calls.pop(stream_id, None)
-        status = [("grpc-status", str(error.status.value)), ("grpc-message", encode_grpc_message(error.message or ""))]
+        reason = encode_grpc_message((error.message or "")[:MAX_REASON])
+        status = [("grpc-status", str(error.status.value)), ("grpc-message", reason)]
         try:
             self._h2.send_headers(stream_id, [*_HEADERS, *status], end_stream=True)
             if not self._h2.streams[stream_id].closed:

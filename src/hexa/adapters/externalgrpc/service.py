@@ -6,6 +6,7 @@ What Cluster Autoscaler does with each status: docs/cluster-autoscaler.md.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, TypeVar, assert_never
 
 from grpclib.const import Status
@@ -14,7 +15,7 @@ from grpclib.exceptions import GRPCError
 from hexa.adapters.externalgrpc import wire
 from hexa.adapters.externalgrpc.scan import Malformed
 from hexa.domain.errors import Conflict, HexaError, Refused, Unavailable
-from hexa.ports.cloud import Cloud, Denied, Done, Options, UnknownGroup
+from hexa.ports.cloud import Cloud, Denied, Done, UnknownGroup
 
 T = TypeVar("T")
 Read = Callable[[bytes], bytes]
@@ -23,6 +24,10 @@ Write = Callable[[bytes], Awaitable[bytes]]
 log = logging.getLogger(__name__)
 
 PREFIX: Final = "/clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider/"
+
+KEPT_ANSWERS: Final = 10_000
+KEPT_LENGTH: Final = 1_000
+"""Bounds of the answers that are kept: how many, and bytes of the request."""
 
 _STATUS: Final = {
     Unavailable: Status.UNAVAILABLE,
@@ -52,9 +57,9 @@ class Service:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._version = cloud.version()
-        self._kept: dict[tuple[Callable[..., object], str], object] = {}
+        self._kept: dict[tuple[Read, bytes], bytes] = {}
         reads: dict[str, Read] = {
-            "NodeGroups": self._groups,
+            "NodeGroups": partial(self._keep, self._groups),
             "NodeGroupForNode": self._group_for_node,
             "PricingNodePrice": self._node_price,
             "PricingPodPrice": self._pod_price,
@@ -62,10 +67,10 @@ class Service:
             "GetAvailableGPUTypes": self._gpu_types,
             "Cleanup": self._cleanup,
             "Refresh": self._refresh,
-            "NodeGroupTargetSize": self._target_size,
-            "NodeGroupNodes": self._instances,
-            "NodeGroupTemplateNodeInfo": self._template,
-            "NodeGroupGetOptions": self._options,
+            "NodeGroupTargetSize": partial(self._keep, self._target_size),
+            "NodeGroupNodes": partial(self._keep, self._instances),
+            "NodeGroupTemplateNodeInfo": partial(self._keep, self._template),
+            "NodeGroupGetOptions": partial(self._keep, self._options),
         }
         writes: dict[str, Write] = {
             "NodeGroupIncreaseSize": self._increase_size,
@@ -75,18 +80,19 @@ class Service:
         self.reads: Mapping[str, Read] = {PREFIX + name: read for name, read in reads.items()}
         self.writes: Mapping[str, Write] = {PREFIX + name: write for name, write in writes.items()}
 
-    def _keep(self, make: Callable[[str], T], group: str = "") -> T:
-        """`make(group)`, made once while the version of the snapshot stands."""
+    def _keep(self, make: Read, request: bytes) -> bytes:
+        """`make(request)`, made once while the version of the snapshot stands. Callers repeat themselves to the byte."""
         version = self._cloud.version()
         if version != self._version:
             self._kept.clear()
             self._version = version
-        key = (make, group)
-        try:
-            return self._kept[key]  # type: ignore[return-value]  # the key holds the function that made it
-        except KeyError:
-            answer = self._kept[key] = make(group)
-            return answer
+        key = (make, request)
+        answer = self._kept.get(key)
+        if answer is None:
+            answer = make(request)
+            if len(request) <= KEPT_LENGTH and len(self._kept) < KEPT_ANSWERS:
+                self._kept[key] = answer
+        return answer
 
     # --- reads ---
 
@@ -96,38 +102,23 @@ class Service:
         return wire.EMPTY if group is None else wire.group_for_node(group)
 
     def _groups(self, _: bytes) -> bytes:
-        return self._keep(self._make_groups)
-
-    def _make_groups(self, _: str) -> bytes:
         return wire.groups(self._cloud.groups())
 
     def _target_size(self, request: bytes) -> bytes:
-        return self._keep(self._make_target_size, wire.read_group(request))
-
-    def _make_target_size(self, group: str) -> bytes:
-        return wire.target_size(_known(self._cloud.target_size(group)))
+        return wire.target_size(_known(self._cloud.target_size(wire.read_group(request))))
 
     def _instances(self, request: bytes) -> bytes:
-        return self._keep(self._make_instances, wire.read_group(request))
-
-    def _make_instances(self, group: str) -> bytes:
-        return wire.instances(_known(self._cloud.instances(group)))
+        return wire.instances(_known(self._cloud.instances(wire.read_group(request))))
 
     def _template(self, request: bytes) -> bytes:
-        return self._keep(self._make_template, wire.read_group(request))
-
-    def _make_template(self, group: str) -> bytes:
-        answer = self._cloud.template(group)
+        answer = self._cloud.template(wire.read_group(request))
         if isinstance(answer, Denied):  # up to 1.33 any other status ends the loop for every group
             raise GRPCError(Status.UNIMPLEMENTED, _told(answer))
         return wire.template(_known(answer))
 
     def _options(self, request: bytes) -> bytes:
         group, defaults = wire.read_options(request)
-        return wire.options(self._keep(self._make_options, group), defaults)
-
-    def _make_options(self, group: str) -> Options:
-        return _known(self._cloud.options(group))
+        return wire.options(_known(self._cloud.options(group)), defaults)
 
     def _node_price(self, request: bytes) -> bytes:
         node, start, end = wire.read_node_price(request)

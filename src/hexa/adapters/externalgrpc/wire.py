@@ -1,5 +1,8 @@
 """Messages of the CloudProvider service to and from the structs of ports.cloud. No I/O, no decisions about groups.
 
+What comes often or is large is read and written by hand (`scan`, `emit`), the rest by betterproto. The field numbers are
+those of proto/, and the tests hold both against protobuf's own parser.
+
 Both generations of the messages (see proto/externalgrpc.proto) are read, whichever is set, and both are filled.
 """
 
@@ -11,7 +14,8 @@ from typing import Final, TypeVar
 from betterproto import Message
 from betterproto.lib.google.protobuf import Any as ProtoAny
 
-from hexa.adapters.externalgrpc import scan
+from hexa.adapters.externalgrpc import emit, scan
+from hexa.adapters.externalgrpc.emit import message, number, text
 from hexa.adapters.externalgrpc.pb import k8s
 from hexa.adapters.externalgrpc.pb.clusterautoscaler.cloudprovider.v1 import externalgrpc as pb
 from hexa.adapters.externalgrpc.scan import Malformed
@@ -171,73 +175,59 @@ def _texts(quantities: Mapping[str, k8s.Quantity]) -> dict[str, str]:
 
 def groups(all_groups: Iterable[NodeGroup]) -> bytes:
     """NodeGroupsResponse."""
-    return bytes(pb.NodeGroupsResponse([_group(group) for group in all_groups]))
+    return b"".join(message(1, _group(group)) for group in all_groups)
 
 
 @lru_cache(maxsize=4096)
 def group_for_node(group: NodeGroup) -> bytes:
     """NodeGroupForNodeResponse; encoded once for each state of a group."""
-    return bytes(pb.NodeGroupForNodeResponse(_group(group)))
+    return message(1, _group(group))
 
 
-def _group(group: NodeGroup) -> pb.NodeGroup:
-    return pb.NodeGroup(group.id, group.min_size, group.max_size, group.debug)
+def _group(group: NodeGroup) -> bytes:
+    return text(1, group.id) + number(2, group.min_size) + number(3, group.max_size) + text(4, group.debug)
 
 
 def target_size(size: int) -> bytes:
     """NodeGroupTargetSizeResponse."""
-    return bytes(pb.NodeGroupTargetSizeResponse(size))
+    return number(1, size)
 
 
 def instances(all_instances: Iterable[Instance]) -> bytes:
     """NodeGroupNodesResponse."""
-    return bytes(pb.NodeGroupNodesResponse([_instance(instance) for instance in all_instances]))
+    return b"".join(message(1, _instance(instance)) for instance in all_instances)
 
 
-def _instance(instance: Instance) -> pb.Instance:
-    status = pb.InstanceStatus(pb.InstanceStatusInstanceState(instance.state))
-    if instance.error is not None:
-        error = instance.error
-        status.error_info = pb.InstanceErrorInfo(error.code, error.message, int(error.error_class))
-    return pb.Instance(instance.id, status)
+def _instance(instance: Instance) -> bytes:
+    status = number(1, instance.state)
+    if (error := instance.error) is not None:
+        status += message(2, text(1, error.code) + text(2, error.message) + number(3, error.error_class))
+    return text(1, instance.id) + message(2, status)
 
 
 def template(node: NodeTemplate) -> bytes:
-    """NodeGroupTemplateNodeInfoResponse, with the same bytes for both generations."""
-    node_bytes = bytes(_template_node(node))
-    return bytes(pb.NodeGroupTemplateNodeInfoResponse(node_info=node_bytes, node_bytes=node_bytes))
-
-
-def _template_node(node: NodeTemplate) -> k8s.Node:
+    """NodeGroupTemplateNodeInfoResponse, with the same core/v1 Node for both generations."""
     shape = node.shape
-    return k8s.Node(
-        metadata=k8s.ObjectMeta(name=node.name, labels=_sorted(shape.labels), annotations=_sorted(shape.annotations)),
-        spec=k8s.NodeSpec(
-            provider_id=shape.provider_id,
-            unschedulable=shape.unschedulable,
-            taints=[_taint(taint) for taint in shape.taints],
-        ),
-        status=k8s.NodeStatus(
-            capacity=_quantities(shape.capacity),
-            allocatable=_quantities(shape.allocatable or shape.capacity),
-            conditions=[k8s.NodeCondition(type="Ready", status="True", reason="Template")],
-            node_info=k8s.NodeSystemInfo(
-                operating_system=shape.labels.get(OS_LABEL, ""), architecture=shape.labels.get(ARCH_LABEL, "")
-            ),
-        ),
+    metadata = text(1, node.name) + emit.texts(11, shape.labels) + emit.texts(12, shape.annotations)
+    taints = b"".join(message(5, _taint(taint)) for taint in shape.taints)
+    spec = text(3, shape.provider_id) + number(4, shape.unschedulable) + taints
+    system = text(9, shape.labels.get(OS_LABEL, "")) + text(10, shape.labels.get(ARCH_LABEL, ""))
+    status = (
+        emit.messages(1, _quantities(shape.capacity))
+        + emit.messages(2, _quantities(shape.allocatable or shape.capacity))
+        + message(4, text(1, "Ready") + text(2, "True"))
+        + message(7, system)
     )
+    node_bytes = message(1, metadata) + message(2, spec) + message(3, status)
+    return message(1, node_bytes) + message(2, node_bytes)
 
 
-def _taint(taint: Taint) -> k8s.Taint:
-    return k8s.Taint(taint.key, taint.value, taint.effect)
+def _taint(taint: Taint) -> bytes:
+    return text(1, taint.key) + text(2, taint.value) + text(3, taint.effect)
 
 
-def _sorted(texts: Mapping[str, str]) -> dict[str, str]:
-    return dict(sorted(texts.items()))
-
-
-def _quantities(texts: Mapping[str, str]) -> dict[str, k8s.Quantity]:
-    return {name: k8s.Quantity(text) for name, text in sorted(texts.items())}
+def _quantities(shares: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: text(1, quantity) for name, quantity in shares.items()}
 
 
 def options(chosen: Options, defaults: pb.NodeGroupAutoscalingOptions) -> bytes:
