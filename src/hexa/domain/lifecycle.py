@@ -132,6 +132,8 @@ PROGRESS: Final[dict[Phase, str]] = {  # the seed system's words, for old reader
 
 HISTORY_LENGTH: Final = 20
 BOOTS_KEPT: Final = 10
+DOUBLINGS: Final = 64
+"""A cool-off has long reached its bound after so many failures in a row."""
 
 
 def phase_of(status: NodeStatus) -> Phase:
@@ -184,8 +186,10 @@ def send_wake(status: NodeStatus, *, now: datetime) -> NodeStatus:
 
 def cool_off(failures: int, *, limits: Limits) -> timedelta:
     """How long a machine is left alone after `failures` failures in a row: doubling, bounded."""
-    doublings = min(max(failures - 1, 0), 30)
-    return min(limits.backoff * (1 << doublings), limits.max_backoff)
+    span = min(limits.backoff, limits.max_backoff)
+    for _ in range(min(failures - 1, DOUBLINGS)):
+        span = min(span * 2, limits.max_backoff)
+    return span
 
 
 def _plain(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
@@ -199,7 +203,11 @@ def _powering_on(status: NodeStatus, old: Phase, event: Event | None, now: datet
 def _booting(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
     if old is Phase.POWERING_ON:
         return status  # the wake that was sent is this boot's
-    return structs.replace(status, wakes=0, woken_at=now, replaced=False)
+    return structs.replace(status, wakes=0, woken_at=now, replaced=False, forced=False)
+
+
+def _draining(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    return structs.replace(status, forced=False)  # a forced power-off that failed forces no later drain
 
 
 def _ready(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
@@ -232,8 +240,9 @@ def _powering_off(status: NodeStatus, old: Phase, event: Event | None, now: date
 
 def _off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
     status = structs.replace(status, wakes=0, woken_at=None, welcomed=False, forced=False, replaced=False)
+    status = structs.replace(status, cool_until=None, blocker="")  # they spoke of a drain, and nothing is left to drain
     if old in (Phase.POWERING_OFF, Phase.STOP_FAILED):
-        status = structs.replace(status, last_shutdown_time=now, failures=0, cool_until=None, blocker="")
+        status = structs.replace(status, last_shutdown_time=now, failures=0)
     return status
 
 
@@ -250,6 +259,7 @@ _ENTRY: Final = {
     P.POWERING_ON: _powering_on,
     P.BOOTING: _booting,
     P.READY: _ready,
+    P.DRAINING: _draining,
     P.POWERING_OFF: _powering_off,
     P.OFF: _off,
     P.START_FAILED: _failure,
