@@ -46,7 +46,7 @@ bench *ARGS:
 crds DIR="deploy/crds":
     hexa crds --output "$1"
 
-# draw docs/lifecycle.svg from the tables
+# draw docs/lifecycle.svg and write docs/lifecycle.md from the tables
 diagram FILE="docs/lifecycle.svg":
     python -m hexa.testing.diagram "$1"
 
