@@ -47,7 +47,7 @@ def micro_stamp(when: datetime) -> str:
 class MemoryApi:
     """All objects of a cluster. Nothing handed out or in may be changed in place afterwards."""
 
-    def __init__(self, clock: Clock, *, history: int = 10_000) -> None:
+    def __init__(self, clock: Clock, *, history: int = 2_000) -> None:
         self.clock: Final = clock
         self._history = history
         self._tables: dict[tuple[str, str], Table] = {}
@@ -58,6 +58,7 @@ class MemoryApi:
         """From when to when the newest outage lasts."""
         self.on_outage: Final[list[Callable[[], None]]] = []
         """Called when an outage begins."""
+        self._stamp = clock.now(), stamp(clock.now())
         self._refreshers: dict[tuple[str, str], Callable[[], None]] = {}
         self._undelivered: deque[tuple[Table, Event]] = deque()
         self._delivering = False
@@ -74,7 +75,11 @@ class MemoryApi:
         return str(self._version)
 
     def now(self) -> str:
-        return stamp(self.clock.now())
+        """The present as metav1.Time."""
+        now = self.clock.now()
+        if self._stamp[0] != now:
+            self._stamp = now, stamp(now)
+        return self._stamp[1]
 
     def table(self, kind: Kind[Any]) -> Table:
         where = kind.api_version, kind.plural

@@ -89,8 +89,16 @@ def seconds(value: float | str) -> float:
     return parse_duration(value).total_seconds() if isinstance(value, str) else float(value)
 
 
+def check(site: "Site", fault: Fault) -> None:
+    """Raises `ValueError` where the fault can't happen at this site: an unknown machine, a time that is no duration."""
+    if fault.machine and fault.machine not in site.machines:
+        raise ValueError(f"fault {fault.kind}: no machine is called {fault.machine!r}")
+    for value in (fault.at, fault.duration or 0.0):
+        seconds(value)
+
+
 def strike(site: "Site", fault: Fault) -> None:
-    """Let it happen now. Raises `ValueError` for a machine that the site does not know."""
+    """Let it happen now."""
     if fault.kind in JOB_FAULTS:
         site.job_ills.append(JobIll(fault, fault.count))
     elif fault.kind in _SITE:
@@ -101,11 +109,9 @@ def strike(site: "Site", fault: Fault) -> None:
 
 
 def _machines(site: "Site", fault: Fault) -> list[MemoryMachine]:
-    if not fault.machine:
-        return [machine for machine in site.machines.values() if machine is not site.control_plane]
-    if fault.machine not in site.machines:
-        raise ValueError(f"fault {fault.kind}: no machine is called {fault.machine!r}")
-    return [site.machines[fault.machine]]
+    if fault.machine:
+        return [site.machines[fault.machine]]
+    return [machine for machine in site.machines.values() if machine is not site.control_plane]
 
 
 def _later(site: "Site", fault: Fault, action: Callable[[], object]) -> None:

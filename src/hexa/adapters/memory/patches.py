@@ -27,13 +27,13 @@ UNIQUE_LISTS: Final = frozenset({"finalizers", "podCIDRs"})
 
 def merge(target: Any, patch: Any) -> Any:
     """JSON merge patch (RFC 7386): null removes, maps are merged, everything else replaces."""
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict):
         return patch
-    result = dict(target) if isinstance(target, Mapping) else {}
+    result = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             result[key] = merge(result.get(key), value)
         else:
             result[key] = value

@@ -36,9 +36,18 @@ class Room(Struct):
     node: KubeNode
     total: Thousandths
     free: Thousandths
+    verdicts: dict[bytes, tuple[bool, bool]] = {}
+    """By shape: whether the node takes it, and whether it would rather not."""
 
     def fits(self, wanted: Thousandths) -> bool:
         return all(self.free.get(name, 0) >= amount for name, amount in wanted.items() if amount)
+
+    def judge(self, shape: "Shape") -> tuple[bool, bool]:
+        """A node does not change its mind: one that changes gets a new room."""
+        if (verdict := self.verdicts.get(shape.key)) is None:
+            welcome = _welcomes(self.node, shape.spec)
+            verdict = self.verdicts[shape.key] = welcome, welcome and _avoided(self.node, shape.spec)
+        return verdict
 
     def take(self, wanted: Thousandths, sign: int = 1) -> None:
         for name, amount in wanted.items():
@@ -52,6 +61,7 @@ class Room(Struct):
 class Shape(Struct):
     """Pods that are the same to the scheduler, waiting in order."""
 
+    key: bytes
     spec: PodSpec
     wanted: Thousandths
     waiting: dict[str, tuple[int, Stored]]
@@ -136,7 +146,7 @@ class Scheduler:
             return
         key = _shape_key(stored.raw["spec"])
         if (shape := self._shapes.get(key)) is None:
-            shape = self._shapes[key] = Shape(pod.spec, _thousandths(requests(pod)), {})
+            shape = self._shapes[key] = Shape(key, pod.spec, _thousandths(requests(pod)), {})
         self._count += 1
         shape.waiting[stored.uid] = self._count, stored
         self._shape_of[stored.uid] = key
@@ -164,7 +174,7 @@ class Scheduler:
 
     def _run(self) -> None:
         self._planned = None
-        queue = [_turn(key, shape) for key, shape in self._shapes.items() if not shape.hopeless]
+        queue = [_turn(shape) for shape in self._shapes.values() if not shape.hopeless]
         heapify(queue)
         while queue:
             key = heappop(queue)[2]
@@ -173,7 +183,7 @@ class Scheduler:
             if (node := self._choose(shape)) is not None:
                 self._bind(stored, node, shape)
                 if shape.waiting:
-                    heappush(queue, _turn(key, shape))
+                    heappush(queue, _turn(shape))
             else:
                 shape.hopeless = True
         for shape in self._shapes.values():
@@ -183,10 +193,10 @@ class Scheduler:
         best: tuple[bool, float] | None = None
         chosen = None
         for name, room in self._rooms.items():
-            if room.fits(shape.wanted) and _welcomes(room.node, shape.spec):
-                rank = not _avoided(room.node, shape.spec), room.spare()
-                if best is None or rank > best:
-                    best, chosen = rank, name
+            if room.fits(shape.wanted):
+                welcome, avoided = room.judge(shape)
+                if welcome and (best is None or best < (not avoided, room.spare())):
+                    best, chosen = (not avoided, room.spare()), name
         return chosen
 
     def _bind(self, stored: Stored, node: str, shape: Shape) -> None:
@@ -217,8 +227,8 @@ class Scheduler:
             shape.waiting[uid] = count, written
 
 
-def _turn(key: bytes, shape: Shape) -> tuple[int, int, bytes]:
-    return -shape.spec.priority, next(iter(shape.waiting.values()))[0], key
+def _turn(shape: Shape) -> tuple[int, int, bytes]:
+    return -shape.spec.priority, next(iter(shape.waiting.values()))[0], shape.key
 
 
 def _shape_key(spec: Builtins) -> bytes:

@@ -17,7 +17,7 @@ from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import START, MemoryClock, Timers
 from hexa.adapters.memory.context import Behaviour, Context
 from hexa.adapters.memory.eviction import BudgetController
-from hexa.adapters.memory.faults import JOB_FAULTS, Fault, JobIll, seconds, strike
+from hexa.adapters.memory.faults import JOB_FAULTS, Fault, JobIll, check, seconds, strike
 from hexa.adapters.memory.heartbeats import MemoryHeartbeats
 from hexa.adapters.memory.job_controller import JobController
 from hexa.adapters.memory.kinds import DAEMON_SETS, REPLICA_SETS
@@ -186,8 +186,9 @@ class Site:
     # --- what goes wrong ----------------------------------------------------------------------
 
     def inject(self, *faults: Fault) -> None:
-        """Let each happen at its time after now."""
+        """Let each happen at its time after now. Raises `ValueError` for a machine that the site does not know."""
         for fault in faults:
+            check(self, fault)
             self.timers.after(seconds(fault.at), partial(strike, self, fault))
 
     # --- what came of it ----------------------------------------------------------------------
