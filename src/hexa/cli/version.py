@@ -1,10 +1,10 @@
 """hexa version: which hexa this is."""
 
-from importlib.metadata import version as version_of
-
 import typer
 
 
 def version() -> None:
     """Print the version."""
+    from importlib.metadata import version as version_of  # slow to import
+
     typer.echo(version_of("hexa"))
