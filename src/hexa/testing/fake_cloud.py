@@ -119,9 +119,10 @@ class FakeCloud:
     def node_price(self, node: ExternalNode, start: datetime, end: datetime) -> float | None:
         self._note("node_price", node, start, end)
         machine = self._by_provider_id.get(node.provider_id) or self._by_name.get(node.name)
-        if machine is None:
+        group = machine.group if machine is not None else f"default/{node.labels.get(GROUP_LABEL)}"
+        if (found := self.fake_groups.get(group)) is None:
             return None
-        return self.fake_groups[machine.group].hourly_rate * (end - start).total_seconds() / 3600
+        return found.hourly_rate * (end - start).total_seconds() / 3600
 
     def pod_price(self, pod: Pod, start: datetime, end: datetime) -> float:
         self._note("pod_price", pod, start, end)

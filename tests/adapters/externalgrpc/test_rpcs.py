@@ -129,7 +129,17 @@ async def test_answers_are_kept_while_the_version_stands(calls: Calls, cloud: Fa
         for rpc in ("NodeGroupTargetSize", "NodeGroupNodes", "NodeGroupTemplateNodeInfo", "NodeGroupGetOptions"):
             await calls(rpc, id=GROUP)
         await calls("NodeGroups")
-    assert len(cloud.calls) == len(set(cloud.calls)) == 5
+        await calls("NodeGroupForNode", node={"name": "group-0-0"})
+    assert len(cloud.calls) == len(set(cloud.calls)) == 6
+
+
+async def test_each_loop_sees_what_the_clock_changed(calls: Calls, cloud: FakeCloud) -> None:
+    """A hold may end without any change to the snapshot; Refresh begins a loop, and the loop asks anew."""
+    for _ in range(2):
+        await calls("Refresh")
+        await calls("NodeGroupTargetSize", id=GROUP)
+        await calls("NodeGroupForNode", node={"name": "group-0-0"})
+    assert [call[0] for call in cloud.calls] == ["refresh", "target_size", "group_for_node"] * 2
 
 
 async def test_instances_carry_state_and_error(calls: Calls, cloud: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:

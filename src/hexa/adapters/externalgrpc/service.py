@@ -58,6 +58,7 @@ class Service:
         self._cloud = cloud
         self._version = cloud.version()
         self._kept: dict[tuple[Read, bytes], bytes] = {}
+        self._groups_of_nodes: dict[tuple[str, str], bytes] = {}
         reads: dict[str, Read] = {
             "NodeGroups": partial(self._keep, self._groups),
             "NodeGroupForNode": self._group_for_node,
@@ -81,11 +82,8 @@ class Service:
         self.writes: Mapping[str, Write] = {PREFIX + name: write for name, write in writes.items()}
 
     def _keep(self, make: Read, request: bytes) -> bytes:
-        """`make(request)`, made once while the version of the snapshot stands. Callers repeat themselves to the byte."""
-        version = self._cloud.version()
-        if version != self._version:
-            self._kept.clear()
-            self._version = version
+        """`make(request)`, made once while the snapshot stands. Callers repeat themselves to the byte."""
+        self._drop_if_stale()
         key = (make, request)
         answer = self._kept.get(key)
         if answer is None:
@@ -94,12 +92,28 @@ class Service:
                 self._kept[key] = answer
         return answer
 
+    def _drop_if_stale(self) -> None:
+        version = self._cloud.version()
+        if version != self._version:
+            self._drop()
+            self._version = version
+
+    def _drop(self) -> None:
+        self._kept.clear()
+        self._groups_of_nodes.clear()
+
     # --- reads ---
 
     def _group_for_node(self, request: bytes) -> bytes:
-        name, provider_id = wire.read_node_names(request)
-        group = self._cloud.group_for_node(name, provider_id)
-        return wire.EMPTY if group is None else wire.group_for_node(group)
+        self._drop_if_stale()
+        names = wire.read_node_names(request)
+        answer = self._groups_of_nodes.get(names)
+        if answer is None:
+            group = self._cloud.group_for_node(*names)
+            answer = wire.EMPTY if group is None else wire.group_for_node(group)
+            if len(self._groups_of_nodes) < KEPT_ANSWERS:
+                self._groups_of_nodes[names] = answer
+        return answer
 
     def _groups(self, _: bytes) -> bytes:
         return wire.groups(self._cloud.groups())
@@ -142,6 +156,7 @@ class Service:
     def _refresh(self, _: bytes) -> bytes:
         if not self._cloud.refresh():
             raise GRPCError(Status.UNAVAILABLE, "SnapshotIncomplete: the API server was not read completely yet")
+        self._drop()  # what depends on the clock, such as a hold that ends, is as old as one loop at most
         return wire.EMPTY
 
     # --- writes ---
