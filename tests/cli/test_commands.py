@@ -66,3 +66,9 @@ def test_help_loads_nothing_heavy() -> None:
 def test_bad_command_is_a_usage_error() -> None:
     """A command that there is not ends with 2."""
     assert CliRunner().invoke(app, ["fly"]).exit_code == 2
+
+
+def test_missing_scenario_is_a_usage_error(tmp_path: Path) -> None:
+    """A scenario that is not there ends with 2 and one line."""
+    result = CliRunner().invoke(app, ["simulate", str(tmp_path / "absent.yaml")])
+    assert (result.exit_code, result.stderr) == (2, f"hexa: {tmp_path}/absent.yaml: No such file or directory\n")
