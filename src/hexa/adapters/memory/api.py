@@ -349,7 +349,7 @@ def _confined(kind: Kind[Any], old: Builtins, new: Builtins, *, status: bool) ->
     """Only what this path may change: the status subresource its status, a plain write all the rest."""
     if not has_status(kind):
         if status:
-            raise NotFound(f"the server could not find the requested resource: {kind.plural}/status")
+            raise Refused(f"patch {kind.plural}/status: the API server does not serve it", reason="KindNotServed")
         return new
     if status:
         metadata = old["metadata"] if is_ours(kind) else new["metadata"]

@@ -24,12 +24,16 @@ class MemoryClock:
     def __init__(self, start: datetime = START) -> None:
         self._start = start
         self._origin = trio.current_time()
+        self._last = self._origin, start
 
     def __repr__(self) -> str:
         return f"<MemoryClock {self.now().isoformat()}>"
 
     def now(self) -> datetime:
-        return self.at(trio.current_time())
+        moment = trio.current_time()
+        if moment != self._last[0]:  # virtual time stands still while things happen
+            self._last = moment, self.at(moment)
+        return self._last[1]
 
     def at(self, moment: float) -> datetime:
         """A moment of Trio's clock as this one shows it."""
