@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hexa.adapters.memory.api import MemoryApi, Propagation
 from hexa.adapters.memory.eviction import evict
-from hexa.adapters.memory.selectors import object_test
+from hexa.adapters.memory.selectors import object_test, refuse_unknown_fields
 from hexa.adapters.memory.store import Stored
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.resources.core import PODS, Kind, Malformed
@@ -61,6 +61,7 @@ class MemoryKube:
         return self.calls[verb, _where(kind)]
 
     async def list(self, kind: Kind[T], selector: Selector = EVERYTHING) -> Listing[T]:
+        refuse_unknown_fields(kind, selector.fields)
         test = object_test(namespace=selector.namespace, labels=selector.labels, fields=selector.fields)
         await self._arrive("list", kind)
         self.api.refresh(kind)
@@ -73,6 +74,7 @@ class MemoryKube:
     async def watch(
         self, kind: Kind[T], selector: Selector = EVERYTHING, *, since: str
     ) -> AsyncIterator[trio.MemoryReceiveChannel[Change[T]]]:
+        refuse_unknown_fields(kind, selector.fields)
         test = object_test(namespace=selector.namespace, labels=selector.labels, fields=selector.fields)
         await self._arrive("watch", kind)
         stream = self.api.open_stream(kind, test, since)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from hexa.domain.errors import Refused
-from hexa.domain.resources.core import LabelSelector, LabelSelectorRequirement
+from hexa.domain.resources.core import Kind, LabelSelector, LabelSelectorRequirement
 
 Labels = Mapping[str, str]
 Match = Callable[[dict[str, Any]], bool]
@@ -19,6 +19,15 @@ _REQUIREMENT: Final = re.compile(
 )
 _FIELD: Final = re.compile(r"\s*([\w.]+)\s*(==|=|!=)\s*([^,]*?)\s*(?:,|$)")
 _NO_LABELS: Final[Labels] = {}
+
+ANYWHERE: Final = frozenset({"metadata.name", "metadata.namespace"})
+SELECTABLE: Final = {
+    ("v1", "pods"): {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "status.phase"},
+    ("v1", "nodes"): {"spec.unschedulable"},
+    ("v1", "events"): {f"involvedObject.{key}" for key in ("kind", "name", "namespace", "uid")} | {"reason", "type"},
+    ("batch/v1", "jobs"): {"status.successful"},
+}
+"""Fields that a real server selects by, of the kinds that hexa asks for."""
 
 
 def labels_of(obj: Mapping[str, Any]) -> Labels:
@@ -81,7 +90,7 @@ def selector_test(selector: LabelSelector | None) -> LabelTest:
 
 @lru_cache(maxsize=1024)
 def field_test(selector: str) -> Match:
-    """`metadata.name=a,spec.nodeName!=b` as a test of an object. Every field may be asked for, unlike on a real server."""
+    """`metadata.name=a,spec.nodeName!=b` as a test of an object; see `refuse_unknown_fields`."""
     tests, position = [], 0
     while position < len(selector):
         found = _FIELD.match(selector, position)
@@ -100,6 +109,13 @@ def _field_requirement(path: list[str], wanted: bool, value: str) -> Match:
         return (("" if found is None else str(found)) == value) is wanted
 
     return test
+
+
+def refuse_unknown_fields(kind: Kind[Any], fields: str) -> None:
+    """Raise `Refused` for a field that a real server does not select by."""
+    for found in _FIELD.finditer(fields):
+        if found[1] not in ANYWHERE and found[1] not in SELECTABLE.get((kind.api_version, kind.plural), ()):
+            raise Refused(f"list {kind.plural}: field label not supported: {found[1]}", reason="BadRequest")
 
 
 def object_test(*, namespace: str | None, labels: str, fields: str) -> Match | None:
