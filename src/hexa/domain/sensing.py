@@ -21,6 +21,10 @@ RENEWAL_MISSED: Final = timedelta(seconds=12)
 """A kubelet renews its Lease each 10 s (a quarter of leaseDurationSeconds); one renewal is missed after this."""
 
 NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
+LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
+
+GOING_OFF: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED})
+"""Phases in which a reading Off is what we asked for; in any other a lease that still stands contradicts it."""
 
 EVENTS_OF_WISH_OR_TIME: Final = frozenset(
     {
@@ -93,7 +97,7 @@ class _View:
     def __init__(self, status: NodeStatus, facts: Facts, limits: Limits) -> None:
         self.status, self.facts, self.limits, self.now = status, facts, limits, facts.now
         self.phase = phase_of(status)
-        self.since = status.since or facts.now
+        self.since = status.since or LONG_AGO  # a status that lost its time must not hold the machine for ever
 
     @property
     def alive(self) -> bool:
@@ -132,26 +136,31 @@ class _View:
         until = self.facts.heard_until
         return max(end, until) if until is not None else end
 
-    def after(self, span: timedelta) -> datetime:
-        """When `span` of this phase has passed, the time that stood still left out."""
-        still = self.status.stood_still + self.facts.blind_seconds
-        return self.since + span + timedelta(seconds=still)
+    def due(self, span: timedelta) -> datetime | None:
+        """When `span` of this phase has passed, the time that stood still left out; None while it stands still.
+
+        No earlier than a lease period of our own sight: what came while we were away is seen first.
+        """
+        sight = self.facts.watching_since
+        if sight is None or self.facts.paused:
+            return None
+        still = timedelta(seconds=self.status.stood_still + self.facts.blind_seconds)
+        if self.status.paused_since is not None:  # a pause that has ended and is not booked yet
+            still += max(self.now - max(self.status.paused_since, self.since), timedelta(0))
+        return max(self.since + span + still, sight + min(span, LEASE_PERIOD))
 
     def passed(self, span: timedelta) -> bool:
-        return self.now >= self.after(span)
+        due = self.due(span)
+        return due is not None and self.now >= due
 
     @property
     def deadline(self) -> datetime | None:
-        """The phase's limit, but no earlier than a lease period of our own sight (what came while we were away is seen first)."""
-        if self.phase not in LIMITS:
-            return None
-        span = self._limit()
-        sight = self.facts.watching_since
-        if sight is None:
-            return None
-        return max(self.after(span), sight + min(span, LEASE_PERIOD))
+        """When the phase's limit has passed."""
+        return self.due(self.limit) if self.phase in LIMITS else None
 
-    def _limit(self) -> timedelta:
+    @property
+    def limit(self) -> timedelta:
+        """How long the phase may last."""
         facts = self.facts
         if self.phase is Phase.UNKNOWN and not facts.node_exists and facts.heard is None and facts.reading is None:
             return timedelta(0)  # nothing could ever tell us more
@@ -167,16 +176,22 @@ class _View:
         """
         confirm = self.limits.off_confirm
         wanted = self.facts.wish is Power.ON
-        return self.silent_since + (min(confirm, RENEWAL_MISSED) if wanted else confirm)
+        confirmed = self.silent_since + (min(confirm, RENEWAL_MISSED) if wanted else confirm)
+        heard, until = self.facts.heard, self.facts.heard_until
+        if heard is not None and until is not None and until - heard > LEASE_PERIOD:  # this kubelet renews more seldom
+            confirmed = max(confirmed, heard + (until - heard) / 2)
+        return confirmed
+
+    @property
+    def goes_by_silence(self) -> bool:
+        """Whether only silence can tell that the machine went off."""
+        return self.phase is Phase.POWERING_OFF and self.facts.reading is None and self.facts.job_done
 
 
 def _power_gone(view: _View) -> bool:
-    if view.fresh:
-        return False
     if view.power is Reading.OFF:
-        return True
-    by_silence = view.phase is Phase.POWERING_OFF and view.facts.reading is None and view.facts.job_done
-    return by_silence and view.now >= view.off_confirmed_at
+        return view.phase in GOING_OFF or not view.fresh
+    return view.goes_by_silence and view.now >= view.off_confirmed_at
 
 
 def _node_lost(view: _View) -> bool:
@@ -217,8 +232,7 @@ def _occupied(view: _View) -> bool:
 
 
 def _overdue(view: _View) -> bool:
-    deadline = view.deadline
-    return deadline is not None and view.now >= deadline
+    return view.passed(view.limit)
 
 
 HOLDS: Final[dict[Event, Callable[[_View], bool]]] = {
@@ -245,22 +259,32 @@ def next_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | 
 
 
 def _instants(view: _View) -> Iterator[datetime]:
+    facts, phase = view.facts, view.phase
+    if not facts.paused:
+        yield from _instants_of_work(view)
+    if facts.blind:
+        return  # what silence tells, and deadlines, stand still
+    if view.deadline is not None:
+        yield view.deadline
+    if phase in (Phase.READY, Phase.DRAINING) and facts.node_exists:
+        yield view.silence_counts_from
+    if view.power is Reading.OFF and facts.heard_until is not None:
+        yield facts.heard_until  # the lease that contradicts the reading ends
+    if view.goes_by_silence:
+        yield view.off_confirmed_at
+
+
+def _instants_of_work(view: _View) -> Iterator[datetime]:
+    """Those of duties, cool-offs and of what waits in Lost: none of them while paused."""
     status, facts, phase = view.status, view.facts, view.phase
-    if (deadline := view.deadline) is not None:
-        yield deadline
     if status.cool_until is not None:
         yield status.cool_until
-    if phase in (Phase.READY, Phase.DRAINING) and facts.node_exists and facts.watching_since is not None:
-        yield view.silence_counts_from
-    if phase is Phase.DRAINING and facts.force:
-        yield view.after(view.limits.drain)
-    if phase is Phase.POWERING_OFF and facts.job_done:
-        yield view.off_confirmed_at
-    if phase is Phase.LOST:
-        yield view.after(view.limits.lost)
-    if phase in (Phase.POWERING_ON, Phase.BOOTING):
-        yield wake_due(status, limits=view.limits)
-    if phase is Phase.OFF and facts.node_exists:
+    if phase in (Phase.POWERING_ON, Phase.BOOTING) and status.wakes < view.limits.attempts:
+        due = wake_due(status, limits=view.limits)
+        yield due if facts.heard_until is None or not view.fresh else max(due, facts.heard_until)
+    if phase is Phase.LOST and (due_lost := view.due(view.limits.lost)) is not None:
+        yield due_lost
+    if phase is Phase.OFF and facts.node_exists and not facts.blind:
         yield leave_due(facts)
 
 
@@ -281,8 +305,10 @@ def wake_again(status: NodeStatus, facts: Facts, *, limits: Limits, job_running:
 
 def leave_due(facts: Facts) -> datetime:
     """When two lease periods of silence have passed."""
-    marks = [mark for mark in (facts.heard, facts.watching_since) if mark is not None]
-    return (max(marks) if marks else facts.now) + 2 * LEASE_PERIOD
+    marks = [mark + 2 * LEASE_PERIOD for mark in (facts.heard, facts.watching_since) if mark is not None]
+    if facts.heard_until is not None:
+        marks.append(facts.heard_until + LEASE_PERIOD)  # later than the above where the kubelet's period is longer
+    return max(marks, default=facts.now + 2 * LEASE_PERIOD)
 
 
 def may_leave(status: NodeStatus, facts: Facts, *, shutdown_done: bool) -> bool:

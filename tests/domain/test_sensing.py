@@ -1,0 +1,773 @@
+"""What each event means in facts, to the second; what does not count; and that sleeping until `next_due` loses nothing."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import product
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import event, example, given, settings, target
+from hypothesis import strategies as st
+from msgspec import structs
+from tests.domain.builders import LIMITS, OFF, ON, at, facts, read, status
+
+from hexa.domain.group import Limits
+from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
+from hexa.domain.resources.v1alpha1 import NodeStatus, Power, Reading
+from hexa.domain.sensing import (
+    EVENTS_NOT_SEEN_BLIND,
+    EVENTS_OF_WISH_OR_TIME,
+    LEASE_PERIOD,
+    RENEWAL_MISSED,
+    Facts,
+    leave_due,
+    may_leave,
+    next_due,
+    sense,
+    wake_again,
+    wake_due,
+)
+
+LEASE = LEASE_PERIOD.total_seconds()
+HOUR = 3600.0
+OFF_CONFIRM, LOST_FOR = LIMITS.off_confirm.total_seconds(), LIMITS.lost.total_seconds()
+ENDS = {  # when each phase's limit ends, in seconds after its entry
+    Phase.UNKNOWN: 15.0,
+    Phase.POWERING_ON: 270.0,
+    Phase.BOOTING: 540.0,
+    Phase.DRAINING: 600.0,
+    Phase.POWERING_OFF: 300.0,
+}
+STORED = set(NodeStatus.__struct_fields__) - set(Facts.__struct_fields__)
+ALIVE: dict[str, Any] = {"node_exists": True, "heard": 5.0}
+"""A kubelet that was heard 5 s after the phase began."""
+
+
+def noticed(phase: Phase, now: float, *, limits: Limits = LIMITS, **known: Any) -> Event | None:
+    """What is noticed `now` seconds after the entry into `phase`. Keywords of the status: cool_until, forced and the like."""
+    told = {name: known.pop(name) for name in STORED & set(known)}
+    return sense(status(phase, **told), facts(now, **known), limits=limits)
+
+
+# --- signs of life --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.UNKNOWN, Phase.OFF, Phase.POWERING_ON])
+def test_fresh_lease_or_reading_on_is_power(phase: Phase) -> None:
+    """A lease that changed in this phase, or a sensor that reads On in this phase, shows that the machine has power."""
+    assert noticed(phase, 10, heard=5, node_exists=True) is Event.POWER_SEEN
+    assert noticed(phase, 10, reading=(Reading.ON, 5), node_exists=True) is Event.POWER_SEEN
+
+
+@pytest.mark.parametrize("phase", [Phase.UNKNOWN, Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Phase.LOST])
+@pytest.mark.parametrize("moment", [-30.0, 0.0])
+def test_facts_from_before_the_phase_show_nothing(phase: Phase, moment: float) -> None:
+    """A lease change or a reading as old as the phase or older tells of the time before it, even if it still stands."""
+    assert noticed(phase, 5, heard=moment, node_exists=True, node_ready=True) is None
+    assert noticed(phase, 5, reading=(Reading.ON, moment), node_exists=True) is None
+    assert noticed(phase, 5, reading=(Reading.OFF, moment), node_exists=True) is None
+
+
+def test_lease_counts_for_its_period_and_no_longer() -> None:
+    """A renewed lease is a sign of life until its period ends, not at its end."""
+    assert noticed(Phase.OFF, 5 + LEASE - 0.001, heard=5) is Event.POWER_SEEN
+    assert noticed(Phase.OFF, 5 + LEASE, heard=5) is None
+
+
+@pytest.mark.parametrize("phase", [p for p in Phase if Event.NODE_READY in TRANSITIONS[p]])
+def test_ready_needs_a_lease_that_we_saw_change_in_this_phase(phase: Phase) -> None:
+    """Ready=True alone is what the last boot left behind; with a lease change of this phase it is news."""
+    known: dict[str, Any] = {"node_exists": True, "node_ready": True, "cool_until": at(HOUR)}
+    assert noticed(phase, 10, **known) is None
+    assert noticed(phase, 10, heard=-1, **known) is None
+    assert noticed(phase, 10, heard=9, **known) is Event.NODE_READY
+
+
+def test_kubelet_that_is_not_ready_is_only_a_sign_of_power() -> None:
+    """A NotReady node is not Ready, and by itself neither lost nor off."""
+    assert noticed(Phase.POWERING_ON, 10, **ALIVE) is Event.POWER_SEEN
+    assert noticed(Phase.BOOTING, 10, **ALIVE) is None
+    assert noticed(Phase.READY, 10, **ALIVE) is None
+
+
+def test_done_wake_job_is_a_start_only_without_a_sensor() -> None:
+    """Where a sensor reads the power, a Job that says done proves nothing."""
+    assert noticed(Phase.POWERING_ON, 2, job_done=True) is Event.STARTED
+    assert noticed(Phase.POWERING_ON, 2, job_done=True, reading=(Reading.UNKNOWN, 1)) is None
+    assert noticed(Phase.POWERING_ON, 2, job_done=True, reading=(Reading.OFF, 1)) is None
+    assert noticed(Phase.POWERING_ON, 2, job_done=False) is None
+
+
+def test_no_fact_holds_the_time_of_a_machines_clock() -> None:
+    """Facts have no room for the times that a kubelet writes: a machine whose clock is years off is sensed alike."""
+    times = {name for name, kind in Facts.__annotations__.items() if "datetime" in str(kind)}
+    assert times == {"now", "watching_since", "heard", "heard_until"}
+
+
+# --- power gone -------------------------------------------------------------------------------------------
+
+GONE = [p for p in Phase if Event.POWER_GONE in TRANSITIONS[p]]
+
+
+@pytest.mark.parametrize("phase", GONE)
+def test_reading_off_of_this_phase_is_power_gone(phase: Phase) -> None:
+    """A reading Off with no sign of life in this phase is believed at once."""
+    known: dict[str, Any] = {"node_exists": True, "cool_until": at(HOUR)}
+    assert noticed(phase, 10, reading=(Reading.OFF, 9), **known) is Event.POWER_GONE
+    assert noticed(phase, 10, reading=(Reading.OFF, 9), heard=-1, **known) is Event.POWER_GONE
+
+
+@pytest.mark.parametrize("phase", GONE)
+def test_reading_off_older_than_the_last_sign_of_life_is_outvoted(phase: Phase) -> None:
+    """A kubelet that was heard at the reading's time or later is on, whatever the sensor said."""
+    known: dict[str, Any] = {"node_exists": True, "cool_until": at(HOUR)}
+    for heard in (9.0, 10.0):
+        assert noticed(phase, 11, reading=(Reading.OFF, 9), heard=heard, **known) is not Event.POWER_GONE
+
+
+@pytest.mark.parametrize("phase", [Phase.POWERING_OFF, Phase.STOP_FAILED])
+def test_machine_that_we_switched_off_is_off_at_the_first_reading(phase: Phase) -> None:
+    """After our power-off a reading Off that is newer than the last renewal counts, though the lease has not run out."""
+    assert noticed(phase, 12, reading=(Reading.OFF, 11), heard=10, cool_until=at(HOUR)) is Event.POWER_GONE
+
+
+@pytest.mark.parametrize("phase", [Phase.BOOTING, Phase.READY, Phase.DRAINING, Phase.LOST])
+def test_standing_lease_contradicts_a_reading_off(phase: Phase) -> None:
+    """A sensor that reads Off while a kubelet renews its lease is not believed before the lease has run out."""
+    known: dict[str, Any] = {"node_exists": True, "heard": 10.0}
+    for now in (12.0, 10 + LEASE - 0.001):
+        assert noticed(phase, now, reading=(Reading.OFF, now), **known) is None
+    assert noticed(phase, 10 + LEASE, reading=(Reading.OFF, 11), **known) is Event.POWER_GONE
+
+
+def test_silence_after_our_shutdown_is_power_gone() -> None:
+    """Without a sensor: the Job done and no sign of life for `offConfirm`, and not a moment earlier."""
+    assert noticed(Phase.POWERING_OFF, OFF_CONFIRM - 0.001, job_done=True) is None
+    assert noticed(Phase.POWERING_OFF, OFF_CONFIRM, job_done=True) is Event.POWER_GONE
+    assert noticed(Phase.POWERING_OFF, OFF_CONFIRM, job_done=False) is None
+
+
+def test_silence_counts_from_the_last_renewal() -> None:
+    """A renewal after the shutdown began puts the confirmation off by `offConfirm`, not by the whole lease period."""
+    assert noticed(Phase.POWERING_OFF, 7 + OFF_CONFIRM - 0.001, job_done=True, heard=7) is None
+    assert noticed(Phase.POWERING_OFF, 7 + OFF_CONFIRM, job_done=True, heard=7) is Event.POWER_GONE
+
+
+def test_silence_while_we_did_not_watch_is_none() -> None:
+    """What we did not watch was not silent: after a restart the silence begins with our sight."""
+    assert noticed(Phase.POWERING_OFF, 100 + OFF_CONFIRM - 0.001, job_done=True, watching_since=100) is None
+    assert noticed(Phase.POWERING_OFF, 100 + OFF_CONFIRM, job_done=True, watching_since=100) is Event.POWER_GONE
+
+
+def test_machine_wanted_again_is_believed_off_after_one_missed_renewal() -> None:
+    """New demand does not wait for the second missed renewal; an `offConfirm` that is shorter still stands."""
+    missed = RENEWAL_MISSED.total_seconds()
+    assert noticed(Phase.POWERING_OFF, missed - 0.001, job_done=True, wish=ON) is None
+    assert noticed(Phase.POWERING_OFF, missed, job_done=True, wish=ON) is Event.POWER_GONE
+    quick = structs.replace(LIMITS, off_confirm=timedelta(seconds=3))
+    assert noticed(Phase.POWERING_OFF, 3, job_done=True, wish=ON, limits=quick) is Event.POWER_GONE
+
+
+def test_kubelet_that_renews_seldom_gets_longer() -> None:
+    """Two renewals must be missed: with a lease of 120 s, which is renewed each 30 s, that takes 60 s."""
+    assert noticed(Phase.POWERING_OFF, 59.9, job_done=True, heard=0, until=120) is None
+    assert noticed(Phase.POWERING_OFF, 60, job_done=True, heard=0, until=120) is Event.POWER_GONE
+
+
+@pytest.mark.parametrize("reading", [Reading.ON, Reading.UNKNOWN])
+def test_silence_proves_nothing_where_a_sensor_reads(reading: Reading) -> None:
+    """A machine with a sensor is off when the sensor says so: a dead sensor leaves it unknown."""
+    assert noticed(Phase.POWERING_OFF, 250, job_done=True, reading=(reading, 249)) is None
+
+
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.DRAINING, Phase.BOOTING, Phase.LOST, Phase.STOP_FAILED])
+def test_silence_alone_is_never_power_gone(phase: Phase) -> None:
+    """Where we did not switch off, silence may be a partition: it is at most Lost."""
+    known: dict[str, Any] = {"job_done": True, "node_exists": True, "cool_until": at(HOUR)}
+    assert noticed(phase, 500, **known) in (None, Event.NODE_LOST)
+
+
+# --- node lost --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.DRAINING])
+def test_node_is_lost_after_a_whole_period_of_silence(phase: Phase) -> None:
+    """A lease period without a renewal, begun no earlier than the phase: until then the node is not lost."""
+    for heard in (None, -20.0, 5.0):
+        begin = max(heard or 0.0, 0.0)
+        assert noticed(phase, begin + LEASE - 0.001, node_exists=True, heard=heard) is None
+        assert noticed(phase, begin + LEASE, node_exists=True, heard=heard) is Event.NODE_LOST
+
+
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.DRAINING])
+def test_node_is_not_lost_before_we_watched_a_whole_period(phase: Phase) -> None:
+    """After a restart of hexa no machine is lost before it had a whole lease period to be heard."""
+    assert noticed(phase, 500 + LEASE - 0.001, node_exists=True, watching_since=500) is None
+    assert noticed(phase, 500 + LEASE, node_exists=True, watching_since=500) is Event.NODE_LOST
+
+
+def test_longer_lease_is_waited_for() -> None:
+    """A kubelet with a lease of two minutes is not lost before they are over."""
+    assert noticed(Phase.READY, 129.9, node_exists=True, heard=10, until=130) is None
+    assert noticed(Phase.READY, 130, node_exists=True, heard=10, until=130) is Event.NODE_LOST
+
+
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.DRAINING])
+def test_deleted_node_is_lost_at_once(phase: Phase) -> None:
+    """Somebody deleted the Kubernetes node: its kubelet never registers again, so nothing is waited for."""
+    assert noticed(phase, 1, node_exists=False, heard=0.5) is Event.NODE_LOST
+
+
+def test_machine_that_reads_off_is_gone_not_lost() -> None:
+    """A reading Off tells more than silence does."""
+    assert noticed(Phase.READY, 100, node_exists=True, reading=(Reading.OFF, 50)) is Event.POWER_GONE
+
+
+# --- wishes -------------------------------------------------------------------------------------------------
+
+
+def test_absent_wish_is_neither_on_nor_off() -> None:
+    """Without a wish no machine is woken, drained or switched off, however long it lasts."""
+    for phase in Phase:
+        found = noticed(phase, 10 * HOUR, watching_since=None, node_exists=True, pods=0, force=True)
+        assert found not in {Event.WANTED, Event.UNWANTED, Event.KEPT, Event.EMPTY, Event.FORCED}
+
+
+def test_wanted_machine_is_woken_unless_nothing_can_wake_it() -> None:
+    """Off and wanted: woken at once; without a way on it stays off."""
+    assert noticed(Phase.OFF, 0, wish=ON) is Event.WANTED
+    assert noticed(Phase.OFF, 0, wish=ON, may_wake=False) is None
+    assert noticed(Phase.OFF, 0, wish=OFF) is None
+
+
+def test_lost_machine_is_woken_when_it_stayed_lost() -> None:
+    """A lost machine that is wanted gets `lost` to come back by itself, and is not woken while it reads On."""
+    assert noticed(Phase.LOST, LOST_FOR - 0.001, wish=ON) is None
+    assert noticed(Phase.LOST, LOST_FOR, wish=ON) is Event.WANTED
+    assert noticed(Phase.LOST, LOST_FOR, wish=ON, reading=(Reading.ON, 100)) is None
+    assert noticed(Phase.LOST, LOST_FOR, wish=ON, reading=(Reading.UNKNOWN, 100)) is Event.WANTED
+    assert noticed(Phase.LOST, LOST_FOR, wish=ON, may_wake=False) is None
+
+
+def test_drain_turns_back_for_new_demand() -> None:
+    """Wanted again while it drains: kept where its lease stands, though not renewed since; else it boots afresh."""
+    assert noticed(Phase.DRAINING, 1, wish=ON, heard=-5, node_exists=True, pods=3) is Event.KEPT
+    assert noticed(Phase.DRAINING, 1, wish=ON, node_exists=True, pods=3) is Event.WANTED
+    assert noticed(Phase.DRAINING, LEASE - 5, wish=ON, heard=-5, node_exists=True) is Event.WANTED
+
+
+@pytest.mark.parametrize("phase", [Phase.POWERING_ON, Phase.BOOTING])
+def test_start_is_cancelled_at_once(phase: Phase) -> None:
+    """A start that is not wanted any more goes by way of the drain, even if it is just Ready or overdue."""
+    known: dict[str, Any] = {"node_exists": True, "node_ready": True, "heard": 999.0}
+    assert noticed(phase, 1000, wish=OFF, **known) is Event.UNWANTED
+
+
+def test_ready_machine_rests_when_its_cool_off_is_over() -> None:
+    """After a drain was given up the next one waits for the cool-off, to the second."""
+    alive = {**ALIVE, "heard": 95.0}
+    assert noticed(Phase.READY, 99.999, wish=OFF, cool_until=at(100), **alive) is None
+    assert noticed(Phase.READY, 100, wish=OFF, cool_until=at(100), **alive) is Event.UNWANTED
+    assert noticed(Phase.READY, 100, wish=OFF, **alive) is Event.UNWANTED
+
+
+# --- drains -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.LOST])
+def test_machine_is_empty_only_when_its_pods_were_counted(phase: Phase) -> None:
+    """No pod left and off wanted: empty. Pods that nobody counted are not none."""
+    assert noticed(phase, 10, wish=OFF, pods=0, **ALIVE) is Event.EMPTY
+    assert noticed(phase, 10, wish=OFF, pods=1, **ALIVE) is None
+    assert noticed(phase, 10, wish=OFF, pods=None, **ALIVE) is None
+
+
+def test_force_waits_for_the_drain_deadline() -> None:
+    """Force only where the group says so, only with off wanted, and only when the drain deadline has passed."""
+    alive = {**ALIVE, "heard": 590.0, "pods": 2}
+    assert noticed(Phase.DRAINING, 599.999, wish=OFF, force=True, **alive) is None
+    assert noticed(Phase.DRAINING, 600, wish=OFF, force=True, **alive) is Event.FORCED
+    assert noticed(Phase.DRAINING, 600, wish=OFF, force=False, **alive) is Event.OVERDUE
+    assert noticed(Phase.DRAINING, 600, wish=None, force=True, **alive) is Event.OVERDUE
+
+
+def test_force_on_a_lost_machine_waits_for_lost() -> None:
+    """A lost machine with pods is switched off by force when `lost` has passed, and without force not at all."""
+    assert noticed(Phase.LOST, LOST_FOR - 0.001, wish=OFF, force=True, pods=2) is None
+    assert noticed(Phase.LOST, LOST_FOR, wish=OFF, force=True, pods=2) is Event.FORCED
+    assert noticed(Phase.LOST, 100 * HOUR, wish=OFF, force=False, pods=2) is None
+
+
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.LOST])
+def test_force_waits_for_what_came_while_we_were_away(phase: Phase) -> None:
+    """A restart long after the deadline forces nothing before a lease period of sight: evictions get their chance."""
+    known: dict[str, Any] = {"wish": OFF, "force": True, "pods": 2, "node_exists": True, "watching_since": 9000}
+    assert noticed(phase, 9000 + LEASE - 0.001, **known) is None
+    assert noticed(phase, 9000 + LEASE, heard=8999 + LEASE, **known) is Event.FORCED
+
+
+def test_pods_in_the_power_off_turn_it_back() -> None:
+    """A pod on a machine whose kubelet lives stops the power-off, unless it was forced."""
+    assert noticed(Phase.POWERING_OFF, 10, pods=1, wish=OFF, **ALIVE) is Event.OCCUPIED
+    assert noticed(Phase.POWERING_OFF, 10, pods=1, wish=OFF, forced=True, **ALIVE) is None
+    assert noticed(Phase.POWERING_OFF, 10, pods=0, wish=OFF, **ALIVE) is None
+    assert noticed(Phase.POWERING_OFF, 10, pods=None, wish=OFF, **ALIVE) is None
+    assert noticed(Phase.POWERING_OFF, 10, pods=1, wish=OFF, heard=-1) is None
+
+
+# --- deadlines ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", ENDS)
+def test_phase_is_overdue_when_its_limit_has_passed(phase: Phase) -> None:
+    """The limit's end is the deadline, to the second."""
+    end = ENDS[phase]
+    heard = end - 1 if phase is Phase.DRAINING else None
+    assert noticed(phase, end - 0.001, node_exists=True, heard=heard) is None
+    assert noticed(phase, end, node_exists=True, heard=heard) is Event.OVERDUE
+
+
+@pytest.mark.parametrize("phase", ENDS)
+def test_deadline_is_no_earlier_than_our_own_sight(phase: Phase) -> None:
+    """After a restart a phase is overdue no earlier than a lease period (a shorter limit: that) after we see again."""
+    grace = min(ENDS[phase], LEASE)
+    known: dict[str, Any] = {"node_exists": True, "watching_since": 9000}
+    assert noticed(phase, 9000 + grace - 0.001, **known) is None
+    heard = 8999 + grace if phase is Phase.DRAINING else None
+    assert noticed(phase, 9000 + grace, heard=heard, **known) is Event.OVERDUE
+
+
+def test_machine_of_which_nothing_could_tell_is_off_at_once() -> None:
+    """Without node, lease and sensor there is nothing to wait for; each of them makes it wait for `settle`."""
+    assert noticed(Phase.UNKNOWN, 0) is Event.OVERDUE
+    assert noticed(Phase.UNKNOWN, 14.999, node_exists=True) is None
+    assert noticed(Phase.UNKNOWN, 14.999, heard=-100) is None
+    assert noticed(Phase.UNKNOWN, 14.999, reading=(Reading.UNKNOWN, 1)) is None
+
+
+@pytest.mark.parametrize("phase", ENDS)
+@pytest.mark.parametrize("why", ["pause", "blindness", "pause that has just ended"])
+def test_deadline_stands_still(phase: Phase, why: str) -> None:
+    """The time of a pause or of blindness is added to the limit: nothing fails because nobody was allowed to act."""
+    end = ENDS[phase]
+    changes: dict[str, Any] = {
+        "pause": {"stood_still": HOUR},
+        "blindness": {"blind_seconds": HOUR},
+        "pause that has just ended": {"paused_since": at(0)},
+    }[why]
+    known: dict[str, Any] = {"node_exists": True}
+    if why == "pause that has just ended":
+        assert noticed(phase, end, heard=end - 1, **known, **changes) is not Event.OVERDUE
+        return
+    late = HOUR + end
+    heard = late - 1 if phase is Phase.DRAINING else None
+    assert noticed(phase, late - 0.001, heard=heard, **known, **changes) is None
+    assert noticed(phase, late, heard=heard, **known, **changes) is Event.OVERDUE
+
+
+def test_pause_counts_from_the_entry_into_the_phase() -> None:
+    """A pause that began in an earlier phase stops this phase's clock from its entry on."""
+    assert noticed(Phase.BOOTING, 600, paused_since=at(-HOUR)) is None
+
+
+@pytest.mark.parametrize("phase", [Phase.START_FAILED, Phase.STOP_FAILED])
+def test_failure_waits_for_its_cool_off(phase: Phase) -> None:
+    """Failed phases end when the cool-off is over, to the second; one without a cool-off ends at once."""
+    assert noticed(phase, 99.999, cool_until=at(100)) is None
+    assert noticed(phase, 100, cool_until=at(100)) is Event.COOLED_DOWN
+    assert noticed(phase, 0) is Event.COOLED_DOWN
+
+
+def test_status_that_lost_its_time_is_not_stuck() -> None:
+    """A status without the time of entry (edited, or restored in part) goes on: every fact and limit counts."""
+    assert noticed(Phase.BOOTING, 10, since=None, node_ready=True, **ALIVE) is Event.NODE_READY
+    assert noticed(Phase.BOOTING, 10, since=None) is Event.OVERDUE
+    assert noticed(Phase.LOST, 10, since=None, wish=ON) is Event.WANTED
+
+
+# --- paused and blind -----------------------------------------------------------------------------------------
+
+EVERY_FACT: list[dict[str, Any]] = [
+    {"wish": w, "node_exists": n, "node_ready": r, "heard": h, "reading": rd, "job_done": j, "pods": p, "force": f}
+    for w, n, r, h, rd, j, p, f in product(
+        (ON, OFF, None),
+        (True, False),
+        (True, False),
+        (None, 990.0),
+        (None, (Reading.ON, 995), (Reading.OFF, 995), (Reading.UNKNOWN, 995)),
+        (True, False),
+        (None, 0, 2),
+        (True, False),
+    )
+    if n or not (r or p)
+]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_paused_machine_is_only_watched(phase: Phase) -> None:
+    """While paused nothing of a wish and no deadline is noticed; observations are."""
+    found = {noticed(phase, 1000, paused=True, **known) for known in EVERY_FACT}
+    assert found <= (set(TRANSITIONS[phase]) - EVENTS_OF_WISH_OR_TIME) | {None}
+    assert found - {None} == set(TRANSITIONS[phase]) - EVENTS_OF_WISH_OR_TIME
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_blind_hexa_never_takes_anything_for_gone(phase: Phase) -> None:
+    """While blind nothing is gone, lost, empty, forced or overdue: the way into PoweringOff is closed."""
+    found = {noticed(phase, 1000, watching_since=None, **known) for known in EVERY_FACT}
+    assert found.isdisjoint(EVENTS_NOT_SEEN_BLIND)
+    assert Phase.POWERING_OFF not in {TRANSITIONS[phase][e] for e in found if e is not None}
+
+
+def test_what_a_pause_and_blindness_hide_is_what_is_documented() -> None:
+    """The two lists of events that are not noticed are those of the lifecycle's page."""
+    assert {str(e) for e in EVENTS_NOT_SEEN_BLIND} == {"PowerGone", "NodeLost", "Empty", "Forced", "Overdue"}
+    assert {str(e) for e in EVENTS_OF_WISH_OR_TIME} == {
+        *("Wanted", "Unwanted", "Kept", "Empty", "Forced", "Overdue", "CooledDown"),
+    }
+
+
+# --- wakes and leaving ----------------------------------------------------------------------------------------
+
+
+def due_again(now: float, *, job_running: bool = False, phase: Phase = Phase.BOOTING, **known: Any) -> bool:
+    """Whether a boot whose first wake was sent at T0 is woken again."""
+    machine = status(phase, wakes=known.pop("wakes", 1), woken_at=at(0))
+    return wake_again(machine, facts(now, **known), limits=LIMITS, job_running=job_running)
+
+
+@pytest.mark.parametrize("phase", [Phase.POWERING_ON, Phase.BOOTING])
+def test_wake_without_an_answer_is_sent_again(phase: Phase) -> None:
+    """No sign of life for one interval: the next wake is due, up to the number of attempts."""
+    assert not due_again(89.999, phase=phase)
+    assert due_again(90, phase=phase)
+    assert due_again(90, phase=phase, wakes=2)
+    assert not due_again(90, phase=phase, wakes=3)
+
+
+def test_wake_is_not_repeated_while_there_is_an_answer_or_a_reason() -> None:
+    """A sign of life, a reading On, a Job that runs, a pause, or no way to wake: no second wake."""
+    assert not due_again(100, heard=80, node_exists=True)
+    assert not due_again(100, reading=(Reading.ON, 80))
+    assert not due_again(100, job_running=True)
+    assert not due_again(100, paused=True)
+    assert not due_again(100, may_wake=False)
+    assert due_again(100, reading=(Reading.OFF, 80))
+
+
+def left(now: float, *, shutdown_done: bool = False, **known: Any) -> bool:
+    """Whether the Kubernetes node of a machine that is off may go."""
+    return may_leave(status(Phase.OFF), facts(now, node_exists=True, **known), shutdown_done=shutdown_done)
+
+
+def test_node_leaves_on_a_reading_newer_than_the_last_sign_of_life() -> None:
+    """A reading Off that is newer than the last renewal is proof; an older one, and any other reading, is none."""
+    assert left(1, reading=(Reading.OFF, -1))
+    assert left(1, reading=(Reading.OFF, -1), heard=-2)
+    assert not left(1, reading=(Reading.OFF, -1), heard=-1)
+    assert not left(500, reading=(Reading.ON, 499))
+    assert not left(500, reading=(Reading.UNKNOWN, 499))
+
+
+def test_node_leaves_after_our_shutdown_and_two_lease_periods_of_silence() -> None:
+    """Without a reading: our shutdown Job done and 80 s of silence that we watched."""
+    assert not left(79.999, shutdown_done=True, heard=0)
+    assert left(80, shutdown_done=True, heard=0)
+    assert not left(5000, shutdown_done=False, heard=0)
+    assert not left(1079.999, shutdown_done=True, heard=0, watching_since=1000)
+    assert left(1080, shutdown_done=True, heard=0, watching_since=1000)
+
+
+def test_kubelet_with_a_longer_lease_keeps_its_node_longer() -> None:
+    """A running kubelet never registers a deleted node again: a lease of 120 s that still stands forbids the delete."""
+    assert not left(159.999, shutdown_done=True, heard=0, until=120)
+    assert left(160, shutdown_done=True, heard=0, until=120)
+
+
+def test_nothing_leaves_while_blind_or_paused() -> None:
+    """No proof counts while we are blind or told to keep our hands off."""
+    for change in ({"watching_since": None}, {"paused": True}):
+        assert not left(500, reading=(Reading.OFF, 499), **change)
+        assert not left(500, shutdown_done=True, **change)
+
+
+# --- properties -------------------------------------------------------------------------------------------------
+
+flags = st.booleans()
+ago = st.sampled_from([0.0, 0.5, 11.0, 25.0, 39.9, 40.0, 130.0, 700.0])
+"""How long ago something was, around the periods that matter."""
+
+
+def stored(
+    phase: Phase, wakes: int, woken: float, cool: float | None, still: float, marks: tuple[bool, bool]
+) -> NodeStatus:
+    """A status that entered its phase at T0."""
+    forced, paused = marks
+    return status(
+        phase,
+        wakes=wakes,
+        woken_at=at(woken) if wakes else None,
+        cool_until=None if cool is None else at(cool),
+        forced=forced,
+        stood_still=still,
+        paused_since=at(3) if paused else None,
+    )
+
+
+def known_at(
+    now: float, sight: float | None, heard: float | None, reading: tuple[Reading, float] | None, known: dict[str, Any]
+) -> Facts:
+    """Facts that may be known at once; times are given as how long ago."""
+    known = {**known, "watching_since": None if sight is None else now - sight}
+    known["node_ready"] = known["node_exists"] and known["node_ready"]
+    if heard is not None:
+        known |= {"heard": now - heard, "until": now - heard + known["period"]}
+    if reading is not None:
+        known["reading"] = (reading[0], now - reading[1])
+    del known["period"]
+    return facts(now, **known)
+
+
+def statuses() -> st.SearchStrategy[NodeStatus]:
+    """A status as it may be stored, in any phase."""
+    return st.builds(
+        stored,
+        phase=st.sampled_from(Phase),
+        wakes=st.integers(0, 4),
+        woken=st.sampled_from([-30.0, 0.0, 60.0]),
+        cool=st.sampled_from([None, -5.0, 50.0, 1000.0]),
+        still=st.sampled_from([0.0, 30.0, 700.0]),
+        marks=st.tuples(flags, flags),
+    )
+
+
+def all_facts() -> st.SearchStrategy[Facts]:
+    """What may be known of a machine, some seconds after T0."""
+    return st.builds(
+        known_at,
+        now=st.one_of(st.integers(0, 700), st.sampled_from([0, 15, 50, 90, 120, 270, 300, 540, 600])).map(float),
+        sight=st.sampled_from([None, 0.0, 20.0, 100.0, 10_000.0]),
+        heard=st.none() | ago,
+        reading=st.none() | st.tuples(st.sampled_from(Reading), ago),
+        known=st.fixed_dictionaries(
+            {
+                "wish": st.sampled_from([ON, OFF, None]),
+                "pods": st.sampled_from([None, 0, 2]),
+                "blind_seconds": st.sampled_from([0.0, 45.0]),
+                "period": st.sampled_from([40.0, 120.0]),
+                **dict.fromkeys(("node_exists", "node_ready", "job_done", "force", "paused", "may_wake"), flags),
+            }
+        ),
+    )
+
+
+@given(machine=statuses(), known=all_facts())
+def test_sense_never_yields_an_event_that_the_table_refuses(machine: NodeStatus, known: Facts) -> None:
+    """Whatever is stored and whatever is known, the event that is noticed can be acted on."""
+    found = sense(machine, known, limits=LIMITS)
+    assert found is None or step(machine, found, now=known.now, limits=LIMITS).since == known.now
+
+
+def settled(machine: NodeStatus, known: Facts) -> tuple[NodeStatus, int]:
+    """The status when nothing more is noticed with these facts at this moment, and after how many steps."""
+    steps = 0
+    while (found := sense(machine, known, limits=LIMITS)) is not None:
+        machine = step(machine, found, now=known.now, limits=LIMITS)
+        known = structs.replace(known, job_done=False)  # a Job belongs to its phase
+        steps += 1
+        assert steps < 8, machine.history
+    return machine, steps
+
+
+@given(machine=statuses(), known=all_facts())
+def test_no_facts_make_a_machine_run_in_circles(machine: NodeStatus, known: Facts) -> None:
+    """With facts fixed and no time passing, a machine comes to rest within a few steps."""
+    _, steps = settled(machine, known)
+    event(f"{steps} steps")
+
+
+def undrained(machine: NodeStatus, known: Facts, found: Event) -> bool:
+    """Whether acting on `found` would begin a power-off that nobody forced with pods left, or not counted."""
+    begins = TRANSITIONS[phase_of(machine)][found] is Phase.POWERING_OFF
+    return begins and known.pods != 0 and not (found is Event.FORCED and known.force)
+
+
+@given(machine=statuses(), known=all_facts())
+def test_no_facts_lead_to_an_undrained_power_off(machine: NodeStatus, known: Facts) -> None:
+    """A power-off begins only with off wanted, with sight, not paused, and with all pods gone or by the group's force."""
+    found = sense(machine, known, limits=LIMITS)
+    if found is None or TRANSITIONS[phase_of(machine)][found] is not Phase.POWERING_OFF:
+        return
+    event(str(found))
+    assert not undrained(machine, known, found)
+    assert (known.wish, known.blind, known.paused) == (Power.OFF, False, False)
+
+
+def test_random_walks_take_every_arrow() -> None:
+    """No arrow is dead: changing facts take all 38, and never once an undrained, unforced power-off."""
+    assert set(walk(1)) == {(phase, e) for phase, row in TRANSITIONS.items() for e in row}
+
+
+def walk(seed: int) -> Iterator[tuple[Phase, Event]]:
+    """The arrows that machines take while the world changes at random."""
+    dice = Random(seed)
+    for _ in range(300):
+        machine, now = status(dice.choice(list(Phase)), cool_until=at(dice.choice([0, 50]))), 0.0
+        for _ in range(40):
+            now += dice.choice([1.0, 1.0, 20.0, 90.0, 700.0])
+            known = random_facts(dice, now)
+            found = sense(machine, known, limits=LIMITS)
+            if found is None:
+                continue
+            assert not undrained(machine, known, found)
+            yield phase_of(machine), found
+            machine = step(machine, found, now=known.now, limits=LIMITS)
+
+
+def random_facts(dice: Random, now: float) -> Facts:
+    """Facts of one moment, none of them impossible."""
+    exists = dice.random() < 0.7
+    known: dict[str, Any] = {
+        "wish": dice.choice([ON, OFF, None]),
+        "node_exists": exists,
+        "node_ready": exists and dice.random() < 0.5,
+        "heard": now - 0.5 if dice.random() < 0.4 else None,
+        "reading": dice.choice([None, None, (Reading.ON, now - 0.2), (Reading.OFF, now - 0.2)]),
+        "job_done": dice.random() < 0.5,
+        "pods": dice.choice([None, 0, 2]),
+        "force": dice.random() < 0.3,
+    }
+    return facts(now, **known)
+
+
+# --- the obedient machine ---------------------------------------------------------------------------------------
+
+
+def obedient(phase: Phase, known: dict[str, Any], now: float, *, sensor: bool) -> dict[str, Any]:
+    """The facts a moment later of a machine that does what its phase asks for."""
+    known = dict(known)
+    if phase in (Phase.POWERING_ON, Phase.BOOTING):
+        known |= {"node_exists": True, "node_ready": True, "job_done": True, "power": True}
+    elif phase is Phase.DRAINING:
+        known |= {"pods": 0 if known["wish"] is OFF else None}
+    elif phase is Phase.POWERING_OFF:
+        known |= {"node_ready": False, "job_done": True, "power": False}
+    if known["power"]:
+        known["heard"] = now - 0.5
+    known["reading"] = (Reading.ON if known["power"] else Reading.OFF, now - 0.1) if sensor else None
+    return known
+
+
+@pytest.mark.parametrize("sensor", [True, False], ids=["sensor", "no sensor"])
+@pytest.mark.parametrize("goal", [ON, OFF])
+@pytest.mark.parametrize("phase", Phase)
+def test_obedient_machine_settles_within_five_steps(phase: Phase, goal: Power, sensor: bool) -> None:
+    """A machine that does as it is asked reaches its wish within 5 events, from every phase, powered or not.
+
+    The exception stands in Lost: off is wanted, nobody sees the machine, and its pods have not ended.
+    """
+    for power, exists, pods in product((True, False), (True, False), (None, 0, 2)):
+        if pods and not exists:
+            continue
+        start = {"wish": goal, "node_exists": exists, "node_ready": False, "power": power, "pods": pods}
+        machine, steps = run_obedient(status(phase), {**start, "job_done": False}, sensor=sensor)
+        wanted = Phase.READY if goal is ON else Phase.OFF
+        stuck_with_pods = phase_of(machine) is Phase.LOST and goal is OFF and pods != 0
+        hung = phase_of(machine) is Phase.LOST and goal is ON and power and not exists
+        assert phase_of(machine) is wanted or stuck_with_pods or hung, (start, machine.history)
+        assert steps <= 5, (start, machine.history)
+
+
+def run_obedient(machine: NodeStatus, known: dict[str, Any], *, sensor: bool) -> tuple[NodeStatus, int]:
+    """Let time and the machine take their course; the status when a day has passed or the goal is reached."""
+    now, steps = 0.0, 0
+    goal = Phase.READY if known["wish"] is ON else Phase.OFF
+    while now < 40 * HOUR and phase_of(machine) is not goal:
+        now += 15
+        known = obedient(phase_of(machine), known, now, sensor=sensor)
+        told = {k: v for k, v in known.items() if k != "power"}
+        if known["power"] and phase_of(machine) is not Phase.POWERING_OFF and known["node_exists"]:
+            known["node_ready"] = told["node_ready"] = True
+        found = sense(machine, facts(now, **told), limits=LIMITS)
+        if found is not None:
+            machine = step(machine, found, now=at(now), limits=LIMITS)
+            known["job_done"] = False
+            steps += 1
+    return machine, steps
+
+
+# --- next due ---------------------------------------------------------------------------------------------------
+
+
+Outcome = tuple[Event | None, bool, bool]
+
+
+def later(known: Facts, seconds: float) -> Facts:
+    """The same facts when nothing but time has passed."""
+    span = timedelta(seconds=seconds)
+    blind = known.blind_seconds + (seconds if known.blind else 0.0)
+    return structs.replace(known, now=known.now + span, blind_seconds=blind)
+
+
+NOTHING: Outcome = (None, False, False)
+
+
+def booked(machine: NodeStatus, known: Facts) -> NodeStatus:
+    """The status with a pause that is over taken off: whoever saves it does so before anything waits."""
+    return machine if known.paused else structs.replace(machine, paused_since=None)
+
+
+def outcome(machine: NodeStatus, known: Facts) -> Outcome:
+    """What a look would find: an event, a wake that is due, a node that may leave."""
+    waking = phase_of(machine) in (Phase.POWERING_ON, Phase.BOOTING)
+    again = waking and wake_again(machine, known, limits=LIMITS, job_running=False)
+    leaving = phase_of(machine) is Phase.OFF and known.node_exists
+    leaves = leaving and may_leave(machine, known, shutdown_done=known.job_done)
+    return sense(machine, known, limits=LIMITS), again, leaves
+
+
+@settings(max_examples=300)
+@given(machine=statuses(), known=all_facts(), share=st.floats(0, 0.999))
+@example(machine=status(Phase.BOOTING), known=facts(10, heard=5, reading=(Reading.OFF, 7)), share=0.999)
+@example(machine=status(Phase.DRAINING), known=facts(10, force=True, watching_since=None), share=0.999)
+def test_sleeping_until_next_due_loses_nothing(machine: NodeStatus, known: Facts, share: float) -> None:
+    """While nothing but time changes, everything that a look would find is found at `next_due`, and not a moment before."""
+    machine, _ = settled(booked(machine, known), known)
+    known = structs.replace(known, job_done=known.job_done and machine.since == at(0))
+    now = outcome(machine, known)
+    if now != NOTHING:  # a wake or a leave is due: it is done now, and not slept over
+        return
+    due = next_due(machine, known, limits=LIMITS)
+    if due is None:
+        assert all(outcome(machine, later(known, seconds)) == now for seconds in (share * 100, share * 10**7, 10**7))
+        event("never")
+        return
+    sleep = (due - known.now).total_seconds()
+    assert sleep > 0
+    assert outcome(machine, later(known, share * sleep)) == now
+    assert outcome(machine, later(known, sleep - 1e-5)) == now or sleep < 1e-5
+    event("something happens" if outcome(machine, later(known, sleep)) != now else "a look for nothing")
+
+
+@given(machine=statuses(), known=all_facts())
+def test_nothing_is_due_for_ever(machine: NodeStatus, known: Facts) -> None:
+    """Looks that time alone asks for come to an end: no machine keeps hexa awake while nothing happens."""
+    looks, machine = 0, booked(machine, known)
+    while (due := next_due(machine, known, limits=LIMITS)) is not None:
+        known = later(known, (due - known.now).total_seconds())
+        if sense(machine, known, limits=LIMITS) is not None:
+            break
+        looks += 1
+        assert looks <= 8, (machine, known)
+    target(float(looks))
+
+
+def test_dues_of_wakes_and_leaving_are_told() -> None:
+    """Duties that wait for time have their own dues, for people who ask when."""
+    booting = status(Phase.BOOTING, wakes=1, woken_at=at(3))
+    assert wake_due(booting, limits=LIMITS) == at(93)
+    assert next_due(booting, facts(5), limits=LIMITS) == at(93)
+    assert leave_due(facts(5, heard=2, watching_since=0)) == at(82)
+    assert next_due(status(Phase.OFF), facts(5, heard=2, node_exists=True, watching_since=0), limits=LIMITS) == at(82)
+    assert read(Reading.ON, 3).at == at(3)
