@@ -1,0 +1,5 @@
+"""`python -m hexa` is `hexa`."""
+
+from hexa.cli import main
+
+main()
