@@ -361,7 +361,9 @@ async def test_a_deadline_tells_what_the_pod_waited_for(kube: MemoryKube, jobs: 
     await jobs.start(ORDER)
     await make_pod(kube, containerStatuses=container(waiting={"reason": "ErrImagePull", "message": "no wol:1"}))
     await jobs.observe(ORDER)
-    await kube.delete(PODS, "pod", namespace="site", grace=0)
+    await kube.delete(PODS, "pod", namespace="site")
+    ending = {"status": {"containerStatuses": container(terminated={"exitCode": 137})}}
+    await kube.patch(PODS, "pod", Patch(ending, subresource="status"), namespace="site")
     await says(kube, ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline"))
     seen = await jobs.observe(ORDER)
     assert seen == Seen(jobs.name(ORDER), Outcome.FAILED, "not done within 90 s; ErrImagePull: no wol:1")

@@ -70,8 +70,9 @@ class _KubeJobs:
         name = job.metadata.name
         labels = f"{wire.JOB_NAME_LABEL}={name}"
         pods = await self._list(PODS, Selector(namespace=job.metadata.namespace, labels=labels))
-        if pods:
-            self._said[name] = wire.pod_text(pods)
+        staying = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
+        if staying:  # one that is being ended no longer says why
+            self._said[name] = wire.pod_text(staying)
         return self._said.get(name, "")
 
     async def cancel(self, machine: Lookup, *, uid: str, keep: str = "") -> bool:
