@@ -32,6 +32,18 @@ async def test_pods_wake_machines_and_machines_rest_again(autojump_clock: MockCl
     assert (report.boots, report.offs, report.pods_killed) == (4, 4, 0)
 
 
+async def test_pods_that_come_one_by_one_are_all_noticed(autojump_clock: MockClock) -> None:
+    """Pods of one shape that come minutes apart, while others of them still wait, each wake a machine."""
+    async with open_world(
+        groups=[RACK], machines=[machine("rack-1", group="rack", boot_seconds=100.0), *rack(3)[1:]]
+    ) as world:
+        world.add_pods(0, cpu="4")
+        for count in (1, 2, 3):
+            world.scale(count)
+            await trio.sleep(30)
+        await world.until(lambda: world.waiting == 0, within=120)
+
+
 async def test_waiting_has_an_end(autojump_clock: MockClock) -> None:
     """`until` and `settle` raise an error that shows the world when what they wait for does not come."""
     async with open_world(groups=[RACK], machines=rack(1)) as world:

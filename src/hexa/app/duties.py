@@ -141,7 +141,9 @@ def required_labels(view: MachineView) -> dict[str, str]:
 
 def _welcome_spec(view: MachineView, node: KubeNode, seen: Shape, ready_since: datetime) -> dict[str, Any]:
     spec: dict[str, Any] = {}
-    uncordons = node.spec.unschedulable and CORDON_ANNOTATION in node.metadata.annotations
+    uncordons = node.spec.unschedulable and (
+        CORDON_ANNOTATION in node.metadata.annotations or _left_by_autoscaler(node, ready_since)
+    )
     recordons = not node.spec.unschedulable and seen.unschedulable and _new_object(node, seen)
     if uncordons and not seen.unschedulable:
         spec["unschedulable"] = None
@@ -151,6 +153,11 @@ def _welcome_spec(view: MachineView, node: KubeNode, seen: Shape, ready_since: d
     if taints != list(node.spec.taints):
         spec["taints"] = msgspec.to_builtins(taints) or None
     return spec
+
+
+def _left_by_autoscaler(node: KubeNode, ready_since: datetime) -> bool:
+    """Cluster Autoscaler cordons what it taints ToBeDeleted: a cordon beside such a taint of before goes with it."""
+    return any(taint.key == CA_TO_BE_DELETED_TAINT and _outdated(taint, ready_since) for taint in node.spec.taints)
 
 
 def _new_object(node: KubeNode, seen: Shape) -> bool:

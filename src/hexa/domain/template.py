@@ -14,6 +14,7 @@ from hexa.domain.names import (
     API_GROUP,
     ARCH_LABEL,
     CA_TAINTS,
+    CA_TO_BE_DELETED_TAINT,
     GROUP_LABEL,
     HOSTNAME_LABEL,
     OS_LABEL,
@@ -55,9 +56,17 @@ def shape_of(node: KubeNode, *, previous: Shape | None, our_cordon: bool, now: d
         annotations={k: v for k, v in sorted(node.metadata.annotations.items()) if _ours_to_keep(k)},
         taints=tuple(taint for taint in node.spec.taints if not transient(taint)),
         provider_id=node.spec.provider_id or known.provider_id,
-        unschedulable=node.spec.unschedulable and not our_cordon,
+        unschedulable=_cordoned_by_others(node, known, our_cordon=our_cordon),
         at=now,
     )
+
+
+def _cordoned_by_others(node: KubeNode, known: Shape, *, our_cordon: bool) -> bool:
+    """A cordon to be kept. Cluster Autoscaler (1.34 and later) cordons what it taints ToBeDeleted: that one goes with the taint,
+    and what counts is how the node was before."""
+    if any(taint.key == CA_TO_BE_DELETED_TAINT for taint in node.spec.taints):
+        return known.unschedulable
+    return node.spec.unschedulable and not our_cordon
 
 
 def _ours_to_keep(key: str) -> bool:

@@ -31,6 +31,7 @@ class Facts:
 
     def __init__(self, cloud: Cloud, settings: Settings) -> None:
         self._cloud: Final = cloud
+        self.gpu_label: Final = cloud.gpu_label()
         self.groups: Final[dict[str, GroupFacts]] = {}
         self.group_of: Final[dict[str, str]] = {}
         """Name of a node of a group -> id of the group."""

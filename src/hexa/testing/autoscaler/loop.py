@@ -53,7 +53,7 @@ class Autoscaler:
         self.settings: Final = settings
         self.view: Final = ClusterView()
         self.state: Final = ClusterState(settings)
-        self.planner: Final = Planner(settings, gpu_label=cloud.gpu_label())
+        self.planner: Final = Planner(settings)
         self.actuator: Final = Actuator(cloud, kube, clock, self.view, settings, nursery=nursery, tell=self._tell)
         self.decisions: Final[deque[Decision]] = deque(maxlen=DECISIONS_KEPT)
         self.loops = 0

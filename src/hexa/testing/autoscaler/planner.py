@@ -60,9 +60,8 @@ class Plan(Struct, frozen=True):
 class Planner:
     """Keeps which nodes are unneeded from loop to loop."""
 
-    def __init__(self, settings: Settings, *, gpu_label: str = "") -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings: Final = settings
-        self.gpu_label: Final = gpu_label
         self.unneeded: dict[str, Unneeded] = {}
         self.unremovable: dict[str, str] = {}
         """Why a node is not removable, as of the last loop."""
@@ -147,7 +146,7 @@ class Planner:
             group = facts.facts_of(name)
             if group is None or name in going:
                 continue
-            if why := self._ineligible(view, rooms, group, going, now):
+            if why := self._ineligible(view, rooms, group, facts.gpu_label, going, now):
                 self.unremovable[name] = why
             else:
                 found.append(view)
@@ -159,7 +158,9 @@ class Planner:
         move = moves(_pods(view, rooms), budgets, self._settings, now=now)
         return bool(move.pods or move.blocker)
 
-    def _ineligible(self, view: NodeView, rooms: Rooms, group: GroupFacts, going: Going, now: datetime) -> str:
+    def _ineligible(
+        self, view: NodeView, rooms: Rooms, group: GroupFacts, gpu_label: str, going: Going, now: datetime
+    ) -> str:
         if group.target - going.count(group.id) <= group.group.min_size:
             return "the group is at its minimum size"
         if (until := self._recheck.get(view.name)) is not None:
@@ -170,13 +171,13 @@ class Planner:
         if view.node.metadata.annotations.get(SCALE_DOWN_DISABLED) == "true":
             return "scale-down is disabled by annotation"
         self._dues += system_dues(view.pods.values(), self._settings, now=now)
-        return self._busy(view, rooms, group, now)
+        return self._busy(view, rooms, group, gpu_label, now)
 
-    def _busy(self, view: NodeView, rooms: Rooms, group: GroupFacts, now: datetime) -> str:
+    def _busy(self, view: NodeView, rooms: Rooms, group: GroupFacts, gpu_label: str, now: datetime) -> str:
         options, pods = group.options, _pods(view, rooms)
         resources: Sequence[str] = ("cpu", "memory")
         threshold = options.scale_down_utilization_threshold
-        if self.gpu_label and self.gpu_label in view.node.metadata.labels:
+        if gpu_label and gpu_label in view.node.metadata.labels:
             resources = (GPU,)
             threshold = options.scale_down_gpu_utilization_threshold
         used = utilisation(view, pods, resources, options, now=now)

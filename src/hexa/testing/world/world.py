@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -126,6 +126,10 @@ class World:
 
         self.site.api.patch(kind, (namespace, name), Patch({"spec": spec}), manager="kubectl")
 
+    def cordon(self, node: str) -> None:
+        """A person cordons a Kubernetes node."""
+        self.site.api.patch(NODES, ("", node), Patch({"spec": {"unschedulable": True}}), manager="kubectl")
+
     def add_pods(self, count: int, *, name: str = "load", **pod: Any) -> None:
         """A workload of so many pods (cpu="2", memory="1Gi"); call `scale` to change the number."""
         self.site.add_workload(name, replicas=count, **pod)
@@ -203,7 +207,7 @@ async def open_world(
     hexa yourself."""
     failed: Exception | None = None
     try:
-        async with open_site(settings=site, start=start) as opened, AsyncExitStack() as stack:
+        async with open_site(settings=site, start=start.astimezone(UTC)) as opened, AsyncExitStack() as stack:
             world = await _assembled(opened, stack, list(groups), list(machines))
             if agent:
                 await world.start_agent()
