@@ -16,6 +16,7 @@ from trio.abc import ReceiveChannel
 from hexa.adapters.kube_http import wire
 from hexa.adapters.kube_http.cluster import DEFAULT_TUNING, Cluster, KeyPair, Tuning
 from hexa.adapters.kube_http.credentials import identity, show_certificate, tls_context
+from hexa.adapters.kube_http.pace import Pace
 from hexa.adapters.kube_http.wire import Call
 from hexa.domain.errors import Expired, HexaError, Refused, Unavailable
 from hexa.domain.resources.core import PODS, Kind
@@ -232,6 +233,7 @@ class _Changes(ReceiveChannel[Change[T]]):
         self._server = server
         self._pieces = pieces
         self._lines = wire.Lines()
+        self._pace = Pace(trio.current_time())
         self._ready: deque[Change[T]] = deque()
         self._failure: HexaError | None = None
 
@@ -247,13 +249,20 @@ class _Changes(ReceiveChannel[Change[T]]):
     async def _read(self) -> None:
         try:
             with _translated(self._call, self._server):
-                piece = await anext(self._pieces, None)
-                if piece is None:
-                    raise trio.EndOfChannel
-                for change in wire.decode_changes(self._call, self._lines.feed(piece)):
+                for change in wire.decode_changes(self._call, self._lines.feed(await self._piece())):
                     self._ready.append(change)
         except HexaError as error:
             self._failure = error
+
+    async def _piece(self) -> bytes:
+        if pause := self._pace.pause():
+            await trio.sleep(pause)
+        began = trio.current_time()
+        piece = await anext(self._pieces, None)
+        if piece is None:
+            raise trio.EndOfChannel
+        self._pace.read(began=began, ended=trio.current_time())
+        return piece
 
     async def aclose(self) -> None:
         # The stream is a chain of async generators. Closing the outermost leaves the others to the garbage collector;
