@@ -7,7 +7,7 @@ import heapq
 import math
 from collections.abc import Awaitable, Callable, Hashable
 from random import Random
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import trio
 
@@ -15,8 +15,10 @@ from hexa.domain.errors import Conflict, HexaError
 
 K = TypeVar("K", bound=Hashable)
 
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 60.0
+FIRST_BACKOFF: Final = 0.5
+LONGEST_BACKOFF: Final = 60.0
+AFTER_CONFLICT: Final = (0.0, 0.05, 0.1, 0.2, 0.4)
+"""Somebody else wrote: tried again so many seconds later, while the watch brings the newer state. Then it is a failure."""
 
 
 class KeyedQueue(Generic[K]):
@@ -36,6 +38,7 @@ class KeyedQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
+        self._conflicts: dict[K, int] = {}
         self._count = 0
         self._news = trio.Event()
         self._random = Random(seed)
@@ -80,6 +83,7 @@ class KeyedQueue(Generic[K]):
             async with self._limit:
                 await self._work(key)
             self._failures.pop(key, None)
+            self._conflicts.pop(key, None)
         except HexaError as error:
             self._back_off(key, error)
         finally:
@@ -88,11 +92,12 @@ class KeyedQueue(Generic[K]):
                 self._push(key, self._due[key])
 
     def _back_off(self, key: K, error: HexaError) -> None:
-        failures = self._failures.get(key, 0)
-        if isinstance(error, Conflict) and failures == 0:
-            self._failures[key] = 1
-            self.add(key)  # re-read at once: somebody else wrote
+        conflicts = self._conflicts.get(key, 0)
+        if isinstance(error, Conflict) and conflicts < len(AFTER_CONFLICT):
+            self._conflicts[key] = conflicts + 1
+            self.add(key, delay=AFTER_CONFLICT[conflicts])
             return
+        failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self._failed(key, error)
         delay = min(FIRST_BACKOFF * 2.0 ** min(failures, 10), LONGEST_BACKOFF)

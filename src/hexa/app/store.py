@@ -23,6 +23,11 @@ T = TypeVar("T")
 
 FIRST_RETRY: Final = 0.2
 LONGEST_RETRY: Final = 30.0
+SHORT_WATCH: Final = 1.0
+"""A watch that ends sooner than this, in seconds, and brought nothing, is not opened again without a pause for ever."""
+SHORT_WATCHES: Final = 3
+DELETIONS_KEPT: Final = 2_000
+SPELLS_KEPT: Final = 100
 
 
 class Cache(Generic[T]):
@@ -59,11 +64,16 @@ class Cache(Generic[T]):
             self._tell(key, old, new)
 
     def drop(self, key: Lookup, *, version: int = -1) -> None:
-        """Forget an object; a state of it that is older than `version` does not bring it back."""
+        """Forget an object; a state of it that is older than `version` does not bring it back, and one that is newer stays."""
+        present = self.objects.get(key) or self.malformed.get(key)
+        if present is not None and 0 <= version < _version(present):
+            return
         old = self.objects.pop(key, None)
         self.malformed.pop(key, None)
         if version >= 0:
             self._gone[key] = version
+            if len(self._gone) > DELETIONS_KEPT:
+                del self._gone[next(iter(self._gone))]
         if old is not None:
             self._tell(key, old, None)
 
@@ -146,6 +156,7 @@ class Store:
         self._blind_from: datetime | None = None
         self._blind_spells: list[tuple[datetime, datetime]] = []
         self._random = Random(seed)
+        self._on_sight: list[Callable[[], None]] = []
         caches: tuple[Cache[Any], ...] = (self.groups, self.machines, self.nodes, *self.control_pods)
         for cache in caches:
             cache.subscribe(self._changed)
@@ -157,6 +168,10 @@ class Store:
     def _changed(self, _key: Lookup, old: Any, new: Any) -> None:
         if not same_but_for_version(old, new):
             self.touch()
+
+    def on_sight(self, notify: Callable[[], None]) -> None:
+        """Call `notify` whenever we see again after a time of blindness: whoever waited for sight goes on."""
+        self._on_sight.append(notify)
 
     def sources(self) -> Iterator[Source]:
         """Every watch that the store needs."""
@@ -196,16 +211,19 @@ class Store:
             task_status.started()
 
     async def _follow(self, kube: Kube, index: int, source: Source, journal: Journal) -> None:
-        failures, version = 0, ""
+        failures, version, short = 0, "", 0
         while True:
             try:
-                if (
-                    not version
-                ):  # at first, when the version has expired, and after any failure: a fresh list proves sight
+                if not version:  # at first, when it has expired, and after any failure: a fresh list proves sight
                     version = await self._list(kube, source)
                     self._sees(index)
                     failures = 0
+                before, begun = version, trio.current_time()
                 version = await self._watch(kube, source, version)
+                useless = version == before and trio.current_time() < begun + SHORT_WATCH
+                short = short + 1 if useless else 0
+                if short >= SHORT_WATCHES:
+                    await trio.sleep(SHORT_WATCH)
             except Expired:
                 version = ""
             except HexaError as error:
@@ -246,6 +264,8 @@ class Store:
             self._sight_since = self.clock.now()
             self._end_spell()
             self.touch()
+            for notify in self._on_sight if self.synced.is_set() else ():
+                notify()
         self.synced.set()
 
     def _goes_blind(self, index: int) -> None:
@@ -256,5 +276,5 @@ class Store:
 
     def _end_spell(self) -> None:
         if self._blind_from is not None:
-            self._blind_spells = [*self._blind_spells[-99:], (self._blind_from, self.clock.now())]
+            self._blind_spells = [*self._blind_spells[1 - SPELLS_KEPT :], (self._blind_from, self.clock.now())]
             self._blind_from = None

@@ -1,0 +1,261 @@
+"""The snapshot: what is believed of the API server, and when it is not to be trusted."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from tests.app.rig import SPACE, Rig, at, key, open_rig
+from trio.testing import MockClock
+
+from hexa.adapters.memory.api import MemoryApi
+from hexa.adapters.memory.clock import MemoryClock
+from hexa.adapters.memory.journal import MemoryJournal
+from hexa.adapters.memory.kube import MemoryKube
+from hexa.app.store import Cache, Store
+from hexa.domain.errors import Refused, Unavailable
+from hexa.domain.resources.core import Malformed, Metadata
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupSpec
+from hexa.ports.kube import Patch
+
+
+def state(version: int, *, size: int = 0, name: str = "g") -> Group:
+    """A state of a group."""
+    metadata = Metadata(name=name, namespace=SPACE, resource_version=str(version))
+    return Group(metadata=metadata, spec=GroupSpec(min_size=size))
+
+
+class Heard:
+    """What a subscriber of a cache was told: (name, old size, new size)."""
+
+    def __init__(self, cache: Cache[Group]) -> None:
+        self.news: list[tuple[str, int | None, int | None]] = []
+        cache.subscribe(self._note)
+
+    def _note(self, key: Any, old: Group | None, new: Group | None) -> None:
+        self.news.append((key.name, old and old.spec.min_size, new and new.spec.min_size))
+
+
+# --- one cache ------------------------------------------------------------------------------------
+
+
+def test_a_stale_state_changes_nothing() -> None:
+    """An older state that arrives late, or the same one again, neither replaces the newer one nor is told to anybody."""
+    cache = Cache(GROUPS)
+    heard = Heard(cache)
+    for group in (state(5, size=1), state(4, size=2), state(5, size=3), state(6, size=4)):
+        cache.put(group)
+    assert heard.news == [("g", None, 1), ("g", 1, 4)]
+    assert cache.objects[key("g")].spec.min_size == 4
+
+
+def test_what_is_deleted_stays_deleted() -> None:
+    """A state from before the deletion does not bring the object back; a new object of the same name does."""
+    cache = Cache(GROUPS)
+    heard = Heard(cache)
+    cache.put(state(5, size=1))
+    cache.drop(key("g"), version=7)
+    cache.put(state(6, size=2))
+    assert cache.get(SPACE, "g") is None
+    cache.put(state(8, size=3))
+    assert heard.news == [("g", None, 1), ("g", 1, None), ("g", None, 3)]
+
+
+def test_a_late_deletion_spares_the_new_object() -> None:
+    """The news that an earlier object of the name was deleted does not remove the one that exists now."""
+    cache = Cache(GROUPS)
+    cache.put(state(9, size=1))
+    cache.drop(key("g"), version=7)
+    assert cache.get(SPACE, "g") is not None
+
+
+def test_memory_of_deletions_is_bounded() -> None:
+    """Objects that come and go by the thousand leave no trace that grows for ever."""
+    cache = Cache(GROUPS)
+    for number in range(20_000):
+        cache.put(state(2 * number + 1, name=f"g{number}"))
+        cache.drop(key(f"g{number}"), version=2 * number + 2)
+    assert len(cache._gone) < 10_000
+
+
+def test_a_list_is_the_truth_of_its_namespace() -> None:
+    """A fresh list removes what it does not hold in its own namespace, and leaves other namespaces alone."""
+    cache = Cache(GROUPS)
+    other = Group(metadata=Metadata(name="x", namespace="other", resource_version="2"))
+    for group in (state(1, name="a"), state(1, name="b"), other):
+        cache.put(group)
+    cache.replace((state(3, name="b", size=1), state(3, name="c")), scope=SPACE)
+    assert {str(each) for each in cache.objects} == {"d/b", "d/c", "other/x"}
+    assert cache.objects[key("b")].spec.min_size == 1
+
+
+def test_an_own_write_outlives_an_older_list() -> None:
+    """A list that was begun before our own write does not take the write back."""
+    cache = Cache(GROUPS)
+    cache.put(state(5, size=9))
+    cache.replace((state(4, size=1),), scope=None)
+    assert cache.objects[key("g")].spec.min_size == 9
+
+
+def test_an_object_that_stops_decoding_is_known_by_name() -> None:
+    """An object that becomes malformed leaves the good ones, is kept with its problem, and comes back once it is mended."""
+    cache = Cache(GROUPS)
+    heard = Heard(cache)
+    cache.put(state(1, size=1))
+    broken = Malformed(Metadata(name="g", namespace=SPACE, resource_version="2"), "minSize: expected int")
+    cache.put(broken)
+    assert cache.malformed == {key("g"): broken}
+    assert cache.get(SPACE, "g") is None
+    cache.put(state(3, size=2))
+    assert cache.malformed == {}
+    assert heard.news == [("g", None, 1), ("g", 1, None), ("g", None, 2)]
+
+
+# --- watches --------------------------------------------------------------------------------------
+
+
+async def test_changes_arrive(autojump_clock: MockClock) -> None:
+    """What anybody creates, changes or deletes is in the snapshot at once."""
+    async with open_rig() as rig:
+        rig.group("a")
+        rig.group("b")
+        await rig.seen()
+        rig.api.patch(GROUPS, (SPACE, "a"), Patch({"spec": {"minSize": 3}}))
+        rig.api.delete(GROUPS, (SPACE, "b"))
+        await rig.seen()
+        assert {str(k): g.spec.min_size for k, g in rig.store.groups.objects.items()} == {"d/a": 3}
+
+
+async def test_malformed_objects_do_not_stop_others(autojump_clock: MockClock) -> None:
+    """A Group and a Node that do not decode, at the start and later, leave all the others in the snapshot."""
+    async with open_rig() as rig:
+        rig.group("good")
+        rig.api.create(GROUPS, {"metadata": {"name": "bad", "namespace": SPACE}, "spec": {"minSize": "many"}})
+        rig.machine("m")
+        rig.api.create(MACHINES, {"metadata": {"name": "odd", "namespace": SPACE}, "spec": {"startupPodSpec": 7}})
+        await rig.seen()
+        assert set(rig.store.groups.objects) == {key("good")}
+        assert set(rig.store.groups.malformed) == {key("bad")}
+        assert set(rig.store.machines.objects) == {key("m")}
+        assert "startupPodSpec" in rig.store.machines.malformed[key("odd")].problem
+
+
+async def test_expired_history_is_listed_afresh(autojump_clock: MockClock) -> None:
+    """After 410 Gone the snapshot is right again, with what was added and without what was deleted meanwhile, and we were
+    not blind."""
+    async with open_rig() as rig:
+        for name in ("stays", "goes"):
+            rig.group(name)
+        await rig.seen()
+        await trio.sleep(5)
+        rig.api.break_watches()
+        rig.api.delete(GROUPS, (SPACE, "goes"))
+        rig.group("comes")
+        rig.api.compact(bookmarks=False)
+        await rig.seen()
+        assert {k.name for k in rig.store.groups.objects} == {"stays", "comes"}
+        assert rig.store.watching_since == at(0)
+
+
+async def test_an_outage_makes_blind(autojump_clock: MockClock) -> None:
+    """While the API server is away nothing counts as seen; once it is back, sight begins anew, the snapshot is right, and the
+    time in between is known."""
+    async with open_rig() as rig:
+        rig.group("g")
+        await trio.sleep(100)
+        rig.api.outage(60)
+        await trio.sleep(30)
+        assert rig.store.watching_since is None
+        assert rig.store.blind_seconds(at(0)) == pytest.approx(30)
+        rig.api.delete(GROUPS, (SPACE, "g"))
+        await trio.sleep(70)
+        since = rig.store.watching_since
+        assert since is not None
+        assert at(160) <= since <= at(192)
+        assert rig.store.groups.objects == {}
+        blind = (since - at(100)).total_seconds()
+        assert rig.store.blind_seconds(at(0)) == pytest.approx(blind)
+        assert rig.store.blind_seconds(at(150)) == pytest.approx(blind - 50)
+        assert rig.store.blind_seconds(at(195)) == 0
+
+
+async def test_one_watch_away_is_blind(autojump_clock: MockClock) -> None:
+    """A single kind that cannot be watched is enough to distrust the whole snapshot."""
+    async with open_rig() as rig:
+        rig.kube.fail_next(Unavailable("half-open"), verb="watch", kind=MACHINES)
+        rig.kube.fail_next(Unavailable("no answer"), verb="list", kind=MACHINES, times=3)
+        rig.api.break_watches()
+        await rig.seen()
+        assert rig.store.watching_since is None
+        await trio.sleep(20)
+        assert rig.store.watching_since is not None
+
+
+async def test_the_return_of_sight_is_told(autojump_clock: MockClock) -> None:
+    """Who waits while we are blind is told once we see again, and that answers may have changed."""
+    async with open_rig() as rig:
+        told: list[float] = []
+        rig.store.on_sight(lambda: told.append(trio.current_time()))
+        version = rig.store.version
+        rig.api.outage(10)
+        await trio.sleep(40)
+        assert len(told) == 1
+        assert rig.store.version > version
+
+
+async def test_a_refused_first_list_is_raised(autojump_clock: MockClock) -> None:
+    """A missing permission at the start ends the start with the server's words: it is for a person to mend."""
+    rig = Rig()
+    rig.kube.fail_next(Refused("list groups: forbidden", reason="Forbidden"), verb="list", kind=GROUPS)
+    with pytest.RaisesGroup(pytest.RaisesExc(Refused, match="list groups: forbidden"), flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(
+                lambda task_status: rig.store.run(rig.kube, journal=rig.journal, task_status=task_status)
+            )
+
+
+async def test_an_away_server_at_the_start_is_waited_for(autojump_clock: MockClock) -> None:
+    """An API server that is not up yet does not end the start: the snapshot is complete once it answers."""
+    rig = Rig()
+    rig.api.outage(45)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lambda task_status: rig.store.run(rig.kube, journal=rig.journal, task_status=task_status))
+        assert trio.current_time() >= 45
+        assert rig.store.watching_since is not None
+        nursery.cancel_scope.cancel()
+
+
+async def test_permissions_that_are_taken_away_later_make_blind(autojump_clock: MockClock) -> None:
+    """A watch that is refused while hexa runs makes it blind, and it sees again once the permission is back."""
+    async with open_rig() as rig:
+        rig.kube.fail_next(Refused("watch nodes: forbidden"), kind=MACHINES, times=4)
+        rig.api.break_watches()
+        await rig.seen()
+        assert rig.store.watching_since is None
+        await trio.sleep(30)
+        assert rig.store.watching_since is not None
+
+
+async def test_watches_that_end_at_once_are_not_asked_without_pause(autojump_clock: MockClock) -> None:
+    """A server (or a proxy) that ends each watch at once is asked again with pauses, not as fast as it goes."""
+
+    class Closing(MemoryKube):
+        """Ends every watch as soon as it is open."""
+
+        @asynccontextmanager
+        async def watch(self, kind: Any, selector: Any = None, *, since: str) -> AsyncIterator[Any]:
+            async with super().watch(kind, selector, since=since) as changes:
+                self.api.break_watches()
+                yield changes
+
+    clock = MemoryClock()
+    kube = Closing(MemoryApi(clock))
+    store = Store(clock=clock)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lambda task_status: store.run(kube, journal=MemoryJournal(clock), task_status=task_status))
+        with trio.move_on_after(60):
+            while kube.count("watch", MACHINES) < 200:  # noqa: ASYNC110 - it must have an end
+                await trio.sleep(0.1)
+        assert 50 < kube.count("watch", MACHINES) < 200
+        nursery.cancel_scope.cancel()
