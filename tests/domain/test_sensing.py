@@ -434,7 +434,7 @@ def test_what_a_pause_and_blindness_hide_is_what_is_documented() -> None:
 def due_again(now: float, *, job_running: bool = False, phase: Phase = Phase.BOOTING, **known: Any) -> bool:
     """Whether a boot whose first wake was sent at T0 is woken again."""
     machine = status(phase, wakes=known.pop("wakes", 1), woken_at=at(0))
-    return wake_again(machine, facts(now, **known), limits=LIMITS, job_running=job_running)
+    return wake_again(machine, facts(now, **{"wish": ON, **known}), limits=LIMITS, job_running=job_running)
 
 
 @pytest.mark.parametrize("phase", [Phase.POWERING_ON, Phase.BOOTING])
@@ -447,7 +447,9 @@ def test_wake_without_an_answer_is_sent_again(phase: Phase) -> None:
 
 
 def test_wake_is_not_repeated_while_there_is_an_answer_or_a_reason() -> None:
-    """A sign of life, a reading On, a Job that runs, a pause, or no way to wake: no second wake."""
+    """A sign of life, a reading On, a Job that runs, a pause, no way to wake, or nobody who wants it: no second wake."""
+    assert not due_again(100, wish=None)
+    assert not due_again(100, wish=OFF)
     assert not due_again(100, heard=80, node_exists=True)
     assert not due_again(100, reading=(Reading.ON, 80))
     assert not due_again(100, job_running=True)
@@ -767,7 +769,7 @@ def test_dues_of_wakes_and_leaving_are_told() -> None:
     """Duties that wait for time have their own dues, for people who ask when."""
     booting = status(Phase.BOOTING, wakes=1, woken_at=at(3))
     assert wake_due(booting, limits=LIMITS) == at(93)
-    assert next_due(booting, facts(5), limits=LIMITS) == at(93)
+    assert next_due(booting, facts(5, wish=ON), limits=LIMITS) == at(93)
     assert leave_due(facts(5, heard=2, watching_since=0)) == at(82)
     assert next_due(status(Phase.OFF), facts(5, heard=2, node_exists=True, watching_since=0), limits=LIMITS) == at(82)
     assert read(Reading.ON, 3).at == at(3)

@@ -24,7 +24,7 @@ from hexa.domain.resources.core import KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.sizing import Member
 from hexa.domain.template import declared_shape
-from hexa.domain.wish import SAFETY, Veto, effective_wish, off_vetoes, on_vetoes
+from hexa.domain.wish import Veto, acted_power, effective_wish, off_vetoes, on_vetoes
 
 NO_GROUP: Final = Policy()
 
@@ -101,13 +101,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
         return tuple(on_vetoes(self.node, self.policy, now=now))
 
     def acted_wish(self, now: datetime) -> Power | None:
-        """What to act on: the wish, unless safety forbids it; an off that is forbidden turns a machine that is on back."""
-        wish = self.wish(now)
-        if wish is None:
-            return None
-        if wish.power is Power.OFF and any(veto.reason in SAFETY for veto in self.off_vetoes(now)):
-            return Power.ON if self.phase in (Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING) else None
-        return wish.power
+        """What to act on: the wish, unless safety forbids it."""
+        return acted_power(self.node, self.policy, vetoes=self.off_vetoes(now), now=now)
 
     def shape(self) -> Shape | None:
         return declared_shape(self.node, self.policy)

@@ -279,7 +279,7 @@ def _instants_of_work(view: _View) -> Iterator[datetime]:
     status, facts, phase = view.status, view.facts, view.phase
     if status.cool_until is not None:
         yield status.cool_until
-    if phase in (Phase.POWERING_ON, Phase.BOOTING) and status.wakes < view.limits.attempts:
+    if phase in (Phase.POWERING_ON, Phase.BOOTING) and facts.wish is Power.ON and status.wakes < view.limits.attempts:
         due = wake_due(status, limits=view.limits)
         yield due if facts.heard_until is None or not view.fresh else max(due, facts.heard_until)
     if phase is Phase.LOST and (due_lost := view.due(view.limits.lost)) is not None:
@@ -294,9 +294,15 @@ def wake_due(status: NodeStatus, *, limits: Limits) -> datetime:
 
 
 def wake_again(status: NodeStatus, facts: Facts, *, limits: Limits, job_running: bool) -> bool:
-    """Whether another wake is due: no sign of life since the boot began, attempts left, the last Job over."""
+    """Whether another wake is due: still wanted, no sign of life since the boot began, attempts left, the last Job over."""
     view = _View(status, facts, limits)
-    if facts.paused or job_running or status.wakes >= limits.attempts or not facts.may_wake:
+    if (
+        facts.wish is not Power.ON
+        or facts.paused
+        or job_running
+        or status.wakes >= limits.attempts
+        or not facts.may_wake
+    ):
         return False
     if view.fresh or view.power is Reading.ON:
         return False

@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 from hexa.domain.group import Policy, active_hold, power_of
 from hexa.domain.lifecycle import Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
-from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, Paused, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, WishRecord
 
 GITOPS_MANAGERS: Final = (
     "kustomize-controller",
@@ -139,6 +139,30 @@ def off_vetoes(
 SAFETY: Final = frozenset({"ControlPlane", "HostsControl", "PowerOffUnavailable"})
 """Vetoes that stand above a hold: an off wish under one of these is shown as Blocked and never acted on."""
 
+PROGRAMS: Final = frozenset({Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY})
+"""Who asks without a person's or a schedule's word behind it: their off is taken back where it can't be had."""
+
+UP: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING})
+"""Phases in which an off that safety forbids means: keep it."""
+
+
+def acted_power(node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: datetime) -> Power | None:
+    """What to act on: the wish, unless safety forbids it. `vetoes`: those against an off."""
+    wish, phase = effective_wish(node, policy, now=now), phase_of(node.status)
+    if wish is None or wish.power is Power.ON:
+        return None if wish is None else wish.power
+    if any(veto.reason in SAFETY for veto in vetoes):
+        return Power.ON if phase in UP else None
+    return None if _found_booting(node.status, wish) else Power.OFF
+
+
+def _found_booting(status: NodeStatus, wish: WishRecord) -> bool:
+    """A boot that we did not start, and that nobody asked to end since it was seen: perhaps a machine that failed to start
+    and was replaced, in a file-system check or a firmware update. It is left to come up before it rests."""
+    if phase_of(status) is not Phase.BOOTING or status.wakes > 0 or wish.by not in PROGRAMS:
+        return False
+    return wish.since is None or status.since is None or wish.since <= status.since
+
 
 def on_vetoes(node: Node, policy: Policy, *, now: datetime) -> Iterator[Veto]:
     """Every rule that keeps the machine from being chosen to wake."""
@@ -161,7 +185,7 @@ def corrected_wish(node: Node, event: Event | None, *, held: bool, room: bool, n
 
     - Found on while Off: what somebody switched on is kept on.
     - Never asked for anything: the machine stays as it was found.
-    - A drain was given up: Cluster Autoscaler's off is taken back, so that its target rises again.
+    - A drain was given up: Cluster Autoscaler's off (and hexa's own) is taken back, so that the target rises again.
     - A late arrival whose place was taken is kept while the group has room.
     """
     if held:
@@ -180,7 +204,7 @@ def _correction(
         return (Power.ON if on else Power.OFF if phase is Phase.OFF else None), "Adopted"
     if off and phase is Phase.OFF and event is Event.POWER_SEEN:
         return Power.ON, "FoundOn"
-    if off and phase is Phase.READY and wish.by is not Asker.USER:
+    if off and phase is Phase.READY and wish.by in PROGRAMS:
         until = node.status.cool_until
         if until is not None and until > now:
             return Power.ON, "DrainGivenUp"

@@ -1,0 +1,474 @@
+"""Who decides: what stands in the spec, what was recorded, who holds, what safety forbids, and what hexa corrects itself."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+from tests.domain.builders import OFF, ON, T0, at, machine, status, wish
+
+from hexa.domain.group import Policy
+from hexa.domain.lifecycle import Event, Phase
+from hexa.domain.names import WISH_ANNOTATION
+from hexa.domain.resources.core import ManagedFields
+from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, WishRecord
+from hexa.domain.wish import (
+    REPLACED,
+    SAFETY,
+    Veto,
+    acted_power,
+    base_wish,
+    corrected_wish,
+    effective_wish,
+    held,
+    off_vetoes,
+    on_vetoes,
+    paused,
+    powerstate_manager,
+    recorded_wish,
+    wish_patch,
+    wish_text,
+)
+
+POLICY = Policy(namespace="site", name="rack")
+NOW = at(100)
+ALL_HELD_OFF = structs.replace(POLICY, hold=Hold(power="off", reason="holiday"))
+
+
+def recorded(node: Node, record: WishRecord) -> Node:
+    """The machine after the patch that records the wish."""
+    return applied(node, wish_patch(node, record))
+
+
+def applied(node: Node, patch: dict[str, Any]) -> Node:
+    """The machine after a merge patch."""
+    annotations = {**node.metadata.annotations, **patch["metadata"]["annotations"]}
+    spec = patch.get("spec", {})
+    changed = structs.replace(node.spec, power_state=spec["powerState"]) if spec else node.spec
+    return structs.replace(node, metadata=structs.replace(node.metadata, annotations=annotations), spec=changed)
+
+
+def edited(node: Node, power: Any) -> Node:
+    """The machine after somebody set spec.powerState."""
+    return structs.replace(node, spec=structs.replace(node.spec, power_state=power))
+
+
+def owned(node: Node, manager: str, fields: dict[str, Any] | None = None) -> Node:
+    """The machine when `manager` applied spec.powerState."""
+    owner = ManagedFields(manager=manager, operation="Apply", fields_v1=fields or {"f:spec": {"f:powerState": {}}})
+    return structs.replace(node, metadata=structs.replace(node.metadata, managed_fields=(owner,)))
+
+
+def annotated(node: Node, text: str) -> Node:
+    """The machine with that text as its record."""
+    return structs.replace(node, metadata=structs.replace(node.metadata, annotations={WISH_ANNOTATION: text}))
+
+
+# --- what stands beneath a hold -----------------------------------------------------------------------------
+
+
+def test_machine_of_which_nothing_was_asked_has_no_wish() -> None:
+    """No powerState and no record: as found."""
+    assert base_wish(machine(), now=NOW) is None
+    assert effective_wish(machine(), POLICY, now=NOW) is None
+
+
+@pytest.mark.parametrize(("spelling", "power"), [("on", ON), (True, ON), ("off", OFF), (False, OFF)])
+def test_power_state_alone_is_a_users_wish(spelling: Any, power: Power) -> None:
+    """spec.powerState in any spelling of YAML, with nothing recorded, was set by a person, and just now."""
+    found = base_wish(machine(power_state=spelling), now=NOW)
+    assert found == WishRecord(power=power, by=Asker.USER, reason="PowerStateChanged", since=NOW, spec=power.value)
+
+
+@pytest.mark.parametrize("by", [Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY, Asker.USER])
+def test_recorded_wish_stands_while_the_spec_says_what_it_said(by: Asker) -> None:
+    """Who asked, why and since when are what was recorded, however often it is looked at."""
+    node = recorded(machine(power_state="on"), wish(OFF, by))
+    assert node.spec.power_state == "off"
+    found = base_wish(node, now=NOW)
+    assert found is not None
+    assert (found.power, found.by, found.since) == (OFF, by, T0)
+
+
+@pytest.mark.parametrize("spelling", ["on", True])
+def test_edit_after_the_record_is_the_users(spelling: Any) -> None:
+    """Where spec and record disagree somebody else changed the value: the last change wins."""
+    node = edited(recorded(machine(power_state="on"), wish(OFF, Asker.CLUSTER_AUTOSCALER)), spelling)
+    found = base_wish(node, now=NOW)
+    assert found is not None
+    assert (found.power, found.by, found.since) == (ON, Asker.USER, NOW)
+
+
+def test_last_change_wins_between_cluster_autoscaler_and_user() -> None:
+    """A person's off, then Cluster Autoscaler's on, then a person's off again: each takes the place of the one before."""
+    node = recorded(machine(power_state="off"), wish(ON, Asker.CLUSTER_AUTOSCALER))
+    assert base_wish(node, now=NOW) == recorded_wish(node)
+    node = edited(node, "off")
+    assert getattr(base_wish(node, now=NOW), "by", None) is Asker.USER
+
+
+def test_removed_power_state_leaves_the_wish_as_it_was() -> None:
+    """Taking the field away asks for nothing new."""
+    node = edited(recorded(machine(power_state="on"), wish(OFF, Asker.CLUSTER_AUTOSCALER)), None)
+    assert base_wish(node, now=NOW) == recorded_wish(node)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "off", "{", "[]", '{"power": "maybe", "by": "user"}', '{"power": "off"}', '{"power": "off", "by": 3}']
+)
+def test_unreadable_record_counts_as_absent(text: str) -> None:
+    """A record that somebody broke is not guessed at: what the spec says is the wish, and without that there is none."""
+    assert base_wish(annotated(machine(), text), now=NOW) is None
+    found = base_wish(annotated(machine(power_state="on"), text), now=NOW)
+    assert found is not None
+    assert (found.power, found.by) == (ON, Asker.USER)
+
+
+def test_record_of_an_older_version_without_spec_is_understood() -> None:
+    """A record that does not say what the spec said then stands for a spec of the same value."""
+    text = '{"power": "off", "by": "cluster-autoscaler"}'
+    assert getattr(base_wish(annotated(machine(power_state="off"), text), now=NOW), "by", None) is not Asker.USER
+    assert getattr(base_wish(annotated(machine(power_state="on"), text), now=NOW), "by", None) is Asker.USER
+
+
+# --- writing a wish -------------------------------------------------------------------------------------------
+
+askers = st.sampled_from(Asker)
+powers = st.sampled_from(Power)
+records = st.builds(WishRecord, power=powers, by=askers, reason=st.text(max_size=8), since=st.just(T0))
+
+
+@given(record=records, before=st.sampled_from([None, "on", "off", True, False]), manager=st.sampled_from(["", "flux"]))
+def test_written_wish_reads_back(record: WishRecord, before: Any, manager: str) -> None:
+    """One patch records a wish, and what is read afterwards is that wish, whoever owns the field."""
+    node = (
+        owned(machine(power_state=before), manager) if manager and before is not None else machine(power_state=before)
+    )
+    found = base_wish(recorded(node, record), now=NOW)
+    assert found is not None
+    assert structs.replace(found, spec="") == record
+
+
+def test_wish_and_spec_are_one_patch() -> None:
+    """The annotation and spec.powerState change together, and the spec only where it differs."""
+    patch = wish_patch(machine(power_state="on"), wish(OFF, Asker.CLUSTER_AUTOSCALER))
+    assert patch["spec"] == {"powerState": "off"}
+    text = json.loads(patch["metadata"]["annotations"][WISH_ANNOTATION])
+    assert text == {
+        "power": "off",
+        "by": "cluster-autoscaler",
+        "reason": "Test",
+        "since": "2026-03-02T08:00:00Z",
+        "spec": "off",
+    }
+    assert "spec" not in wish_patch(machine(power_state=True), wish(ON, Asker.CLUSTER_AUTOSCALER))
+
+
+def test_adopting_a_machine_does_not_write_a_field_that_nobody_wrote() -> None:
+    """What hexa found is recorded beside the spec: an absent powerState stays absent until somebody asks."""
+    node = recorded(machine(), wish(ON, Asker.RECOVERY))
+    assert node.spec.power_state is None
+    assert getattr(base_wish(node, now=NOW), "power", None) is ON
+    assert recorded(node, wish(OFF, Asker.CLUSTER_AUTOSCALER)).spec.power_state == "off"
+
+
+def test_wish_text_is_what_was_recorded() -> None:
+    """People can read the record as it stands."""
+    node = recorded(machine(), wish(ON, Asker.RECOVERY))
+    assert msgspec.json.decode(wish_text(node.metadata.annotations))["by"] == "recovery"
+    assert wish_text({}) == ""
+
+
+# --- GitOps ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "manager",
+    ["kustomize-controller", "argocd-controller", "argocd-application-controller", "helm-controller", "fluxcd"],
+)
+def test_gitops_manager_that_applied_the_field_is_recognised(manager: str) -> None:
+    """Owners of spec.powerState among the GitOps tools are known by name."""
+    assert powerstate_manager(owned(machine(power_state="on"), manager)) == manager
+
+
+def test_who_does_not_own_the_field_manages_nothing() -> None:
+    """kubectl, hexa itself, and a GitOps tool that applies other fields only, leave the field to us."""
+    assert powerstate_manager(machine(power_state="on")) == ""
+    assert powerstate_manager(owned(machine(power_state="on"), "kubectl-client-side-apply")) == ""
+    other = {"f:spec": {"f:pricing": {}}, "f:status": {"f:powerState": {}}}
+    assert powerstate_manager(owned(machine(power_state="on"), "kustomize-controller", other)) == ""
+
+
+def test_forced_re_apply_of_gitops_makes_no_new_wish() -> None:
+    """Git says on and is applied every 10 s while Cluster Autoscaler wants off: off it stays, and the field is not touched."""
+    node = owned(machine(power_state="on"), "kustomize-controller")
+    patch = wish_patch(node, wish(OFF, Asker.CLUSTER_AUTOSCALER))
+    assert "spec" not in patch
+    node = applied(node, patch)
+    for seconds in range(0, 600, 10):
+        node = owned(edited(node, "on" if seconds % 20 else True), "kustomize-controller")
+        assert base_wish(node, now=at(seconds)) == recorded_wish(node)
+        assert getattr(base_wish(node, now=at(seconds)), "power", None) is OFF
+
+
+def test_change_of_value_in_git_is_a_new_wish() -> None:
+    """The value in Git counts when it changes, in either direction."""
+    node = recorded(owned(machine(power_state="on"), "fluxcd"), wish(OFF, Asker.CLUSTER_AUTOSCALER))
+    node = recorded(node, wish(ON, Asker.CLUSTER_AUTOSCALER))
+    found = base_wish(edited(node, "off"), now=NOW)
+    assert found is not None
+    assert (found.power, found.by) == (OFF, Asker.USER)
+    again = base_wish(edited(recorded(edited(node, "off"), found), "on"), now=NOW)
+    assert again is not None
+    assert (again.power, again.by) == (ON, Asker.USER)
+
+
+# --- holds ----------------------------------------------------------------------------------------------------
+
+
+def test_hold_beats_every_wish() -> None:
+    """A person's hold stands over Cluster Autoscaler, user and recovery; beneath it the wish is kept."""
+    for by in (Asker.CLUSTER_AUTOSCALER, Asker.USER, Asker.RECOVERY):
+        node = recorded(machine(hold=Hold(power=False, reason="new fans")), wish(ON, by))
+        found = effective_wish(node, POLICY, now=NOW)
+        assert found is not None
+        assert (found.power, found.by) == (OFF, Asker.HOLD)
+        assert base_wish(node, now=NOW) == recorded_wish(node)
+
+
+def test_hold_ends_at_its_time() -> None:
+    """At `until` the wish beneath stands again; without `until` the hold stays."""
+    node = recorded(machine(hold=Hold(power="on", until=at(200))), wish(OFF))
+    assert getattr(effective_wish(node, POLICY, now=at(199.999)), "by", None) is Asker.HOLD
+    assert effective_wish(node, POLICY, now=at(200)) == recorded_wish(node)
+    endless = recorded(machine(hold=Hold(power="on")), wish(OFF))
+    assert getattr(effective_wish(endless, POLICY, now=at(10**9)), "by", None) is Asker.HOLD
+
+
+def test_machines_own_hold_stands_over_its_groups() -> None:
+    """The nearer word counts; when it ends, the group's does."""
+    node = machine(hold=Hold(power="on", until=at(200)))
+    assert getattr(held(node, ALL_HELD_OFF, now=NOW), "power", None) == "on"
+    assert getattr(held(node, ALL_HELD_OFF, now=at(200)), "reason", None) == "holiday"
+    assert held(node, POLICY, now=at(200)) is None
+
+
+def test_hold_is_as_old_as_it_is() -> None:
+    """The time of a hold's wish does not move while the hold stands, and begins anew when it turns round."""
+    node = machine(hold=Hold(power="on"))
+    first = effective_wish(node, POLICY, now=at(1))
+    node = structs.replace(node, status=NodeStatus(wish=first))
+    assert getattr(effective_wish(node, POLICY, now=at(50)), "since", None) == at(1)
+    turned = structs.replace(node, spec=structs.replace(node.spec, hold=Hold(power="off")))
+    assert getattr(effective_wish(turned, POLICY, now=at(50)), "since", None) == at(50)
+
+
+def test_pause_ends_at_its_time() -> None:
+    """`until` is the first moment that is not paused any more."""
+    node = machine(paused=Paused(reason="BIOS", until=at(200)))
+    assert paused(node, now=at(199.999)) is not None
+    assert paused(node, now=at(200)) is None
+    assert paused(machine(paused=Paused()), now=at(10**9)) is not None
+    assert paused(machine(), now=NOW) is None
+
+
+# --- vetoes -----------------------------------------------------------------------------------------------------
+
+
+def reasons(vetoes: Any) -> list[str]:
+    """The vetoes' reasons; each has a message."""
+    found = list(vetoes)
+    assert all(veto.message for veto in found)
+    return [veto.reason for veto in found]
+
+
+def forbidding_off(
+    node: Node, *, policy: Policy = POLICY, hosts: tuple[str, ...] = (), control: bool = False
+) -> list[str]:
+    """Reasons that forbid an off."""
+    return reasons(off_vetoes(node, policy, hosts=hosts, control_plane=control, now=NOW))
+
+
+def forbidding_on(node: Node, *, policy: Policy = POLICY) -> list[str]:
+    """Reasons that forbid a wake."""
+    return reasons(on_vetoes(node, policy, now=NOW))
+
+
+def test_plain_machine_may_be_switched_both_ways() -> None:
+    """Without a rule there is no veto."""
+    assert forbidding_off(machine(phase=Phase.READY)) == []
+    assert forbidding_on(machine(phase=Phase.OFF)) == []
+
+
+def test_every_rule_that_forbids_an_off_is_named_safety_first() -> None:
+    """All of them at once, in the order in which people are told."""
+    node = machine(shutdown_pod_spec=None, hold=Hold(power="on"), paused=Paused())
+    node = structs.replace(node, status=status(Phase.READY, cool_until=at(200), blocker="apps/db: budget db"))
+    found = forbidding_off(node, hosts=("kube-system/hexa",), control=True)
+    assert found == ["ControlPlane", "HostsControl", "PowerOffUnavailable", "CoolingOff", "Hold", "Paused"]
+    assert set(found[:3]) == SAFETY
+
+
+def test_cooling_off_forbids_an_off_only_while_it_lasts_and_only_when_ready() -> None:
+    """After a drain that was given up the machine is left alone until the cool-off ends."""
+    node = machine()
+    for phase, until, expected in [
+        (Phase.READY, 200, ["CoolingOff"]),
+        (Phase.READY, 100, []),
+        (Phase.STOP_FAILED, 200, []),
+    ]:
+        cooling = structs.replace(node, status=status(phase, cool_until=at(until)))
+        assert forbidding_off(cooling) == expected
+
+
+def test_hold_forbids_the_opposite_only() -> None:
+    """Held on: no off. Held off: no wake. Both may come from the group."""
+    assert forbidding_off(machine(hold=Hold(power="on"))) == ["Hold"]
+    assert forbidding_on(machine(hold=Hold(power="on"))) == []
+    assert forbidding_off(machine(hold=Hold(power="off"))) == []
+    assert forbidding_on(machine(), policy=ALL_HELD_OFF) == ["Hold"]
+
+
+def test_machine_without_a_wake_job_is_not_chosen() -> None:
+    """What has no startupPodSpec can't be woken, and a paused machine is not to be."""
+    assert forbidding_on(machine(startup_pod_spec=None)) == ["PowerOnUnavailable"]
+    assert forbidding_on(machine(paused=Paused())) == ["Paused"]
+
+
+def test_veto_says_until_when_and_why() -> None:
+    """People are told the end of a hold and its reason."""
+    node = machine(hold=Hold(power="on", until=at(3600), reason="backup runs"))
+    veto = next(iter(off_vetoes(node, POLICY, hosts=(), control_plane=False, now=NOW)))
+    assert veto == Veto("Hold", "held on until 2026-03-02T09:00:00+00:00: backup runs")
+
+
+# --- what is acted on ---------------------------------------------------------------------------------------------
+
+
+def acted(node: Node, *vetoed: str) -> Power | None:
+    """What is acted on, under vetoes of these reasons."""
+    return acted_power(node, POLICY, vetoes=[Veto(reason, "because") for reason in vetoed], now=NOW)
+
+
+def standing(phase: Phase, record: WishRecord | None, **changes: Any) -> Node:
+    """A machine in `phase` with a recorded wish."""
+    node = machine(power_state=None if record is None else record.power.value)
+    node = node if record is None else recorded(node, record)
+    return structs.replace(node, status=status(phase, **changes))
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_wish_is_acted_on_as_it_is(phase: Phase) -> None:
+    """Where no safety rule stands, what is wanted is what is acted on."""
+    assert acted(standing(phase, wish(ON)), "Hold") is ON
+    assert acted(standing(phase, wish(OFF)), "CoolingOff") is OFF
+    assert acted(standing(phase, None)) is None
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("rule", sorted(SAFETY))
+def test_off_that_safety_forbids_is_never_acted_on(phase: Phase, rule: str) -> None:
+    """A machine that is up, or comes up, is kept; any other is left as it is."""
+    found = acted(standing(phase, wish(OFF)), rule)
+    up = {Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING}
+    assert found is (ON if phase in up else None)
+    assert acted(standing(phase, wish(ON)), rule) is ON
+
+
+@pytest.mark.parametrize("by", [Asker.RECOVERY, Asker.CLUSTER_AUTOSCALER])
+def test_boot_that_we_found_is_not_cut_by_an_older_wish_of_a_program(by: Asker) -> None:
+    """A machine that failed to start, was replaced and is seen booting may be updating its firmware: it is left to come up."""
+    found_booting = standing(Phase.BOOTING, wish(OFF, by, since=at(-60)), wakes=0)
+    assert acted(found_booting) is None
+    assert acted(standing(Phase.READY, wish(OFF, by, since=at(-60)))) is OFF
+
+
+def test_boot_is_cut_by_whoever_asks_for_it_now() -> None:
+    """A person's off, one that is newer than the boot, and one that takes back our own wake, are acted on."""
+    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.USER, since=at(-60)), wakes=0)) is OFF
+    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.CLUSTER_AUTOSCALER, since=at(50)), wakes=0)) is OFF
+    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.CLUSTER_AUTOSCALER, since=at(-60)), wakes=1)) is OFF
+
+
+# --- corrections ----------------------------------------------------------------------------------------------------
+
+
+def correction(
+    node: Node, event: Event | None = None, *, is_held: bool = False, room: bool = True
+) -> tuple[Power, str] | None:
+    """What hexa itself sets, and why."""
+    found = corrected_wish(node, event, held=is_held, room=room, now=NOW)
+    if found is None:
+        return None
+    assert (found.by, found.since) == (Asker.RECOVERY, NOW)
+    return found.power, found.reason
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_machine_is_adopted_as_it_is_found(phase: Phase) -> None:
+    """At first sight nothing is switched: on stays on, off stays off, and what is not clear is not decided."""
+    expected = {
+        Phase.READY: (ON, "Adopted"),
+        Phase.BOOTING: (ON, "Adopted"),
+        Phase.OFF: (OFF, "Adopted"),
+    }
+    assert correction(standing(phase, None)) == expected.get(phase)
+
+
+@pytest.mark.parametrize("by", [Asker.USER, Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY])
+def test_machine_that_somebody_switched_on_is_kept_on(by: Asker) -> None:
+    """Found on while Off: kept on, before it is acted on; only for that event, and not against a hold."""
+    node = standing(Phase.OFF, wish(OFF, by))
+    assert correction(node, Event.POWER_SEEN) == (ON, "FoundOn")
+    assert correction(node, Event.WANTED) is None
+    assert correction(node) is None
+    assert correction(node, Event.POWER_SEEN, is_held=True) is None
+
+
+@pytest.mark.parametrize("by", Asker)
+def test_given_up_drain_takes_back_only_the_wish_of_a_program(by: Asker) -> None:
+    """Cluster Autoscaler's off, and hexa's own, are taken back, so that the target is true; a person's and a schedule's stay."""
+    node = standing(Phase.READY, wish(OFF, by), cool_until=at(200))
+    programs = {Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY}
+    assert correction(node) == ((ON, "DrainGivenUp") if by in programs else None)
+    over = standing(Phase.READY, wish(OFF, by), cool_until=at(100))
+    assert correction(over) is None
+
+
+def test_late_arrival_is_kept_while_there_is_room() -> None:
+    """A machine whose place was taken is kept if the group has room for it, else it rests in the ordinary way."""
+    node = standing(Phase.READY, wish(OFF, Asker.RECOVERY, reason=REPLACED))
+    assert correction(node, room=True) == (ON, "LateArrival")
+    assert correction(node, room=False) is None
+    assert correction(standing(Phase.START_FAILED, wish(OFF, Asker.RECOVERY, reason=REPLACED))) is None
+    assert correction(standing(Phase.READY, wish(OFF, Asker.RECOVERY, reason="MaxSize"))) is None
+
+
+@given(
+    phase=st.sampled_from(Phase),
+    record=st.none() | records,
+    event=st.none() | st.sampled_from(Event),
+    room=st.booleans(),
+    cool=st.sampled_from([None, 50, 200]),
+)
+def test_correction_is_made_once(phase: Phase, record: WishRecord | None, event: Event, room: bool, cool: Any) -> None:
+    """A correction that was written is not written again: a loop that looks again goes on."""
+    node = standing(phase, record, cool_until=None if cool is None else at(cool))
+    for _ in range(3):
+        found = corrected_wish(node, event, held=False, room=room, now=NOW)
+        if found is None:
+            return
+        node = recorded(node, found)
+    pytest.fail("corrected again and again")
+
+
+@given(phase=st.sampled_from(Phase), record=records, event=st.none() | st.sampled_from(Event), room=st.booleans())
+def test_correction_never_switches_off_what_was_asked_for(
+    phase: Phase, record: WishRecord, event: Event | None, room: bool
+) -> None:
+    """hexa by itself never turns a wish for on into one for off."""
+    found = corrected_wish(standing(phase, record), event, held=False, room=room, now=NOW)
+    assert found is None or found.power is ON
