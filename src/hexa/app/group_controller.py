@@ -18,7 +18,7 @@ from hexa.domain.errors import HexaError
 from hexa.domain.group import Problem
 from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.resources.v1alpha1 import GROUPS, Asker, Lookup, Node, Power, WishRecord
-from hexa.domain.sizing import Member, candidates, half_replaced, to_rest, to_wake, unreplaced
+from hexa.domain.sizing import Member, half_replaced, replacements, to_rest, to_wake, unreplaced
 from hexa.domain.template import mixed, uneven
 from hexa.domain.wish import REPLACED
 from hexa.ports.clock import Clock
@@ -75,14 +75,14 @@ class GroupController:
         """The next candidate takes the place of a machine that failed to start: its wish on first, then the failed one's off."""
         for member in half_replaced(self._members(view.key, now)):  # a crash came between the two
             await self._wish(member.key, Power.OFF, REPLACED, "another took its place", now)
-        for failed in unreplaced(self._members(view.key, now)):
-            found = candidates(self._members(view.key, now))
-            if not found:
+        for _ in unreplaced(self._members(view.key, now)):
+            pairs = replacements(view.policy, self._members(view.key, now))
+            if not pairs:
                 return
-            reason = f"takes the place of {failed.key.name}"
-            await self._wish(found[0].key, Power.ON, "TakesPlace", reason, now)
-            await self._mark_replaced(failed.key)
-            await self._wish(failed.key, Power.OFF, REPLACED, f"{found[0].key.name} takes its place", now)
+            failed, successor = pairs[0].failed.key, pairs[0].successor.key
+            await self._wish(successor, Power.ON, "TakesPlace", f"takes the place of {failed.name}", now)
+            await self._mark_replaced(failed)
+            await self._wish(failed, Power.OFF, REPLACED, f"{successor.name} takes its place", now)
 
     async def _mark_replaced(self, key: Lookup) -> None:
         machine = self._store.machines.objects[key]

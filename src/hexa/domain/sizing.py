@@ -13,7 +13,7 @@ from msgspec import Struct
 from hexa.domain.group import Policy
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.wish import Veto
+from hexa.domain.wish import SAFETY, Veto
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -126,7 +126,12 @@ CANCELLABLE: Final = frozenset({Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Pha
 def cancellable(members: Iterable[Member]) -> list[Member]:
     """Requests not yet fulfilled, the one furthest from coming first. Never a machine whose node is Ready."""
     open_requests = (m for m in members if counts(m) and m.phase in CANCELLABLE and not m.node_ready and not _held(m))
-    return sorted(open_requests, key=_rest_rank)
+    return sorted((m for m in open_requests if not _comes_anyway(m)), key=_rest_rank)
+
+
+def _comes_anyway(member: Member) -> bool:
+    """Woken already, and safety forbids to switch it off."""
+    return member.phase is not Phase.OFF and any(veto.reason in SAFETY for veto in member.off_vetoes)
 
 
 def _held(member: Member) -> bool:
@@ -146,11 +151,32 @@ def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
 
 
 def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
-    """Machines to rest so that the group comes down to a lowered maxSize."""
+    """Machines to rest so that the group comes down to a lowered maxSize, and wishes to take back that would lift it above."""
     if policy.max_size is None:
         return []
     surplus = target(members) - policy.max_size
-    return resters(members)[: max(surplus, 0)]
+    waiting = sorted(filter(_waits, members), key=_rest_rank)
+    return waiting[: max(len(waiting) + surplus, 0)] + resters(members)[: max(surplus, 0)]
+
+
+def _waits(member: Member) -> bool:
+    """Not in the target now, and back in it when its next try begins."""
+    tries_again = member.phase in (Phase.START_FAILED, Phase.UNKNOWN)
+    return tries_again and member.wanted and member.valid and not counts(member) and not _held(member)
+
+
+class Replacement(Struct, frozen=True):
+    """A machine that failed to start, and the one that takes its place."""
+
+    failed: Member
+    successor: Member
+
+
+def replacements(policy: Policy, members: Sequence[Member]) -> list[Replacement]:
+    """Who takes whose place: the best candidates, none above maxSize. A failed machine is not in the target any more."""
+    found = candidates(members)
+    room = len(found) if policy.max_size is None else max(policy.max_size - target(members), 0)
+    return [Replacement(*pair) for pair in zip(unreplaced(members), found[:room], strict=False)]
 
 
 def unreplaced(members: Iterable[Member]) -> list[Member]:
