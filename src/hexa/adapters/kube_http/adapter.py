@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Literal, TypeVar
 
-import httpx
 import msgspec
 import trio
 from trio.abc import ReceiveChannel
 
 from hexa.adapters.kube_http import wire
+from hexa.adapters.kube_http.client import httpx
 from hexa.adapters.kube_http.cluster import DEFAULT_TUNING, Cluster, KeyPair, Tuning
 from hexa.adapters.kube_http.credentials import identity, show_certificate, tls_context
 from hexa.adapters.kube_http.pace import Pace

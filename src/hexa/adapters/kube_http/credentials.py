@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, assert_never
 
-import httpx
 import msgspec
 import trio
 
+from hexa.adapters.kube_http.client import httpx
 from hexa.adapters.kube_http.cluster import Basic, Cluster, Exec, KeyPair, Pem, Token, TokenFile
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import Slice

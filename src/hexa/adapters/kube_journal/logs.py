@@ -7,10 +7,13 @@ from contextlib import suppress
 from typing import Any, Final, Literal, TextIO
 
 import msgspec
-import structlog
 
 from hexa.adapters.kube_journal.config import Logs
+from hexa.adapters.kube_journal.plain import without_rich
 from hexa.ports.clock import Clock
+
+with without_rich():
+    import structlog
 
 Write = Callable[[str, str, dict[str, Any]], None]
 """Level, message, fields."""
