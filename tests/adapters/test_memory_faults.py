@@ -188,6 +188,8 @@ async def test_jobs_that_go_wrong(
     assert again is not None
     assert (seen.outcome, said in seen.message) == (outcome, True), seen
     assert (other.outcome, again.outcome, machine.wakes) == (Outcome.DONE, Outcome.DONE, 1)
+    phases = {stored.raw["status"]["phase"] for stored in site.api.find(PODS)}
+    assert phases <= {"Succeeded", "Failed"}  # whatever hung was ended
 
 
 async def test_api_faults(autojump_clock: MockClock, site: Site) -> None:

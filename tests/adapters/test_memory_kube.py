@@ -265,6 +265,22 @@ async def test_compacted_history_is_expired(autojump_clock: MockClock, kube: Mem
             pass
     async with kube.watch(PODS, since=kube.api.version) as changes:
         assert await drain(changes) == []
+    with pytest.raises(Expired):  # also of a kind that was never asked for
+        async with kube.watch(GROUPS, since=before):
+            pass
+
+
+async def test_a_version_of_another_life_is_expired(autojump_clock: MockClock, kube: MemoryKube) -> None:
+    """A version newer than the server's own, as after a restore from a backup, can't be watched."""
+    with pytest.raises(Expired):
+        async with kube.watch(PODS, since="999999"):
+            pass
+
+
+async def test_a_new_node_is_not_ready(autojump_clock: MockClock, kube: MemoryKube) -> None:
+    """The server itself taints a new Node, so that no pod comes before its kubelet is Ready."""
+    node = await kube.create(NODES, {"metadata": {"name": "n1"}})
+    assert [(taint.key, taint.effect) for taint in node.spec.taints] == [("node.kubernetes.io/not-ready", "NoSchedule")]
 
 
 async def test_history_is_bounded(autojump_clock: MockClock) -> None:

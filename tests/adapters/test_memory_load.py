@@ -199,6 +199,19 @@ async def test_work_that_is_evicted_starts_anew(autojump_clock: MockClock, site:
     assert (site.api.find(PODS), site.api.find(JOBS)) == ([], [])
 
 
+async def test_failed_work_is_followed_by_one_pod(autojump_clock: MockClock, site: Site) -> None:
+    """A Job's pod that failed in a reboot is replaced once, also when its remains are cleaned up."""
+    machine = site.add_machine("m1", on=True, boot_seconds=10)
+    site.add_job("batch", run=100)
+    await trio.sleep(50)
+    machine.reboot()
+    await trio.sleep(30)
+    (failed,) = (found for found in site.api.find(PODS) if found.raw["status"]["phase"] == "Failed")
+    await site.client().delete(PODS, failed.key[1], namespace="default")
+    await trio.sleep(30)
+    assert [found.raw["status"]["phase"] for found in site.api.find(PODS)] == ["Running"]
+
+
 async def test_a_budget_holds_until_the_replacement_is_ready(autojump_clock: MockClock, site: Site) -> None:
     """With maxUnavailable 1 the second eviction is blocked until the first pod's successor runs."""
     site.add_machine("m1", on=True)

@@ -24,7 +24,7 @@ class Behaviour(Struct, frozen=True):
     fails: bool = False
     image_missing: bool = False
     effect: Callable[[], None] | None = None
-    """What happens in the world when they end well."""
+    """What happens in the world when they end by themselves."""
 
 
 class Context(Struct, frozen=True):

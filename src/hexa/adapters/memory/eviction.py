@@ -54,8 +54,7 @@ def _ask_budget(api: MemoryApi, pod: Stored) -> Blocked | None:
     if allowed <= 0:
         name = budget.metadata.name
         return Blocked(f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently")
-    api.write(BUDGETS, stored, status={**status, "disruptionsAllowed": allowed - 1})
-    return None
+    return None  # the budget counts anew as soon as the pod is on its way out
 
 
 def _budgets(api: MemoryApi, namespace: str) -> list[tuple[Stored, PodDisruptionBudget]]:

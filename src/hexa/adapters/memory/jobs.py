@@ -81,7 +81,7 @@ class MemoryJobs:
         for job in jobs:
             await self._kube.delete(JOBS, job.name, namespace=machine.namespace, uid=job.uid)
         pods = (await self._kube.list(PODS, selector)).items
-        return not jobs and all(pod.metadata.labels.get(JOB_LABEL) == keep for pod in pods)
+        return all(pod.metadata.labels.get(JOB_LABEL) == keep for pod in pods)
 
 
 def _hash(text: str) -> str:

@@ -43,7 +43,6 @@ class Kubelet:
 
     def start(self) -> None:
         self.alive, self._registered = True, False
-        self._runner.clear()
         if not self.machine.partitioned:
             self._connect()
 

@@ -51,11 +51,6 @@ class PodRunner:
 
     # --- the kubelet's life -------------------------------------------------------------------
 
-    def clear(self) -> None:
-        """The machine starts: of what ran before nothing is left."""
-        self._connected = False
-        self._held.clear()
-
     def abandon(self) -> list[str]:
         """The machine ends at once. Returns the pods that it had not finished, those that come with the node apart."""
         lost = []
@@ -135,7 +130,7 @@ class PodRunner:
     def _end(self, held: Held) -> None:
         held.stage = Stage.FAILED if held.behaviour.fails else Stage.SUCCEEDED
         self._release(held)
-        if held.behaviour.effect is not None and not held.behaviour.fails:
+        if held.behaviour.effect is not None:
             held.behaviour.effect()
         self._report(held)
 

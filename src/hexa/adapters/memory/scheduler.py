@@ -1,12 +1,13 @@
 """Binds pending pods to nodes: requests against what is free, selectors, required node affinity, taints.
 
 It runs only when something changed that could help a pod, and tries one pod of each shape: where that finds no place, the
-others of its shape find none. Spreads like the stock scheduler (least allocated first); it knows no preemption, no
-topology and no volumes.
+others of its shape find none. A cordon it knows by the taint that comes with it. Spreads like the stock scheduler (least
+allocated first); it knows no preemption, no topology and no volumes.
 """
 
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
@@ -18,15 +19,13 @@ from hexa.adapters.memory.conditions import condition, with_condition
 from hexa.adapters.memory.pods import finished, node_of, terminating
 from hexa.adapters.memory.store import Builtins, Event, Stored
 from hexa.domain.drain import affinity_matches, requests, tolerated
-from hexa.domain.names import UNSCHEDULABLE_TAINT
 from hexa.domain.quantity import amounts
-from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, PodSpec, Taint
+from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, PodSpec
 from hexa.ports.kube import ChangeType
 
 Thousandths = dict[str, int]
 """Amounts of resources, as the scheduler counts them: exactly."""
 
-_CORDON: Final = Taint(key=UNSCHEDULABLE_TAINT, effect="NoSchedule")
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -210,10 +209,9 @@ class Scheduler:
 
     def _say_unschedulable(self, shape: Shape) -> None:
         """Cluster Autoscaler acts on this condition. It is written once for each pod."""
-        for uid, (count, stored) in tuple(shape.waiting.items()):
+        untold = takewhile(lambda entry: not _is_told(entry[1][1]), reversed(shape.waiting.items()))  # the newest ones
+        for uid, (count, stored) in reversed(list(untold)):
             status = stored.raw["status"]
-            if condition(status, "PodScheduled") is not None:
-                break  # the ones before were told earlier
             message = f"0/{len(self._rooms)} nodes are available."
             conditions = with_condition(
                 status.get("conditions") or [],
@@ -225,6 +223,10 @@ class Scheduler:
             )
             written = self._api.write(PODS, stored, status={**status, "conditions": conditions})
             shape.waiting[uid] = count, written
+
+
+def _is_told(pod: Stored) -> bool:
+    return condition(pod.raw["status"], "PodScheduled") is not None
 
 
 def _turn(shape: Shape) -> tuple[int, int, bytes]:
@@ -249,8 +251,6 @@ def _differs(old: KubeNode, new: KubeNode) -> bool:
 
 
 def _welcomes(node: KubeNode, spec: PodSpec) -> bool:
-    if node.spec.unschedulable and not tolerated(_CORDON, spec.tolerations):
-        return False
     for taint in node.spec.taints:
         if taint.effect != "PreferNoSchedule" and not tolerated(taint, spec.tolerations):
             return False
