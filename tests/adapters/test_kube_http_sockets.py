@@ -352,6 +352,19 @@ async def test_a_token_that_the_server_no_longer_takes_is_read_again(tmp_path: P
     assert refusal.value.reason == "Unauthorized"
 
 
+async def test_a_proxy_is_asked_instead() -> None:
+    """proxy-url leads to clusters that cannot be reached directly."""
+    asked = []
+
+    async def forward(peer: Peer, request: h11.Request) -> None:
+        asked.append(request.target)
+        await peer.answer(EMPTY)
+
+    async with serving(forward) as url, client("http://kube.test:8001", proxy=url) as kube:
+        await kube.list(NODES)
+    assert asked == [b"http://kube.test:8001/api/v1/nodes?limit=500"]
+
+
 # --- cost -------------------------------------------------------------------------------------------
 
 
