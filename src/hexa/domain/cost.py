@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from hexa.domain.group import parse_number
 from hexa.domain.resources.v1alpha1 import Energy, EnergyAccount, Node
 
 HOUR: Final = timedelta(hours=1)
@@ -50,10 +51,9 @@ def rates_of(machine: Node, *, price_per_kwh: float = 0.0) -> Rates:
 
 def _number(value: float | str | None) -> float:
     try:
-        number = float(value or 0.0)
+        return 0.0 if value is None else parse_number(value)
     except ValueError:
         return 0.0
-    return number if 0 <= number < float("inf") else 0.0
 
 
 def hours(start: datetime, end: datetime) -> float:

@@ -3,14 +3,27 @@
 It turns resources into plain numbers and into `Problem`s that name field and remedy; it knows no machine's phase.
 """
 
+import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
 from msgspec import Struct
 
-from hexa.domain.duration import parse_duration
-from hexa.domain.resources.v1alpha1 import Group, GroupSpec, Hold, LeavePolicy, Node, OnOff, Power, Retries, Timeouts
+from hexa.domain.duration import format_duration, parse_duration
+from hexa.domain.resources.v1alpha1 import (
+    NUMBER_PATTERN,
+    Group,
+    GroupSpec,
+    Hold,
+    LeavePolicy,
+    Node,
+    OnOff,
+    Power,
+    Retries,
+    Timeouts,
+)
 
 T = TypeVar("T")
 
@@ -90,6 +103,9 @@ class Policy(Struct, frozen=True, kw_only=True):
 PROVISION_DEFAULT: Final = timedelta(minutes=15)
 BOOT_SHARE: Final = 0.6
 WAKES_PER_BOOT: Final = 6
+SHORTEST: Final = timedelta(seconds=1)
+LONGEST: Final = timedelta(days=3650)
+"""Limits beyond these are slips of the pen."""
 
 
 def is_on(value: OnOff) -> bool:
@@ -113,7 +129,8 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
     """The policy of a group. What does not parse is a problem, and its default stands in for it."""
     spec = group.spec
     reader = _Reader()
-    provision = reader.duration("spec.maxNodeProvisionTime", spec.max_node_provision_time) or PROVISION_DEFAULT
+    given = reader.limit("spec.maxNodeProvisionTime", spec.max_node_provision_time, least=SHORTEST)
+    provision = given or PROVISION_DEFAULT
     limits = _limits(reader, provision, (("spec", spec.timeouts, spec.retries),))
     policy = Policy(
         namespace=group.metadata.namespace,
@@ -123,7 +140,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         provision=provision,
         limits=limits,
         drain=_drain(reader, spec),
-        options=_options(reader, spec),
+        options=_options(reader, spec, given),
         leave=spec.node_leave_policy,
         labels=spec.node_selector,
         hold=spec.hold,
@@ -140,7 +157,7 @@ def machine_limits(node: Node, group: Group | None) -> tuple[Limits, tuple[Probl
     if group is None:
         return _limits(reader, PROVISION_DEFAULT, (("spec", own.timeouts, own.retries),)), tuple(reader.problems)
     silent = _Reader()  # the group's own problems are told on the group
-    provision = silent.duration("", group.spec.max_node_provision_time) or PROVISION_DEFAULT
+    provision = silent.limit("", group.spec.max_node_provision_time, least=SHORTEST) or PROVISION_DEFAULT
     if own.timeouts == Timeouts() and own.retries == Retries():
         return _limits(silent, provision, (("", group.spec.timeouts, group.spec.retries),)), ()
     sources = (("spec", own.timeouts, own.retries), ("", group.spec.timeouts, group.spec.retries))
@@ -157,8 +174,22 @@ class _Reader:
     def duration(self, field: str, text: str | None) -> timedelta | None:
         return self._parse(field, text, parse_duration, 'write a duration such as "10m" or "1h30m"')
 
+    def limit(self, field: str, text: str | None, *, least: timedelta) -> timedelta | None:
+        """A duration that a phase or a wait may last."""
+        span = self.duration(field, text)
+        if span is not None and span < least:
+            self.problems.append(
+                Problem(field, f"{text!r} leaves no time", f'write "{format_duration(least)}" or more')
+            )
+            return None
+        if span is not None and span > LONGEST:
+            remedy = f'write "{LONGEST // timedelta(hours=1)}h" (ten years) at most'
+            self.problems.append(Problem(field, f"{text!r} is longer than anybody waits", remedy))
+            return None
+        return span
+
     def number(self, field: str, value: float | str | None) -> float | None:
-        return self._parse(field, value, _number, "write a number of zero or more")
+        return self._parse(field, value, parse_number, "write a number of zero or more")
 
     def share(self, field: str, value: float | str | None) -> float | None:
         return self._parse(field, value, _share, 'write a share such as "0.5" or a percentage of 100 at most')
@@ -173,15 +204,17 @@ class _Reader:
             return None
 
 
-def _number(value: float | str) -> float:
-    number = float(value)
-    if not 0 <= number < float("inf"):
+def parse_number(value: float | str) -> float:
+    """A number of zero or more, written as one or as a text. Raises `ValueError` with a sentence for people."""
+    written = not isinstance(value, str) or re.fullmatch(NUMBER_PATTERN, value, re.ASCII)
+    number = float(value) if written and isinstance(value, str) else value
+    if isinstance(number, str) or not 0 <= number <= sys.float_info.max:
         raise ValueError(f"{value!r} is not a number of zero or more")
-    return number
+    return float(number)
 
 
 def _share(value: float | str) -> float:
-    number = _number(value)
+    number = parse_number(value)
     if number > 100:
         raise ValueError(f"{value!r} is more than 100 percent")
     return number / 100 if number > 1 else number
@@ -198,6 +231,8 @@ _TIMEOUT_FIELDS: Final = {
     "off_confirm": "offConfirm",
     "lost": "lost",
 }
+_WORKING_FIELDS: Final = frozenset({"power_on", "boot", "drain", "power_off", "wake_interval"})
+"""A machine works in these; one of no length would make it fail, or begin anew, at once and without end."""
 _RETRY_FIELDS: Final = {"wake_interval": "wakeInterval", "backoff": "backoff", "max_backoff": "maxBackoff"}
 
 
@@ -217,7 +252,8 @@ def _given(
     reader: _Reader, prefix: str, source: Timeouts | Retries, fields: dict[str, str]
 ) -> Iterator[tuple[str, timedelta]]:
     for attribute, name in fields.items():
-        value = reader.duration(f"{prefix}.{name}", getattr(source, attribute))
+        least = SHORTEST if attribute in _WORKING_FIELDS else timedelta(0)
+        value = reader.limit(f"{prefix}.{name}", getattr(source, attribute), least=least)
         if value is not None:
             yield attribute, value
 
@@ -233,7 +269,7 @@ def _drain(reader: _Reader, spec: GroupSpec) -> DrainRules:
     )
 
 
-def _options(reader: _Reader, spec: GroupSpec) -> Options:
+def _options(reader: _Reader, spec: GroupSpec, provision: timedelta | None) -> Options:
     def seconds(field: str, text: str | None) -> float | None:
         value = reader.duration(field, text)
         return None if value is None else value.total_seconds()
@@ -247,7 +283,7 @@ def _options(reader: _Reader, spec: GroupSpec) -> Options:
         ),
         scale_down_unneeded_time=seconds("spec.scaleDownUnneededTime", spec.scale_down_unneeded_time),
         scale_down_unready_time=seconds("spec.scaleDownUnreadyTime", spec.scale_down_unready_time),
-        max_node_provision_time=seconds("spec.maxNodeProvisionTime", spec.max_node_provision_time),
+        max_node_provision_time=None if provision is None else provision.total_seconds(),
         zero_or_max_node_scaling=spec.zero_or_max_node_scaling,
         ignore_daemon_sets_utilization=spec.ignore_daemon_sets_utilization,
     )
