@@ -118,6 +118,13 @@ def test_node_names_refuse_what_is_cut_off(messages: Any, wrap: bytes) -> None:
         node_names(wrap)
 
 
+@pytest.mark.parametrize("inner", [b"\x12\x05", b"\x12\x81\x01", b"\x92\x01\x05", b"\x0d\x00", b"\x08\x80"])
+def test_node_names_refuse_a_field_that_leaves_its_message(inner: bytes) -> None:
+    """A field of the node that reaches into what follows the node is malformed, although the bytes are there."""
+    with pytest.raises(Malformed):
+        node_names(b"\x0a" + varint(len(inner)) + inner + b"\x12\x7f" + b"x" * 127)
+
+
 @pytest.mark.parametrize("read", [wire.read_group, wire.read_increase, wire.read_delete, wire.read_options])
 @pytest.mark.parametrize(
     "data",
@@ -176,6 +183,11 @@ def test_template_bytes_do_not_depend_on_order() -> None:
     one = Shape(capacity={"cpu": "1", "memory": "2"}, labels={"a": "1", "b": "2"})
     other = Shape(capacity={"memory": "2", "cpu": "1"}, labels={"b": "2", "a": "1"})
     assert wire.template(NodeTemplate("t", one)) == wire.template(NodeTemplate("t", other))
+
+
+def test_negative_numbers_arrive(messages: Any) -> None:
+    """What must not be negative but is arrives as it is, and the log of Cluster Autoscaler shows it."""
+    assert messages.NodeGroupTargetSizeResponse.FromString(wire.target_size(-1)).targetSize == -1
 
 
 def test_sizes_of_every_group_survive(messages: Any) -> None:

@@ -1,0 +1,217 @@
+"""Cluster Autoscaler's calls of one loop, from another process, beside a bare grpclib handler that decodes nothing.
+
+One process serves, over 20 groups, hexa's provider on a site in memory (or a Cloud of dictionaries, to tell the server's
+share from the provider's), and on another port the bare handler. A second process calls with grpcio, in turns.
+"""
+
+import functools
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpclib.const
+import grpclib.server
+import msgspec
+import trio
+import trio_asyncio
+from _process import cpu_seconds, run, serving
+from _table import show
+from grpclib.encoding.base import CodecBase
+
+from hexa.adapters.externalgrpc import emit, wire
+from hexa.adapters.externalgrpc.adapter import run_server
+from hexa.adapters.externalgrpc.service import PREFIX
+from hexa.ports.cloud import Cloud, NodeGroup
+from hexa.testing.fake_cloud import FakeCloud
+from hexa.testing.world import group, machine, open_world
+
+GROUPS = 20
+SIZES = (10, 100, 1000)
+TURNS, CALLS, LOOPS = 10, 200, 7
+TIMEOUT = 5
+
+
+def main() -> None:
+    rows = []
+    for source in ("dictionaries", "hexa"):
+        for size in SIZES:
+            with serving(__file__, "serve", source, str(size)) as (pid, served):
+                rows.append([source, size, *measured(pid, served)])
+    heads = (
+        "cloud",
+        "machines",
+        "p50 ms",
+        "bare p50 ms",
+        "ratio",
+        "p99 ms",
+        "bare p99 ms",
+        "loop s",
+        "server CPU s a loop",
+    )
+    note = f"p50, p99: NodeGroupForNode with 30 labels and 20 annotations; a loop: all calls for {GROUPS} groups and all machines."
+    show("Cluster Autoscaler's calls", heads, rows, note=note)
+
+
+def measured(pid: int, served: dict[str, Any]) -> list[float]:
+    calls = run(__file__, "calls", msgspec.json.encode(served).decode())
+    before = cpu_seconds(pid)
+    loops = run(__file__, "loops", msgspec.json.encode(served).decode())
+    cpu = (cpu_seconds(pid) - before) / (LOOPS + 1)
+    ours, bare = sorted(calls["hexa"]), sorted(calls["bare"])
+    p50, bare_p50 = statistics.median(ours), statistics.median(bare)
+    p99, bare_p99 = ours[len(ours) * 99 // 100], bare[len(bare) * 99 // 100]
+    return [p50 * 1e3, bare_p50 * 1e3, p50 / bare_p50, p99 * 1e3, bare_p99 * 1e3, statistics.median(loops), cpu]
+
+
+# --- the process that serves --------------------------------------------------------------------------------------------
+
+
+async def serve(source: str, size: int) -> None:
+    if source == "hexa":
+        await serve_world(size)
+    else:
+        cloud = FakeCloud(groups=min(GROUPS, size), machines=-(-size // GROUPS))
+        names = [(m.name, m.provider_id) for g in cloud.fake_groups.values() for m in g.machines]
+        for name, _ in names:
+            cloud.arrive(name)
+        await serve_both(cloud, names)
+
+
+async def serve_world(size: int) -> None:
+    count = min(GROUPS, size)
+    machines = [machine(f"machine-{n:04}", group=f"group-{n % count}", on=True) for n in range(size)]
+    groups = [group(f"group-{number}", maxNodeProvisionTime="10m") for number in range(count)]
+    async with open_world(groups=groups, machines=machines, autoscaler=None) as world:
+        await world.until(lambda: set(world.phases().values()) == {"Ready"}, within=120)
+        nodes = [world.kube_node(machine.name) for machine in machines]
+        life = world.agent.life
+        assert life is not None
+        await serve_both(life.core.cloud, [(node.metadata.name, node.spec.provider_id) for node in nodes if node])
+
+
+async def serve_both(cloud: Cloud, names: list[tuple[str, str]]) -> None:
+    async with trio.open_nursery() as nursery:
+        ours = await nursery.start(functools.partial(run_server, cloud, address="127.0.0.1:0"))
+        bare = await nursery.start(serve_bare)
+        served = {"hexa": ours, "bare": bare, "names": names, "groups": [shown.id for shown in cloud.groups()]}
+        print(msgspec.json.encode(served).decode(), flush=True)
+
+
+class Bytes(CodecBase):
+    """Messages are what is on the wire."""
+
+    __content_subtype__ = "proto"
+
+    def encode(self, message: Any, message_type: Any) -> Any:
+        return message
+
+    def decode(self, data: bytes, message_type: Any) -> bytes:
+        return data
+
+
+class Bare:
+    """Takes a message, gives an answer as long as hexa's, looks at nothing."""
+
+    answer = wire.group_for_node(
+        NodeGroup("machines/group-1", 0, 50, "machines/group-1: 50 machines, 50 Ready, 50 wanted")
+    )
+
+    async def node_group_for_node(self, stream: Any) -> None:
+        await stream.recv_message()
+        await stream.send_message(self.answer)
+
+    def __mapping__(self) -> dict[str, Any]:
+        unary = grpclib.const.Cardinality.UNARY_UNARY
+        handler = grpclib.const.Handler(self.node_group_for_node, unary, bytes, bytes)
+        return {PREFIX + "NodeGroupForNode": handler}
+
+
+async def serve_bare(*, task_status: trio.TaskStatus[str]) -> None:
+    async with trio_asyncio.open_loop():
+
+        async def start() -> None:
+            await grpclib.server.Server([Bare()], codec=Bytes()).start(sock=sock)
+
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        sock.bind(("127.0.0.1", 0))
+        await trio_asyncio.aio_as_trio(start)()
+        task_status.started(f"127.0.0.1:{sock.getsockname()[1]}")
+        await trio.sleep_forever()
+
+
+# --- the process that calls ---------------------------------------------------------------------------------------------
+
+
+class Caller:
+    """Calls in Cluster Autoscaler's way: one after the other, with a deadline."""
+
+    def __init__(self, address: str) -> None:
+        import grpc  # the process that serves does without
+
+        self._channel = grpc.insecure_channel(address)
+        self._stubs: dict[str, Callable[..., bytes]] = {}
+
+    def __call__(self, rpc: str, request: bytes = b"") -> bytes:
+        if (stub := self._stubs.get(rpc)) is None:
+            stub = self._stubs[rpc] = self._channel.unary_unary(PREFIX + rpc)
+        return stub(request, timeout=TIMEOUT)
+
+
+def node_request(name: str, provider_id: str) -> bytes:
+    labels = {f"label.example.com/key-number-{n:02}": f"some-label-value-{n:02}" for n in range(30)}
+    annotations = {f"annotation.example.com/some-key-{n:02}": "x" * 90 for n in range(20)}
+    node = emit.text(1, provider_id) + emit.text(2, name) + emit.texts(3, labels) + emit.texts(4, annotations)
+    return emit.message(1, node)
+
+
+def calls(served: dict[str, Any]) -> dict[str, list[float]]:
+    """Seconds of each NodeGroupForNode, in turns of hexa and the bare handler."""
+    requests = [node_request(*names) for names in served["names"]]
+    callers = {name: Caller(served[name]) for name in ("hexa", "bare")}
+    seconds: dict[str, list[float]] = {name: [] for name in callers}
+    for turn in range(TURNS + 1):
+        for name, caller in callers.items():
+            for number in range(CALLS):
+                request = requests[(turn * CALLS + number) % len(requests)]
+                started = time.perf_counter()
+                caller("NodeGroupForNode", request)
+                if turn:  # the first one warms up
+                    seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def loops(served: dict[str, Any]) -> list[float]:
+    """Seconds of each loop."""
+    requests = [node_request(*names) for names in served["names"]]
+    ids = [emit.text(1, group) for group in served["groups"]]
+    defaults = emit.message(2, b"".join(emit.message(field, emit.number(1, 600)) for field in (8, 9, 10)))
+    caller = Caller(served["hexa"])
+    seconds = []
+    for _ in range(LOOPS + 1):
+        started = time.perf_counter()
+        caller("Refresh")
+        caller("NodeGroups")
+        for request in requests:
+            caller("NodeGroupForNode", request)
+        for id_ in ids:
+            caller("NodeGroupTargetSize", id_)
+            caller("NodeGroupNodes", id_)
+            caller("NodeGroupTemplateNodeInfo", id_)
+            caller("NodeGroupGetOptions", id_ + defaults)
+        seconds.append(time.perf_counter() - started)
+    return seconds[1:]
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["serve", source, size]:
+            trio.run(serve, source, int(size))
+        case ["calls", served]:
+            print(msgspec.json.encode(calls(msgspec.json.decode(served))).decode())
+        case ["loops", served]:
+            print(msgspec.json.encode(loops(msgspec.json.decode(served))).decode())
+        case _:
+            main()
