@@ -26,6 +26,7 @@ from hexa.testing.check_kube import KUBE_CHECKS, Check, KubeBench
 from hexa.yaml import read_documents
 
 CRDS = Path(__file__).parent.parent.parent / "deploy" / "crds"
+PATIENCE = 75.0  # the garbage collector looks for new kinds every 30 s
 COMMANDS = {Does.FINISH: ("true",), Does.FAIL: ("false",), Does.HANG: ("sleep", "1000")}
 ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
@@ -61,7 +62,7 @@ async def kube_bench(
     """A bench on it; what breaks an API server is done to our own only."""
     brief = partial(client, load(str(api_server.kubeconfig()), environment={}), Tuning(watch=4.0))
     if isinstance(api_server, labs.Borrowed):
-        yield KubeBench(kube=kube, namespace=namespace, brief=brief)
+        yield KubeBench(kube=kube, namespace=namespace, patience=PATIENCE, brief=brief)
         return
 
     async def forget() -> str:
@@ -70,7 +71,7 @@ async def kube_bench(
         return old
 
     async with client(load(str(api_server.kubeconfig("nobody")), environment={})) as nobody:
-        yield KubeBench(kube=kube, namespace=namespace, brief=brief, forget=forget, nobody=nobody)
+        yield KubeBench(kube=kube, namespace=namespace, patience=PATIENCE, brief=brief, forget=forget, nobody=nobody)
 
 
 @pytest.mark.parametrize("check", KUBE_CHECKS, ids=lambda check: check.__name__)
@@ -90,7 +91,9 @@ def spec_for(does: Does, _machine: str) -> PowerPodSpec:
 async def test_power_jobs(check: JobsCheck, kube: Kube, namespace: str, machines: labs.Machines) -> None:
     """What hexa relies on of power Jobs, those of a real cluster keep."""
     async with open_jobs(kube) as jobs:
-        bench = JobsBench(kube=kube, jobs=jobs, namespace=namespace, spec=spec_for, worker=machines.worker)
+        bench = JobsBench(
+            kube=kube, jobs=jobs, namespace=namespace, patience=PATIENCE, spec=spec_for, worker=machines.worker
+        )
         with trio.fail_after(120):
             await check(bench)
 
