@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -97,7 +98,7 @@ async def cancel_leaves_nothing(bench: JobsBench) -> None:
         newer = replace(order, attempt=order.attempt + 1, action=Action.SHUTDOWN)
         for each in (order, newer, other):
             await bench.jobs.start(each)
-            await bench.until("its pod is there", lambda each=each: _pods(bench, each))
+            await bench.until("its pod is there", partial(_pods, bench, each))
         keep = bench.jobs.name(newer)
         await _cancelled(bench, order, keep=keep)
         expect(await bench.jobs.observe(order) is None, "a cancelled order should be gone")
