@@ -1,7 +1,8 @@
 """Kubernetes quantities ("500m", "8", "64Gi") as exact numbers. It knows no resource."""
 
+import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from functools import lru_cache
 from typing import Final
 
@@ -24,24 +25,25 @@ _SUFFIXES: Final = {
 }
 
 
+_FORM: Final = re.compile(
+    r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE])|([eE][+-]?[0-9]+))?", re.ASCII
+)
+LARGEST: Final = Decimal(2**63 - 1)
+"""Kubernetes cuts larger amounts down to this."""
+
+
 @lru_cache(maxsize=4096)
 def parse_quantity(text: str) -> Decimal:
     """Read a quantity in base units (cores, bytes, pieces). Raises `ValueError` with a sentence for people."""
-    for length in (2, 1):
-        factor = _SUFFIXES.get(text[-length:])
-        if factor is not None and len(text) > length:
-            return _decimal(text[:-length], text) * factor
-    return _decimal(text, text)
-
-
-def _decimal(number: str, text: str) -> Decimal:
-    try:
-        value = Decimal(number)
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is no quantity (examples: 500m, 8, 64Gi)") from None
-    if not value.is_finite():
+    form = _FORM.fullmatch(text)
+    if form is None:
         raise ValueError(f"{text!r} is no quantity (examples: 500m, 8, 64Gi)")
-    return value
+    number, suffix, exponent = form.groups("")
+    try:
+        value = Decimal(number + exponent) * _SUFFIXES.get(suffix, 1)
+    except (InvalidOperation, Overflow):  # an exponent beyond all reason
+        value = Decimal(0) if "-" in exponent else LARGEST
+    return max(min(value, LARGEST), -LARGEST)
 
 
 Resources = Mapping[str, Decimal]
@@ -73,10 +75,11 @@ def least(quantities: Iterable[Mapping[str, str]]) -> dict[str, str]:
     if not rows:
         return {}
     names = set(rows[0]).intersection(*rows[1:])
-    return {name: min((row[name] for row in rows), key=_sortable) for name in sorted(names)}
+    return {name: min((row[name] for row in rows), key=size_of) for name in sorted(names)}
 
 
-def _sortable(text: str) -> Decimal:
+def size_of(text: str) -> Decimal:
+    """A quantity for comparing; what does not parse counts as nothing."""
     try:
         return parse_quantity(text)
     except ValueError:

@@ -5,6 +5,7 @@ It reads Kubernetes nodes and our resources, and builds no wire format.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from msgspec import structs
@@ -22,7 +23,7 @@ from hexa.domain.names import (
     UNINITIALIZED_TAINT,
     UNSCHEDULABLE_TAINT,
 )
-from hexa.domain.quantity import least, parse_quantity
+from hexa.domain.quantity import least, size_of
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Node, Shape
 
@@ -112,8 +113,8 @@ def group_shape(shapes: Sequence[Shape]) -> Shape | None:
     )
 
 
-MIXED_ABOVE: Final = 1.5
-"""Capacities further apart than this factor make a group mixed."""
+MIXED_ABOVE: Final = Decimal("1.5")
+"""Capacities further apart than this factor make a group uneven."""
 
 
 def mixed(shapes: Iterable[Shape]) -> Problem | None:
@@ -135,8 +136,8 @@ def uneven(shapes: Iterable[Shape]) -> Problem | None:
     """A warning where cpu or memory differ much: the template shows the least of each."""
     rows = list(shapes)
     for resource in ("cpu", "memory"):
-        sizes = sorted((shape.capacity[resource] for shape in rows if resource in shape.capacity), key=parse_quantity)
-        if sizes and parse_quantity(sizes[-1]) > parse_quantity(sizes[0]) * parse_quantity(str(MIXED_ABOVE)):
+        sizes = sorted((shape.capacity[resource] for shape in rows if resource in shape.capacity), key=size_of)
+        if sizes and size_of(sizes[-1]) > size_of(sizes[0]) * MIXED_ABOVE:
             return Problem(
                 "machines",
                 f"{resource} ranges from {sizes[0]} to {sizes[-1]}; Cluster Autoscaler is shown the least",
