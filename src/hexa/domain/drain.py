@@ -4,6 +4,7 @@ The rules are those of `kubectl drain` (kubectl reference, command drain): Daemo
 controller, with emptyDir data or with a volume tied to the machine block unless the group allows it. It evicts nothing.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -34,7 +35,7 @@ class Plan(Struct, frozen=True):
     """What a drain has to do now."""
 
     evict: tuple[Pod, ...] = ()
-    """Asked for eviction, in this order: lowest priority last to lose its place is first to go."""
+    """Asked for eviction, in this order: the lowest priority first."""
     leaving: tuple[Pod, ...] = ()
     """Already terminating."""
     blockers: tuple[Blocker, ...] = ()
@@ -215,7 +216,11 @@ def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> boo
             return False
 
 
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
 def _compare(value: str | None, values: Sequence[str]) -> int:
-    if value is None or not value.lstrip("-").isdigit() or not values or not values[0].lstrip("-").isdigit():
+    """Above 0 where the label's number is the larger, below 0 where it is the smaller; 0 also where either is none."""
+    if value is None or not values or not all(_WHOLE.fullmatch(text) for text in (value, values[0])):
         return 0
     return (int(value) > int(values[0])) - (int(value) < int(values[0]))
