@@ -15,9 +15,10 @@ from hexa.adapters.memory.journal import MemoryJournal
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.app.core_controller import CoreController
 from hexa.app.group_controller import GroupController
+from hexa.app.locks import GroupLocks
 from hexa.app.provider import Provider
 from hexa.app.store import Store
-from hexa.app.view import Views
+from hexa.app.views import Views
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
 from hexa.domain.resources.core import NODES, Kind, KubeNode
@@ -63,8 +64,9 @@ class Rig:
             "clock": self.clock,
             "journal": self.journal,
         }
-        self.cloud = Provider(**parts)
-        self.groups = GroupController(**parts)
+        locks = GroupLocks()
+        self.cloud = Provider(**parts, locks=locks)
+        self.groups = GroupController(**parts, locks=locks)
         self.kube_nodes = CoreController(**parts)
 
     async def seen(self) -> None:

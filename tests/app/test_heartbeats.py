@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import trio
+from tests.app.rig import at
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START, MemoryClock
 from hexa.app.heartbeats import LeaseHeartbeats
 from hexa.domain.resources.core import Lease, LeaseSpec, Malformed, Metadata
 from hexa.domain.resources.v1alpha1 import Lookup
-from tests.app.rig import at
 
 
 class Leases:

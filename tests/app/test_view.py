@@ -1,16 +1,14 @@
 """Machines and groups put together from the snapshot, and what is wrong between them."""
 
-from datetime import timedelta
-
 import pytest
+from tests.app.rig import OFF, ON, SPACE, USER, Rig, at, key, open_rig, stamp, wish
 from trio.testing import MockClock
 
 from hexa.app.view import MachineView
 from hexa.domain.lifecycle import Phase
-from hexa.domain.resources.core import JOBS, PODS
+from hexa.domain.resources.core import PODS
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import Patch
-from tests.app.rig import OFF, ON, SPACE, USER, Rig, at, key, open_rig, stamp, wish
 
 
 def seen(rig: Rig, name: str) -> MachineView:
@@ -21,6 +19,7 @@ def seen(rig: Rig, name: str) -> MachineView:
 
 
 def reasons(rig: Rig, name: str) -> set[str]:
+    """Reasons of what is wrong with the machine."""
     return {problem.reason for problem in seen(rig, name).problems}
 
 
@@ -162,12 +161,8 @@ async def test_a_hold_ends_by_time_alone(autojump_clock: MockClock) -> None:
         await rig.seen()
         assert seen(rig, "m").acted_wish(at(99)) is ON
         assert seen(rig, "m").acted_wish(at(100)) is OFF
-        member = rig.views.member(key("m"), at(99))
-        assert member is not None
-        assert member.wanted
-        member = rig.views.member(key("m"), at(101))
-        assert member is not None
-        assert not member.wanted
+        assert [member.wanted for member in rig.views.judged(key("g"), at(99))] == [True]
+        assert [member.wanted for member in rig.views.judged(key("g"), at(101))] == [False]
 
 
 async def test_a_cool_off_ends_by_time_alone(autojump_clock: MockClock) -> None:
@@ -176,10 +171,21 @@ async def test_a_cool_off_ends_by_time_alone(autojump_clock: MockClock) -> None:
         rig.group()
         rig.machine("m", Phase.OFF, coolUntil=stamp(60))
         await rig.seen()
-        for seconds, cooling in ((0, True), (59, True), (60, False), (3600, False), (30, True)):
-            member = rig.views.member(key("m"), at(seconds))
-            assert member is not None
-            assert member.cooling is cooling
+        for seconds, cooling in ((0, True), (59, True), (60, False), (3600, False)):
+            assert [member.cooling for member in rig.views.judged(key("g"), at(seconds))] == [cooling]
+
+
+async def test_what_time_changes_is_told_once(autojump_clock: MockClock) -> None:
+    """Answers that were worked out are known to be outdated as soon as a hold, a pause or a cool-off of any machine ends."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("a", coolUntil=stamp(60))
+        rig.machine("b", spec={"paused": {"until": stamp(90)}})
+        await rig.seen()
+        rig.views.judged(key("g"), at(0))
+        assert [rig.views.expired(at(seconds)) for seconds in (0, 59, 60)] == [False, False, True]
+        rig.views.judged(key("g"), at(60))
+        assert [rig.views.expired(at(seconds)) for seconds in (61, 90, 91)] == [False, True, False]
 
 
 async def test_views_are_kept_while_nothing_they_show_changes(autojump_clock: MockClock) -> None:
@@ -231,10 +237,3 @@ async def test_a_machine_is_found_by_its_provider_id(autojump_clock: MockClock) 
             if (view := rig.views.by_provider_id(known)) is not None
         }
         assert found == {"hexa://d/new": "new", "k3s://seen": "seen", "talos://here": "here"}
-
-
-def test_times_of_the_tests_are_what_they_say() -> None:
-    """The helpers agree about the start of virtual time."""
-    assert at(60) - at(0) == timedelta(minutes=1)
-    assert stamp(0).endswith("T00:00:00Z")
-    assert JOBS.name == "Job"

@@ -163,6 +163,7 @@ def test_wish_and_spec_are_one_patch() -> None:
         "reason": "Test",
         "since": "2026-03-02T08:00:00Z",
         "spec": "off",
+        "replaces": "",
     }
     assert "spec" not in wish_patch(machine(power_state=True), wish(ON, Asker.CLUSTER_AUTOSCALER))
 

@@ -9,10 +9,11 @@ from msgspec import Struct
 from hexa.app.core_controller import CoreController
 from hexa.app.group_controller import GroupController
 from hexa.app.heartbeats import LeaseHeartbeats
+from hexa.app.locks import GroupLocks
 from hexa.app.node_controller import NodeController
 from hexa.app.provider import Provider
 from hexa.app.store import CONTROL_SELECTORS, Source, Store
-from hexa.app.view import Views
+from hexa.app.views import Views
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
@@ -79,7 +80,7 @@ async def _follow(store: Store, ports: Ports, extra: tuple[Source, ...], *, task
 
 
 def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
-    views = Views(store)
+    views, locks = Views(store), GroupLocks()
     kube, clock, journal = ports.kube, ports.clock, ports.journal
     nodes = NodeController(
         store=store,
@@ -90,12 +91,13 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         sensors=ports.sensors,
         clock=clock,
         journal=journal,
+        locks=locks,
     )
     return Core(
-        cloud=Provider(store=store, views=views, kube=kube, clock=clock, journal=journal),
+        cloud=Provider(store=store, views=views, kube=kube, clock=clock, journal=journal, locks=locks),
         store=store,
         views=views,
         nodes=nodes,
-        groups=GroupController(store=store, views=views, kube=kube, clock=clock, journal=journal),
+        groups=GroupController(store=store, views=views, kube=kube, clock=clock, journal=journal, locks=locks),
         kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, journal=journal),
     )

@@ -8,7 +8,8 @@ from typing import Any
 from hexa.app.duties import required_labels
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store, same_but_for_version
-from hexa.app.view import MachineView, Views, kube_name
+from hexa.app.view import MachineView, kube_name
+from hexa.app.views import Views
 from hexa.domain.errors import HexaError
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED, UNINITIALIZED_TAINT, provider_id
 from hexa.domain.resources.core import NODES, KubeNode

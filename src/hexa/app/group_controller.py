@@ -1,46 +1,79 @@
 """One group at a time: wake up to minSize, rest down to a lowered maxSize, replace what failed to start, keep the status.
 
-It writes wishes and the group's status; what machines do about a wish is the node controller's.
+It writes wishes and the group's status; what machines do about a wish is the node controller's. It counts and asks under the
+group's lock, so that it never asks for a machine that Cluster Autoscaler is just given.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from typing import Final
 
 from msgspec import structs
 
+from hexa.app.locks import GroupLocks
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import group_reference, machine_reference
 from hexa.app.saving import Writer, malformed_patch
-from hexa.app.store import Store
-from hexa.app.view import GroupView, MachineView, Views, membership_of
-from hexa.domain.describe import Finding, group_status
+from hexa.app.store import Store, same_but_for_version
+from hexa.app.view import GroupView, MachineView, membership_of
+from hexa.app.views import Views
+from hexa.domain.describe import Finding, group_status, once_each
 from hexa.domain.errors import HexaError
 from hexa.domain.group import Problem
+from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT
+from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, Asker, Lookup, Node, Power, WishRecord
-from hexa.domain.sizing import Member, half_replaced, replacements, to_rest, to_wake, unreplaced
+from hexa.domain.sizing import (
+    Member,
+    Replacement,
+    begun_replacements,
+    half_replaced,
+    replacements,
+    to_rest,
+    to_wake,
+    unreplaced,
+)
 from hexa.domain.template import mixed, uneven
 from hexa.domain.wish import REPLACED
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube, Patch
 
+GATHER: Final = 0.1
+"""Changes of machines are gathered for so many seconds: a thousand of them at once cost a few walks, not a thousand."""
+
 
 class GroupController:
     """Keeps every group within its limits and its status true."""
 
-    def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal, locks: GroupLocks
+    ) -> None:
         self._store, self._views, self._kube = store, views, kube
-        self._clock, self._journal = clock, journal
+        self._clock, self._journal, self._locks = clock, journal, locks
         self._writer = Writer(kube, store)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
         store.groups.subscribe(lambda key, _old, _new: self.queue.add(key))
         store.machines.subscribe(self._machine_changed)
+        store.nodes.subscribe(self._node_changed)
+        store.on_sight(self._sees_again)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
-        for group in {membership_of(node) for node in (old, new) if node is not None}:
-            if group is not None:
-                self.queue.add(group)
+        for node in (old, new):
+            if node is not None and (group := membership_of(node)) is not None:
+                self.queue.add(group, delay=GATHER)
+
+    def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
+        """Findings speak of labels and taints of Kubernetes nodes."""
+        if same_but_for_version(old, new):
+            return
+        view = self._views.by_kube_name(key.name)
+        if view is not None and view.group is not None:
+            self.queue.add(view.group.key, delay=GATHER)
+
+    def _sees_again(self) -> None:
+        for key in self._store.groups.objects:
+            self.queue.add(key)
 
     def _failed(self, key: Lookup, error: HexaError) -> None:
         self._journal.log("group put off", group=str(key), reason=error.reason, error=str(error))
@@ -51,12 +84,14 @@ class GroupController:
         if view is None:
             await self._malformed(key)
             return
-        now = self._clock.now()
         if view.valid and self._store.watching_since is not None:
-            await self._replace_failed(view, now)
-            await self._fill(view, now)
-            await self._lower(view, now)
-        await self._report(view, now)
+            async with self._locks.of(key):
+                await self._replace_failed(view)
+                for member in to_wake(view.policy, self._judged(view)):
+                    await self._wish(member.key, Power.ON, "MinSize", f"minSize is {view.policy.min_size}")
+                for member in to_rest(view.policy, self._judged(view)):
+                    await self._wish(member.key, Power.OFF, "MaxSize", f"maxSize is {view.policy.max_size}")
+        await self._report(view)
 
     async def _malformed(self, key: Lookup) -> None:
         broken = self._store.groups.malformed.get(key)
@@ -68,59 +103,60 @@ class GroupController:
         patch = Patch(malformed_patch(broken), subresource="status")
         await self._kube.patch(GROUPS, key.name, patch, namespace=key.namespace)
 
-    def _members(self, key: Lookup, now: datetime) -> list[Member]:
-        return [machine.member(now) for machine in self._views.members(key)]
+    def _judged(self, view: GroupView) -> list[Member]:
+        return self._views.judged(view.key, self._clock.now())
 
-    async def _replace_failed(self, view: GroupView, now: datetime) -> None:
-        """The next candidate takes the place of a machine that failed to start: its wish on first, then the failed one's off."""
-        for member in half_replaced(self._members(view.key, now)):  # a crash came between the two
-            await self._wish(member.key, Power.OFF, REPLACED, "another took its place", now)
-        for _ in unreplaced(self._members(view.key, now)):
-            pairs = replacements(view.policy, self._members(view.key, now))
+    async def _replace_failed(self, view: GroupView) -> None:
+        """The next candidate takes the place of a machine that failed to start. The successor's wish names whom it replaces, so
+        that a crash at any point neither asks a second one nor leaves the failed one wanted."""
+        for pair in begun_replacements(self._judged(view)):
+            await self._give_way(pair)
+        for _ in unreplaced(self._judged(view)):
+            pairs = replacements(view.policy, self._judged(view))
             if not pairs:
-                return
+                break
             failed, successor = pairs[0].failed.key, pairs[0].successor.key
-            await self._wish(successor, Power.ON, "TakesPlace", f"takes the place of {failed.name}", now)
-            await self._mark_replaced(failed)
-            await self._wish(failed, Power.OFF, REPLACED, f"{successor.name} takes its place", now)
+            text = f"takes the place of {failed.name}"
+            await self._wish(successor, Power.ON, "TakesPlace", text, replaces=failed.name)
+            await self._give_way(pairs[0])
+        for member in half_replaced(self._judged(view)):
+            await self._wish(member.key, Power.OFF, REPLACED, "another took its place")
 
-    async def _mark_replaced(self, key: Lookup) -> None:
-        machine = self._store.machines.objects[key]
-        await self._writer.status(machine, structs.replace(machine.status, replaced=True))
+    async def _give_way(self, pair: Replacement) -> None:
+        """The failed machine is marked, so that Cluster Autoscaler is told nothing of it; its wish follows."""
+        machine = self._store.machines.objects.get(pair.failed.key)
+        if machine is not None and phase_of(machine.status) is Phase.START_FAILED:  # else it came after all
+            await self._writer.status(machine, structs.replace(machine.status, replaced=True))
+            await self._wish(pair.failed.key, Power.OFF, REPLACED, f"{pair.successor.key.name} takes its place")
 
-    async def _fill(self, view: GroupView, now: datetime) -> None:
-        for member in to_wake(view.policy, self._members(view.key, now)):
-            await self._wish(member.key, Power.ON, "MinSize", f"minSize is {view.policy.min_size}", now)
-
-    async def _lower(self, view: GroupView, now: datetime) -> None:
-        for member in to_rest(view.policy, self._members(view.key, now)):
-            await self._wish(member.key, Power.OFF, "MaxSize", f"maxSize is {view.policy.max_size}", now)
-
-    async def _wish(self, key: Lookup, power: Power, reason: str, message: str, now: datetime) -> None:
+    async def _wish(self, key: Lookup, power: Power, reason: str, message: str, *, replaces: str = "") -> None:
         machine = self._store.machines.objects.get(key)
         if machine is None:
             return
-        await self._writer.wish(machine, WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=now))
+        since = self._clock.now()
+        wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=since, replaces=replaces)
+        await self._writer.wish(machine, wish)
         about = machine_reference(key, machine.metadata.uid)
         self._journal.event(about, reason=reason, message=f"wanted {power}: {message}")
 
     # --- status ---
 
-    async def _report(self, view: GroupView, now: datetime) -> None:
-        machines = self._views.members(view.key)
-        members = [machine.member(now) for machine in machines]
-        found = list(self._findings(view, machines))
-        old = view.group.status
-        new = group_status(members, found, old=old, generation=view.group.metadata.generation, now=now)
-        before = {condition.type for condition in old.conditions}
-        await self._writer.group_status(view.group, new)
+    async def _report(self, view: GroupView) -> None:
+        group = self._store.groups.objects.get(view.key)
+        if group is None:
+            return
+        now, machines = self._clock.now(), self._views.members(view.key)
+        found = once_each(self._findings(view, machines))
+        new = group_status(self._judged(view), found, old=group.status, generation=group.metadata.generation, now=now)
+        before = {condition.type for condition in group.status.conditions}
+        await self._writer.group_status(group, new)
         for finding in found:
             if finding.type not in before:
-                about = group_reference(view.key, view.group.metadata.uid)
+                about = group_reference(view.key, group.metadata.uid)
                 self._journal.event(about, reason=finding.reason, message=finding.message, severity=Severity.WARNING)
 
     def _findings(self, view: GroupView, machines: Sequence[MachineView]) -> Iterator[Finding]:
-        shapes = [shape for machine in machines if (shape := machine.shape()) is not None]
+        shapes = [shape for machine in machines if (shape := machine.shape) is not None]
         problems = [*view.problems, *filter(None, (mixed(shapes) or uneven(shapes),))]
         if not machines:
             problems.append(_no_machines(view))

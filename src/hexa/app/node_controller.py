@@ -11,22 +11,24 @@ from typing import Any, Final
 from msgspec import structs
 
 from hexa.app.duties import NodeDuties
+from hexa.app.locks import GroupLocks
 from hexa.app.pods import drain_plan, pods_on
 from hexa.app.power_jobs import PowerJobs, current, machine_of, with_job
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
 from hexa.app.saving import Writer, malformed_patch
 from hexa.app.store import Store, same_but_for_version
-from hexa.app.view import MachineView, Views
+from hexa.app.view import MachineView
+from hexa.app.views import Views
 from hexa.domain.describe import Finding, described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import HexaError
 from hexa.domain.group import active_hold
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step
 from hexa.domain.resources.core import Job, KubeNode, Pod
-from hexa.domain.resources.v1alpha1 import MACHINES, JobRecord, LeavePolicy, Lookup, NodeStatus, Power
+from hexa.domain.resources.v1alpha1 import MACHINES, JobRecord, LeavePolicy, Lookup, NodeStatus, Power, WishRecord
 from hexa.domain.sensing import Facts, may_leave, next_due, sense, wake_again
-from hexa.domain.sizing import max_size, target
+from hexa.domain.sizing import target
 from hexa.domain.template import same_shape, shape_of
 from hexa.domain.wish import base_wish, corrected_wish, held, paused, powerstate_manager, recorded_wish
 from hexa.ports.clock import Clock
@@ -58,10 +60,11 @@ class NodeController:
         sensors: Sensors,
         clock: Clock,
         journal: Journal,
+        locks: GroupLocks,
     ) -> None:
         self._store, self._views, self._kube = store, views, kube
         self._heartbeats, self._sensors = heartbeats, sensors
-        self._clock, self._journal = clock, journal
+        self._clock, self._journal, self._locks = clock, journal, locks
         self._jobs = PowerJobs(jobs, store)
         self._nodes = NodeDuties(kube, store)
         self._writer = Writer(kube, store)
@@ -160,20 +163,30 @@ class NodeController:
         return True
 
     async def _correct_wish(self, view: MachineView, event: Event | None, now: datetime) -> bool:
-        standing = held(view.node, view.policy, now=now) is not None
-        wish = corrected_wish(view.node, event, held=standing, room=self._room(view, now), now=now)
-        if wish is None or self._inert(view, now):
+        if self._inert(view, now) or self._corrected(view, event, now) is None:
+            return False
+        if view.group is None:
+            return await self._correct(view, event, now)
+        async with self._locks.of(view.group.key):  # whoever counts machines counts this one, or is counted by us
+            return await self._correct(view, event, now)
+
+    async def _correct(self, view: MachineView, event: Event | None, now: datetime) -> bool:
+        wish = self._corrected(view, event, now)
+        if wish is None:
             return False
         await self._writer.wish(view.node, wish)
         self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
         return True
 
+    def _corrected(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
+        standing = held(view.node, view.policy, now=now) is not None
+        return corrected_wish(view.node, event, held=standing, room=self._room(view, now), now=now)
+
     def _room(self, view: MachineView, now: datetime) -> bool:
-        if view.group is None:
+        """Whether the group may have one more machine on: without maxSize, all that there are."""
+        if view.group is None or view.policy.max_size is None:
             return True
-        members = [machine.member(now) for machine in self._views.members(view.group.key)]
-        limit = view.policy.max_size
-        return target(members) < (max_size(view.policy, members) if limit is None else limit)
+        return target(self._views.judged(view.group.key, now)) < view.policy.max_size
 
     def _inert(self, view: MachineView, now: datetime) -> bool:
         """Only watched: paused, or not valid."""

@@ -3,17 +3,19 @@
 Reads touch memory only. A write is one transaction: all wishes are stored when it returns, or none stays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 import trio
 
+from hexa.app.locks import GroupLocks
 from hexa.app.references import group_reference
 from hexa.app.saving import Writer
 from hexa.app.store import Store
-from hexa.app.view import GroupView, MachineView, Views
+from hexa.app.view import GroupView, MachineView
+from hexa.app.views import Views
 from hexa.domain.cost import Rates, node_price, pod_price
 from hexa.domain.drain import requests
 from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
@@ -22,8 +24,9 @@ from hexa.domain.names import GROUP_LABEL
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, LeavePolicy, Lookup, Power, WishRecord
-from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, target
+from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target
 from hexa.domain.template import group_shape, mixed
+from hexa.domain.wish import GIVEN_UP, recorded_wish
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -42,7 +45,14 @@ from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
 
 WRITES_AT_ONCE: Final = 16
-TRIES: Final = 4
+PAUSES: Final = (0.02, 0.04, 0.08)
+"""Seconds after conflicts, until another machine is asked."""
+TAKE_BACK: Final = 2.0
+"""Seconds that undoing may take."""
+Stored = tuple[Lookup, WishRecord | None]
+"""A machine whose wish was stored, and the wish that it had before."""
+Wishes = Callable[[Lookup], WishRecord]
+"""What is wished of each machine."""
 GPU_LABEL: Final = "nvidia.com/gpu.product"
 
 STATES: Final[dict[Phase, InstanceState]] = {
@@ -59,42 +69,42 @@ STATES: Final[dict[Phase, InstanceState]] = {
 class Provider:
     """The cloud that Cluster Autoscaler sees."""
 
-    def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal, locks: GroupLocks
+    ) -> None:
         self._store, self._views, self._clock, self._journal = store, views, clock, journal
-        self._writer = Writer(kube, store)
-        self._locks: dict[Lookup, trio.Lock] = {}
-        self._groups: tuple[int, list[NodeGroup]] = (-1, [])
-        self._members: dict[Lookup, tuple[int, list[Member]]] = {}
+        self._writer, self._locks = Writer(kube, store), locks
+        self._shown_at = -1
+        self._shown: dict[Lookup, NodeGroup] = {}
 
     # --- reads ---
 
     def version(self) -> int:
+        if self._views.expired(self._clock.now()):
+            self._store.touch()
         return self._store.version
 
     def refresh(self) -> bool:
         return self._store.synced.is_set()
 
     def groups(self) -> Sequence[NodeGroup]:
-        if self._groups[0] != self.version():
-            shown = [self._shown(view) for view in self._views.groups() if view.valid]
-            self._groups = (self.version(), shown)
-        return self._groups[1]
+        return [self._as_shown(view) for view in self._views.groups() if view.valid]
 
     def group_for_node(self, name: str, provider_id: str) -> NodeGroup | None:
         view = self._machine(name, provider_id)
         if view is None or view.group is None or not view.valid or not is_member(view, self._clock.now()):
             return None
-        return self._shown(view.group)
+        return self._as_shown(view.group)
 
     def target_size(self, group: str) -> int | UnknownGroup:
         view = self._group(group)
-        return UnknownGroup(group) if view is None else target(self._members_of(view))
+        return UnknownGroup(group) if view is None else target(self._judged(view))
 
     def instances(self, group: str) -> Sequence[Instance] | UnknownGroup:
         view = self._group(group)
         if view is None:
             return UnknownGroup(group)
-        spare = bool(candidates(self._members_of(view)))
+        spare = bool(candidates(self._judged(view)))
         now = self._clock.now()
         found = (instance(machine, now, spare=spare) for machine in self._views.members(view.key))
         return [shown for shown in found if shown is not None]
@@ -104,11 +114,11 @@ class Provider:
         if view is None:
             return UnknownGroup(group)
         shapes = {
-            machine.key: shape for machine in self._views.members(view.key) if (shape := machine.shape()) is not None
+            machine.key: shape for machine in self._views.members(view.key) if (shape := machine.shape) is not None
         }
         if (problem := mixed(shapes.values())) is not None:
             return Denied(problem.reason, problem.text)
-        able = {member.key for member in candidates(self._members_of(view))} & shapes.keys()
+        able = {member.key for member in candidates(self._judged(view))} & shapes.keys()
         least = group_shape([shapes[key] for key in sorted(able or shapes.keys(), key=str)])
         if least is None:
             return Denied("ShapeUnknown", f"no machine of {group} was ever seen Ready; declare spec.template.capacity")
@@ -134,7 +144,7 @@ class Provider:
             pod_price(machine.rates, wanted, amounts(shape.capacity), start=start, end=end)
             for group in self._views.groups()
             for machine in self._views.members(group.key)
-            if (shape := machine.shape()) is not None
+            if (shape := machine.shape) is not None
         ]
         return min(prices, default=0.0)
 
@@ -142,7 +152,7 @@ class Provider:
         return GPU_LABEL
 
     def gpu_types(self) -> Sequence[str]:
-        shapes = (m.shape() for g in self._views.groups() for m in self._views.members(g.key))
+        shapes = (m.shape for g in self._views.groups() for m in self._views.members(g.key))
         return sorted({shape.labels[GPU_LABEL] for shape in shapes if shape is not None and GPU_LABEL in shape.labels})
 
     def _template_rates(self, node: ExternalNode) -> Rates | None:
@@ -151,38 +161,35 @@ class Provider:
         for view in self._views.groups():
             if view.key.name == name:
                 members = self._views.members(view.key)
-                first = candidates(self._members_of(view))
+                first = candidates(self._judged(view))
                 keys = {first[0].key} if first else {machine.key for machine in members}
                 return next((machine.rates for machine in members if machine.key in keys), None)
         return None
 
     def _machine(self, name: str, provider_id: str) -> MachineView | None:
         view = self._views.by_kube_name(name) if name else None
-        return view if view is not None or not provider_id else self._by_provider_id(provider_id)
-
-    def _by_provider_id(self, provider_id: str) -> MachineView | None:
-        for group in self._views.groups():
-            for machine in self._views.members(group.key):
-                if machine.provider_id == provider_id:
-                    return machine
-        return None
+        return view if view is not None or not provider_id else self._views.by_provider_id(provider_id)
 
     def _group(self, group: str) -> GroupView | None:
         namespace, _, name = group.partition("/")
         view = self._views.group(Lookup(namespace, name))
         return view if view is not None and view.valid else None
 
-    def _members_of(self, view: GroupView) -> list[Member]:
-        cached = self._members.get(view.key)
-        if cached is None or cached[0] != self.version():
-            now = self._clock.now()
-            cached = (self.version(), [machine.member(now) for machine in self._views.members(view.key)])
-            self._members[view.key] = cached
-        return cached[1]
+    def _judged(self, view: GroupView) -> list[Member]:
+        return self._views.judged(view.key, self._clock.now())
 
-    def _shown(self, view: GroupView) -> NodeGroup:
-        members = self._members_of(view)
-        shapes = [shape for machine in self._views.members(view.key) if (shape := machine.shape()) is not None]
+    def _as_shown(self, view: GroupView) -> NodeGroup:
+        if self._shown_at != self.version():
+            self._shown_at = self.version()
+            self._shown.clear()
+        shown = self._shown.get(view.key)
+        if shown is None:
+            shown = self._shown[view.key] = self._show(view)
+        return shown
+
+    def _show(self, view: GroupView) -> NodeGroup:
+        members = self._judged(view)
+        shapes = [machine.shape for machine in self._views.members(view.key) if machine.shape is not None]
         now_on = target(members)
         most = now_on if mixed(shapes) is not None else max_size(view.policy, members)
         ready = sum(member.phase is Phase.READY for member in members)
@@ -195,13 +202,15 @@ class Provider:
         view = self._group(group)
         if view is None:
             return UnknownGroup(group)
-        async with self._lock(view.key):
+        async with self._locks.of(view.key):
             return await self._increase(view, delta)
 
     async def _increase(self, view: GroupView, delta: int) -> Done | Denied:
         self._sighted()
-        members = self._members_of(view)
-        now_on, shown = target(members), self._shown(view)
+        if delta <= 0:
+            return Denied("InvalidDelta", f"a size can be increased by 1 or more, not by {delta}")
+        members = self._judged(view)
+        now_on, shown = target(members), self._show(view)
         if now_on + delta > shown.max_size:
             text = f"{view.id} has {now_on} of at most {shown.max_size} machines; {delta} more cannot come"
             return self._deny(view, "MaxSizeReached", text)
@@ -209,13 +218,13 @@ class Provider:
         if len(found) < delta:
             return self._deny(view, "NotEnoughMachines", f"{view.id} has {len(found)} machines to wake, {delta} asked")
         wish = self._wished(Power.ON, "ScaleUp")
-        return await self._wish_all([member.key for member in found], wish, count=delta)
+        return await self._wish_all([member.key for member in found], lambda _: wish, count=delta)
 
     async def delete_nodes(self, group: str, *, nodes: Sequence[ExternalNode]) -> Done | UnknownGroup | Denied:
         view = self._group(group)
         if view is None:
             return UnknownGroup(group)
-        async with self._lock(view.key):
+        async with self._locks.of(view.key):
             return await self._delete(view, nodes)
 
     async def _delete(self, view: GroupView, nodes: Sequence[ExternalNode]) -> Done | Denied:
@@ -233,52 +242,56 @@ class Provider:
             if machine.phase is Phase.READY and (vetoes := machine.off_vetoes(now)):
                 return self._deny(view, vetoes[0].reason, f"{machine.key}: {vetoes[0].message}")
         leaving = sum(counts(machine.member(now)) for machine in resting.values())
-        left = target(self._members_of(view)) - leaving
+        left = target(self._judged(view)) - leaving
         if leaving and left < view.policy.min_size:
             return self._deny(
                 view, "MinSizeReached", f"{view.id} would have {left} machines, minSize is {view.policy.min_size}"
             )
-        return await self._wish_all(list(resting), self._wished(Power.OFF, "ScaleDown"), count=len(resting))
+        failed = {key for key, machine in resting.items() if machine.phase is Phase.START_FAILED}
+
+        def asked(key: Lookup) -> WishRecord:
+            return self._wished(Power.OFF, GIVEN_UP if key in failed else "ScaleDown")
+
+        return await self._wish_all(list(resting), asked, count=len(resting))
 
     async def decrease_target_size(self, group: str, *, delta: int) -> Done | UnknownGroup | Denied:
         view = self._group(group)
         if view is None:
             return UnknownGroup(group)
-        async with self._lock(view.key):
+        async with self._locks.of(view.key):
             self._sighted()
-            found = cancellable(self._members_of(view))[: max(-delta, 0)]
+            members = self._judged(view)
+            spare = target(members) - view.policy.min_size
+            found = cancellable(members)[: max(min(-delta, spare), 0)]
             wish = self._wished(Power.OFF, "RequestTakenBack")
-            return await self._wish_all([member.key for member in found], wish, count=len(found))
+            return await self._wish_all([member.key for member in found], lambda _: wish, count=len(found))
 
     def _wished(self, power: Power, reason: str) -> WishRecord:
         return WishRecord(power=power, by=Asker.CLUSTER_AUTOSCALER, reason=reason, since=self._clock.now())
 
-    async def _wish_all(self, keys: list[Lookup], wish: WishRecord, *, count: int) -> Done | Denied:
-        """Store the wish for `count` of the machines, the first ones first; take all back if that fails."""
-        pending, stored = list(keys), list[tuple[Lookup, WishRecord | None]]()
+    async def _wish_all(self, keys: list[Lookup], wish: Wishes, *, count: int) -> Done | Denied:
+        """Store the wish for `count` of the machines, the first ones first; take all back if that fails, or is cut off."""
+        pending, stored = list(keys), list[Stored]()
         try:
             while len(stored) < count and pending:
                 batch, pending = pending[: count - len(stored)], pending[count - len(stored) :]
-                stored += await self._wish_batch(batch, wish)
-        except HexaError:
-            await self._take_back(stored)
-            raise
+                await self._wish_batch(batch, wish, stored)
+        finally:
+            if len(stored) < count:
+                await self._take_back(stored)
         if len(stored) < count:
-            await self._take_back(stored)
             return Denied("MachinesChanged", f"only {len(stored)} of {count} machines could be asked")
         return Done()
 
-    async def _wish_batch(self, keys: list[Lookup], wish: WishRecord) -> list[tuple[Lookup, WishRecord | None]]:
-        stored: list[tuple[Lookup, WishRecord | None]] = []
+    async def _wish_batch(self, keys: list[Lookup], wish: Wishes, stored: list[Stored]) -> None:
         failed: list[HexaError] = []
         limit = trio.CapacityLimiter(WRITES_AT_ONCE)
 
         async def one(key: Lookup) -> None:
             async with limit:
                 try:
-                    previous = await self._store_wish(key, wish)
-                    stored.append((key, previous))
-                except (Conflict, NotFound):
+                    stored.append((key, await self._store_wish(key, wish(key))))
+                except Conflict:
                     return  # somebody else is at it: another machine takes its place
                 except HexaError as error:
                     failed.append(error)
@@ -288,35 +301,51 @@ class Provider:
                 nursery.start_soon(one, key)
         if failed:
             await self._take_back(stored)
+            stored.clear()
             raise failed[0]
-        return stored
 
     async def _store_wish(self, key: Lookup, wish: WishRecord) -> WishRecord | None:
-        for attempt in range(TRIES):
+        """Store the wish and return the one before. Raises `Conflict` if the machine is not to be had for it any more."""
+        for pause in (*PAUSES, None):
             view = self._views.machine(key)
             if view is None:
                 raise NotFound(f"{key} is gone")
+            if wish.power is Power.ON and not may_be_woken(view.member(self._clock.now())):
+                raise Conflict(f"{key} was asked for by somebody else")
             try:
                 await self._writer.wish(view.node, wish)
             except NotFound:
                 raise
             except Conflict:
-                if attempt == TRIES - 1:
+                if pause is None:
                     raise
-                await trio.sleep(0.02 * (attempt + 1))  # the watch brings the newer state
+                await trio.sleep(pause)  # the watch brings the newer state
             else:
-                return view.node.status.wish
+                return recorded_wish(view.node)
         raise AssertionError("unreachable")
 
-    async def _take_back(self, stored: list[tuple[Lookup, WishRecord | None]]) -> None:
+    async def _take_back(self, stored: list[Stored]) -> None:
         """Undo, as far as the API server lets us. A wish for on that stays is surplus, which Cluster Autoscaler removes."""
-        with trio.move_on_after(2) as scope:
-            scope.shield = True
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + TAKE_BACK):
             for key, previous in stored:
                 try:
-                    await self._store_wish(key, previous or self._wished(Power.OFF, "TakenBack"))
+                    await self._take_back_one(key, previous or self._wished(Power.OFF, "TakenBack"))
                 except HexaError as error:
                     self._journal.log("wish not taken back", machine=str(key), error=str(error))
+
+    async def _take_back_one(self, key: Lookup, wish: WishRecord) -> None:
+        for pause in (*PAUSES, None):
+            machine = self._store.machines.objects.get(key)
+            if machine is None:
+                return
+            try:
+                await self._writer.wish(machine, wish)
+            except Conflict:
+                if pause is None:
+                    raise
+                await trio.sleep(pause)
+            else:
+                return
 
     def _deny(self, view: GroupView, reason: str, message: str) -> Denied:
         about = group_reference(view.key, view.group.metadata.uid)
@@ -328,9 +357,6 @@ class Provider:
         if self._store.watching_since is None:
             raise Unavailable("the API server is away: the snapshot may be old", reason="Blind")
 
-    def _lock(self, group: Lookup) -> trio.Lock:
-        return self._locks.setdefault(group, trio.Lock())
-
 
 def is_member(view: MachineView, now: datetime) -> bool:
     """Whether Cluster Autoscaler shall see the Kubernetes node as one of the group's.
@@ -338,13 +364,16 @@ def is_member(view: MachineView, now: datetime) -> bool:
     A machine that is off or coming while an old Node object stands is hidden: it would count as unready.
     """
     wish = view.wish(now)
+    wanted = wish is not None and wish.power is Power.ON
     match view.phase:
-        case Phase.READY | Phase.LOST | Phase.DRAINING | Phase.POWERING_OFF | Phase.STOP_FAILED:
+        case Phase.READY | Phase.LOST | Phase.DRAINING | Phase.STOP_FAILED:
             return True
+        case Phase.POWERING_OFF:
+            return not wanted  # wanted again: it is upcoming, and its node is of before
         case Phase.UNKNOWN:
             return view.node_ready
         case Phase.OFF:
-            return wish is not None and wish.power is Power.ON and not _old_node(view)
+            return wanted and view.kube is None
         case Phase.POWERING_ON | Phase.BOOTING:
             return not _old_node(view)
         case Phase.START_FAILED:
@@ -357,8 +386,8 @@ def _old_node(view: MachineView) -> bool:
         return False
     if view.policy.leave is LeavePolicy.KEEP:
         return True
-    created, since = view.kube.metadata.creation_timestamp, view.node.status.last_shutdown_time
-    return created is None or since is None or created < since.replace(microsecond=0)
+    created, begun = view.kube.metadata.creation_timestamp, view.node.status.woken_at or view.node.status.since
+    return created is None or begun is None or created < begun.replace(microsecond=0)
 
 
 def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | None:

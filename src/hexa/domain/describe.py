@@ -83,7 +83,7 @@ def findings_of(
         found.append(Finding("Blocked", "DrainBlocked", status.blocker))
     elif wish is not None and wish.power == "off" and phase is Phase.READY and off_vetoes:
         found.append(Finding("Blocked", off_vetoes[0].reason, off_vetoes[0].message))
-    return _once_each(found)
+    return once_each(found)
 
 
 def _of_problem(problem: Problem) -> Finding:
@@ -101,7 +101,7 @@ def _failure_text(phase: Phase, status: NodeStatus) -> str:
             return "no sign of life from its kubelet"
 
 
-def _once_each(found: Iterable[Finding]) -> list[Finding]:
+def once_each(found: Iterable[Finding]) -> list[Finding]:
     """One condition a type: the first stands, the others' texts follow in its message."""
     merged: dict[str, Finding] = {}
     for finding in found:
@@ -188,7 +188,7 @@ def group_status(
         failed=failed,
         health=_group_health(len(members), failed),
         observed_generation=generation,
-        conditions=conditions(old.conditions, found, now=now, generation=generation),
+        conditions=conditions(old.conditions, once_each(found), now=now, generation=generation),
     )
 
 

@@ -176,7 +176,22 @@ def replacements(policy: Policy, members: Sequence[Member]) -> list[Replacement]
     """Who takes whose place: the best candidates, none above maxSize. A failed machine is not in the target any more."""
     found = candidates(members)
     room = len(found) if policy.max_size is None else max(policy.max_size - target(members), 0)
-    return [Replacement(*pair) for pair in zip(unreplaced(members), found[:room], strict=False)]
+    begun = {pair.failed.key for pair in begun_replacements(members)}
+    alone = [member for member in unreplaced(members) if member.key not in begun]
+    return [Replacement(*pair) for pair in zip(alone, found[:room], strict=False)]
+
+
+def begun_replacements(members: Sequence[Member]) -> list[Replacement]:
+    """Failed machines whose successor was asked already, before a crash came."""
+    successors = {m.wish.replaces: m for m in members if m.wish is not None and m.wanted and m.wish.replaces}
+    pairs = ((failed, successors.get(failed.key.name)) for failed in unreplaced(members))
+    return [Replacement(failed, taker) for failed, taker in pairs if taker is not None and _asked_since(taker, failed)]
+
+
+def _asked_since(taker: Member, failed: Member) -> bool:
+    """The wish speaks of this failure, not of an earlier one."""
+    asked = taker.wish.since if taker.wish is not None else None
+    return taker.key != failed.key and (failed.since is None or (asked is not None and asked >= failed.since))
 
 
 def unreplaced(members: Iterable[Member]) -> list[Member]:

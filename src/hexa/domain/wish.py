@@ -178,6 +178,10 @@ def on_vetoes(node: Node, policy: Policy, *, now: datetime) -> Iterator[Veto]:
 
 REPLACED: Final = "Replaced"
 """Reason of the off wish of a machine whose place another took."""
+GIVEN_UP: Final = "GivenUp"
+"""Reason of the off wish of a machine that failed to start, and for which Cluster Autoscaler does not wait any more."""
+WELCOME_LATE: Final = frozenset({REPLACED, GIVEN_UP})
+"""Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
 
 
 def corrected_wish(node: Node, event: Event | None, *, held: bool, room: bool, now: datetime) -> WishRecord | None:
@@ -186,7 +190,7 @@ def corrected_wish(node: Node, event: Event | None, *, held: bool, room: bool, n
     - Found on while Off: what somebody switched on is kept on.
     - Never asked for anything: the machine stays as it was found.
     - A drain was given up: Cluster Autoscaler's off (and hexa's own) is taken back, so that the target rises again.
-    - A late arrival whose place was taken is kept while the group has room.
+    - A late arrival whose place was taken, or that was given up, is kept while the group has room.
     """
     if held:
         return None
@@ -208,7 +212,7 @@ def _correction(
         until = node.status.cool_until
         if until is not None and until > now:
             return Power.ON, "DrainGivenUp"
-        if wish.reason == REPLACED and room:
+        if wish.reason in WELCOME_LATE and room:
             return Power.ON, "LateArrival"
     return None, ""
 

@@ -568,6 +568,9 @@ class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
         Literal["", "on", "off"],
         Meta(description="spec.powerState when it was asked: another value there is a new wish, by user."),
     ] = ""
+    replaces: Annotated[
+        str, Meta(description="The machine of the group that failed to start and whose place this one takes.")
+    ] = ""
 
 
 class PowerReading(Slice, frozen=True, kw_only=True, omit_defaults=False):

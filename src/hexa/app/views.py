@@ -1,0 +1,307 @@
+"""Puts views of machines and groups together on demand, and keeps each while nothing that it was made of changed.
+
+It reads the snapshot and writes nothing. What is asked of all machines of a group is kept for the group, so that a thousand
+questions between two changes cost one walk.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
+from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
+from hexa.domain.cost import rates_of
+from hexa.domain.group import Policy, Problem, machine_limits, policy_of
+from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.resources.core import KubeNode, Malformed
+from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
+from hexa.domain.sizing import Member
+from hexa.domain.template import declared_shape
+
+NO_GROUP: Final = Policy()
+NO_HOSTS: Final[tuple[str, ...]] = ()
+NO_TWINS: Final[frozenset[Lookup]] = frozenset()
+
+K = TypeVar("K")
+
+
+class Index(dict[K, set[Lookup]]):
+    """Machines by something that changes: each stands at one value at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: dict[Lookup, K] = {}
+
+    def move(self, key: Lookup, value: K | None) -> None:
+        """Put the machine at `value`; None: nowhere."""
+        old = self._values.get(key)
+        if old == value:
+            return
+        if old is not None:
+            self[old].discard(key)
+            if not self[old]:
+                del self[old]
+            del self._values[key]
+        if value is not None:
+            self._values[key] = value
+            self.setdefault(value, set()).add(key)
+
+
+class Parts(Struct, frozen=True):
+    """What a machine's view is made of."""
+
+    node: Node
+    group: GroupView | None
+    kube: KubeNode | None
+    hosts: tuple[str, ...]
+    twins: frozenset[Lookup]
+    """All machines that claim its Kubernetes node, if there are several."""
+
+    def same(self, other: "Parts") -> bool:
+        """The very same objects: no comparison of contents."""
+        return (
+            self.node is other.node
+            and self.group is other.group
+            and self.kube is other.kube
+            and self.hosts is other.hosts
+            and self.twins == other.twins
+        )
+
+
+class Roster(Struct):
+    """What was worked out for all machines of a group."""
+
+    views: list[MachineView]
+    members: list[Member] | None = None
+    until: datetime | None = None
+    """When `members` changes by time alone."""
+
+
+class Views:
+    """Every machine and group of the snapshot."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._groups: dict[Lookup, GroupView] = {}
+        self._machines: dict[Lookup, tuple[Parts, MachineView]] = {}
+        self._rosters: dict[Lookup, Roster] = {}
+        self._until: datetime | None = None
+        self._by_kube_name: Index[str] = Index()
+        self._by_group: Index[Lookup] = Index()
+        self._by_provider_id: Index[str] = Index()
+        self._hosts: dict[str, tuple[str, ...]] | None = None
+        store.groups.subscribe(self._group_changed)
+        store.machines.subscribe(self._machine_changed)
+        store.nodes.subscribe(self._node_changed)
+        for cache in store.control_pods:
+            cache.subscribe(lambda *_: self._control_changed())
+
+    # --- groups ---
+
+    def group(self, key: Lookup) -> GroupView | None:
+        """The group; None if there is none (or it does not decode)."""
+        group = self._store.groups.objects.get(key)
+        if group is None:
+            self._groups.pop(key, None)
+            return None
+        known = self._groups.get(key)
+        if known is None or not _same_group(known.group, group):
+            policy, problems = policy_of(group)
+            known = self._groups[key] = GroupView(key=key, group=group, policy=policy, problems=problems)
+        return known
+
+    def groups(self) -> Iterator[GroupView]:
+        """All groups, by id."""
+        for key in sorted(self._store.groups.objects, key=str):
+            if (view := self.group(key)) is not None:
+                yield view
+
+    def members(self, group: Lookup) -> list[MachineView]:
+        """The group's machines, by name."""
+        return self._roster(group).views
+
+    def judged(self, group: Lookup, now: datetime) -> list[Member]:
+        """The group's machines as sizing sees them, by name."""
+        roster = self._roster(group)
+        if roster.members is None or (roster.until is not None and now >= roster.until):
+            roster.members = [view.member(now) for view in roster.views]
+            roster.until = _first(view.judged_until(now) for view in roster.views)
+            self._until = _first((self._until, roster.until))
+        return roster.members
+
+    def expired(self, now: datetime) -> bool:
+        """Whether, since it was last asked, time alone has changed what was judged."""
+        if self._until is None or now < self._until:
+            return False
+        self._until = _first(
+            roster.until for roster in self._rosters.values() if roster.until is not None and roster.until > now
+        )
+        return True
+
+    def _roster(self, group: Lookup) -> Roster:
+        roster = self._rosters.get(group)
+        if roster is None:
+            keys = sorted(self._by_group.get(group, ()), key=str)
+            views = [view for view in map(self.machine, keys) if view is not None]
+            roster = self._rosters[group] = Roster(views)
+        return roster
+
+    # --- machines ---
+
+    def machine(self, key: Lookup) -> MachineView | None:
+        """The machine; None if there is none (or it does not decode)."""
+        node = self._store.machines.objects.get(key)
+        if node is None:
+            self._machines.pop(key, None)
+            return None
+        name = kube_name(node)
+        membership = membership_of(node)
+        group = self.group(membership) if membership is not None else None
+        kube = self._store.nodes.objects.get(Lookup("", name))
+        hosts = self._hosts_of(name)
+        twins = self._by_kube_name.get(name, NO_TWINS)
+        parts = Parts(node, group, kube, hosts, NO_TWINS if len(twins) < 2 else frozenset(twins))
+        cached = self._machines.get(key)
+        if cached is None or not parts.same(cached[0]):
+            cached = self._machines[key] = (parts, self._assemble(key, parts))
+        return cached[1]
+
+    def _assemble(self, key: Lookup, parts: Parts) -> MachineView:
+        node, group, kube = parts.node, parts.group, parts.kube
+        policy = group.policy if group is not None else NO_GROUP
+        limits, problems = machine_limits(node, group.group if group is not None else None)
+        return MachineView(
+            key=key,
+            node=node,
+            group=group,
+            policy=policy,
+            limits=limits,
+            rates=rates_of(node, price_per_kwh=policy.price_per_kwh),
+            kube=kube,
+            problems=(*problems, *_references(key, parts)),
+            control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
+            hosts=parts.hosts,
+            shape=declared_shape(node, policy),
+        )
+
+    def by_kube_name(self, name: str) -> MachineView | None:
+        """The one machine of the Kubernetes node; None if none or several claim it."""
+        return self._only(self._by_kube_name.get(name, ()))
+
+    def by_provider_id(self, provider_id: str) -> MachineView | None:
+        """The one machine whose Kubernetes node carries, carried or will carry it."""
+        return self._only(self._by_provider_id.get(provider_id, ()))
+
+    def _only(self, keys: Iterable[Lookup]) -> MachineView | None:
+        found = tuple(keys)
+        return self.machine(found[0]) if len(found) == 1 else None
+
+    def keys_of_kube_name(self, name: str) -> Iterable[Lookup]:
+        return tuple(self._by_kube_name.get(name, ()))
+
+    def keys_of_group(self, group: Lookup) -> Iterable[Lookup]:
+        return tuple(self._by_group.get(group, ()))
+
+    def malformed_machine(self, key: Lookup) -> Malformed | None:
+        return self._store.machines.malformed.get(key)
+
+    # --- changes ---
+
+    def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
+        if old is None or new is None or not _same_group(old, new):
+            self._rosters.pop(key, None)
+
+    def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        for node in (old, new):
+            if node is not None:
+                self._forget(membership_of(node))
+        name = kube_name(new) if new is not None else None
+        before = kube_name(old) if old is not None else None
+        if name != before:  # twins may have come or gone
+            self._forget_kube_name(before, but=key)
+            self._by_kube_name.move(key, name)
+            self._forget_kube_name(name, but=key)
+        self._by_group.move(key, membership_of(new) if new is not None else None)
+        self._find_provider_id(key)
+
+    def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
+        if same_but_for_version(old, new):
+            return
+        self._forget_kube_name(key.name)
+        for machine in self.keys_of_kube_name(key.name):
+            self._find_provider_id(machine)
+
+    def _control_changed(self) -> None:
+        self._hosts = None
+        self._rosters.clear()
+
+    def _forget(self, group: Lookup | None) -> None:
+        if group is not None:
+            self._rosters.pop(group, None)
+
+    def _forget_kube_name(self, name: str | None, *, but: Lookup | None = None) -> None:
+        for key in self._by_kube_name.get(name or "", ()):
+            if key != but and (node := self._store.machines.objects.get(key)) is not None:
+                self._forget(membership_of(node))
+
+    def _find_provider_id(self, key: Lookup) -> None:
+        node = self._store.machines.objects.get(key)
+        kube = self._store.nodes.objects.get(Lookup("", kube_name(node))) if node is not None else None
+        self._by_provider_id.move(key, provider_id_of(node, kube) if node is not None else None)
+
+    # --- pods that hexa depends on ---
+
+    def _hosts_of(self, name: str) -> tuple[str, ...]:
+        if self._hosts is None:
+            self._hosts = self._collect_hosts()
+        return self._hosts.get(name, NO_HOSTS)
+
+    def _collect_hosts(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, set[str]] = {}
+        for selector, cache in zip(self._store.control_selectors, self._store.control_pods, strict=True):
+            if selector == API_SERVER_SELECTOR and len(cache.objects) > 1:
+                continue  # another API server serves on
+            for key, pod in cache.objects.items():
+                if pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed"):
+                    found.setdefault(pod.spec.node_name, set()).add(str(key))
+        return {name: tuple(sorted(pods)) for name, pods in found.items()}
+
+
+def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
+    """What the machine refers to and is not as it should be."""
+    membership = membership_of(parts.node)
+    if membership is None:
+        yield Problem(
+            f"metadata.labels.{MEMBERSHIP_LABEL}",
+            "the machine belongs to no group",
+            f"set the label {MEMBERSHIP_LABEL} to the name of a Group in namespace {key.namespace}",
+            severity="warning",
+            reason="NoGroup",
+        )
+    elif parts.group is None:
+        yield Problem(
+            f"metadata.labels.{MEMBERSHIP_LABEL}",
+            f"there is no Group {membership}",
+            "create it, or correct the label",
+            severity="warning",
+            reason="GroupMissing",
+        )
+    others = sorted(str(other) for other in parts.twins if other != key)
+    if others:
+        yield Problem(
+            "spec.kubernetesNodeName",
+            f"{kube_name(parts.node)} is also claimed by {', '.join(others)}",
+            "give each machine its own Kubernetes node; none of them is switched until then",
+            reason="DuplicateKubernetesNode",
+        )
+
+
+def _same_group(one: Group, other: Group) -> bool:
+    """The same object with the same spec: a status does not matter here."""
+    return one.metadata.uid == other.metadata.uid and one.spec == other.spec
+
+
+def _first(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
