@@ -13,7 +13,7 @@ from msgspec import Struct
 from hexa.adapters.externalgrpc.adapter import run_server
 from hexa.adapters.kube_http.adapter import open_kube
 from hexa.adapters.kube_http.config import Tuning, load
-from hexa.adapters.kube_jobs.adapter import open_jobs
+from hexa.adapters.kube_jobs.adapter import load_models, open_jobs
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.system.clock import SystemClock
@@ -60,6 +60,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
 
         bound = await nursery.start(serve)
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)
+        nursery.start_soon(load_models)  # half a second that must not stand before serving
         yield Agent(core, bound)
         nursery.cancel_scope.cancel()
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.adapter import open_jobs
+from hexa.adapters.kube_jobs.manifest import manifest
 from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.kube import MemoryKube
@@ -148,19 +149,19 @@ EVERYTHING_AS_A_JOB = {
 
 def test_every_field_of_a_power_pod_reaches_its_job() -> None:
     """What is written under startupPodSpec is what runs, outside all groups and off the machine itself."""
-    assert wire.manifest(replace(ORDER, spec=EVERYTHING)) == EVERYTHING_AS_A_JOB
+    assert manifest(replace(ORDER, spec=EVERYTHING)) == EVERYTHING_AS_A_JOB
 
 
 def test_a_plain_power_pod_gets_no_token_and_no_host_network() -> None:
     """What is not asked for is not given."""
-    pod = wire.manifest(ORDER)["spec"]["template"]["spec"]
+    pod = manifest(ORDER)["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "dnsPolicy", "serviceAccountName", "volumes", "nodeSelector"} & pod.keys()
 
 
 def test_a_machine_without_a_known_node_keeps_away_from_groups_only() -> None:
     """A rule with an empty name would be invalid."""
-    affinity = wire.manifest(replace(ORDER, kubernetes_node=""))["spec"]["template"]["spec"]["affinity"]
+    affinity = manifest(replace(ORDER, kubernetes_node=""))["spec"]["template"]["spec"]["affinity"]
     (term,) = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term == {"matchExpressions": [{"key": "infra.homecluster.dev/group", "operator": "DoesNotExist"}]}
 
@@ -168,8 +169,8 @@ def test_a_machine_without_a_known_node_keeps_away_from_groups_only() -> None:
 def test_a_finished_job_stays_long_enough_to_be_seen() -> None:
     """ttlSecondsAfterFinished: 0 does not lose the result."""
     spec = replace(ORDER.spec, ttl_seconds_after_finished=0)
-    assert wire.manifest(replace(ORDER, spec=spec, deadline=0.2))["spec"]["ttlSecondsAfterFinished"] == 60
-    assert wire.manifest(replace(ORDER, spec=spec, deadline=0.2))["spec"]["activeDeadlineSeconds"] == 1
+    assert manifest(replace(ORDER, spec=spec, deadline=0.2))["spec"]["ttlSecondsAfterFinished"] == 60
+    assert manifest(replace(ORDER, spec=spec, deadline=0.2))["spec"]["activeDeadlineSeconds"] == 1
 
 
 LABEL = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
@@ -270,9 +271,9 @@ async def test_an_order_that_was_never_given_is_not_seen(jobs: Jobs) -> None:
 
 async def test_a_job_of_somebody_else_is_refused(kube: MemoryKube, jobs: Jobs) -> None:
     """A Job that only has the name is not taken for ours."""
-    manifest = wire.manifest(ORDER)
-    manifest["metadata"].pop("ownerReferences")
-    await kube.create(JOBS, manifest)
+    made = manifest(ORDER)
+    made["metadata"].pop("ownerReferences")
+    await kube.create(JOBS, made)
     with pytest.raises(Refused, match="remove it") as refusal:
         await jobs.start(ORDER)
     assert refusal.value.reason == "ForeignJob"

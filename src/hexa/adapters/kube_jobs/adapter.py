@@ -1,6 +1,7 @@
 """Starts, observes and cancels power Jobs through the Kubernetes port. It keeps no state that matters."""
 
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,8 @@ from hexa.ports.jobs import Jobs, Order, Outcome, Seen
 from hexa.ports.kube import Kube, Selector
 
 T = TypeVar("T")
+
+MANIFEST: Final = "hexa.adapters.kube_jobs.manifest"
 
 _STUCK: Final = 120.0
 """Seconds after which a pod that does not end is taken for lost with its node, and removed by force."""
@@ -44,7 +47,7 @@ class _KubeJobs:
         """Create the Job; where there is one of its name already, it is looked at instead."""
         with _translated():
             try:
-                job = await self._kube.create(JOBS, wire.manifest(order))
+                job = await self._kube.create(JOBS, (await load_models())(order))
             except AlreadyExists:
                 seen = await self.observe(order)
                 if seen is None:
@@ -109,6 +112,19 @@ class _KubeJobs:
     async def _list(self, kind: Kind[T], selector: Selector) -> list[T]:
         items = (await self._kube.list(kind, selector)).items
         return [item for item in items if not isinstance(item, Malformed)]
+
+
+async def load_models() -> Callable[[Order], dict[str, Any]]:
+    """Have the builder of manifests at hand; the first time it is imported in a worker thread, for half a second."""
+    module = sys.modules.get(MANIFEST)
+    loaded = module is not None and not getattr(module.__spec__, "_initializing", False)
+    return _manifest() if loaded else await trio.to_thread.run_sync(_manifest)
+
+
+def _manifest() -> Callable[[Order], dict[str, Any]]:
+    from hexa.adapters.kube_jobs.manifest import manifest
+
+    return manifest
 
 
 @asynccontextmanager

@@ -1,25 +1,17 @@
-"""Orders to Job manifests, and what a Job and its pods say to `Seen`. No await."""
+"""Names and labels of Jobs, and what a Job and its pods say as `Seen`. No await; `manifest` builds the Jobs."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from hexa.adapters.kube_jobs import models as k8s
 from hexa.domain.names import (
     ACTION_LABEL,
-    API_VERSION,
     ATTEMPT_LABEL,
-    GROUP_LABEL,
     MACHINE_LABEL,
-    SAFE_TO_EVICT,
     UID_LABEL,
 )
 from hexa.domain.resources.core import ContainerStatus, Job, Pod
-from hexa.domain.resources.v1alpha1 import PowerPodSpec, VolumeMount
 from hexa.ports.jobs import Order, Outcome, Seen
 
 CONTAINER: Final = "power"
@@ -29,16 +21,8 @@ JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
 _LONGEST: Final = 63
 """Characters of a DNS label and of a label's value."""
 
-_GRACE: Final = 5
-"""Seconds for a cancelled power action to end: the next one waits for it."""
-
-_LEAST_TTL: Final = 60
-"""Seconds that a finished Job stays at least: its result must be seen before it goes."""
-
 _SHOWN: Final = 300
 """Characters shown of what a pod says."""
-
-_CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
 # --- names and labels -----------------------------------------------------------------------------
@@ -82,113 +66,6 @@ def _cut(name: str, length: int) -> str:
 
 def _hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:10]
-
-
-# --- an order as a Job ----------------------------------------------------------------------------
-
-
-def manifest(order: Order) -> dict[str, Any]:
-    """The Job, as it is sent."""
-    spec = order.spec
-    job = k8s.V1Job(
-        api_version="batch/v1",
-        kind="Job",
-        metadata=k8s.V1ObjectMeta(
-            name=job_name(order),
-            namespace=order.machine.namespace,
-            labels=labels(order),
-            owner_references=[_owner(order)],
-        ),
-        spec=k8s.V1JobSpec(
-            active_deadline_seconds=max(1, math.ceil(order.deadline)),
-            backoff_limit=0,  # attempts are counted by hexa
-            ttl_seconds_after_finished=max(_LEAST_TTL, spec.ttl_seconds_after_finished),
-            template=k8s.V1PodTemplateSpec(
-                metadata=k8s.V1ObjectMeta(labels=labels(order), annotations={SAFE_TO_EVICT: "false"}),
-                spec=_pod(order),
-            ),
-        ),
-    )
-    sent: dict[str, Any] = job.model_dump(by_alias=True, exclude_none=True)
-    return sent
-
-
-def _owner(order: Order) -> k8s.V1OwnerReference:
-    return k8s.V1OwnerReference(
-        api_version=API_VERSION,
-        kind="Node",
-        name=order.machine.name,
-        uid=order.uid,
-        controller=True,
-        block_owner_deletion=False,
-    )
-
-
-def _pod(order: Order) -> k8s.V1PodSpec:
-    spec = order.spec
-    return k8s.V1PodSpec(
-        restart_policy="Never",
-        termination_grace_period_seconds=_GRACE,
-        containers=[_container(spec)],
-        volumes=_volumes(spec.volumes) or None,
-        affinity=_elsewhere(order.kubernetes_node),
-        node_selector=dict(spec.node_selector) or None,
-        tolerations=_tolerations(spec),
-        host_network=spec.host_network or None,
-        dns_policy="ClusterFirstWithHostNet" if spec.host_network else None,
-        service_account_name=spec.service_account or None,
-        automount_service_account_token=None if spec.service_account else False,
-        image_pull_secrets=[k8s.V1LocalObjectReference(name=name) for name in spec.image_pull_secrets] or None,
-    )
-
-
-def _container(spec: PowerPodSpec) -> k8s.V1Container:
-    return k8s.V1Container(
-        name=CONTAINER,
-        image=spec.image,
-        command=list(spec.command) or None,
-        args=list(spec.args) or None,
-        env=[k8s.V1EnvVar.model_validate(msgspec.to_builtins(variable)) for variable in spec.env] or None,
-        resources=k8s.V1ResourceRequirements.model_validate(msgspec.to_builtins(spec.resources)),
-        volume_mounts=[
-            k8s.V1VolumeMount(name=mount.name, mount_path=mount.mount_path, read_only=True) for mount in spec.volumes
-        ]
-        or None,
-        termination_message_policy="FallbackToLogsOnError",  # why it failed reaches Seen.message
-    )
-
-
-def _volumes(mounts: Iterable[VolumeMount]) -> list[k8s.V1Volume]:
-    """One volume for each name: a Secret may be mounted at two places."""
-    return list({mount.name: _volume(mount) for mount in mounts}.values())
-
-
-def _volume(mount: VolumeMount) -> k8s.V1Volume:
-    if mount.secret_name:
-        return k8s.V1Volume(name=mount.name, secret=k8s.V1SecretVolumeSource(secret_name=mount.secret_name))
-    return k8s.V1Volume(name=mount.name, config_map=k8s.V1ConfigMapVolumeSource(name=mount.config_map_name))
-
-
-def _elsewhere(kubernetes_node: str) -> k8s.V1Affinity:
-    """On nodes outside every group, and never on the machine itself.
-
-    Templates of groups carry the group's label too, so Cluster Autoscaler never adds a machine for a power Job.
-    """
-    own = k8s.V1NodeSelectorRequirement(key="metadata.name", operator="NotIn", values=[kubernetes_node])
-    term = k8s.V1NodeSelectorTerm(
-        match_expressions=[k8s.V1NodeSelectorRequirement(key=GROUP_LABEL, operator="DoesNotExist")],
-        match_fields=[own] if kubernetes_node else None,
-    )
-    required = k8s.V1NodeSelector(node_selector_terms=[term])
-    return k8s.V1Affinity(
-        node_affinity=k8s.V1NodeAffinity(required_during_scheduling_ignored_during_execution=required)
-    )
-
-
-def _tolerations(spec: PowerPodSpec) -> list[k8s.V1Toleration]:
-    control_plane = [k8s.V1Toleration(key=key, operator="Exists", effect="NoSchedule") for key in _CONTROL_PLANE]
-    users = [k8s.V1Toleration.model_validate(msgspec.to_builtins(toleration)) for toleration in spec.tolerations]
-    return [*control_plane, *users]
 
 
 # --- a Job as an outcome --------------------------------------------------------------------------
