@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-
 from tests.docs.pages import blocks, resources
 
 

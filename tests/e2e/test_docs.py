@@ -5,7 +5,6 @@ from pathlib import Path
 
 import lab as labs
 import pytest
-
 from tests.docs.pages import ROOT, resources
 
 
