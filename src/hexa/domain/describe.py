@@ -3,7 +3,7 @@
 Conditions are present while they hold and removed when they end, but for Joined, which says True or False.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -83,7 +83,21 @@ def findings_of(
         found.append(Finding("Blocked", "DrainBlocked", status.blocker))
     elif wish is not None and wish.power == "off" and phase is Phase.READY and off_vetoes:
         found.append(Finding("Blocked", off_vetoes[0].reason, off_vetoes[0].message))
+    elif phase is Phase.LOST:
+        found += _lost_for_good(status, wish)
     return once_each(found)
+
+
+def _lost_for_good(status: NodeStatus, wish: WishRecord | None) -> Iterator[Finding]:
+    """A machine that hexa itself can't bring out of Lost."""
+    if wish is None:
+        return
+    if wish.power == "off":
+        text = "off is wanted, and its pods have not ended; look at the machine, or let the group force (spec.drain.force)"
+        yield Finding("Blocked", "LostWithPods", text)
+    elif status.reading.power is Reading.ON:
+        text = "on is wanted, and it has power but no living kubelet; look at the machine, or cut its power once"
+        yield Finding("Blocked", "Hung", text)
 
 
 def _of_problem(problem: Problem) -> Finding:
