@@ -52,7 +52,10 @@ async def run_server(
         async with trio_asyncio.open_loop() as loop:
             loop.set_exception_handler(_log_failure)
             server = _Server(Service(cloud))
-            await trio_asyncio.aio_as_trio(loop.create_server)(server.connect, sock=sock, ssl=ssl_context)
+            handshake = CALL_LIMIT if ssl_context is not None else None
+            await trio_asyncio.aio_as_trio(loop.create_server)(
+                server.connect, sock=sock, ssl=ssl_context, ssl_handshake_timeout=handshake
+            )
             task_status.started(bound)
             try:
                 await server.watch()

@@ -62,7 +62,6 @@ def _listen_unix(path: Path) -> socket.socket:
         path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     _bind(sock, str(path), f"unix://{path}")
-    path.chmod(0o600)
     return sock
 
 
@@ -76,6 +75,8 @@ def _abandoned(path: Path) -> bool:
 def _bind(sock: socket.socket, target: str | tuple[str, int], address: str) -> None:
     try:
         sock.bind(target)
+        if isinstance(target, str):
+            Path(target).chmod(0o600)  # before anybody can connect
         sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
