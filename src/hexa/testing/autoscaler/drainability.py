@@ -10,10 +10,9 @@ from hexa.domain.drain import FINISHED
 from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
 from hexa.domain.resources.core import LabelSelector, Pod, PodDisruptionBudget, Volume
 from hexa.testing.autoscaler.settings import Settings
-from hexa.testing.autoscaler.view import PodView
+from hexa.testing.autoscaler.view import SYSTEM_NAMESPACE, PodView
 
 SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
-SYSTEM_NAMESPACE: Final = "kube-system"
 KNOWN_CONTROLLERS: Final = frozenset({"ReplicationController", "Job", "ReplicaSet", "StatefulSet", "DaemonSet"})
 TERMINATING_TOO_LONG: Final = timedelta(seconds=30)
 """Beyond its grace period, a terminating pod is taken for gone."""

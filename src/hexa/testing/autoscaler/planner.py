@@ -8,7 +8,6 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.names import SCALE_DOWN_DISABLED
-from hexa.domain.quantity import amounts
 from hexa.testing.autoscaler.drainability import Budgets, Moves, is_long_terminating, moves, system_dues
 from hexa.testing.autoscaler.facts import Facts, GroupFacts
 from hexa.testing.autoscaler.packing import Rooms
@@ -170,17 +169,21 @@ class Planner:
             return "it is being deleted"
         if view.node.metadata.annotations.get(SCALE_DOWN_DISABLED) == "true":
             return "scale-down is disabled by annotation"
-        self._dues += system_dues(view.pods.values(), self._settings, now=now)
+        if not view.plain:
+            self._dues += system_dues(view.pods.values(), self._settings, now=now)
         return self._busy(view, rooms, group, gpu_label, now)
 
     def _busy(self, view: NodeView, rooms: Rooms, group: GroupFacts, gpu_label: str, now: datetime) -> str:
-        options, pods = group.options, _pods(view, rooms)
+        options, guests = group.options, rooms.guests(view.name)
         resources: Sequence[str] = ("cpu", "memory")
         threshold = options.scale_down_utilization_threshold
         if gpu_label and gpu_label in view.node.metadata.labels:
             resources = (GPU,)
             threshold = options.scale_down_gpu_utilization_threshold
-        used = utilisation(view, pods, resources, options, now=now)
+        if view.plain and not guests:
+            used = _requested(view, resources)
+        else:
+            used = utilisation(view, (*view.pods.values(), *guests), resources, options, now=now)
         return f"{used:.0%} of it are requested" if used > threshold else ""
 
     def _being_deleted(self, view: NodeView, now: datetime) -> bool:
@@ -243,7 +246,7 @@ def utilisation(
     view: NodeView, pods: Iterable[PodView], resources: Sequence[str], options: GroupOptions, *, now: datetime
 ) -> float:
     """The largest share of the resources that pods request. Infinite for a node that has none of one of them."""
-    allocatable = amounts(view.node.status.allocatable)
+    allocatable = view.allocatable
     counted = [pod for pod in pods if not is_long_terminating(pod.pod, now=now)]
     shares = []
     for name in resources:
@@ -256,6 +259,12 @@ def utilisation(
                 used += amount
         shares.append(float(used / size) if size > 0 else math.inf)
     return max(shares)
+
+
+def _requested(view: NodeView, resources: Sequence[str]) -> float:
+    """The same where every pod of the node counts, and no other."""
+    sizes = ((view.allocatable.get(name, ZERO), view.free.get(name, ZERO)) for name in resources)
+    return max(float(1 - free / size) if size > 0 else math.inf for size, free in sizes)
 
 
 def _pods(view: NodeView, rooms: Rooms) -> tuple[PodView, ...]:

@@ -28,13 +28,14 @@ ZERO: Final = Decimal(0)
 UNREADY_TAINTS: Final = frozenset(
     {"node.kubernetes.io/not-ready", "node.kubernetes.io/disk-pressure", "node.kubernetes.io/network-unavailable"}
 )
+SYSTEM_NAMESPACE: Final = "kube-system"
 PRESSURES: Final = frozenset({"DiskPressure", "NetworkUnavailable"})
 
 
 class PodView:
     """A pod with what is asked of it again and again."""
 
-    __slots__ = ("kind", "name", "needs", "node", "pending", "pod", "similar", "stays")
+    __slots__ = ("kind", "name", "needs", "node", "pending", "plain", "pod", "similar", "stays")
 
     def __init__(self, pod: Pod, known: "PodView | None") -> None:
         same = known is not None and known.pod.metadata.uid == pod.metadata.uid
@@ -46,6 +47,10 @@ class PodView:
         self.similar: Final[object] = known.similar if same and known is not None else _similar(pod, self.needs)
         self.stays: Final = self.kind == "DaemonSet" or MIRROR_ANNOTATION in pod.metadata.annotations
         self.pending: Final = not self.node and _unschedulable(pod)
+        metadata = pod.metadata
+        self.plain: Final = (
+            not self.stays and not metadata.deletion_timestamp and metadata.namespace != SYSTEM_NAMESPACE
+        )
 
     def __repr__(self) -> str:
         return f"<PodView {self.name} on {self.node or 'no node'}>"
@@ -64,7 +69,7 @@ class PodView:
 class NodeView:
     """A Kubernetes node, its pods and what they leave free."""
 
-    __slots__ = ("_free", "node", "pods", "ready", "suspended", "to_be_deleted")
+    __slots__ = ("_free", "_plain", "allocatable", "node", "pods", "ready", "suspended", "to_be_deleted")
 
     def __init__(self, node: KubeNode) -> None:
         self.pods: Final[dict[str, PodView]] = {}
@@ -75,10 +80,12 @@ class NodeView:
 
     def update(self, node: KubeNode) -> None:
         self.node = node
+        self.allocatable = amounts(node.status.allocatable)
         self.ready = is_ready(node)
         self.suspended = any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions)
         self.to_be_deleted = taint_value(node, CA_TO_BE_DELETED_TAINT)
         self._free: Amounts | None = None
+        self._plain: bool | None = None
 
     @property
     def name(self) -> str:
@@ -92,19 +99,29 @@ class NodeView:
     def free(self) -> Amounts:
         """Allocatable less the pods' requests; not to be changed."""
         if self._free is None:
-            free = amounts(self.node.status.allocatable)
+            free = dict(self.allocatable)
             for pod in self.pods.values():
                 take(free, pod.needs)
             self._free = free
         return self._free
 
+    @property
+    def plain(self) -> bool:
+        """No pod is terminating, of a DaemonSet or of kube-system: nothing on the node changes with time alone."""
+        if self._plain is None:
+            self._plain = all(pod.plain for pod in self.pods.values())
+        return self._plain
+
     def put(self, pod: PodView) -> None:
+        """A pod that was bound to the node, or another state of one that is."""
+        if pod.name not in self.pods:
+            self._free = None
         self.pods[pod.name] = pod
-        self._free = None
+        self._plain = None
 
     def drop(self, name: str) -> None:
         self.pods.pop(name, None)
-        self._free = None
+        self._free = self._plain = None
 
 
 class ClusterView:
@@ -202,7 +219,7 @@ class ClusterView:
             known_pending = known.pending
             self.pods[key] = view
             if view.node:
-                self._home(view.node)[key] = view  # the sums stand: requests of a pod never change
+                self._settle(view)
             elif known_pending or view.pending:
                 self._set_pending(view)
             return
@@ -219,9 +236,6 @@ class ClusterView:
             self.pending[view.name] = view
         else:
             self.pending.pop(view.name, None)
-
-    def _home(self, node: str) -> dict[str, PodView]:
-        return self.nodes[node].pods if node in self.nodes else self._strays.setdefault(node, {})
 
     def _settle(self, view: PodView) -> None:
         if view.node in self.nodes:

@@ -76,6 +76,8 @@ class Report(Struct, frozen=True, kw_only=True, rename="camel"):
     """Pods that ran when their machine was switched off by order. It must be 0."""
     work_lost_to_faults: int
     """Pods that ran when their machine crashed or lost power by itself."""
+    api_writes: int
+    """Changes that the API server took in, by whomever."""
     waiting: Series
     running: Series
 

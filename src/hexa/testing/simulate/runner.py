@@ -289,6 +289,7 @@ def _report(world: World, scenario: Scenario, recorder: Recorder, seed: int) -> 
         faults=tuple(_struck(world, scenario, fault) for fault in scenario.faults),
         work_lost=site.pods_killed,
         work_lost_to_faults=site.pods_lost,
+        api_writes=int(world.site.api.version),
         waiting=tuple(recorder.waiting),
         running=tuple(recorder.running),
     )
