@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.domain.builders import OFF, ON, wish
+from tests.domain.builders import OFF, ON, at, wish
 
 from hexa.domain.group import Policy
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import (
     Member,
+    Replacement,
+    begun_replacements,
     cancellable,
     candidates,
     counts,
@@ -321,3 +323,26 @@ def test_choices_are_made_by_rank_alone(group: list[Member], rules: Policy) -> N
     assert candidates(group) == candidates(backwards)
     assert resters(group) == resters(backwards)
     assert sorted(names(to_rest(rules, group))) == sorted(names(to_rest(rules, backwards)))
+
+
+def test_replacement_that_a_crash_cut_off_is_not_begun_again() -> None:
+    """The successor's own wish tells whose place it takes: after a crash nobody else is woken for the same failure."""
+    failed = member(Phase.START_FAILED, ON, name="failed", since=at(100))
+    taker = structs.replace(
+        member(Phase.POWERING_ON, name="taker"), wish=wish(ON, US, replaces="failed", since=at(101))
+    )
+    spare = member(Phase.OFF, OFF, name="spare")
+    group = [failed, taker, spare]
+    assert replacements(policy(), group) == []
+    assert begun_replacements(group) == [Replacement(failed, taker)]
+    assert begun_replacements([structs.replace(failed, wish=wish(OFF, US)), taker, spare]) == []
+
+
+def test_earlier_replacement_does_not_stand_for_a_new_failure() -> None:
+    """A machine that came back and failed again is replaced again; so is one whose successor is not wanted any more."""
+    failed = member(Phase.START_FAILED, ON, name="failed", since=at(100))
+    spare = member(Phase.OFF, OFF, name="spare")
+    for record in (wish(ON, US, replaces="failed", since=at(99)), wish(OFF, US, replaces="failed", since=at(101))):
+        taker = structs.replace(member(Phase.READY, name="taker"), wish=record)
+        assert begun_replacements([failed, taker, spare]) == []
+        assert [pair.successor.key.name for pair in replacements(policy(), [failed, taker, spare])] == ["spare"]
