@@ -25,6 +25,7 @@ _PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+LOST_TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 MANAGER: Final = "e2e"
 NAMESPACE_SECONDS: Final = 30.0
 CLEANUP_SECONDS: Final = 10.0
@@ -48,7 +49,9 @@ class Api:
 
     async def request(self, method: str, path: str, **request: Any) -> Any:
         """The decoded answer to a request."""
-        answer = await self.client.request(method, path, **request)
+        whole = self.client.build_request(method, path, **request)
+        whole.stream = _Body(whole.content)
+        answer = await self.client.send(whole)
         if answer.is_error:
             raise _error(answer.status_code, answer.content)
         return answer.json() if "json" in answer.headers.get("content-type", "") else answer.text
@@ -138,6 +141,24 @@ class Api:
         return path(kind, namespace=resource["metadata"].get("namespace", "default") if namespaced else None)
 
 
+class _Body(httpx.AsyncByteStream):
+    """A request's body in one piece.
+
+    httpx has a generator for it, which stays half way where a request is cancelled as it is sent; Trio warns.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._parts = [content]
+
+    def __aiter__(self) -> "_Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._parts:
+            raise StopAsyncIteration
+        return self._parts.pop()
+
+
 class Events:
     """The events of a watch, until it ends; an error of the server or the connection is raised in turn.
 
@@ -200,11 +221,23 @@ def _error(code: int, body: bytes) -> ApiError:
         return ApiError(code, "", body.decode(errors="replace"))
 
 
-async def node_is_ready(api: Api, name: str) -> bool:
-    """Whether a Kubernetes node exists and says that it is ready."""
-    node = await api.find("v1/nodes", name)
-    conditions = node["status"].get("conditions", []) if node else []
+def is_ready(node: Resource) -> bool:
+    """Whether a Kubernetes node says that it is ready."""
+    conditions = node.get("status", {}).get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+async def node_is_ready(api: Api, name: str) -> bool:
+    """Whether a Kubernetes node exists and is ready."""
+    node = await api.find("v1/nodes", name)
+    return node is not None and is_ready(node)
+
+
+async def node_takes_pods(api: Api, name: str) -> bool:
+    """Whether a Kubernetes node is ready, and the controller manager has seen that."""
+    node = await api.find("v1/nodes", name)
+    taints = node["spec"].get("taints", []) if node else []
+    return node is not None and is_ready(node) and all(taint["key"] not in LOST_TAINTS for taint in taints)
 
 
 async def wait_for_namespace(api: Api, name: str) -> None:

@@ -47,6 +47,7 @@ class ControlPlane:
         self.folder = folder
         self.binaries = binaries
         self.options = options or Options()
+        self.starts = 0  # of the API server
         self.address, self.port = address, free_port(address)
         self.url = f"https://{address}:{self.port}"
         self.pki = Pki(folder / "pki")
@@ -75,8 +76,6 @@ class ControlPlane:
         self.etcd.start()
         await self._until(self._etcd_is_ready)
         await self.start_api_server()
-        self.controller_manager.start()
-        self.scheduler.start()
         async with self.open_api() as api:
             await wait_for_namespace(api, "default")
 
@@ -91,10 +90,17 @@ class ControlPlane:
             process.require_running()
 
     async def start_api_server(self) -> None:
-        """Starts the API server; returns when it is ready."""
+        """Starts the API server, and anew those who follow it; returns when it is ready.
+
+        The followers have backed off, for up to 30 s after a few restarts, and a test waits for none of that.
+        """
         self.api_server.start()
+        self.starts += 1
         async with self.open_api() as api:
             await self._until(lambda: _answers(api.client, "/readyz"))
+        for follower in (self.controller_manager, self.scheduler):
+            follower.kill()
+            follower.start()
 
     def stop_api_server(self) -> None:
         """Ends the API server at once, as a crash would."""

@@ -43,6 +43,7 @@ class Lab:
         self.address = self.network.host_address if self.network else LOOPBACK
         self.control_plane = ControlPlane(folder / "control-plane", binaries, address=self.address, options=options)
         self.worker: Hardware | None = None  # the body of the real worker, on from its first use to the end
+        self._worker_booted_at = 0  # as the API server's starts are counted
         self._numbers = itertools.count()
         self._image = folder / "image.tar"
 
@@ -67,10 +68,13 @@ class Lab:
         """A number for a new machine. None is used twice, so that tests don't meet in old objects."""
         return next(self._numbers)
 
-    def start_worker(self) -> Hardware:
-        """The real machine that is always on; it boots when it is first asked for."""
+    async def start_worker(self) -> Hardware:
+        """The real machine that is always on; it boots again if the API server did, after which kubelets back off."""
         if self.worker is None:
             self.worker = self.build_hardware(self.next_number(), Shape())
+        if self._worker_booted_at != self.control_plane.starts:
+            self._worker_booted_at = self.control_plane.starts
+            await self.worker.cut()
             self.worker.start()
         return self.worker
 

@@ -4,7 +4,7 @@ Owns which machines there are, and their end; refuses to know pytest. What a tes
 same for real and simulated ones.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
@@ -12,19 +12,19 @@ from typing import Any, Final
 import httpx
 import trio
 
-from .api import Api, ApiError, node_is_ready
+from .api import Api, ApiError, node_takes_pods
 from .controller import serve_controllers
 from .disk import Shape
 from .lab import Lab, machine_name
 from .machine import Machine
 from .network import mac_of
-from .podfeed import PodFeed
 from .sites import RealSite, SimulatedSite, Site
 from .waiting import eventually
 
 MACHINE_LABEL: Final = "hexa.test/machine"  # its value is the machine's name
 READY_SECONDS: Final = 30.0
-CLEANUP_SECONDS: Final = 30.0
+CLEANUP_SECONDS: Final = 60.0
+FORGET_AT_ONCE: Final = 16
 
 Say = Callable[[str], None]
 
@@ -73,33 +73,33 @@ class Machines(Mapping[str, Machine]):
         return machine
 
     async def start(self, *machines: Machine) -> None:
-        """Presses power buttons; returns when the Kubernetes nodes are ready."""
+        """Presses power buttons; returns when the Kubernetes nodes take pods."""
         for machine in machines:
             machine.start()
         await self.wait_ready(*(machine.name for machine in machines))
 
     async def wait_ready(self, *names: str, within: float = READY_SECONDS) -> None:
-        """Returns when these Kubernetes nodes are ready; the error otherwise holds the machines' last words."""
+        """Returns when these Kubernetes nodes take pods; the error otherwise holds the machines' last words."""
         try:
             for name in names:
-                await eventually(partial(node_is_ready, self._api, name), within=within, what=f"{name} is ready")
+                await eventually(partial(node_takes_pods, self._api, name), within=within, what=f"{name} is ready")
         except AssertionError as error:
             words = [self[name].body.last_words() for name in names if name in self]
             raise AssertionError("\n".join([str(error), *words])) from None
 
     async def open(self) -> None:
         """Starts the management controllers and the worker; returns when pods can run."""
+        await self.site.open()
         self.controller_url = await self._nursery.start(serve_controllers, self, self._lab.address)
-        self.worker = self.site.start_worker()
+        self.worker = await self.site.start_worker()
         await self.wait_ready(self.worker)
 
     async def close(self) -> None:
         """Throws all machines away, then their Kubernetes nodes and the pods there."""
         for machine in self.values():
             await machine.scrap()
-        gone = [*self, *([] if self._lab.worker else [self.worker])]
-        for node in filter(None, gone):
-            await forget_node(self._api, node)
+        worker = [] if self._lab.worker else [self.worker]
+        await forget_nodes(self._api, [*self, *worker])
 
 
 @asynccontextmanager
@@ -109,28 +109,38 @@ async def open_machines(lab: Lab, *, say: Say = print) -> AsyncIterator[Machines
         machines: Machines | None = None
         try:
             async with trio.open_nursery() as nursery:
-                site = await _open_site(lab, api, nursery)
+                site = RealSite(lab, nursery) if lab.kind == "real" else SimulatedSite(lab, nursery, api=api)
                 machines = Machines(site, lab=lab, api=api, nursery=nursery, say=say)
                 await machines.open()
                 yield machines
                 nursery.cancel_scope.cancel()
         finally:
-            with trio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(ApiError, httpx.TransportError):
+            with trio.move_on_after(CLEANUP_SECONDS, shield=True):
                 if machines is not None:
                     await machines.close()
 
 
-async def forget_node(api: Api, name: str) -> None:
-    """Deletes a Kubernetes node, and the pods on it without waiting for a kubelet."""
-    await api.delete("v1/nodes", name)
-    for pod in await api.list("v1/pods", fieldSelector=f"spec.nodeName={name}"):
+async def forget_nodes(api: Api, names: Collection[str]) -> None:
+    """Deletes Kubernetes nodes, and the pods on them without waiting for a kubelet.
+
+    An API server that is away keeps them; no later machine has one of these names.
+    """
+    with suppress(ApiError, httpx.TransportError):
+        await _forget_nodes(api, set(names) - {""})
+
+
+async def _forget_nodes(api: Api, names: Collection[str]) -> None:
+    for pod in await api.list("v1/pods"):
         meta = pod["metadata"]
-        await api.delete("v1/pods", meta["name"], namespace=meta["namespace"], gracePeriodSeconds=0)
+        if pod["spec"].get("nodeName") in names:
+            await api.delete("v1/pods", meta["name"], namespace=meta["namespace"], gracePeriodSeconds=0)
+    enough = trio.CapacityLimiter(FORGET_AT_ONCE)
 
+    async def forget(name: str) -> None:
+        async with enough:
+            with suppress(ApiError, httpx.TransportError):
+                await api.delete("v1/nodes", name)
 
-async def _open_site(lab: Lab, api: Api, nursery: trio.Nursery) -> Site:
-    if lab.kind == "real":
-        return RealSite(lab, nursery)
-    feed = PodFeed(api)
-    await nursery.start(feed.run)
-    return SimulatedSite(lab, nursery, api=api, feed=feed)
+    async with trio.open_nursery() as nursery:
+        for name in names:
+            nursery.start_soon(forget, name)

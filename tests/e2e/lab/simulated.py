@@ -15,8 +15,8 @@ import trio
 
 from .api import Api, ApiError, Resource
 from .disk import Shape, box_memory, taint
+from .feeds import NodeFeed, PodFeed
 from .image import NAME as IMAGE
-from .podfeed import PodFeed
 from .simulated_pods import Action, SimulatedPods, now
 
 LEASES: Final = "kube-node-lease"
@@ -35,17 +35,18 @@ class SimulatedKubelet:
         address: str,
         shape: Shape,
         api: Api,
-        feed: PodFeed,
+        pods: PodFeed,
+        nodes: NodeFeed,
         actions: Mapping[str, Action],
         nursery: trio.Nursery,
         version: str,
         lease_seconds: int = LEASE_SECONDS,
     ) -> None:
         self.name, self.address, self.shape = name, address, shape
-        self._api, self._nursery = api, nursery
-        self._pods = SimulatedPods(api, feed, actions, node=name, address=address)
+        self._api, self._nodes, self._nursery = api, nodes, nursery
+        self._pods = SimulatedPods(api, pods, actions, node=name, address=address)
         self._version, self._lease_seconds = version, lease_seconds
-        self._boot = trio.CancelScope()
+        self._boot, self._boot_id = trio.CancelScope(), ""
         self._ended = trio.Event()
         self._ended.set()
 
@@ -56,6 +57,7 @@ class SimulatedKubelet:
         """Boots, in the background."""
         assert self._ended.is_set(), f"{self.name} runs already"
         self._boot, self._ended = trio.CancelScope(), trio.Event()
+        self._boot_id = str(uuid.uuid4())
         self._nursery.start_soon(self._run, self._boot, self._ended)
 
     async def cut(self) -> None:
@@ -76,31 +78,41 @@ class SimulatedKubelet:
             with boot:
                 await _insist(self._register)
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._renew_lease)
+                    nursery.start_soon(self._heartbeat)
                     nursery.start_soon(self._pods.run)
         finally:
             ended.set()
 
     async def _register(self) -> None:
-        """Makes the Node, or tells an older one of this name that its kubelet is back."""
+        """Makes the Node and its Lease, or tells older ones of this name that their kubelet is back."""
         node = self._node()
         try:
-            await self._api.create(node)
+            made = await self._api.create(node)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
-            await self._api.patch("v1/nodes", self.name, {"metadata": {"labels": node["metadata"]["labels"]}})
-            status = {"status": node["status"]}
-            await self._api.patch("v1/nodes", self.name, status, subresource="status", how="strategic")
+            made = await self._api.patch("v1/nodes", self.name, {"metadata": {"labels": node["metadata"]["labels"]}})
+            await self._write_status()
+        try:
+            await self._api.create(self._lease(made["metadata"]["uid"]))
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            await self._write_lease()
 
-    async def _renew_lease(self) -> None:
+    async def _heartbeat(self) -> None:
         """Four times in a lease's period, as kubelets do; each at its own moment."""
         period = self._lease_seconds / 4
-        await _insist(self._write_lease)
         await trio.sleep(period * random.random())
         while True:
             await _insist(self._write_lease)
+            if self.name in self._nodes.lost:  # while we were alive: the API server was away, or we were slow
+                await _insist(self._write_status)
             await trio.sleep(period)
+
+    async def _write_status(self) -> None:
+        change = {"status": self._node_status()}
+        await self._api.patch("v1/nodes", self.name, change, subresource="status", how="strategic")
 
     async def _write_lease(self) -> None:
         change = {"spec": {"renewTime": now(microseconds=True)}}
@@ -109,17 +121,18 @@ class SimulatedKubelet:
         except ApiError as error:
             if error.code != 404:
                 raise
-            await self._api.create(await self._lease())
+            await self._api.create(self._lease())  # it went with a Node that was deleted
 
-    async def _lease(self) -> Resource:
-        """A new Lease; it goes with the Node, if there is one."""
-        node = await self._api.find("v1/nodes", self.name)
-        owner = {"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": node and node["metadata"]["uid"]}
-        owners = [owner] if node else []
+    def _lease(self, node_uid: str = "") -> Resource:
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": node_uid}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self.name, "namespace": LEASES, "ownerReferences": owners},
+            "metadata": {
+                "name": self.name,
+                "namespace": LEASES,
+                "ownerReferences": [owner] if node_uid else [],
+            },
             "spec": {
                 "holderIdentity": self.name,
                 "leaseDurationSeconds": self._lease_seconds,
@@ -170,7 +183,7 @@ class SimulatedKubelet:
     def _node_info(self) -> dict[str, str]:
         same = dict.fromkeys(("machineID", "systemUUID"), uuid.uuid5(uuid.NAMESPACE_DNS, self.name).hex)
         return same | {
-            "bootID": str(uuid.uuid4()),
+            "bootID": self._boot_id,
             "kernelVersion": "simulated",
             "osImage": "simulated",
             "containerRuntimeVersion": "simulated://0",
@@ -182,10 +195,13 @@ class SimulatedKubelet:
 
 
 async def _insist(call: Callable[[], Awaitable[Any]]) -> None:
-    """Repeats a call until the API server answers it: kubelets outlive its restarts."""
+    """Repeats a call until the API server takes it: kubelets outlive its restarts. What is gone is left alone."""
     while True:
         try:
             await call()
-            return
-        except (ApiError, httpx.TransportError):
+        except (ApiError, httpx.TransportError) as error:
+            if isinstance(error, ApiError) and error.code == 404:
+                return
             await trio.sleep(RETRY_SECONDS)
+        else:
+            return

@@ -13,8 +13,8 @@ import httpx
 import trio
 
 from .api import Api, ApiError, Resource
+from .feeds import PodFeed
 from .image import NAME as IMAGE
-from .podfeed import PodFeed
 
 Action = Callable[[list[str]], Awaitable[int]]  # a command's arguments -> its exit code
 

@@ -11,11 +11,11 @@ import trio
 from .api import Api
 from .binaries import version
 from .disk import Shape
+from .feeds import NodeFeed, PodFeed, follow
 from .hardware import Hardware
 from .lab import Lab, machine_name
 from .machine import Body, Machine, magic_packet
 from .network import address_of
-from .podfeed import PodFeed
 from .simulated import SimulatedKubelet
 from .simulated_pods import Action
 
@@ -25,13 +25,16 @@ PACKET_BYTES: Final = 2048
 class Site(Protocol):
     """What makes machines of one kind."""
 
+    async def open(self) -> None:
+        """Call it first; returns when machines can be built."""
+
     def build(self, number: int, shape: Shape) -> Body:
         """The body of a new machine, without power."""
 
     def connect(self, machine: Machine) -> None:
         """Lets magic packets reach a machine, from now on."""
 
-    def start_worker(self) -> str:
+    async def start_worker(self) -> str:
         """Starts the machine that is always on; returns the name of its Kubernetes node, to be."""
 
 
@@ -40,6 +43,9 @@ class RealSite:
 
     def __init__(self, lab: Lab, nursery: trio.Nursery) -> None:
         self._lab, self._nursery = lab, nursery
+
+    async def open(self) -> None:
+        """There is nothing to wait for."""
 
     def build(self, number: int, shape: Shape) -> Hardware:
         """The body of a new machine, without power."""
@@ -51,15 +57,15 @@ class RealSite:
         card = trio.socket.from_stdlib_socket(machine.body.wake_socket)
         self._nursery.start_soon(_listen, card, machine)
 
-    def start_worker(self) -> str:
+    async def start_worker(self) -> str:
         """The lab's own worker, which outlives this site."""
-        return self._lab.start_worker().name
+        return (await self._lab.start_worker()).name
 
 
 class SimulatedSite:
     """Machines of Trio tasks; packets arrive because the action of `wol` hands them over."""
 
-    def __init__(self, lab: Lab, nursery: trio.Nursery, *, api: Api, feed: PodFeed) -> None:
+    def __init__(self, lab: Lab, nursery: trio.Nursery, *, api: Api) -> None:
         self.actions: dict[str, Action] = {
             "false": _fail,
             "sleep": _sleep,
@@ -67,8 +73,14 @@ class SimulatedSite:
             "wget": _wget,
             "wol": self._wol,
         }
-        self._lab, self._nursery, self._api, self._feed = lab, nursery, api, feed
+        self._lab, self._nursery, self._api = lab, nursery, api
+        self._pods, self._nodes = PodFeed(), NodeFeed()
         self._machines: list[Machine] = []
+
+    async def open(self) -> None:
+        """Follows the API server; returns when all is known."""
+        await self._nursery.start(follow, self._api, self._pods)
+        await self._nursery.start(follow, self._api, self._nodes)
 
     def build(self, number: int, shape: Shape) -> SimulatedKubelet:
         """The body of a new machine, without power."""
@@ -77,7 +89,8 @@ class SimulatedSite:
             address=str(address_of(number)),
             shape=shape,
             api=self._api,
-            feed=self._feed,
+            pods=self._pods,
+            nodes=self._nodes,
             actions=self.actions,
             nursery=self._nursery,
             version=version(),
@@ -87,7 +100,7 @@ class SimulatedSite:
         """Lets the machine hear what `wol` sends."""
         self._machines.append(machine)
 
-    def start_worker(self) -> str:
+    async def start_worker(self) -> str:
         """A worker that lasts as long as this site."""
         worker = self.build(self._lab.next_number(), Shape())
         worker.start()
