@@ -27,6 +27,7 @@ _PATCHES = {
 }
 LOST_TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 MANAGER: Final = "e2e"
+AT_ONCE: Final = 32
 NAMESPACE_SECONDS: Final = 30.0
 CLEANUP_SECONDS: Final = 10.0
 
@@ -45,13 +46,15 @@ class Api:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
+        self._turns = trio.CapacityLimiter(AT_ONCE)  # httpx's own queue takes time in proportion to its length
         self._paths: dict[tuple[str, str], tuple[str, bool]] = {}
 
     async def request(self, method: str, path: str, **request: Any) -> Any:
         """The decoded answer to a request."""
         whole = self.client.build_request(method, path, **request)
         whole.stream = _Body(whole.content)
-        answer = await self.client.send(whole)
+        async with self._turns:
+            answer = await self.client.send(whole)
         if answer.is_error:
             raise _error(answer.status_code, answer.content)
         return answer.json() if "json" in answer.headers.get("content-type", "") else answer.text
