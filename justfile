@@ -13,6 +13,10 @@ _list:
 demo *ARGS:
     @hexa simulate examples/scenarios/office-week.yaml "$@"
 
+# draw the picture of the README from that week; the same code draws the same picture
+picture FILE="docs/simulate.svg":
+    @hexa simulate examples/scenarios/office-week.yaml --svg "$1"
+
 # all tests but e2e, with the coverage floor; with ARGS, plain pytest ARGS
 test *ARGS:
     {{ if ARGS == "" { "pytest -n auto --cov --cov-report=term" } else { 'pytest "$@"' } }}

@@ -1,6 +1,8 @@
 """hexa simulate: a scenario in virtual time, and what it saved and cost."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +11,7 @@ import typer
 from hexa.cli.exits import Exit, fail
 
 if TYPE_CHECKING:
-    from hexa.testing.simulate import Progress
+    from hexa.testing.simulate import Progress, Report
 
 
 def simulate(
@@ -18,6 +20,9 @@ def simulate(
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Also write a self-contained page with the timeline."),
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Also write the timeline as a picture.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of all that is left to chance. Default: the scenario's.")
@@ -29,20 +34,67 @@ def simulate(
 
     try:
         read = read_scenario(scenario.read_text(encoding="utf-8"), source=str(scenario))
-        report = play(read, seed=seed, tell=_tell if sys.stderr.isatty() else None)
-        if html is not None:
-            html.write_text(report.html(), encoding="utf-8")
+        with _progress(read.title) as tell:
+            report = play(read, seed=seed, tell=tell)
+        for path, drawn in ((html, report.html), (svg, report.svg)):
+            if path is not None:
+                path.write_text(drawn(), encoding="utf-8")
     except ScenarioError as error:
         fail(str(error), Exit.USAGE)
     except UnicodeDecodeError:
         fail(f"{scenario}: is no UTF-8 text", Exit.USAGE)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", Exit.USAGE)
-    typer.echo(report.json() if as_json else report.text())
+    _print(report, as_json=as_json)
 
 
-def _tell(progress: "Progress") -> None:
-    """One line that is written over and over, and cleared at the end."""
-    line = f"{progress.share:4.0%}  {progress.now}  {progress.on} of {progress.machines} machines on"
-    line += f"  {progress.waiting} pods waiting  {progress.kwh:.1f} kWh"
-    typer.echo(f"\r\x1b[K{line if progress.share < 1 else ''}", nl=False, err=True)
+def _print(report: "Report", *, as_json: bool) -> None:
+    if as_json or not sys.stdout.isatty():
+        typer.echo(report.json() if as_json else report.text())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=report.title, title_justify="left", title_style="bold", show_header=False, box=None)
+    for name, value in report.rows():
+        table.add_row(name, value, style="dim" if name.startswith(" ") else "")
+    Console().print("", table, "")
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[["Progress"], None]]:
+    """How far it is, on standard error: a bar on a terminal, else a line for each tenth."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    # No thread of its own: under a clock that jumps, nothing else may run.
+    columns = (BarColumn(bar_width=32), TextColumn("{task.percentage:3.0f}%"), TextColumn("{task.description}"))
+    bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+    with bar:
+        task = bar.add_task(title, total=1.0)
+
+        def tell(progress: "Progress") -> None:
+            bar.update(task, completed=progress.share, description=_line(progress), refresh=True)
+
+        yield tell
+
+
+class _Lines:
+    """A line for each tenth of the way."""
+
+    def __init__(self) -> None:
+        self._next = 0.1
+
+    def __call__(self, progress: "Progress") -> None:
+        if progress.share >= self._next:
+            typer.echo(f"{progress.share:4.0%}  {_line(progress)}", err=True)
+            self._next = progress.share + 0.0999
+
+
+def _line(progress: "Progress") -> str:
+    on = f"{progress.on} of {progress.machines} machines on"
+    return f"{progress.now}  {on}  {progress.waiting} pods waiting  {progress.kwh:.1f} kWh"

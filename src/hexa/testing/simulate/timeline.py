@@ -129,7 +129,7 @@ def _calendar(report: Report, layout: Layout) -> Iterator[str]:
         if tick.weekend:
             yield f'<rect class="band" x="{x:.1f}" y="{top}" width="{tick.span / layout.pixel:.1f}" height="{bottom - top:g}"/>'
         yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom:g}"/>'
-        if tick.text:
+        if tick.text and x < layout.width - RIGHT - 12:
             middle = x + tick.span / layout.pixel / 2
             yield f'<text class="day" x="{middle:.1f}" y="14" text-anchor="middle">{escape(tick.text)}</text>'
     yield "</g>"

@@ -1,0 +1,344 @@
+"""hexa simulate: scenarios that are played as they are written, mistakes that are told, reports that can be trusted."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+from typer.testing import CliRunner
+
+from hexa.cli.app import app
+from hexa.testing.simulate import Report, Scenario, ScenarioError, read_scenario, simulate
+from hexa.testing.simulate.calendar import parse_moment
+from hexa.testing.simulate.report import span, waits_of
+from hexa.testing.simulate.timeline import binned
+from hexa.testing.simulate.workloads import Scaled, Started, plan
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
+
+SMALL = """
+title: Small
+start: 2026-03-02T08:00:00+01:00
+duration: 2h
+groups:
+  - metadata: {name: rack}
+    spec: {cost: {pricePerKWh: 0.5}}
+machines:
+  - {name: rack, count: 3, group: rack, cpu: 4, boot: 30s, watts: {idle: 100, max: 200, standby: 10}}
+jobs:
+  - {name: work, at: [08:30], count: 6, runtime: 10m, pods: {cpu: 2, memory: 1Gi}}
+"""
+
+
+def small(**changes: object) -> Scenario:
+    """Three machines and six jobs, with some fields changed."""
+    return structs.replace(read_scenario(SMALL, source="small.yaml"), **changes)
+
+
+def example(name: str, **changes: object) -> Scenario:
+    """One of the scenarios that are shipped."""
+    path = EXAMPLES / f"{name}.yaml"
+    return structs.replace(read_scenario(path.read_text(encoding="utf-8"), source=str(path)), **changes)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    """What came of the small scenario."""
+    return simulate(small())
+
+
+# --- the scenarios that are shipped ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "hours", "saved"),
+    [
+        ("office-week", "33h", 0.5),
+        ("batch-burst", None, 0.6),
+        ("flaky-rack", None, 0.3),
+        ("homelab-weekend", None, 0.6),
+    ],
+)
+def test_examples_save_hours_and_lose_nothing(name: str, hours: str | None, saved: float) -> None:
+    """Every shipped scenario plays to its end: hexa loses no work, no pod is left waiting, and machine-hours are saved."""
+    scenario = example(name, **({"duration": hours} if hours else {}))
+    found = simulate(scenario)
+    assert found.survived
+    assert found.work_lost == 0
+    assert found.saved_hours > saved
+    assert found.waits.at_once > 0
+    if scenario.faults and not hours:
+        assert found.failures >= len(scenario.faults) - 1
+
+
+def test_every_example_is_played() -> None:
+    """No scenario is shipped that is not played above."""
+    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {
+        "office-week",
+        "batch-burst",
+        "flaky-rack",
+        "homelab-weekend",
+    }
+
+
+# --- a run ----------------------------------------------------------------------------------------
+
+
+def test_a_run_wakes_works_and_rests(report: Report) -> None:
+    """Six jobs of two cores wake three machines of four; half an hour after the jobs all are off again."""
+    assert report.pods == 6
+    assert report.power_cycles == 3
+    assert report.waiting_at_end == 0
+    assert [machine.phases[-1][1] for machine in report.machines] == ["Off"] * 3
+    assert 30 < report.waits.max < 75
+    assert 0.3 < report.machine_hours < 3
+
+
+def test_energy_and_money_follow_from_the_watts(report: Report) -> None:
+    """Energy is what the watts say of the hours on, off and at work; always-on counts the same work; money is its price."""
+    work = sum(machine.kwh for machine in report.machines) - (
+        report.machine_hours * 0.1 + (report.machine_hours_always_on - report.machine_hours) * 0.01
+    )
+    assert work > 0
+    assert report.kwh_always_on == pytest.approx(6 * 0.1 + work, abs=0.01)
+    assert report.money == pytest.approx(report.kwh * 0.5, abs=0.01)
+    assert report.saved_money == pytest.approx((report.kwh_always_on - report.kwh) * 0.5, abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_report(report: Report) -> None:
+    """A scenario and a seed determine every figure and every phase; another seed gives other runtimes."""
+    assert simulate(small()) == report
+    assert simulate(small(), seed=2) != report
+
+
+def test_progress_is_told() -> None:
+    """Whoever listens hears of the whole way, from nothing to all."""
+    shares: list[float] = []
+    simulate(small(duration="40m"), tell=lambda progress: shares.append(progress.share))
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+def test_a_fault_that_does_not_strike_is_not_counted() -> None:
+    """A lost wake of a machine that nobody wakes is no failure that was survived."""
+    text = SMALL + "faults:\n  - {at: 1m, kind: lostWake, machine: rack-1, count: 50}\n"
+    (fault,) = simulate(read_scenario(text, source="x")).faults
+    assert fault.struck < 50
+
+
+# --- load -----------------------------------------------------------------------------------------
+
+
+def test_office_hours_come_and_go() -> None:
+    """Pods of office hours rise from none to their height, are none at night and at the weekend."""
+    steps = [
+        step for step in plan(example("office-week"), seed=1) if isinstance(step, Scaled) and step.service == "desktops"
+    ]
+    assert max(step.replicas for step in steps) > 100
+    for step in steps:
+        local = step.at.hour + step.at.minute / 60
+        if step.replicas:
+            assert 7 <= local <= 19
+            assert step.at.weekday() < 5
+    assert steps[-1].replicas == 0
+
+
+def test_bursts_and_chance_are_drawn_from_the_seed() -> None:
+    """A burst has as many jobs as it says, at its time; the same seed draws the same arrivals and runtimes."""
+    scenario = example("batch-burst")
+    steps = [step for step in plan(scenario, seed=3) if isinstance(step, Started)]
+    burst = [step for step in steps if step.jobs == "morning"]
+    assert len(burst) == 240
+    assert {(step.at.hour, step.at.minute) for step in burst} == {(9, 0)}
+    assert steps == [step for step in plan(scenario, seed=3) if isinstance(step, Started)]
+    assert 20 < sum(step.jobs == "stragglers" for step in steps) < 120
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("26h30m", datetime(2026, 3, 3, 10, 30, tzinfo=UTC)),
+        ("Tue 09:30", datetime(2026, 3, 3, 9, 30, tzinfo=UTC)),
+        ("Mon 09:30", datetime(2026, 3, 2, 9, 30, tzinfo=UTC)),
+        ("Mon 07:00", datetime(2026, 3, 9, 7, 0, tzinfo=UTC)),
+    ],
+)
+def test_moments_are_durations_or_weekdays(text: str, expected: datetime) -> None:
+    """A fault's time is so long after the start, or the first such weekday and time that is not before it."""
+    assert parse_moment(text, start=datetime(2026, 3, 2, 8, 0, tzinfo=UTC)) == expected
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+MISTAKES = [
+    ("duration: 2h", "duration: 2", "bad.yaml:4: duration: ", 'such as "2s"'),
+    ("duration: 2h", "duration: 0s", "bad.yaml:4: duration: nothing happens", '"24h"'),
+    ("title: Small", "titel: Small", "bad.yaml:2: titel: is no field", "did you mean title?"),
+    ("title: Small\n", "", "title: is missing", "add it"),
+    ("2026-03-02T08:00:00+01:00", "yesterday", "bad.yaml:3: start: ", "with date, time and zone"),
+    ("group: rack", "group: rak", "bad.yaml:9: machines[0].group: there is no group rak", "did you mean rack?"),
+    ("count: 3", "count: 0", "bad.yaml:9: machines[0].count: is 0", "1 is the least"),
+    ("at: [08:30]", "at: [08:61]", "bad.yaml:11: jobs[0].at[0]: '08:61' is no time of day", '"08:30"'),
+    ("spec: {cost: {pricePerKWh: 0.5}}", "spec: {minSize: 3, maxSize: 1}", "groups[0].spec.minSize", "lower minSize"),
+    ("spec: {cost: {pricePerKWh: 0.5}}", "spec: {maxsize: 1}", "groups[0].spec.maxsize", "did you mean maxSize?"),
+    (
+        "jobs:",
+        "faults:\n  - {at: 1m, kind: lostWak}\njobs:",
+        "faults[0].kind: lostWak is not known",
+        "did you mean lostWake?",
+    ),
+    ("jobs:", "faults:\n  - {at: soon, kind: dead}\njobs:", "faults[0].at: 'soon' is no duration", "Tue 09:30"),
+    (
+        "jobs:",
+        "faults:\n  - {at: 1m, kind: dead, machine: rack-9}\njobs:",
+        "faults[0].machine: there is no rack-9",
+        "did you mean rack-",
+    ),
+    ("watts: {idle: 100", "watts: {off: 3", "machines[0].watts.false: is no field", "standby"),
+    ("jobs:", "jobs: [", "bad.yaml:", ""),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "told", "remedy"), MISTAKES)
+def test_mistakes_are_told_with_place_and_remedy(old: str, new: str, told: str, remedy: str) -> None:
+    """Whatever is wrong in a scenario is told with file, line, field and what to do about it."""
+    assert old in SMALL
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(SMALL.replace(old, new), source="bad.yaml")
+    assert told in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """Two mistakes are two lines, so that nobody mends them one by one."""
+    text = SMALL.replace("count: 3", "count: 0").replace("runtime: 10m", "runtime: 10")
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(text, source="bad.yaml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n", "a: 1\n---\nb: 2\n"])
+def test_no_scenario_at_all(text: str) -> None:
+    """An empty file, a list and a second document are told in a sentence."""
+    with pytest.raises(ScenarioError, match=r"bad\.yaml"):
+        read_scenario(text, source="bad.yaml")
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+class Links(HTMLParser):
+    """Collects whatever a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href", "data-src", "srcset")]
+        assert tag not in ("link", "iframe", "object", "embed", "img")
+
+
+def test_the_page_needs_nothing_else(report: Report) -> None:
+    """The page loads nothing, carries its data, and a title with markup in it stays text."""
+    page = structs.replace(report, title="</script><b>Tom & Jerry").html()
+    links = Links()
+    links.feed(page)
+    assert links.found == []
+    assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org)", page)
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert [machine["name"] for machine in data["machines"]] == ["rack-1", "rack-2", "rack-3"]
+    assert "<b>Tom" not in page
+    assert "{style}" not in page
+
+
+def test_the_picture_is_drawn_to_scale(report: Report) -> None:
+    """The picture is well-formed SVG; a machine's Ready time is as wide in it as it was long."""
+    root = ET.fromstring(report.svg())
+    (rows,) = [each for each in root.iter("{http://www.w3.org/2000/svg}svg") if each.get("class") == "rows"]
+    assert rows.get("viewBox", "").split()[2] == "7200"
+    ready = [float(each.get("width", "0")) for each in rows.iter() if each.get("class") == "ready"]
+    spans = [stretch for machine in report.machines for stretch in pairwise(machine.phases)]
+    assert ready == [round(end - begin) for (begin, phase), (end, _) in spans if phase == "Ready"]
+
+
+def test_the_report_is_json(report: Report) -> None:
+    """`--json` has the figures of the table and the series of the timeline."""
+    found = json.loads(report.json())
+    assert found["machineHours"] == report.machine_hours
+    assert found["workLost"] == 0
+    assert found["survived"] is True
+    assert found["machines"][0]["phases"][-1][1] == "Off"
+
+
+def test_the_table_says_it_all(report: Report) -> None:
+    """The table has hours, energy, money, waiting, cycles, failures and lost work."""
+    names = {name.strip() for name, _ in report.rows()}
+    assert names >= {"Machine-hours on", "Energy", "Money", "Pods run", "waited p50 / p95 / max"}
+    assert names >= {"Power cycles", "Failures", "Lost work"}
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (95, "1:35 min"), (7500, "2:05 h")])
+def test_spans_for_people(seconds: float, text: str) -> None:
+    """Seconds, minutes and hours, whichever reads best."""
+    assert span(seconds) == text
+
+
+def test_percentiles_by_the_nearest_rank() -> None:
+    """p95 of a hundred waits is the ninety-fifth, and a pod that ran within five seconds waited for nothing."""
+    waits = waits_of(tuple(float(number) for number in range(1, 101)))
+    assert (waits.p50, waits.p95, waits.max, waits.at_once) == (50, 95, 100, 0.05)
+
+
+series = st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 50)), max_size=20).map(
+    lambda points: tuple(sorted(points))
+)
+
+
+@given(series=series, count=st.integers(1, 40))
+def test_bins_keep_the_area(series: tuple[tuple[float, float], ...], count: int) -> None:
+    """However a series is cut into stretches, the area under it stays: a picture neither adds nor hides load."""
+    if not series:
+        return
+    ends = [*(at for at, _ in series[1:]), 1000.0]
+    area = sum(value * (end - at) for (at, value), end in zip(series, ends, strict=True))
+    found = list(binned(series, 0.0, 1000.0, count=count, how="mean"))
+    assert sum(value * 1000 / count for _, value in found) == pytest.approx(area, abs=1e-6 * max(1.0, area))
+    assert len(found) == count
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_plays_a_file(tmp_path: Path) -> None:
+    """`hexa simulate FILE --json --html PAGE --svg PICTURE` prints JSON and writes both files."""
+    scenario, page, picture = tmp_path / "small.yaml", tmp_path / "page.html", tmp_path / "picture.svg"
+    scenario.write_text(SMALL.replace("2h", "1h"), encoding="utf-8")
+    result = CliRunner().invoke(app, ["simulate", str(scenario), "--json", "--html", str(page), "--svg", str(picture)])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["title"] == "Small"
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_the_command_tells_mistakes(tmp_path: Path) -> None:
+    """A scenario that cannot be played ends with code 2 and the file's name."""
+    scenario = tmp_path / "bad.yaml"
+    scenario.write_text("title: x\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["simulate", str(scenario)])
+    assert result.exit_code == 2
+    assert "bad.yaml" in result.stderr
+
+
+def test_a_week_begins_on_its_monday() -> None:
+    """The shipped week lasts from a Monday, midnight, to the next."""
+    scenario = example("office-week")
+    assert scenario.start.weekday() == 0
+    assert timedelta(seconds=scenario.seconds) == timedelta(days=7)
