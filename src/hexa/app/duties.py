@@ -13,6 +13,7 @@ import trio
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.domain.drain import Plan, pod_name
+from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.names import (
     CA_TAINTS,
     CA_TO_BE_DELETED_TAINT,
@@ -22,7 +23,7 @@ from hexa.domain.names import (
 )
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Pod, Taint
 from hexa.domain.resources.v1alpha1 import Shape
-from hexa.ports.kube import Blocked, Kube, Patch, PatchStyle
+from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
 
 EVICTIONS_AT_ONCE: Final = 10
 SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown", "Shutdown", "NodeLost", "NodeAffinity"})
@@ -42,21 +43,34 @@ class NodeDuties:
         await self._patch(node, cordon_patch(now))
 
     async def evict(self, plan: Plan, *, grace: int | None) -> str:
-        """Ask for every eviction of the plan; who blocks, if a disruption budget does."""
+        """Ask for every eviction of the plan; who blocks, if a disruption budget does. Raises what an eviction raised, once all
+        were asked; a pod that is another one by now is left for the next look."""
         blocked: list[str] = []
+        failed: list[HexaError] = []
         limit = trio.CapacityLimiter(EVICTIONS_AT_ONCE)
+
+        async def one(pod: Pod) -> None:
+            async with limit:
+                try:
+                    answer = await self._evict(pod, grace)
+                except Conflict:
+                    return
+                except HexaError as error:
+                    failed.append(error)
+                    return
+            if isinstance(answer, Blocked):
+                blocked.append(f"{pod_name(pod)}: {answer.reason}")
+
         async with trio.open_nursery() as nursery:
             for pod in plan.evict:
-                nursery.start_soon(self._evict, pod, grace, limit, blocked)
+                nursery.start_soon(one, pod)
+        if failed:
+            raise failed[0]
         return "; ".join(sorted(blocked))
 
-    async def _evict(self, pod: Pod, grace: int | None, limit: trio.CapacityLimiter, blocked: list[str]) -> None:
-        async with limit:
-            answer = await self._kube.evict(
-                pod.metadata.name, namespace=pod.metadata.namespace, uid=pod.metadata.uid, grace=_grace(pod, grace)
-            )
-        if isinstance(answer, Blocked):
-            blocked.append(f"{pod_name(pod)}: {answer.reason}")
+    async def _evict(self, pod: Pod, grace: int | None) -> Evicted | Blocked:
+        meta = pod.metadata
+        return await self._kube.evict(meta.name, namespace=meta.namespace, uid=meta.uid, grace=_grace(pod, grace))
 
     async def welcome(self, view: MachineView, *, ready_since: datetime) -> None:
         """Give back labels, annotations and taints, strip what is ours to strip, and uncordon: one write."""

@@ -12,7 +12,7 @@ from msgspec import structs
 from hexa.app.locks import GroupLocks
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import group_reference, machine_reference
-from hexa.app.saving import Writer, malformed_patch
+from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, membership_of
 from hexa.app.views import Views
@@ -37,7 +37,7 @@ from hexa.domain.template import mixed, uneven
 from hexa.domain.wish import REPLACED
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
-from hexa.ports.kube import Kube, Patch
+from hexa.ports.kube import Kube
 
 GATHER: Final = 0.1
 """Changes of machines are gathered for so many seconds: a thousand of them at once cost a few walks, not a thousand."""
@@ -100,8 +100,7 @@ class GroupController:
         self._journal.event(
             group_reference(key), reason="DoesNotDecode", message=broken.problem, severity=Severity.WARNING
         )
-        patch = Patch(malformed_patch(broken), subresource="status")
-        await self._kube.patch(GROUPS, key.name, patch, namespace=key.namespace)
+        await self._writer.malformed(GROUPS, key, broken)
 
     def _judged(self, view: GroupView) -> list[Member]:
         return self._views.judged(view.key, self._clock.now())

@@ -4,7 +4,7 @@ Level-triggered: it may be called at any time for any machine, and after a crash
 transition; what an arrow needs is in `hexa.domain`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from hexa.app.pods import drain_plan, pods_on
 from hexa.app.power_jobs import PowerJobs, current, machine_of, with_job
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
-from hexa.app.saving import Writer, malformed_patch
+from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import MachineView
 from hexa.app.views import Views
@@ -26,7 +26,16 @@ from hexa.domain.errors import HexaError
 from hexa.domain.group import active_hold
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step
 from hexa.domain.resources.core import Job, KubeNode, Pod
-from hexa.domain.resources.v1alpha1 import MACHINES, JobRecord, LeavePolicy, Lookup, NodeStatus, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import (
+    MACHINES,
+    Group,
+    JobRecord,
+    LeavePolicy,
+    Lookup,
+    NodeStatus,
+    Power,
+    WishRecord,
+)
 from hexa.domain.sensing import Facts, may_leave, next_due, sense, wake_again
 from hexa.domain.sizing import target
 from hexa.domain.template import same_shape, shape_of
@@ -35,12 +44,24 @@ from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Action, Jobs, Outcome
 from hexa.ports.journal import Journal, Severity
-from hexa.ports.kube import Kube, Patch
+from hexa.ports.kube import Kube
 from hexa.ports.sensors import Sensors
 
 STEPS_AT_ONCE: Final = 12
 DRAIN_LOOK: Final = 1.0
 """Seconds between looks at the pods of a machine that drains."""
+BLOCKED_LOOK: Final = 5.0
+"""The same while something blocks the drain and nothing leaves (kubectl drain retries as often)."""
+LOST_LOOK: Final = 15.0
+"""Seconds between looks at the pods of a lost machine that shall be off."""
+SENSOR_LOOK: Final = {
+    Phase.POWERING_ON: 2.0,
+    Phase.BOOTING: 2.0,
+    Phase.POWERING_OFF: 2.0,
+    Phase.STOP_FAILED: 15.0,
+    Phase.LOST: 15.0,
+}
+"""Seconds between readings of the power, where the phase waits for one and something reads it."""
 JOB_LOOK: Final = 5.0
 """Seconds between looks at the pod of a Job that runs."""
 WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
@@ -74,16 +95,21 @@ class NodeController:
     def _subscribe(self) -> None:
         add = self.queue.add
         self._store.machines.subscribe(lambda key, _old, _new: add(key))
-        self._store.groups.subscribe(lambda key, _old, _new: self._add_all(self._views.keys_of_group(key)))
+        self._store.groups.subscribe(self._group_changed)
+        self._store.on_sight(lambda: self._add_all(self._store.machines.objects))
         self._store.nodes.subscribe(self._node_changed)
         self._store.jobs.subscribe(self._job_changed)
         self._heartbeats.subscribe(self._heard)
         for cache in self._store.control_pods:
             cache.subscribe(lambda _key, old, new: self._control_pod_changed(old, new))
 
-    def _add_all(self, keys: Any) -> None:
-        for key in keys:
+    def _add_all(self, keys: Iterable[Lookup]) -> None:
+        for key in tuple(keys):
             self.queue.add(key)
+
+    def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
+        if old is None or new is None or old.spec != new.spec:  # its status follows from its machines
+            self._add_all(self._views.keys_of_group(key))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
         if not same_but_for_version(old, new):
@@ -130,8 +156,7 @@ class NodeController:
         self._journal.event(
             machine_reference(key, ""), reason="DoesNotDecode", message=broken.problem, severity=Severity.WARNING
         )
-        patch = Patch(malformed_patch(broken), subresource="status")
-        await self._kube.patch(MACHINES, key.name, patch, namespace=key.namespace)
+        await self._writer.malformed(MACHINES, key, broken)
 
     async def _advance(self, view: MachineView) -> bool:
         """One step: a wish recorded, an event acted on, or the duty done. True: something changed, look again."""
@@ -276,7 +301,7 @@ class NodeController:
         fresh = self._views.machine(view.key)
         if fresh is not None and await self._save(fresh, self._with_shape(fresh, facts), facts):
             return True
-        self._schedule(view, facts)
+        self._schedule(view, facts, looks_at_pods=pods is not None)
         return False
 
     def _with_shape(self, view: MachineView, facts: Facts) -> NodeStatus:
@@ -294,12 +319,16 @@ class NodeController:
             return  # the duty is about to start one
         await self._jobs.clean(view, keep=record.name if record is not None and running else "")
 
-    def _schedule(self, view: MachineView, facts: Facts) -> None:
+    def _schedule(self, view: MachineView, facts: Facts, *, looks_at_pods: bool) -> None:
         dues = [due] if (due := next_due(view.node.status, facts, limits=view.limits)) is not None else []
         dues += [hold.until for hold in self._holds(view, facts.now) if hold.until is not None]
         pause = paused(view.node, now=facts.now)
         if pause is not None and pause.until is not None:
             dues.append(pause.until)
+        if facts.reading is not None and (look := SENSOR_LOOK.get(view.phase)) is not None:
+            dues.append(facts.now + timedelta(seconds=look))
+        if view.phase is Phase.LOST and looks_at_pods:
+            dues.append(facts.now + timedelta(seconds=LOST_LOOK))
         if dues:
             self.queue.add(view.key, delay=(min(dues) - facts.now).total_seconds())
 
@@ -350,11 +379,11 @@ class NodeController:
     async def _drain(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         if plan is None:
             return False
-        self.queue.add(view.key, delay=DRAIN_LOOK)
         if plan.blockers:
             blocker = "; ".join(str(blocker) for blocker in plan.blockers[:3])
         else:
             blocker = await self._nodes.evict(plan, grace=view.policy.drain.grace)
+        self.queue.add(view.key, delay=BLOCKED_LOOK if blocker and not plan.leaving else DRAIN_LOOK)
         if blocker == view.node.status.blocker:
             return False
         if blocker:

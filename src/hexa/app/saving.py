@@ -4,9 +4,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hexa.app.store import Cache, Store
-from hexa.domain.resources.core import Kind, Malformed
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupStatus, Node, NodeStatus, WishRecord
+from hexa.app.store import Cache, Store, version_of
+from hexa.domain.errors import Refused
+from hexa.domain.resources.core import Kind, Malformed, Metadata
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupStatus, Lookup, Node, NodeStatus, WishRecord
 from hexa.domain.wish import wish_patch
 from hexa.ports.kube import Kube, Patch
 
@@ -37,10 +38,21 @@ class Writer:
         """Store a wish: annotation and spec.powerState in one write."""
         return await self._patch(MACHINES, self._store.machines, node, wish_patch(node, wish), "")
 
-    async def _patch(self, kind: Kind[T], cache: Cache[T], obj: Any, body: dict[str, Any], subresource: Any) -> T:
-        meta = obj.metadata
+    async def malformed(self, kind: Kind[Any], key: Lookup, broken: Malformed) -> None:
+        """Store a status that says why an object is not acted on."""
+        condition = {"type": "Invalid", "status": "True", "reason": "DoesNotDecode", "message": broken.problem}
+        patch = Patch({"status": {"conditions": [condition]}}, subresource="status")
+        try:
+            await self._kube.patch(kind, key.name, patch, namespace=key.namespace)
+        except Refused:
+            return  # what comes back does not decode either; a person mends it, and the watch tells
+
+    async def _patch(self, kind: Kind[T], cache: Cache[T], obj: T, body: dict[str, Any], subresource: Any) -> T:
+        meta: Metadata = obj.metadata  # type: ignore[attr-defined]
         patch = Patch(body=body, subresource=subresource, resource_version=meta.resource_version)
         new = await self._kube.patch(kind, meta.name, patch, namespace=meta.namespace)
+        if version_of(new) == version_of(obj):
+            return obj  # the server dropped what differs (its CRDs are older than we are): nothing was written
         cache.put(new)
         return new
 
@@ -62,9 +74,3 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         elif value != before or key not in old:
             patch[key] = value
     return patch
-
-
-def malformed_patch(broken: Malformed) -> dict[str, Any]:
-    """A status that says why an object is not acted on."""
-    condition = {"type": "Invalid", "status": "True", "reason": "DoesNotDecode", "message": broken.problem}
-    return {"status": {"conditions": [condition]}}

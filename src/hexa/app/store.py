@@ -48,9 +48,9 @@ class Cache(Generic[T]):
 
     def put(self, new: T | Malformed) -> None:
         """Take in a state of an object unless a newer one is known."""
-        key, version = _key(new), _version(new)
+        key, version = _key(new), version_of(new)
         old = self.objects.get(key)
-        known = _version(old) if old is not None else self._gone.get(key, -1)
+        known = version_of(old) if old is not None else self._gone.get(key, -1)
         if version < known or (version == known and old is not None):
             return
         self._gone.pop(key, None)
@@ -66,7 +66,7 @@ class Cache(Generic[T]):
     def drop(self, key: Lookup, *, version: int = -1) -> None:
         """Forget an object; a state of it that is older than `version` does not bring it back, and one that is newer stays."""
         present = self.objects.get(key) or self.malformed.get(key)
-        if present is not None and 0 <= version < _version(present):
+        if present is not None and 0 <= version < version_of(present):
             return
         old = self.objects.pop(key, None)
         self.malformed.pop(key, None)
@@ -107,7 +107,8 @@ def _key(item: Any) -> Lookup:
     return Lookup(item.metadata.namespace, item.metadata.name)
 
 
-def _version(item: Any) -> int:
+def version_of(item: Any) -> int:
+    """Which of two states of an object is the newer one."""
     text = item.metadata.resource_version
     return int(text) if text.isdigit() else 0
 
@@ -250,7 +251,7 @@ class Store:
                 if change.object is None:
                     continue
                 if change.type is ChangeType.DELETED:
-                    source.feed.drop(_key(change.object), version=_version(change.object))
+                    source.feed.drop(_key(change.object), version=version_of(change.object))
                 else:
                     source.feed.put(change.object)
         return version

@@ -92,12 +92,19 @@ def sense(status: NodeStatus, facts: Facts, *, limits: Limits) -> Event | None:
 class _View:
     """Facts seen from a phase: what is older than the phase is dropped here, once."""
 
-    __slots__ = ("facts", "limits", "now", "phase", "since", "status")
+    __slots__ = ("counts_from", "facts", "limits", "now", "phase", "since", "status")
 
     def __init__(self, status: NodeStatus, facts: Facts, limits: Limits) -> None:
         self.status, self.facts, self.limits, self.now = status, facts, limits, facts.now
         self.phase = phase_of(status)
         self.since = status.since or LONG_AGO  # a status that lost its time must not hold the machine for ever
+        self.counts_from = self._counts_from()
+
+    def _counts_from(self) -> datetime:
+        """Signs of life and readings count from here: the phase's begin. What was noticed to begin a boot belongs to that boot."""
+        history = self.status.history
+        noticed = len(history) > 1 and history[-1].by == Event.POWER_SEEN and history[-1].at == self.since
+        return history[-2].at if self.phase is Phase.BOOTING and noticed else self.since
 
     @property
     def alive(self) -> bool:
@@ -109,13 +116,13 @@ class _View:
     def fresh(self) -> bool:
         """A sign of life of this phase."""
         heard = self.facts.heard
-        return heard is not None and heard > self.since and self.alive
+        return heard is not None and heard > self.counts_from and self.alive
 
     @property
     def power(self) -> Reading:
         """The reading of this phase; Off only if it is newer than the last sign of life."""
         reading = self.facts.reading
-        if reading is None or reading.at is None or reading.at <= self.since:
+        if reading is None or reading.at is None or reading.at <= self.counts_from:
             return Reading.UNKNOWN
         if reading.power is Reading.OFF and self.facts.heard is not None and reading.at <= self.facts.heard:
             return Reading.UNKNOWN
@@ -183,6 +190,20 @@ class _View:
         return confirmed
 
     @property
+    def boots_until(self) -> datetime | None:
+        """A machine that drains before it came up: until when it may still be booting. A system that boots cannot be shut down in
+        order, and its silence proves nothing."""
+        woken, heard = self.status.woken_at, self.facts.heard
+        if self.phase is not Phase.DRAINING or woken is None or (heard is not None and heard > woken):
+            return None
+        return woken + min(self.limits.boot, self.limits.drain)
+
+    @property
+    def still_boots(self) -> bool:
+        until = self.boots_until
+        return until is not None and self.now < until
+
+    @property
     def goes_by_silence(self) -> bool:
         """Whether only silence can tell that the machine went off."""
         return self.phase is Phase.POWERING_OFF and self.facts.reading is None and self.facts.job_done
@@ -195,7 +216,7 @@ def _power_gone(view: _View) -> bool:
 
 
 def _node_lost(view: _View) -> bool:
-    if view.power is Reading.OFF:
+    if view.power is Reading.OFF or view.still_boots:
         return False
     return not view.facts.node_exists or view.now >= view.silence_counts_from
 
@@ -244,7 +265,7 @@ HOLDS: Final[dict[Event, Callable[[_View], bool]]] = {
     Event.NODE_READY: lambda v: v.facts.node_ready and v.fresh,
     Event.NODE_LOST: _node_lost,
     Event.KEPT: lambda v: v.facts.wish is Power.ON and v.alive,
-    Event.EMPTY: lambda v: v.facts.wish is Power.OFF and v.facts.pods == 0,
+    Event.EMPTY: lambda v: v.facts.wish is Power.OFF and v.facts.pods == 0 and not v.still_boots,
     Event.FORCED: _forced,
     Event.OCCUPIED: _occupied,
     Event.OVERDUE: _overdue,
@@ -272,6 +293,10 @@ def _instants(view: _View) -> Iterator[datetime]:
         yield facts.heard_until  # the lease that contradicts the reading ends
     if view.goes_by_silence:
         yield view.off_confirmed_at
+    if view.boots_until is not None:
+        yield view.boots_until
+    if Event.NODE_READY in TRANSITIONS[phase] and facts.node_ready and view.alive and facts.heard is not None:
+        yield facts.heard + RENEWAL_MISSED  # the next sign of life may be of this phase
 
 
 def _instants_of_work(view: _View) -> Iterator[datetime]:
