@@ -159,7 +159,8 @@ def test_fixed_costs_save_nothing() -> None:
     """A monthly rate is due on or off: it is in both sums, and a whole month of it is the rate."""
     month = MONTH / timedelta(seconds=1)
     found = bill(Rates(monthly=30), EnergyAccount(off_seconds=month))
-    assert (found.money, found.money_always_on, found.saved) == (pytest.approx(30), pytest.approx(30), pytest.approx(0))
+    assert [found.money, found.money_always_on] == pytest.approx([30, 30])
+    assert found.saved == pytest.approx(0)
 
 
 @given(rates=rates, on=st.integers(0, 10**8), off=st.integers(0, 10**8))

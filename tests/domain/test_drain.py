@@ -282,7 +282,7 @@ NO_SCHEDULE = Taint(key="a", value="b", effect="NoSchedule")
     ],
     ids=str,
 )
-def test_tolerations_are_read_as_the_scheduler_reads_them(toleration: dict[str, str], accepted: bool) -> None:
+def test_tolerations_are_read_as_the_scheduler_reads_them(toleration: dict[str, Any], accepted: bool) -> None:
     """By key, operator, value and effect; what is left out of a toleration matches all."""
     assert tolerated(NO_SCHEDULE, [Toleration(**toleration)]) == accepted
     assert welcomes(other(taints=(NO_SCHEDULE,)), pod(tolerations=(Toleration(**toleration),))) == accepted

@@ -342,7 +342,7 @@ def test_no_text_breaks_a_policy(
     limits = policy.limits
     working = (limits.power_on, limits.boot, limits.drain, limits.power_off, limits.wake_interval)
     assert min(working) > timedelta(0)
-    assert at(0) + max(*working, limits.lost, limits.settle, limits.max_backoff)
+    assert at(0) + max(*working, limits.lost, limits.settle, limits.max_backoff) > at(0)
     assert all(problem.field.startswith("spec.") and problem.remedy for problem in problems)
 
 

@@ -81,7 +81,7 @@ BUSY = NodeStatus(
 def entered(phase: Phase, event: Event, *, limits: Limits | None = None, **changes: object) -> NodeStatus:
     """BUSY, a minute in `phase`, after `event` at T0."""
     start = {name: getattr(BUSY, name) for name in BUSY.__struct_fields__} | {"phase": str(phase), "since": at(-60)}
-    return step(NodeStatus(**(start | changes)), event, now=T0, limits=limits or Limits())  # type: ignore[arg-type]
+    return step(NodeStatus(**(start | changes)), event, now=T0, limits=limits or Limits())
 
 
 # --- the table --------------------------------------------------------------------------------------

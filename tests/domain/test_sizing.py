@@ -180,7 +180,7 @@ def test_wish_that_waits_behind_a_full_group_is_taken_back() -> None:
 
 def test_request_not_yet_fulfilled_is_what_can_be_taken_back() -> None:
     """The furthest from coming first; never one that is Ready, held, or that has no way off once it was woken."""
-    no_way_off = {"off_vetoes": (NO_WAY_OFF,)}
+    no_way_off: dict[str, Any] = {"off_vetoes": (NO_WAY_OFF,)}
     members = [
         member(Phase.BOOTING, ON, name="boots"),
         member(Phase.OFF, ON, name="off"),

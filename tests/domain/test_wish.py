@@ -199,7 +199,7 @@ def test_who_does_not_own_the_field_manages_nothing() -> None:
     """kubectl, hexa itself, and a GitOps tool that applies other fields only, leave the field to us."""
     assert powerstate_manager(machine(power_state="on")) == ""
     assert powerstate_manager(owned(machine(power_state="on"), "kubectl-client-side-apply")) == ""
-    other = {"f:spec": {"f:pricing": {}}, "f:status": {"f:powerState": {}}}
+    other: dict[str, Any] = {"f:spec": {"f:pricing": {}}, "f:status": {"f:powerState": {}}}
     assert powerstate_manager(owned(machine(power_state="on"), "kustomize-controller", other)) == ""
 
 
