@@ -39,6 +39,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _describe(config: pytest.Config) -> str:
+    if borrowed := labs.Borrowed.from_environment():
+        return f"the API server of {borrowed.kubeconfig()}, without machines"
     kind, reason = config.stash[_kind]
     return "real kubelets" if kind == "real" else f"simulated kubelets ({reason})"
 

@@ -22,6 +22,8 @@ def lab(
     if request.param == "session":
         yield session_lab
         return
+    if session_lab.kind == "simulated":
+        pytest.skip("the session's machines are simulated already")
     simulated = labs.Lab(
         tmp_path_factory.mktemp("simulated"), session_lab.binaries, kind="simulated", options=SOON_LOST
     )

@@ -26,12 +26,12 @@ class CannotBeReal(Exception):
 
 def choose_kind() -> tuple[Kind, str]:
     """Which kind of machines this box can have, and why it is not the real one."""
-    asked, reason = os.environ.get(KIND), needs.missing()
+    asked, missing = os.environ.get(KIND), needs.missing()
     if asked == "simulated":
         return "simulated", f"{KIND}=simulated"
-    if asked == "real" and reason:
-        raise CannotBeReal(f"e2e with {KIND}=real {reason}")
-    return ("simulated", f"real ones need more: it {reason}") if reason else ("real", "")
+    if asked == "real" and missing:
+        raise CannotBeReal(f"e2e with {KIND}=real needs {missing}")
+    return ("simulated", f"real ones need {missing}") if missing else ("real", "")
 
 
 class Lab:

@@ -19,27 +19,27 @@ _NAMESPACES: Final = ("unshare", "--net", "--mount", "--pid", "--uts", "--ipc", 
 
 
 def missing() -> str:
-    """Why there can be no real machines here, or nothing."""
+    """What real machines would need here besides; nothing where they can be."""
     if os.geteuid() != 0:
-        return "needs root"
+        return "root"
     absent = [command for command in _COMMANDS if shutil.which(command) is None]
     absent += [str(path) for path in (BUSYBOX, Path(CNI_BINARIES, "bridge")) if not path.exists()]
     if absent:
-        return f"needs {', '.join(absent)}: install the packages in .ci/packages"
+        return f"{', '.join(absent)}: install the packages in .ci/packages"
     return _missing_in_kernel()
 
 
 def _missing_in_kernel() -> str:
     attempt = subprocess.run(_NAMESPACES, capture_output=True, text=True, check=False)
     if attempt.returncode:
-        return f"needs namespaces: {attempt.stderr.strip()}"
+        return f"namespaces: {attempt.stderr.strip()}"
     root = cgroups.unified()
     if root is None:
-        return "needs cgroup version 2, alone or beside version 1"
+        return "cgroup version 2, alone or beside version 1"
     try:
         cgroups.make(_PROBE)
         killable = (root / _PROBE / "cgroup.kill").exists()
         cgroups.remove(_PROBE)
     except OSError as error:
-        return f"needs control groups: {error}"
-    return "" if killable else "needs Linux 5.14 or newer"
+        return f"control groups: {error}"
+    return "" if killable else "Linux 5.14 or newer"
