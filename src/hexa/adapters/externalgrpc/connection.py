@@ -25,7 +25,6 @@ from h2.exceptions import H2Error
 from hexa.adapters.externalgrpc.scan import Malformed
 from hexa.adapters.externalgrpc.service import Service, Write, refusal
 
-Headers = list[tuple[str, str]]
 RunWrite = Callable[[Write, bytes], Awaitable[bytes]]
 """Runs a write in Trio; asyncio-flavored."""
 
@@ -40,11 +39,11 @@ MAX_UNREAD: Final = 1024 * 1024
 
 _PREFIX: Final = 5
 """Bytes before a message: whether it is compressed, and its size."""
-_HEADERS: Final = [(":status", "200"), ("content-type", "application/grpc+proto")]
-_TRAILERS: Final = [("grpc-status", "0")]
+_HEADERS: Final = [(b":status", b"200"), (b"content-type", b"application/grpc+proto")]
+_TRAILERS: Final = [(b"grpc-status", b"0")]
 _H2: Final = H2Configuration(
     client_side=False,
-    header_encoding="utf-8",
+    header_encoding=None,
     validate_inbound_headers=False,
     validate_outbound_headers=False,
     normalize_inbound_headers=False,
@@ -153,8 +152,8 @@ class Connection(H2Protocol):
     def _request_received(self, event: events.RequestReceived) -> None:
         self.asked = True
         headers: dict[Any, Any] = dict(event.headers or ())
-        path = headers.get(":path", "")
-        if not headers.get("content-type", "").startswith("application/grpc") or headers.get(":method") != "POST":
+        path = headers.get(b":path", b"").decode("latin-1")
+        if not headers.get(b"content-type", b"").startswith(b"application/grpc") or headers.get(b":method") != b"POST":
             self._refuse(event.stream_id, GRPCError(Status.INVALID_ARGUMENT, "NotGrpc: gRPC is spoken here"))
         elif path not in self._service.reads and path not in self._service.writes:
             self._refuse(
@@ -233,9 +232,9 @@ class Connection(H2Protocol):
         stream = self.connection.create_stream(stream_id=stream_id)
         release = self.processor.register(stream)
         try:
-            await stream.send_headers(_HEADERS)
+            await stream.send_headers(_HEADERS)  # type: ignore[arg-type]  # bytes do as well
             await stream.send_data(data)
-            await stream.send_headers(_TRAILERS, end_stream=True)
+            await stream.send_headers(_TRAILERS, end_stream=True)  # type: ignore[arg-type]
         except H2Error as error:
             log.debug("the caller went away before the answer: %r", error)
         finally:
@@ -245,8 +244,8 @@ class Connection(H2Protocol):
     def _refuse(self, stream_id: int, error: GRPCError) -> None:
         """Send a status and why; what is still being sent to us is not waited for."""
         self._calls.pop(stream_id, None)
-        reason = encode_grpc_message((error.message or "")[:MAX_REASON])
-        status = [("grpc-status", str(error.status.value)), ("grpc-message", reason)]
+        reason = encode_grpc_message((error.message or "")[:MAX_REASON]).encode()
+        status = [(b"grpc-status", b"%d" % error.status.value), (b"grpc-message", reason)]
         try:
             self._h2.send_headers(stream_id, [*_HEADERS, *status], end_stream=True)
             if not self._h2.streams[stream_id].closed:
