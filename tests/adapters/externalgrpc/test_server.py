@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import grpc
@@ -480,6 +481,41 @@ async def test_frames_cut_off_at_every_byte(address: str, client: Any, ping: Any
         await stream.send_all(sent[:end])
         await stream.aclose()
     await ping(client)
+
+
+def session(random: Random, *, damage: int) -> bytes:
+    """What a peer may send in its life: some calls, well or badly ended, and so many bytes of it changed."""
+    h2 = greeting()
+    for _ in range(random.randrange(1, 5)):
+        stream_id = h2.get_next_available_stream_id()
+        rpc = random.choice(["NodeGroups", "NodeGroupForNode", "NodeGroupIncreaseSize", "NodeGroupGetOptions"])
+        h2.send_headers(stream_id, [(":path", PREFIX + rpc), *HEADERS])
+        body = framed(random.choice([b"", b"\x08\x01\x12\x0fdefault/group-0", random.randbytes(30)]))
+        h2.send_data(stream_id, body[: random.randrange(len(body) + 1)] or body, end_stream=random.random() < 0.8)
+        if random.random() < 0.2:
+            h2.reset_stream(stream_id)
+    if random.random() < 0.2:
+        h2.close_connection()
+    sent = bytearray(h2.data_to_send())
+    for _ in range(damage):
+        sent[random.randrange(len(sent))] = random.randrange(256)
+    return bytes(sent)
+
+
+async def test_damaged_sessions(
+    address: str, cloud: FakeCloud, dial: Dial, client: Any, ping: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sessions that are almost right meet no defect, whatever is damaged and whenever they end."""
+    cloud.write_seconds = 0.01
+    for seed in range(150):
+        random = Random(seed)
+        stream = await dial(address)
+        await stream.send_all(session(random, damage=random.choice([0, 1, 1, 3])))
+        if seed % 3 == 0:
+            await trio.sleep(0.005)
+        await stream.aclose()
+    await ping(client)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_many_half_open_connections(address: str, client: Any, ping: Any, connect: Any, dial: Dial) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from grpclib.config import Configuration
@@ -137,14 +138,15 @@ class Connection(H2Protocol):
             self.abort()
         for stream_id in [stream_id for stream_id, call in self._calls.items() if call.since < overdue]:
             self._forget(stream_id)
-            self._h2.reset_stream(stream_id, ErrorCodes.CANCEL)
-            self.connection.flush()
+            with suppress(H2Error):  # the stream or the connection may have ended by itself
+                self._h2.reset_stream(stream_id, ErrorCodes.CANCEL)
+        self._flush()
 
     def say_goodbye(self) -> None:
         """Tell the peer to connect anew (GOAWAY), and close."""
         if not self._transport.is_closing() and self._h2.state_machine.state is not ConnectionState.CLOSED:
             self._h2.close_connection()
-            self.connection.flush()
+            self._flush()
         self._transport.close()
 
     # --- called by grpclib for what HTTP/2 brings ---
@@ -199,6 +201,11 @@ class Connection(H2Protocol):
         if call is not None and call.task is not None:
             call.task.cancel()
 
+    def _flush(self) -> None:
+        """Send what was written outside of `data_received`, which does so by itself."""
+        if not self.connection.is_closing():
+            self.connection.flush()
+
     def _start(self, stream_id: int, work: Coroutine[Any, Any, None]) -> None:
         """Go on with a call in a task of its own."""
         self._calls[stream_id].task = asyncio.get_running_loop().create_task(work)
@@ -210,7 +217,7 @@ class Connection(H2Protocol):
             self._refuse(stream_id, refusal(error))
         else:
             self._reply(stream_id, answer)
-        self.connection.flush()
+        self._flush()
 
     def _reply(self, stream_id: int, message: bytes) -> None:
         """Send an answer; at once where the peer has room for it, else in a task."""
