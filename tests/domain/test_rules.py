@@ -6,11 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.domain.agent import Crash
+from tests.domain.builders import at
 from tests.domain.site import PodInSite, Site
 
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.resources.v1alpha1 import Hold, Paused, Power
 from hexa.domain.sizing import counts, may_be_woken, target
+from hexa.domain.wish import effective_wish
 
 QUICK: dict[str, Any] = {
     "maxNodeProvisionTime": "2m",
@@ -207,10 +209,16 @@ class SiteMachine(RuleBasedStateMachine):
             box.lost_wakes, box.boot = 0, 20.0
             for pod in box.pods.values():
                 pod.stuck = False
-            if box.power and box.boots_at is None and box.beats_from is None:
+            site.edit(name, paused=None)
+            orphan = not box.node_exists and not self.unwanted(name)  # its node was deleted while it ran
+            if box.power and box.boots_at is None and (box.beats_from is None or orphan):
                 box.lose_power()  # somebody cycles what hangs
                 box.gain_power(site.now)
-            site.edit(name, paused=None)
+
+    def unwanted(self, name: str) -> bool:
+        """Off is what is recorded, or held."""
+        wish = effective_wish(self.site.nodes[name], self.site.policy, now=at(self.site.now))
+        return wish is not None and wish.power is Power.OFF
 
     def settled(self, name: str) -> None:
         """The machine is where it is wanted; or lost, unwanted, and with pods that nobody ended."""

@@ -385,6 +385,12 @@ def test_boot_that_we_found_is_not_cut_by_an_older_wish_of_a_program(by: Asker) 
     found_booting = standing(Phase.BOOTING, wish(OFF, by, since=at(-60)), wakes=0)
     assert acted(found_booting) is None
     assert acted(standing(Phase.READY, wish(OFF, by, since=at(-60)))) is OFF
+    assert acted(standing(Phase.BOOTING, wish(OFF, by, since=at(-60)), wakes=0, failures=2)) is None
+
+
+def test_boot_that_never_ends_is_not_waited_for_for_ever() -> None:
+    """After as many failures in a row as wakes are tried, a machine that nobody wants rests, joined or not."""
+    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.RECOVERY, since=at(-60)), wakes=0, failures=3)) is OFF
 
 
 def test_boot_is_cut_by_whoever_asks_for_it_now() -> None:

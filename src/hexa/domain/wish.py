@@ -148,12 +148,13 @@ UP: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOO
 
 def acted_power(node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: datetime) -> Power | None:
     """What to act on: the wish, unless safety forbids it. `vetoes`: those against an off."""
-    wish, phase = effective_wish(node, policy, now=now), phase_of(node.status)
+    wish, status, phase = effective_wish(node, policy, now=now), node.status, phase_of(node.status)
     if wish is None or wish.power is Power.ON:
         return None if wish is None else wish.power
     if any(veto.reason in SAFETY for veto in vetoes):
         return Power.ON if phase in UP else None
-    return None if _found_booting(node.status, wish) else Power.OFF
+    patient = status.failures < policy.limits.attempts
+    return None if patient and _found_booting(status, wish) else Power.OFF
 
 
 def _found_booting(status: NodeStatus, wish: WishRecord) -> bool:
