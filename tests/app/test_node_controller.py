@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import trio
+from tests.app.unready import Unready
 from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.app.views import Views
 from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.lifecycle import Phase
-from hexa.domain.resources.core import JOBS, NODES, PODS
+from hexa.domain.resources.core import JOBS, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.world import World, group, machine, open_world
@@ -168,36 +169,6 @@ async def test_a_wake_job_that_waits_for_the_machine_does_not_delay_it(autojump_
         await trio.sleep(9)
         assert world.phase("box-1") is Phase.READY
         assert world.node("box-1").status.welcomed
-
-
-class Unready:
-    """The kubelet of a node reports for a while that it is not Ready, though it beats."""
-
-    def __init__(self, world: World, name: str) -> None:
-        self.api, self.name, self.on = world.site.api, name, True
-        self._create, self._write = self.api.create, self.api.write
-        self.api.create, self.api.write = self.create, self.write  # type: ignore[method-assign]
-
-    def create(self, kind: Any, manifest: Any, **more: Any) -> Any:
-        if kind is NODES and manifest["metadata"]["name"] == self.name:
-            manifest = {**manifest, "status": self._status(manifest["status"])}
-        return self._create(kind, manifest, **more)
-
-    def write(self, kind: Any, old: Any, *, status: Any = None, **parts: Any) -> Any:
-        if kind is NODES and old.key[1] == self.name and status is not None:
-            status = self._status(status)
-        return self._write(kind, old, status=status, **parts)
-
-    def end(self) -> None:
-        """From now on it is Ready."""
-        self.on = False
-        stored = self.api.get(NODES, self.name)
-        assert stored is not None
-        self.write(NODES, stored, status=self._status(stored.raw["status"]))
-
-    def _status(self, status: Any) -> Any:
-        ready = {"status": "False" if self.on else "True"}
-        return {**status, "conditions": [{**c, **ready} if c["type"] == "Ready" else c for c in status["conditions"]]}
 
 
 @pytest.mark.parametrize("button", [False, True])

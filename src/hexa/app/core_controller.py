@@ -1,17 +1,17 @@
-"""Bridges Kubernetes nodes and machines: providerID where there is none, labels of members, and a rule that forbids an off
-shown to Cluster Autoscaler before it drains. It writes Kubernetes nodes only, and never their cordon or taints.
+"""Bridges Kubernetes nodes and machines: providerID where there is none, labels of members, what a node had before it left, and
+a rule that forbids an off shown to Cluster Autoscaler before it drains. It writes Kubernetes nodes only, and strips nothing.
 """
 
 from datetime import datetime
 from typing import Any
 
-from hexa.app.duties import required_labels
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import MachineView, kube_name
 from hexa.app.views import Views
+from hexa.app.welcome import missing_provider_id, required_labels, returned
 from hexa.domain.errors import HexaError
-from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED, UNINITIALIZED_TAINT, provider_id
+from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup, Node
 from hexa.ports.clock import Clock
@@ -68,17 +68,23 @@ class CoreController:
 def core_patch(node: KubeNode, view: MachineView | None, *, now: datetime) -> dict[str, Any]:
     """What differs on the node; empty where nothing does. A node that is no machine's any more loses our annotation."""
     annotations = _annotations(node, _forbids(view, now) if view is not None else "")
-    metadata: dict[str, Any] = {"annotations": annotations} if annotations else {}
-    if view is None or not view.valid:
-        return {"metadata": metadata} if metadata else {}
-    labels = {k: v for k, v in required_labels(view).items() if k not in node.metadata.labels}
-    if labels and view.node.status.welcomed:
-        metadata["labels"] = labels
-    body: dict[str, Any] = {"metadata": metadata} if metadata else {}
-    uninitialized = any(taint.key == UNINITIALIZED_TAINT for taint in node.spec.taints)
-    if not node.spec.provider_id and not uninitialized and view.group is not None:
-        body["spec"] = {"providerID": provider_id(view.key.namespace, view.key.name)}
+    body = _given(node, view) if view is not None and view.valid else {}
+    if annotations:
+        metadata = body.get("metadata", {})
+        annotations = {**metadata.get("annotations", {}), **annotations}
+        body["metadata"] = {**metadata, "annotations": annotations}
     return body
+
+
+def _given(node: KubeNode, view: MachineView) -> dict[str, Any]:
+    """What the node lacks. Until it is welcomed that is all that it had; later people may take off what they like, but for the
+    labels of members and the providerID."""
+    if not view.node.status.welcomed:
+        return returned(view, node)
+    labels = {k: v for k, v in required_labels(view).items() if k not in node.metadata.labels}
+    body: dict[str, Any] = {"metadata": {"labels": labels}} if labels else {}
+    provider_id = missing_provider_id(view, node)
+    return {**body, "spec": {"providerID": provider_id}} if provider_id else body
 
 
 def _forbids(view: MachineView, now: datetime) -> str:

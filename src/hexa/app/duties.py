@@ -7,22 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
 import trio
 
 from hexa.app.store import Store
 from hexa.app.view import MachineView
+from hexa.app.welcome import welcomed
 from hexa.domain.drain import Plan, pod_name
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.names import (
-    CA_TAINTS,
-    CA_TO_BE_DELETED_TAINT,
-    CORDON_ANNOTATION,
-    GROUP_LABEL,
-    UNSCHEDULABLE_TAINT,
-)
-from hexa.domain.resources.core import NODES, PODS, KubeNode, Pod, Taint
-from hexa.domain.resources.v1alpha1 import Shape
+from hexa.domain.names import CORDON_ANNOTATION
+from hexa.domain.resources.core import NODES, PODS, KubeNode, Pod
 from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
 
 EVICTIONS_AT_ONCE: Final = 10
@@ -79,7 +72,7 @@ class NodeDuties:
             return
         if any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
             await self._suspended(node, suspended=False, now=ready_since)
-        if body := welcome_patch(view, node, ready_since=ready_since):
+        if body := welcomed(view, node, ready_since=ready_since):
             await self._patch(node, body)
 
     async def sweep(self, pods: Sequence[Pod], *, boot: datetime) -> int:
@@ -126,91 +119,6 @@ class NodeDuties:
 def cordon_patch(now: datetime) -> dict[str, Any]:
     """The cordon and the mark that it is ours."""
     return {"metadata": {"annotations": {CORDON_ANNOTATION: _seconds(now)}}, "spec": {"unschedulable": True}}
-
-
-def welcome_patch(view: MachineView, node: KubeNode, *, ready_since: datetime) -> dict[str, Any]:
-    """What differs between the node as it came up and as it shall be; empty where nothing does."""
-    seen = view.node.status.template or Shape()
-    back = seen if _new_object(node, seen) else Shape()
-    wanted_labels = {**back.labels, **view.node.spec.template.labels}
-    labels = {k: v for k, v in wanted_labels.items() if k not in node.metadata.labels}
-    labels |= {k: v for k, v in required_labels(view).items() if node.metadata.labels.get(k) != v}
-    annotations: dict[str, str | None] = {
-        k: v for k, v in back.annotations.items() if k not in node.metadata.annotations
-    }
-    if CORDON_ANNOTATION in node.metadata.annotations:
-        annotations[CORDON_ANNOTATION] = None
-    patch: dict[str, Any] = {}
-    if metadata := {k: v for k, v in (("labels", labels), ("annotations", annotations)) if v}:
-        patch["metadata"] = metadata
-    if spec := _welcome_spec(view, node, seen, ready_since):
-        patch["spec"] = spec
-    return patch
-
-
-def required_labels(view: MachineView) -> dict[str, str]:
-    """Labels that every member carries."""
-    return {**view.policy.labels, GROUP_LABEL: view.policy.name} if view.group is not None else {}
-
-
-def _welcome_spec(view: MachineView, node: KubeNode, seen: Shape, ready_since: datetime) -> dict[str, Any]:
-    spec: dict[str, Any] = {}
-    uncordons = node.spec.unschedulable and (
-        CORDON_ANNOTATION in node.metadata.annotations or _left_by_autoscaler(node, ready_since)
-    )
-    recordons = not node.spec.unschedulable and seen.unschedulable and _new_object(node, seen)
-    if uncordons and not seen.unschedulable:
-        spec["unschedulable"] = None
-    elif recordons:
-        spec["unschedulable"] = True
-    taints = _welcome_taints(view, node, seen, ready_since, uncordoned="unschedulable" in spec and not recordons)
-    if taints != list(node.spec.taints):
-        spec["taints"] = msgspec.to_builtins(taints) or None
-    return spec
-
-
-def _left_by_autoscaler(node: KubeNode, ready_since: datetime) -> bool:
-    """Cluster Autoscaler cordons what it taints ToBeDeleted: a cordon beside such a taint of before goes with it."""
-    return any(taint.key == CA_TO_BE_DELETED_TAINT and _outdated(taint, ready_since) for taint in node.spec.taints)
-
-
-def _new_object(node: KubeNode, seen: Shape) -> bool:
-    """The node registered afresh after the shape was seen: what was set on the old object is not on it."""
-    created = node.metadata.creation_timestamp
-    return created is not None and seen.at is not None and created > seen.at
-
-
-def _welcome_taints(
-    view: MachineView, node: KubeNode, seen: Shape, ready_since: datetime, *, uncordoned: bool
-) -> list[Taint]:
-    removed = view.node.spec.taints_to_remove
-    stays = [
-        taint
-        for taint in node.spec.taints
-        if not (
-            _listed(taint, removed)
-            or _outdated(taint, ready_since)
-            or (uncordoned and taint.key == UNSCHEDULABLE_TAINT)
-        )
-    ]
-    if _new_object(node, seen):
-        present = {(taint.key, taint.effect) for taint in stays}
-        back = [t for t in seen.taints if (t.key, t.effect) not in present and not _listed(t, removed)]
-        stays += back
-    return stays
-
-
-def _listed(taint: Taint, removed: Sequence[Taint]) -> bool:
-    return any(taint.key == other.key and other.effect in ("", taint.effect) for other in removed)
-
-
-def _outdated(taint: Taint, ready_since: datetime) -> bool:
-    """A taint of Cluster Autoscaler from before the machine was Ready: its value is the Unix time it was put on."""
-    if taint.key not in CA_TAINTS:
-        return False
-    if not taint.value.isdigit():
-        return taint.key == CA_TO_BE_DELETED_TAINT
-    return int(taint.value) < ready_since.timestamp()
 
 
 def left_behind(pod: Pod, *, boot: datetime) -> bool:

@@ -1,0 +1,128 @@
+"""What a Kubernetes node that came up is given and what is taken off it, as one merge patch. It writes nothing.
+
+What the node had before its power cycle is given back as soon as it registers, before it takes pods; what is ours to strip is
+stripped once for each boot, when the machine is Ready.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from hexa.app.view import MachineView
+from hexa.domain.names import (
+    CA_TAINTS,
+    CA_TO_BE_DELETED_TAINT,
+    CORDON_ANNOTATION,
+    GROUP_LABEL,
+    UNINITIALIZED_TAINT,
+    UNSCHEDULABLE_TAINT,
+)
+from hexa.domain.resources.core import KubeNode, Taint
+from hexa.domain.resources.v1alpha1 import Shape
+
+KUBELETS_LABELS: Final = ("kubernetes.io/", "beta.kubernetes.io/")
+"""Labels that tell of the machine as its kubelet finds it: the kubelet's value stands."""
+
+
+def returned(view: MachineView, node: KubeNode) -> dict[str, Any]:
+    """What the node lacks of what it had, and of what its machine declares; empty where nothing is lacking."""
+    spec: dict[str, Any] = {}
+    if provider_id := missing_provider_id(view, node):
+        spec["providerID"] = provider_id
+    seen = _before(view, node)
+    if seen.unschedulable and not node.spec.unschedulable:
+        spec["unschedulable"] = True
+    taints = _with_returned(node.spec.taints, view, seen)
+    if taints != list(node.spec.taints):
+        spec["taints"] = msgspec.to_builtins(taints)
+    annotations = {k: v for k, v in seen.annotations.items() if k not in node.metadata.annotations}
+    return _patch(_labels(view, node, seen), annotations, spec)
+
+
+def welcomed(view: MachineView, node: KubeNode, *, ready_since: datetime) -> dict[str, Any]:
+    """What differs between the node as it came up and as it shall be: given back, stripped and uncordoned in one write."""
+    seen = _before(view, node)
+    spec = dict(returned(view, node).get("spec", {}))
+    uncordons = _uncordons(view, node, ready_since)
+    if uncordons:
+        spec["unschedulable"] = None
+    removed = view.node.spec.taints_to_remove
+    stays = [taint for taint in node.spec.taints if not (_listed(taint, removed) or _outdated(taint, ready_since))]
+    stays = [taint for taint in stays if not (uncordons and taint.key == UNSCHEDULABLE_TAINT)]
+    spec.pop("taints", None)
+    if (taints := _with_returned(stays, view, seen)) != list(node.spec.taints):
+        spec["taints"] = msgspec.to_builtins(taints) or None
+    annotations: dict[str, str | None] = {
+        k: v for k, v in seen.annotations.items() if k not in node.metadata.annotations
+    }
+    if CORDON_ANNOTATION in node.metadata.annotations:
+        annotations[CORDON_ANNOTATION] = None
+    return _patch(_labels(view, node, seen), annotations, spec)
+
+
+def required_labels(view: MachineView) -> dict[str, str]:
+    """Labels that every member carries."""
+    return {**view.policy.labels, GROUP_LABEL: view.policy.name} if view.group is not None else {}
+
+
+def missing_provider_id(view: MachineView, node: KubeNode) -> str:
+    """The providerID to set; empty while the node has one, or while a cloud controller manager will set it."""
+    waits = any(taint.key == UNINITIALIZED_TAINT for taint in node.spec.taints)
+    return "" if node.spec.provider_id or waits or view.group is None else view.provider_id
+
+
+def _patch(labels: dict[str, str], annotations: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    patch: dict[str, Any] = {}
+    if metadata := {k: v for k, v in (("labels", labels), ("annotations", annotations)) if v}:
+        patch["metadata"] = metadata
+    return {**patch, "spec": spec} if spec else patch
+
+
+def _before(view: MachineView, node: KubeNode) -> Shape:
+    """The shape to give back: that of the object before, if this one registered after it was seen."""
+    seen, created = view.node.status.template, node.metadata.creation_timestamp
+    anew = seen is not None and created is not None and seen.at is not None and created > seen.at
+    return seen if seen is not None and anew else Shape()
+
+
+def _labels(view: MachineView, node: KubeNode, seen: Shape) -> dict[str, str]:
+    present = node.metadata.labels
+    wanted = {k: v for k, v in seen.labels.items() if k not in present or not k.startswith(KUBELETS_LABELS)}
+    wanted |= {k: v for k, v in view.node.spec.template.labels.items() if k not in present and k not in wanted}
+    wanted |= required_labels(view)
+    return {k: v for k, v in wanted.items() if present.get(k) != v}
+
+
+def _with_returned(taints: Sequence[Taint], view: MachineView, seen: Shape) -> list[Taint]:
+    present = {(taint.key, taint.effect) for taint in taints}
+    removed = view.node.spec.taints_to_remove
+    return [*taints, *(t for t in seen.taints if (t.key, t.effect) not in present and not _listed(t, removed))]
+
+
+def _uncordons(view: MachineView, node: KubeNode, ready_since: datetime) -> bool:
+    """The cordon is ours, or Cluster Autoscaler's of before, and nobody had cordoned the node before that."""
+    template = view.node.status.template
+    if not node.spec.unschedulable or (template is not None and template.unschedulable):
+        return False
+    return CORDON_ANNOTATION in node.metadata.annotations or _left_by_autoscaler(node, ready_since)
+
+
+def _left_by_autoscaler(node: KubeNode, ready_since: datetime) -> bool:
+    """Cluster Autoscaler cordons what it taints ToBeDeleted: a cordon beside such a taint of before goes with it."""
+    return any(taint.key == CA_TO_BE_DELETED_TAINT and _outdated(taint, ready_since) for taint in node.spec.taints)
+
+
+def _listed(taint: Taint, removed: Sequence[Taint]) -> bool:
+    return any(taint.key == other.key and other.effect in ("", taint.effect) for other in removed)
+
+
+def _outdated(taint: Taint, ready_since: datetime) -> bool:
+    """A taint of Cluster Autoscaler from before the machine was Ready: its value is the Unix time, in whole seconds, at which it
+    was put on. One of the same second may be newer, and stays."""
+    if taint.key not in CA_TAINTS:
+        return False
+    if not taint.value.isdigit():
+        return taint.key == CA_TO_BE_DELETED_TAINT
+    return int(taint.value) < int(ready_since.timestamp())
