@@ -49,8 +49,8 @@ PAUSES: Final = (0.02, 0.04, 0.08)
 """Seconds after conflicts, until another machine is asked."""
 TAKE_BACK: Final = 2.0
 """Seconds that undoing may take."""
-Stored = tuple[Lookup, WishRecord | None]
-"""A machine whose wish was stored, and the wish that it had before."""
+Begun = dict[Lookup, WishRecord | None]
+"""Machines whose wish was written, or may have been, and the wish that each had before."""
 Wishes = Callable[[Lookup], WishRecord]
 """What is wished of each machine."""
 GPU_LABEL: Final = "nvidia.com/gpu.product"
@@ -157,14 +157,19 @@ class Provider:
 
     def _template_rates(self, node: ExternalNode) -> Rates | None:
         """A node made from a group's template: priced as the machine that would be woken next."""
+        view = self._group_of_template(node)
+        if view is None:
+            return None
+        members = self._views.members(view.key)
+        first = candidates(self._judged(view))
+        keys = {first[0].key} if first else {machine.key for machine in members}
+        return next((machine.rates for machine in members if machine.key in keys), None)
+
+    def _group_of_template(self, node: ExternalNode) -> GroupView | None:
+        """Its label has the group's name; where namespaces share one, the node's name (template-node-for-ID-...) tells."""
         name = node.labels.get(GROUP_LABEL, "")
-        for view in self._views.groups():
-            if view.key.name == name:
-                members = self._views.members(view.key)
-                first = candidates(self._judged(view))
-                keys = {first[0].key} if first else {machine.key for machine in members}
-                return next((machine.rates for machine in members if machine.key in keys), None)
-        return None
+        found = [view for view in self._views.groups() if view.key.name == name]
+        return max(found, key=lambda view: len(view.id) if f"-{view.id}-" in node.name else 0, default=None)
 
     def _machine(self, name: str, provider_id: str) -> MachineView | None:
         view = self._views.by_kube_name(name) if name else None
@@ -271,69 +276,76 @@ class Provider:
 
     async def _wish_all(self, keys: list[Lookup], wish: Wishes, *, count: int) -> Done | Denied:
         """Store the wish for `count` of the machines, the first ones first; take all back if that fails, or is cut off."""
-        pending, stored = list(keys), list[Stored]()
+        begun: Begun = {}
         try:
-            while len(stored) < count and pending:
-                batch, pending = pending[: count - len(stored)], pending[count - len(stored) :]
-                await self._wish_batch(batch, wish, stored)
-        finally:
-            if len(stored) < count:
-                await self._take_back(stored)
-        if len(stored) < count:
-            return Denied("MachinesChanged", f"only {len(stored)} of {count} machines could be asked")
-        return Done()
+            stored = await self._store_wishes(list(keys), wish, count, begun)
+        except BaseException:  # a caller that goes away included
+            await self._take_back(begun)
+            raise
+        if stored:
+            return Done()
+        had = len(begun)
+        await self._take_back(begun)
+        return Denied("MachinesChanged", f"only {had} of {count} machines could be asked")
 
-    async def _wish_batch(self, keys: list[Lookup], wish: Wishes, stored: list[Stored]) -> None:
+    async def _store_wishes(self, pending: list[Lookup], wish: Wishes, count: int, begun: Begun) -> bool:
+        """Whether `count` could be asked. A machine that others are at is passed over."""
         failed: list[HexaError] = []
         limit = trio.CapacityLimiter(WRITES_AT_ONCE)
 
         async def one(key: Lookup) -> None:
             async with limit:
                 try:
-                    stored.append((key, await self._store_wish(key, wish(key))))
+                    await self._store_wish(key, wish(key), begun)
                 except Conflict:
-                    return  # somebody else is at it: another machine takes its place
+                    begun.pop(key, None)
                 except HexaError as error:
                     failed.append(error)
 
-        async with trio.open_nursery() as nursery:
-            for key in keys:
-                nursery.start_soon(one, key)
-        if failed:
-            await self._take_back(stored)
-            stored.clear()
-            raise failed[0]
+        while len(begun) < count and pending:
+            batch, pending = pending[: count - len(begun)], pending[count - len(begun) :]
+            async with trio.open_nursery() as nursery:
+                for key in batch:
+                    nursery.start_soon(one, key)
+            if failed:
+                raise failed[0]
+        return len(begun) >= count
 
-    async def _store_wish(self, key: Lookup, wish: WishRecord) -> WishRecord | None:
-        """Store the wish and return the one before. Raises `Conflict` if the machine is not to be had for it any more."""
+    async def _store_wish(self, key: Lookup, wish: WishRecord, begun: Begun) -> None:
+        """Store the wish. Raises `Conflict` if the machine is not to be had for it any more."""
         for pause in (*PAUSES, None):
             view = self._views.machine(key)
             if view is None:
                 raise NotFound(f"{key} is gone")
             if wish.power is Power.ON and not may_be_woken(view.member(self._clock.now())):
                 raise Conflict(f"{key} was asked for by somebody else")
+            begun[key] = recorded_wish(view.node)
             try:
                 await self._writer.wish(view.node, wish)
-            except NotFound:
-                raise
-            except Conflict:
-                if pause is None:
+            except Conflict as error:
+                if pause is None or isinstance(error, NotFound):
                     raise
                 await trio.sleep(pause)  # the watch brings the newer state
             else:
-                return recorded_wish(view.node)
-        raise AssertionError("unreachable")
+                return
 
-    async def _take_back(self, stored: list[Stored]) -> None:
+    async def _take_back(self, begun: Begun) -> None:
         """Undo, as far as the API server lets us. A wish for on that stays is surplus, which Cluster Autoscaler removes."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + TAKE_BACK):
-            for key, previous in stored:
+        limit = trio.CapacityLimiter(WRITES_AT_ONCE)
+
+        async def one(key: Lookup, wish: WishRecord) -> None:
+            async with limit:
                 try:
-                    await self._take_back_one(key, previous or self._wished(Power.OFF, "TakenBack"))
+                    await self._restore(key, wish)
                 except HexaError as error:
                     self._journal.log("wish not taken back", machine=str(key), error=str(error))
 
-    async def _take_back_one(self, key: Lookup, wish: WishRecord) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + TAKE_BACK):
+            async with trio.open_nursery() as nursery:
+                for key, previous in begun.items():
+                    nursery.start_soon(one, key, previous or self._wished(Power.OFF, "TakenBack"))
+
+    async def _restore(self, key: Lookup, wish: WishRecord) -> None:
         for pause in (*PAUSES, None):
             machine = self._store.machines.objects.get(key)
             if machine is None:

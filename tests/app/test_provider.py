@@ -1,0 +1,765 @@
+"""The cloud that Cluster Autoscaler sees: its questions answered from the snapshot, its requests stored whole or not at all."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import trio
+from tests.app.rig import CA, CAPACITY, OFF, ON, RECOVERY, SPACE, USER, Rig, at, key, open_rig, stamp, wish
+from trio.testing import MockClock
+
+from hexa.domain.errors import Conflict, NotFound, Refused, Unavailable
+from hexa.domain.lifecycle import Phase
+from hexa.domain.names import GROUP_LABEL
+from hexa.domain.resources.core import NODES, Container, Metadata, Pod, PodSpec, ResourceRequirements
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.ports.cloud import Denied, Done, ExternalNode, InstanceState, NodeTemplate, UnknownGroup
+from hexa.ports.kube import Patch
+
+ID = "d/g"
+
+
+def shown(rig: Rig) -> dict[str, InstanceState]:
+    """Instances of the group by their id's last part."""
+    instances = rig.cloud.instances(ID)
+    assert not isinstance(instances, UnknownGroup)
+    return {each.id.rsplit("/", 1)[-1]: each.state for each in instances}
+
+
+def limits(rig: Rig) -> tuple[int, int]:
+    """minSize and maxSize as told."""
+    (group,) = rig.cloud.groups()
+    return group.min_size, group.max_size
+
+
+# --- what Cluster Autoscaler is shown: LIFECYCLE's table row by row ---------------------------------------
+
+R, C, D = InstanceState.RUNNING, InstanceState.CREATING, InstanceState.DELETING
+ROWS = [
+    # phase, wish, node (None, "old", "new" or "ready"), member, instance, counts
+    (Phase.OFF, ON, None, True, C, 1),
+    (Phase.OFF, ON, "old", False, C, 1),
+    (Phase.POWERING_ON, ON, None, True, C, 1),
+    (Phase.POWERING_ON, ON, "old", False, C, 1),
+    (Phase.POWERING_ON, ON, "new", True, C, 1),
+    (Phase.BOOTING, ON, None, True, C, 1),
+    (Phase.BOOTING, ON, "old", False, C, 1),
+    (Phase.BOOTING, ON, "new", True, C, 1),
+    (Phase.READY, ON, "ready", True, R, 1),
+    (Phase.READY, OFF, "ready", True, R, 0),
+    (Phase.LOST, ON, "old", True, R, 1),
+    (Phase.LOST, OFF, "old", True, R, 0),
+    (Phase.DRAINING, OFF, "ready", True, D, 0),
+    (Phase.DRAINING, ON, "ready", True, C, 1),
+    (Phase.POWERING_OFF, OFF, "old", True, D, 0),
+    (Phase.POWERING_OFF, ON, "old", False, C, 1),
+    (Phase.STOP_FAILED, OFF, "old", True, D, 0),
+    (Phase.START_FAILED, ON, None, False, C, 0),
+    (Phase.START_FAILED, OFF, None, False, None, 0),
+    (Phase.OFF, OFF, None, False, None, 0),
+    (Phase.OFF, OFF, "old", False, None, 0),
+    (Phase.UNKNOWN, ON, "ready", True, R, 1),
+    (Phase.UNKNOWN, ON, "old", False, None, 0),
+    (Phase.UNKNOWN, OFF, None, False, None, 0),
+]
+
+
+@pytest.mark.parametrize("leave", ["Delete", "Keep"])
+@pytest.mark.parametrize(("phase", "power", "node", "member", "state", "counted"), ROWS)
+async def test_what_cluster_autoscaler_is_shown(
+    autojump_clock: MockClock, leave: str, phase: Phase, power: Any, node: Any, member: bool, state: Any, counted: int
+) -> None:
+    """Membership of the Kubernetes node, the Instance and the target are for each phase what the lifecycle's table says; under
+    Keep the node of a machine that comes is always of before, so it is hidden until it is Ready."""
+    async with open_rig() as rig:
+        rig.group(nodeLeavePolicy=leave)
+        if node == "old":
+            rig.kube_node("m", ready=False)
+        await trio.sleep(10)
+        rig.machine("m", phase, wish(power), since=5)
+        if node in ("new", "ready"):
+            rig.kube_node("m", ready=node == "ready")
+        await rig.seen()
+        hidden = leave == "Keep" and phase in (Phase.POWERING_ON, Phase.BOOTING) and node == "new"
+        group = rig.cloud.group_for_node("m", "")
+        assert (group.id if group else None) == (ID if member and not hidden else None)
+        assert shown(rig) == ({"m": state} if state is not None else {})
+        assert rig.cloud.target_size(ID) == counted
+
+
+async def test_a_failed_start_with_nobody_to_take_the_place_is_an_error(autojump_clock: MockClock) -> None:
+    """With no candidate left the failed machine is Creating with the reason; with one it is not shown at all: its place is taken
+    silently."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.START_FAILED, wish(ON))
+        await rig.seen()
+        instances = rig.cloud.instances(ID)
+        assert isinstance(instances, list)
+        (failed,) = instances
+        assert failed.state is InstanceState.CREATING
+        assert failed.error is not None
+        assert failed.error.code == "StartFailed"
+        assert "d/m" in failed.error.message
+        rig.machine("spare")
+        await rig.seen()
+        assert shown(rig) == {}
+
+
+async def test_a_replaced_machine_is_not_shown(autojump_clock: MockClock) -> None:
+    """Of a machine whose place was taken Cluster Autoscaler hears nothing, even between the two writes."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.START_FAILED, wish(ON), replaced=True)
+        await rig.seen()
+        assert shown(rig) == {}
+
+
+@pytest.mark.parametrize("spec", [{"kubernetesNodeName": "same"}, {"timeouts": {"boot": "soon"}}])
+async def test_machines_that_are_not_valid_are_not_shown(autojump_clock: MockClock, spec: dict[str, Any]) -> None:
+    """What hexa does not act on is neither in the target, nor an Instance, nor room for more."""
+    async with open_rig() as rig:
+        rig.group()
+        for name in ("a", "b"):
+            rig.machine(name, Phase.READY, spec=spec)
+            rig.kube_node(name)
+        await rig.seen()
+        assert rig.cloud.target_size(ID) == 0
+        assert shown(rig) == {}
+        assert limits(rig) == (0, 0)
+        assert rig.cloud.group_for_node("a", "") is None
+
+
+# --- sizes ----------------------------------------------------------------------------------------------
+
+
+async def test_the_maximum_is_what_can_come(autojump_clock: MockClock) -> None:
+    """Held-off, paused, failed, cooling and broken machines are not in the maximum that is told; machines that are on or may be
+    woken are, and spec.maxSize bounds them."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("on", Phase.READY)
+        rig.machine("off")
+        rig.machine("put-off", asked=wish(OFF, USER))
+        rig.machine("draining", Phase.DRAINING, wish(OFF))
+        rig.machine("held", spec={"hold": {"power": "off"}})
+        rig.machine("paused", spec={"paused": {}})
+        rig.machine("no-way-on", spec={"startupPodSpec": None})
+        rig.machine("failed", Phase.START_FAILED, wish(ON), coolUntil=stamp(60))
+        rig.machine("cooling", Phase.STOP_FAILED, wish(OFF), coolUntil=stamp(60))
+        rig.machine("lost-off", Phase.LOST, wish(OFF))
+        await rig.seen()
+        assert limits(rig) == (0, 4)
+        rig.api.patch(GROUPS, (SPACE, "g"), Patch({"spec": {"maxSize": 3, "minSize": 2}}))
+        await rig.seen()
+        assert limits(rig) == (2, 3)
+        rig.api.patch(GROUPS, (SPACE, "g"), Patch({"spec": {"maxSize": 9, "minSize": 9}}))
+        await rig.seen()
+        assert limits(rig) == (4, 4)
+
+
+async def test_a_group_hold_leaves_no_room(autojump_clock: MockClock) -> None:
+    """While a group is held off its machines that are off cannot come; when the hold has passed they can, without a write, and
+    whoever kept answers is told by the version."""
+    async with open_rig() as rig:
+        rig.group(hold={"power": "off", "until": stamp(60)})
+        rig.machine("a")
+        rig.machine("b", asked=wish(ON))
+        await rig.seen()
+        assert (limits(rig), rig.cloud.target_size(ID)) == ((0, 0), 0)
+        version = rig.cloud.version()
+        await trio.sleep(59)
+        assert rig.cloud.version() == version
+        await trio.sleep(1)
+        assert rig.cloud.version() > version
+        assert (limits(rig), rig.cloud.target_size(ID)) == ((0, 2), 1)
+
+
+async def test_broken_and_unknown_groups(autojump_clock: MockClock) -> None:
+    """A group that contradicts itself is not told of; asking for it, or for one that does not exist, is an unknown group."""
+    async with open_rig() as rig:
+        rig.group("g", minSize=2, maxSize=1)
+        rig.machine("m", Phase.READY)
+        rig.kube_node("m")
+        await rig.seen()
+        assert rig.cloud.groups() == []
+        assert rig.cloud.group_for_node("m", "") is None
+        for name in ("d/g", "d/none", "nonsense", ""):
+            unknown = UnknownGroup(name)
+            assert rig.cloud.target_size(name) == unknown
+            assert rig.cloud.instances(name) == unknown
+            assert rig.cloud.template(name) == unknown
+            assert rig.cloud.options(name) == unknown
+            assert await rig.cloud.increase_size(name, delta=1) == unknown
+            assert await rig.cloud.delete_nodes(name, nodes=[]) == unknown
+            assert await rig.cloud.decrease_target_size(name, delta=-1) == unknown
+
+
+async def test_nodes_of_nobodys_are_left_alone(autojump_clock: MockClock) -> None:
+    """A Kubernetes node that is no machine's, or of a machine without group, belongs to no group."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY, group="")
+        for name in ("m", "control-plane"):
+            rig.kube_node(name)
+        await rig.seen()
+        assert rig.cloud.group_for_node("m", "hexa://d/m") is None
+        assert rig.cloud.group_for_node("control-plane", "k3s://control-plane") is None
+        assert rig.cloud.group_for_node("", "") is None
+
+
+async def test_a_node_is_known_by_its_provider_id_too(autojump_clock: MockClock) -> None:
+    """Cluster Autoscaler names unregistered nodes by their providerID alone."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY, template={"providerID": "rack://7"})
+        await rig.seen()
+        group = rig.cloud.group_for_node("rack://7", "rack://7")
+        assert group is not None
+        assert group.id == ID
+
+
+# --- IncreaseSize ---------------------------------------------------------------------------------------
+
+
+async def test_a_wish_is_stored_before_the_answer(autojump_clock: MockClock) -> None:
+    """When IncreaseSize returns, exactly so many machines are wished on in the API server, by spec and annotation, and the target
+    has grown by as many."""
+    async with open_rig() as rig:
+        rig.group()
+        for number in range(5):
+            rig.machine(f"m{number}")
+        await rig.seen()
+        assert await rig.cloud.increase_size(ID, delta=3) == Done()
+        assert rig.wanted() == {"m0", "m1", "m2"}
+        assert {rig.stored_machine(name).spec.power_state for name in rig.wanted()} == {"on"}
+        assert rig.wished("m0") == (ON, CA)
+        assert rig.cloud.target_size(ID) == 3
+        assert shown(rig) == dict.fromkeys(("m0", "m1", "m2"), InstanceState.CREATING)
+
+
+async def test_failure_14_all_or_nothing(autojump_clock: MockClock) -> None:
+    """A delta of three with two machines to wake is refused with the reason, and nothing is changed: never a silent two."""
+    async with open_rig() as rig:
+        rig.group(maxSize=10)
+        for number in range(2):
+            rig.machine(f"m{number}")
+        await rig.seen()
+        before = rig.api.version
+        answer = await rig.cloud.increase_size(ID, delta=3)
+        assert isinstance(answer, Denied)
+        assert answer.reason == "MaxSizeReached"
+        assert "has 0 of at most 2 machines" in answer.message
+        assert rig.api.version == before
+        assert rig.cloud.target_size(ID) == 0
+        assert "MaxSizeReached" in rig.journal.reasons("g")
+
+
+async def test_failure_15_and_34_a_repeated_request_wakes_more_up_to_the_maximum(autojump_clock: MockClock) -> None:
+    """Cluster Autoscaler that restarts asks again while machines boot: each delta is honoured with other machines, capped by the
+    maximum, and no machine is asked twice."""
+    async with open_rig() as rig:
+        rig.group(maxSize=5)
+        for number in range(8):
+            rig.machine(f"m{number}")
+        await rig.seen()
+        assert await rig.cloud.increase_size(ID, delta=2) == Done()
+        first = rig.wanted()
+        attempts = {name: rig.stored_machine(name).metadata.resource_version for name in first}
+        assert await rig.cloud.increase_size(ID, delta=2) == Done()
+        assert len(rig.wanted()) == 4
+        assert {name: rig.stored_machine(name).metadata.resource_version for name in first} == attempts
+        assert isinstance(await rig.cloud.increase_size(ID, delta=2), Denied)
+        assert await rig.cloud.increase_size(ID, delta=1) == Done()
+        assert len(rig.wanted()) == 5
+
+
+@pytest.mark.parametrize("delta", [0, -1])
+async def test_an_increase_by_nothing_is_denied(autojump_clock: MockClock, delta: int) -> None:
+    """A delta that is not positive is a mistake of the caller's, and changes nothing."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m")
+        await rig.seen()
+        assert isinstance(await rig.cloud.increase_size(ID, delta=delta), Denied)
+        assert rig.wanted() == set()
+
+
+async def test_two_requests_at_once_share_no_machine(autojump_clock: MockClock) -> None:
+    """Requests that overlap are both honoured in full."""
+    async with open_rig(latency=0.3) as rig:
+        rig.group()
+        for number in range(6):
+            rig.machine(f"m{number}")
+        await trio.sleep(1)
+        answers = []
+
+        async def ask(delta: int) -> None:
+            answers.append(await rig.cloud.increase_size(ID, delta=delta))
+
+        async with trio.open_nursery() as nursery:
+            for delta in (1, 2, 3):
+                nursery.start_soon(ask, delta)
+        assert answers == [Done()] * 3
+        assert len(rig.wanted()) == 6
+
+
+async def test_the_minimum_and_a_request_share_no_machine(autojump_clock: MockClock) -> None:
+    """While hexa itself wakes up to minSize, a request of Cluster Autoscaler's gets other machines: its delta is honoured."""
+    async with open_rig(latency=0.3) as rig:
+        rig.group(minSize=2)
+        for number in range(6):
+            rig.machine(f"m{number}")
+        await trio.sleep(1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.groups.reconcile, key("g"))
+            await trio.sleep(0.2)
+            before = rig.cloud.target_size(ID)
+            assert isinstance(before, int)
+            assert await rig.cloud.increase_size(ID, delta=2) == Done()
+        assert len(rig.wanted()) == 4
+
+
+async def test_a_machine_that_somebody_switched_on_meanwhile_is_not_counted(autojump_clock: MockClock) -> None:
+    """When a person asks for a machine in the moment in which the request would take it, another machine is taken."""
+    async with open_rig(latency=0.2) as rig:
+        rig.group()
+        for name in ("a", "b"):
+            rig.machine(name)
+        await trio.sleep(1)
+        rig.store.machines.put(rig.stored_machine("a"))
+
+        async def person() -> None:
+            await trio.sleep(0.05)  # the patch of the request is on its way
+            rig.api.patch(MACHINES, (SPACE, "a"), Patch({"spec": {"powerState": "on"}}))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(person)
+            assert await rig.cloud.increase_size(ID, delta=1) == Done()
+        await trio.sleep(1)
+        assert rig.wished("b") == (ON, CA)
+        assert rig.wished("a") != (ON, CA)
+
+
+ERRORS: list[Callable[[], Exception]] = [
+    lambda: Unavailable("no answer"),
+    lambda: Refused("forbidden"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+async def test_failure_14_a_write_that_fails_takes_all_back(
+    autojump_clock: MockClock, nth: int, error: Callable[[], Any]
+) -> None:
+    """Whichever of the writes of an increase fails, the error is told and in the end no machine is wished on."""
+    async with open_rig() as rig:
+        rig.group()
+        for number in range(4):
+            rig.machine(f"m{number}")
+        await rig.seen()
+        rig.kube.fail_next(error(), verb="patch", kind=MACHINES, name=f"m{nth - 1}")
+        with pytest.raises((Unavailable, Refused)):
+            await rig.cloud.increase_size(ID, delta=4)
+        assert rig.wanted() == set()
+        assert rig.cloud.target_size(ID) == 0
+        assert {rig.wished(f"m{number}") for number in range(4)} == {(OFF, RECOVERY)}
+
+
+@pytest.mark.parametrize("error", [lambda: Conflict("changed"), lambda: NotFound("gone")])
+async def test_a_machine_that_cannot_be_had_is_passed_over(autojump_clock: MockClock, error: Callable[[], Any]) -> None:
+    """A machine whose wish cannot be stored because others keep changing it, or because it is gone, is replaced by the next."""
+    async with open_rig() as rig:
+        rig.group()
+        for number in range(4):
+            rig.machine(f"m{number}")
+        await rig.seen()
+        rig.kube.fail_next(error(), verb="patch", kind=MACHINES, name="m0", times=20)
+        assert await rig.cloud.increase_size(ID, delta=3) == Done()
+        assert rig.wanted() == {"m1", "m2", "m3"}
+
+
+async def test_with_no_other_machine_left_a_conflict_takes_all_back(autojump_clock: MockClock) -> None:
+    """Where the passed-over machine was the last one, the request is refused and the others' wishes are taken back."""
+    async with open_rig() as rig:
+        rig.group()
+        for number in range(3):
+            rig.machine(f"m{number}")
+        await rig.seen()
+        rig.kube.fail_next(Conflict("changed"), verb="patch", kind=MACHINES, name="m1", times=20)
+        answer = await rig.cloud.increase_size(ID, delta=3)
+        assert isinstance(answer, Denied)
+        assert answer.reason == "MachinesChanged"
+        assert rig.wanted() == set()
+
+
+async def test_a_caller_that_goes_away_leaves_nothing_half_done(autojump_clock: MockClock) -> None:
+    """A request that is cut off in the middle (Cluster Autoscaler waits 5 s) is taken back as a whole."""
+    async with open_rig(latency=0.5) as rig:
+        rig.group()
+        for number in range(20):
+            rig.machine(f"m{number:02}")
+        await trio.sleep(2)
+        with trio.move_on_after(0.75):
+            await rig.cloud.increase_size(ID, delta=20)
+        await trio.sleep(10)
+        assert rig.wanted() == set()
+
+
+async def test_taking_back_restores_the_wish_of_before(autojump_clock: MockClock) -> None:
+    """What is taken back is as it was: who had asked, and why."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("a", asked=wish(OFF, USER, reason="Silence"))
+        rig.machine("b", asked=wish(OFF, USER, reason="Silence"))
+        await rig.seen()
+        rig.kube.fail_next(Unavailable("no answer"), verb="patch", name="b")
+        with pytest.raises(Unavailable):
+            await rig.cloud.increase_size(ID, delta=2)
+        assert rig.wished("a") == (OFF, USER)
+        assert rig.stored_machine("a").spec.power_state == "off"
+
+
+async def test_blind_no_request_is_granted(autojump_clock: MockClock) -> None:
+    """While the API server is away a request is answered with Unavailable, and reads go on from memory."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m")
+        rig.machine("n", Phase.READY)
+        rig.kube_node("n")
+        await rig.seen()
+        rig.api.outage(60)
+        await trio.sleep(30)
+        with pytest.raises(Unavailable):
+            await rig.cloud.increase_size(ID, delta=1)
+        with pytest.raises(Unavailable):
+            await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("n")])
+        assert rig.cloud.target_size(ID) == 1
+        assert limits(rig) == (0, 2)
+
+
+async def test_no_read_asks_the_api_server(autojump_clock: MockClock) -> None:
+    """All questions are answered from memory."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY)
+        rig.kube_node("m")
+        await rig.seen()
+        before = rig.kube.calls.total()
+        rig.cloud.refresh(), rig.cloud.groups(), rig.cloud.group_for_node("m", ""), rig.cloud.target_size(ID)
+        rig.cloud.instances(ID), rig.cloud.template(ID), rig.cloud.options(ID), rig.cloud.gpu_types()
+        rig.cloud.node_price(ExternalNode("m"), at(0), at(1)), rig.cloud.pod_price(Pod(), at(0), at(1))
+        assert rig.kube.calls.total() == before
+
+
+# --- DeleteNodes ----------------------------------------------------------------------------------------
+
+
+def three_up(rig: Rig, **group: Any) -> None:
+    """Three machines that run, and one that is off."""
+    rig.group(**group)
+    for name in ("a", "b", "c"):
+        rig.machine(name, Phase.READY, wish(ON))
+        rig.kube_node(name, spec={"providerID": f"hexa://d/{name}"})
+    rig.machine("off")
+
+
+async def test_deleted_nodes_are_wished_off(autojump_clock: MockClock) -> None:
+    """DeleteNodes stores the wish for each node before it answers, and the target is smaller by their number."""
+    async with open_rig() as rig:
+        three_up(rig)
+        await rig.seen()
+        assert await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a"), ExternalNode("", "hexa://d/b")]) == Done()
+        assert rig.wished("a") == rig.wished("b") == (OFF, CA)
+        assert rig.cloud.target_size(ID) == 1
+
+
+async def test_failure_17_deleting_twice_is_deleting_once(autojump_clock: MockClock) -> None:
+    """The same request again, a node named twice, or a node whose machine is off already: the same answer, and the size is
+    reduced once."""
+    async with open_rig() as rig:
+        three_up(rig, minSize=2)
+        await rig.seen()
+        for _ in range(2):
+            assert await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a"), ExternalNode("a")]) == Done()
+            assert rig.cloud.target_size(ID) == 2
+        assert await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("off")]) == Done()
+        assert rig.cloud.target_size(ID) == 2
+
+
+async def test_a_node_of_another_group_is_denied_and_nothing_is_deleted(autojump_clock: MockClock) -> None:
+    """One node that is not a member makes the whole request fail."""
+    async with open_rig() as rig:
+        three_up(rig)
+        rig.group("h")
+        rig.machine("x", Phase.READY, wish(ON), group="h")
+        await rig.seen()
+        for stranger in ("x", "nobody"):
+            answer = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a"), ExternalNode(stranger)])
+            assert isinstance(answer, Denied)
+            assert answer.reason == "NotAMember"
+        assert rig.wished("a") == (ON, CA)
+
+
+async def test_the_minimum_is_kept(autojump_clock: MockClock) -> None:
+    """A request that would leave fewer than minSize machines is denied as a whole."""
+    async with open_rig() as rig:
+        three_up(rig, minSize=2)
+        await rig.seen()
+        answer = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a"), ExternalNode("b")])
+        assert isinstance(answer, Denied)
+        assert answer.reason == "MinSizeReached"
+        assert rig.wanted() == {"a", "b", "c"}
+
+
+async def test_a_rule_that_forbids_an_off_denies(autojump_clock: MockClock) -> None:
+    """A held machine is not given away, and the answer says by whom it is held."""
+    async with open_rig() as rig:
+        three_up(rig)
+        rig.api.patch(MACHINES, (SPACE, "a"), Patch({"spec": {"hold": {"power": "on", "reason": "demo"}}}))
+        await rig.seen()
+        answer = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a")])
+        assert isinstance(answer, Denied)
+        assert answer.reason == "Hold"
+        assert "demo" in answer.message
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+async def test_a_delete_that_fails_takes_all_back(autojump_clock: MockClock, name: str) -> None:
+    """Whichever write fails, all machines are wished on as before."""
+    async with open_rig() as rig:
+        three_up(rig)
+        await rig.seen()
+        rig.kube.fail_next(Unavailable("no answer"), verb="patch", kind=MACHINES, name=name)
+        with pytest.raises(Unavailable):
+            await rig.cloud.delete_nodes(ID, nodes=[ExternalNode(each) for each in "abc"])
+        assert rig.wanted() == {"a", "b", "c"}
+        assert rig.cloud.target_size(ID) == 3
+
+
+async def test_a_conflict_does_not_lose_a_deletion(autojump_clock: MockClock) -> None:
+    """A status write in the same moment delays the wish, and does not lose it."""
+    async with open_rig() as rig:
+        three_up(rig)
+        await rig.seen()
+        rig.kube.fail_next(Conflict("changed"), verb="patch", kind=MACHINES, name="a", times=2)
+        assert await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a")]) == Done()
+        assert rig.wished("a") == (OFF, CA)
+
+
+async def test_a_machine_that_failed_and_is_given_up_may_come_late(autojump_clock: MockClock) -> None:
+    """Cluster Autoscaler deletes an Instance with an error: the wish says that the machine was given up, so that it stays when it
+    arrives after all."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.START_FAILED, wish(ON))
+        await rig.seen()
+        assert await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("hexa://d/m", "hexa://d/m")]) == Done()
+        assert rig.wished("m") == (OFF, CA)
+        record = rig.stored_machine("m").metadata.annotations["infra.homecluster.dev/wish"]
+        assert '"GivenUp"' in record
+
+
+# --- DecreaseTargetSize ---------------------------------------------------------------------------------
+
+
+async def test_failure_16_a_decrease_never_touches_a_machine_that_runs(autojump_clock: MockClock) -> None:
+    """With running machines only, a decrease is answered with success and changes nothing."""
+    async with open_rig() as rig:
+        three_up(rig)
+        await rig.seen()
+        before = rig.api.version
+        for delta in (-1, -3, -100, 0, 5):
+            assert await rig.cloud.decrease_target_size(ID, delta=delta) == Done()
+        assert rig.api.version == before
+        assert rig.cloud.target_size(ID) == 3
+
+
+async def test_failure_16_a_decrease_takes_back_what_has_not_come(autojump_clock: MockClock) -> None:
+    """Only requests that are not fulfilled are taken back, the one furthest from coming first, and no more than asked."""
+    async with open_rig() as rig:
+        three_up(rig)
+        rig.machine("booting", Phase.BOOTING, wish(ON))
+        rig.machine("waking", Phase.POWERING_ON, wish(ON))
+        rig.machine("asked", Phase.OFF, wish(ON))
+        rig.machine("arrived", Phase.BOOTING, wish(ON))
+        rig.kube_node("arrived")
+        rig.machine("held", Phase.BOOTING, wish(ON), spec={"hold": {"power": "on"}})
+        await rig.seen()
+        for wanted in ({"booting", "waking"}, {"booting"}, set[str]()):
+            assert await rig.cloud.decrease_target_size(ID, delta=-1) == Done()
+            assert rig.wanted() & {"booting", "waking", "asked"} == wanted
+        assert await rig.cloud.decrease_target_size(ID, delta=-9) == Done()
+        assert {"a", "b", "c", "arrived", "held"} <= rig.wanted()
+
+
+async def test_a_decrease_does_not_go_below_the_minimum(autojump_clock: MockClock) -> None:
+    """Machines that hexa wakes up to minSize are not taken back: they would be asked for again at once."""
+    async with open_rig() as rig:
+        rig.group(minSize=2)
+        for name in ("a", "b", "c"):
+            rig.machine(name, Phase.BOOTING, wish(ON))
+        await rig.seen()
+        assert await rig.cloud.decrease_target_size(ID, delta=-3) == Done()
+        assert rig.cloud.target_size(ID) == 2
+
+
+# --- template, options, prices --------------------------------------------------------------------------
+
+
+async def test_the_template_is_the_least_of_what_can_come(autojump_clock: MockClock) -> None:
+    """The template has the least of each resource of the machines that may be woken, the labels that all have, the group's label,
+    and no host name."""
+    async with open_rig() as rig:
+        rig.group(nodeSelector={"zone": "cellar"})
+        small = {"capacity": {"cpu": "4", "memory": "32Gi"}, "labels": {"tier": "gold", "one": "only"}}
+        large = {"capacity": {"cpu": "5", "memory": "24Gi"}, "labels": {"tier": "gold", "kubernetes.io/hostname": "b"}}
+        rig.machine("a", spec={"template": small})
+        rig.machine("b", spec={"template": large})
+        rig.machine("on", Phase.READY, spec={"template": {"capacity": {"cpu": "3", "memory": "8Gi"}}})
+        await rig.seen()
+        template = rig.cloud.template(ID)
+        assert isinstance(template, NodeTemplate)
+        assert template.shape.capacity == {"cpu": "4", "memory": "24Gi"}
+        assert template.shape.allocatable == {"cpu": "4", "memory": "24Gi"}
+        assert template.shape.labels == {"tier": "gold", "zone": "cellar", GROUP_LABEL: "g"}
+
+
+async def test_without_a_candidate_the_template_is_of_what_is_there(autojump_clock: MockClock) -> None:
+    """With all machines on, the template shows those."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("on", Phase.READY)
+        await rig.seen()
+        template = rig.cloud.template(ID)
+        assert isinstance(template, NodeTemplate)
+        assert template.shape.capacity == CAPACITY
+
+
+async def test_a_shape_that_nobody_knows_is_denied(autojump_clock: MockClock) -> None:
+    """A group of machines that were never seen and declare nothing has no template, and the answer says what to do."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", spec={"template": {}})
+        await rig.seen()
+        answer = rig.cloud.template(ID)
+        assert isinstance(answer, Denied)
+        assert answer.reason == "ShapeUnknown"
+        assert "spec.template.capacity" in answer.message
+
+
+async def test_mixed_groups_do_not_grow(autojump_clock: MockClock) -> None:
+    """Two architectures in one group: no template, and no scale-up until it is split; what runs stays."""
+    async with open_rig() as rig:
+        rig.group()
+        for name, arch in (("a", "amd64"), ("b", "arm64")):
+            rig.machine(name, spec={"template": {"capacity": CAPACITY, "labels": {"kubernetes.io/arch": arch}}})
+        rig.machine("on", Phase.READY, wish(ON))
+        rig.kube_node("on")
+        await rig.seen()
+        answer = rig.cloud.template(ID)
+        assert isinstance(answer, Denied)
+        assert answer.reason == "MixedShape"
+        assert limits(rig) == (0, 1)
+        assert isinstance(await rig.cloud.increase_size(ID, delta=1), Denied)
+        assert rig.cloud.target_size(ID) == 1
+
+
+async def test_options_are_the_groups_and_else_silent(autojump_clock: MockClock) -> None:
+    """What the group sets is answered in numbers; what it leaves unset is None, for the request's default."""
+    async with open_rig() as rig:
+        rig.group(scaleDownUtilizationThreshold=60, scaleDownUnneededTime="2m", zeroOrMaxNodeScaling=True)
+        await rig.seen()
+        options = rig.cloud.options(ID)
+        assert not isinstance(options, UnknownGroup)
+        assert options.scale_down_utilization_threshold == 0.6
+        assert options.scale_down_unneeded_time == 120
+        assert options.zero_or_max_node_scaling is True
+        assert options.max_node_provision_time is None
+        assert options.ignore_daemon_sets_utilization is None
+
+
+def pod(cpu: str) -> Pod:
+    """A pod that asks for so much."""
+    requests = ResourceRequirements(requests={"cpu": cpu, "memory": "4Gi"})
+    return Pod(metadata=Metadata(name="p"), spec=PodSpec(containers=(Container(resources=requests),)))
+
+
+async def test_prices_over_the_asked_window(autojump_clock: MockClock) -> None:
+    """A node costs its machine's hourly rate and energy over the window; a node made from the template costs what the next
+    machine would; a node of nobody's has no price."""
+    async with open_rig() as rig:
+        rig.group(cost={"pricePerKWh": "0.5"})
+        rig.machine("dear", Phase.READY, spec={"pricing": {"hourlyRate": 2}, "energy": {"maxWatts": 1000}})
+        rig.machine("cheap", spec={"pricing": {"hourlyRate": "0.25"}})
+        rig.kube_node("dear", spec={"providerID": "hexa://d/dear"})
+        await rig.seen()
+        half = at(0), at(0) + timedelta(minutes=30)
+        assert rig.cloud.node_price(ExternalNode("dear"), *half) == pytest.approx(1.25)
+        assert rig.cloud.node_price(ExternalNode("", "hexa://d/dear"), *half) == pytest.approx(1.25)
+        template = ExternalNode("template-node-for-d/g-1", labels={GROUP_LABEL: "g"})
+        assert rig.cloud.node_price(template, *half) == pytest.approx(0.125)
+        assert rig.cloud.node_price(ExternalNode("foreign"), *half) is None
+        small, large = (rig.cloud.pod_price(pod(cpu), *half) for cpu in ("1", "2"))
+        assert 0 < small < large < 0.125
+
+
+async def test_prices_tell_groups_of_one_name_apart(autojump_clock: MockClock) -> None:
+    """Groups of the same name in two namespaces have prices of their own: the template's node says which it is made from."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", spec={"pricing": {"hourlyRate": 1}})
+        manifest = {"metadata": {"name": "g", "namespace": "other"}, "spec": {}}
+        rig.api.create(GROUPS, manifest)
+        node = {"metadata": {"name": "n", "namespace": "other", "labels": {"group": "g"}}}
+        rig.api.create(
+            MACHINES, {**node, "spec": {"pricing": {"hourlyRate": 7}}, "status": {"phase": "Off"}}, keep_status=True
+        )
+        await rig.seen()
+        hour = at(0), at(3600)
+        prices = [
+            rig.cloud.node_price(ExternalNode(f"template-node-for-{name}-123", labels={GROUP_LABEL: "g"}), *hour)
+            for name in ("d/g", "other/g")
+        ]
+        assert prices == [1, 7]
+
+
+async def test_gpus_are_known_by_their_label(autojump_clock: MockClock) -> None:
+    """The kinds of GPU that machines have, on or off."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", spec={"template": {"capacity": CAPACITY, "labels": {rig.cloud.gpu_label(): "a4000"}}})
+        rig.machine("n")
+        await rig.seen()
+        assert rig.cloud.gpu_types() == ["a4000"]
+
+
+async def test_asking_costs_one_walk_for_each_change(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand questions about the nodes of a group between two changes judge its machines once."""
+    async with open_rig() as rig:
+        rig.group()
+        for number in range(50):
+            rig.machine(f"m{number}", Phase.READY)
+            rig.kube_node(f"m{number}")
+        await rig.seen()
+        judged = 0
+        judge = type(rig.views.members(key("g"))[0]).member
+
+        def counted(view: Any, now: Any) -> Any:
+            nonlocal judged
+            judged += 1
+            return judge(view, now)
+
+        monkeypatch.setattr(type(rig.views.members(key("g"))[0]), "member", counted)
+        for number in range(1000):
+            rig.cloud.group_for_node(f"m{number % 50}", ""), rig.cloud.target_size(ID), rig.cloud.groups()
+        assert judged == 50
+        judged = 0
+        rig.api.patch(NODES, ("", "m1"), Patch({"metadata": {"labels": {"x": "y"}}}))
+        await rig.seen()
+        for number in range(1000):
+            rig.cloud.group_for_node(f"m{number % 50}", "")
+        assert judged == 50
