@@ -14,7 +14,7 @@ from tests.domain.builders import LIMITS, OFF, ON, at, facts, read, status
 
 from hexa.domain.group import Limits
 from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
-from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus, Power, Reading
+from hexa.domain.resources.v1alpha1 import NodeStatus, Power, Reading
 from hexa.domain.sensing import (
     EVENTS_NOT_SEEN_BLIND,
     EVENTS_OF_WISH_OR_TIME,
@@ -82,19 +82,6 @@ def test_ready_needs_a_lease_that_we_saw_change_in_this_phase(phase: Phase) -> N
     assert noticed(phase, 10, **known) is None
     assert noticed(phase, 10, heard=-1, **known) is None
     assert noticed(phase, 10, heard=9, **known) is Event.NODE_READY
-
-
-def test_what_began_a_boot_counts_for_it() -> None:
-    """The renewal by which a boot was noticed makes the node Ready too: pods need not wait for the next one."""
-    begun = (
-        HistoryEntry(at=at(-30), action="PoweringOn", by="Wanted"),
-        HistoryEntry(at=at(0), action="Booting", by="PowerSeen"),
-    )
-    known: dict[str, Any] = {"node_exists": True, "node_ready": True}
-    assert noticed(Phase.BOOTING, 1, heard=-0.5, history=begun, **known) is Event.NODE_READY
-    assert noticed(Phase.BOOTING, 1, heard=-30, history=begun, **known) is None
-    started = (begun[0], structs.replace(begun[1], by="Started"))
-    assert noticed(Phase.BOOTING, 1, heard=-0.5, history=started, **known) is None
 
 
 def test_kubelet_that_is_not_ready_is_only_a_sign_of_power() -> None:
@@ -329,18 +316,13 @@ def test_pods_in_the_power_off_turn_it_back() -> None:
     assert noticed(Phase.POWERING_OFF, 10, pods=1, wish=OFF, heard=-1) is None
 
 
-def test_cancelled_start_waits_until_the_system_is_up() -> None:
-    """A system that boots can't be shut down in order: the drain of a start that was taken back waits for its first sign of
-    life, and without one until the boot's limit; a sensor that reads Off is believed."""
+def test_wait_for_a_cancelled_boot_ends_with_the_drain() -> None:
+    """A drain limit that is shorter than the boot's bounds the wait; a sign of life from before the wake does not end it."""
     known: dict[str, Any] = {"wish": OFF, "pods": 0, "woken_at": at(-10)}
-    assert noticed(Phase.DRAINING, 529.999, **known) is None
-    assert noticed(Phase.DRAINING, 530, **known) is Event.EMPTY
-    assert noticed(Phase.DRAINING, 9, heard=8, node_exists=True, **known) is Event.EMPTY
-    assert noticed(Phase.DRAINING, 9, heard=-11, node_exists=True, **known) is None
-    assert noticed(Phase.DRAINING, 9, reading=(Reading.OFF, 8), **known) is Event.POWER_GONE
     short = structs.replace(LIMITS, drain=timedelta(seconds=100))
     assert noticed(Phase.DRAINING, 89.999, limits=short, **known) is None
     assert noticed(Phase.DRAINING, 90, limits=short, **known) is Event.EMPTY
+    assert noticed(Phase.DRAINING, 9, heard=-11, node_exists=True, **known) is None
 
 
 def test_machine_that_was_up_before_the_drain_is_not_waited_for() -> None:
@@ -646,7 +628,7 @@ def test_random_walks_take_every_arrow() -> None:
 def walk(seed: int) -> Iterator[tuple[Phase, Event]]:
     """The arrows that machines take while the world changes at random."""
     dice = Random(seed)
-    for _ in range(300):
+    for _ in range(200):
         machine, now = status(dice.choice(list(Phase)), cool_until=at(dice.choice([0, 50]))), 0.0
         for _ in range(40):
             now += dice.choice([1.0, 1.0, 20.0, 90.0, 700.0])
@@ -714,10 +696,10 @@ def test_obedient_machine_settles_within_five_steps(phase: Phase, goal: Power, s
 
 
 def run_obedient(machine: NodeStatus, known: dict[str, Any], *, sensor: bool) -> tuple[NodeStatus, int]:
-    """Let time and the machine take their course; the status when a day has passed or the goal is reached."""
+    """Let time and the machine take their course, for three hours or until the goal is reached."""
     now, steps = 0.0, 0
     goal = Phase.READY if known["wish"] is ON else Phase.OFF
-    while now < 40 * HOUR and phase_of(machine) is not goal:
+    while now < 3 * HOUR and phase_of(machine) is not goal:
         now += 15
         known = obedient(phase_of(machine), known, now, sensor=sensor)
         told = {k: v for k, v in known.items() if k != "power"}

@@ -354,5 +354,6 @@ def _metadata(obj: Mapping[str, Any]) -> Metadata:
     try:
         return msgspec.convert(obj.get("metadata", {}), Metadata)
     except msgspec.ValidationError:
-        raw = obj.get("metadata") or {}
+        raw = obj.get("metadata")
+        raw = raw if isinstance(raw, Mapping) else {}
         return Metadata(name=str(raw.get("name", "")), namespace=str(raw.get("namespace", "")))
