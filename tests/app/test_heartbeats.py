@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 import trio
 from tests.app.rig import at
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START, MemoryClock
 from hexa.app.heartbeats import LeaseHeartbeats
-from hexa.domain.resources.core import Lease, LeaseSpec, Malformed, Metadata
+from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Lease, LeaseSpec, Malformed, Metadata
 from hexa.domain.resources.v1alpha1 import Lookup
 
 
@@ -124,3 +125,32 @@ async def test_a_lease_that_does_not_decode_is_passed_over(autojump_clock: MockC
     leases.lives.put(Malformed(Metadata(name="bad"), "spec.renewTime: expected str"))
     leases.lives.replace((Malformed(Metadata(name="bad"), "no"), lease("a", at(4))), scope=None)
     assert leases.told == ["a"]
+
+
+def node(ready: str | None) -> KubeNode:
+    """A Kubernetes node whose Ready condition is this."""
+    conditions = () if ready is None else (Condition(type="Ready", status=ready),)
+    return KubeNode(metadata=Metadata(name="a"), status=KubeNodeStatus(conditions=conditions))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "alive"),
+    [
+        (None, node(None), True),
+        (None, node("False"), True),
+        (node("False"), node("True"), True),
+        (node("Unknown"), node("True"), True),
+        (node("True"), node("False"), True),
+        (node("True"), node("Unknown"), False),
+        (node("True"), node("True"), False),
+        (node("True"), None, False),
+    ],
+)
+async def test_what_only_a_kubelet_says_of_its_node_is_a_sign_of_life(
+    autojump_clock: MockClock, old: KubeNode | None, new: KubeNode | None, alive: bool
+) -> None:
+    """A registration or a Ready that we watch proves a living kubelet before its first Lease; Unknown proves nothing."""
+    leases = Leases()
+    leases.lives.node_changed(old, new)
+    assert (leases.lives.life("a") is not None) is alive
+    assert leases.told == (["a"] if alive else [])

@@ -66,6 +66,8 @@ async def open_core(
     if heartbeats is None:
         leases = LeaseHeartbeats(clock=ports.clock)
         heartbeats, extra = leases, (leases.source(),)
+        watched = store.synced.is_set  # the first list is no change
+        store.nodes.subscribe(lambda _, old, new: leases.node_changed(old, new) if watched() else None)
     core = _assemble(ports, store, heartbeats)
     async with trio.open_nursery() as nursery:
         await nursery.start(_follow, store, ports, extra)

@@ -1,6 +1,7 @@
-"""Signs of life from Leases: fed by the store's watch of kube-node-lease, it implements ports.heartbeats.
+"""Signs of life of kubelets: fed by the store's watches of Leases and Nodes, it implements ports.heartbeats.
 
-A Lease that we see for the first time says nothing: only a change that we watched counts.
+What we see for the first time says nothing: only a change that we watched counts. A kubelet that starts registers its node and
+posts Ready up to ten seconds before its first Lease, so these count as signs of life too.
 """
 
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.store import Source
-from hexa.domain.resources.core import LEASES, Lease, Malformed
+from hexa.domain.resources.core import LEASES, KubeNode, Lease, Malformed
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.sensing import LEASE_PERIOD
 from hexa.ports.clock import Clock
@@ -16,6 +17,7 @@ from hexa.ports.heartbeats import Life
 from hexa.ports.kube import Selector
 
 LEASE_NAMESPACE: Final = "kube-node-lease"
+SAID_BY_KUBELET: Final = ("True", "False")
 
 
 class LeaseHeartbeats:
@@ -53,6 +55,15 @@ class LeaseHeartbeats:
         if changed and (known or self._listed):
             self._hear(node, timedelta(seconds=lease.spec.lease_duration_seconds) or LEASE_PERIOD)
 
+    def node_changed(self, old: KubeNode | None, new: KubeNode | None) -> None:
+        """Take in a watched change of a node: only its kubelet registers it, and only its kubelet says Ready or NotReady (of a
+        silent one the controller manager says Unknown)."""
+        if new is None:
+            return
+        said, before = _ready(new), _ready(old) if old is not None else None
+        if old is None or (said in SAID_BY_KUBELET and said != before):
+            self._hear(new.metadata.name, LEASE_PERIOD)
+
     def drop(self, key: Lookup, *, version: int = -1) -> None:
         """A Lease is gone; the last sign of life stands until its period is over."""
         self._renewals.pop(key.name, None)
@@ -72,3 +83,7 @@ class LeaseHeartbeats:
         self._lives[node] = Life(heard=now, until=now + max(period, LEASE_PERIOD))
         for notify in self._notify:
             notify(node)
+
+
+def _ready(node: KubeNode) -> str | None:
+    return next((condition.status for condition in node.status.conditions if condition.type == "Ready"), None)

@@ -23,7 +23,7 @@ from hexa.domain.lifecycle import Phase
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
-from hexa.domain.resources.v1alpha1 import Asker, LeavePolicy, Lookup, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target
 from hexa.domain.template import group_shape, mixed
 from hexa.domain.wish import GIVEN_UP, recorded_wish
@@ -373,7 +373,9 @@ class Provider:
 def is_member(view: MachineView, now: datetime) -> bool:
     """Whether Cluster Autoscaler shall see the Kubernetes node as one of the group's.
 
-    A machine that is off or coming while an old Node object stands is hidden: it would count as unready.
+    The node of a machine that is off or coming is hidden until the machine is Ready: it would count as unready, an old object
+    always, and a new one before its kubelet is Ready since Cluster Autoscaler 1.35 (an answer to GetOptions sets its start-up
+    time to 0). Then the machine would not count as upcoming any more, and another would be asked for.
     """
     wish = view.wish(now)
     wanted = wish is not None and wish.power is Power.ON
@@ -387,19 +389,9 @@ def is_member(view: MachineView, now: datetime) -> bool:
         case Phase.OFF:
             return wanted and view.kube is None
         case Phase.POWERING_ON | Phase.BOOTING:
-            return not _old_node(view)
+            return view.kube is None
         case Phase.START_FAILED:
             return False
-
-
-def _old_node(view: MachineView) -> bool:
-    """The Kubernetes node object is from before this boot: under Keep always, under Delete until it has left."""
-    if view.kube is None:
-        return False
-    if view.policy.leave is LeavePolicy.KEEP:
-        return True
-    created, begun = view.kube.metadata.creation_timestamp, view.node.status.woken_at or view.node.status.since
-    return created is None or begun is None or created < begun.replace(microsecond=0)
 
 
 def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | None:
