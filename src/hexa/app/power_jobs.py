@@ -3,6 +3,8 @@
 Never two at a time: before a Job is started, every other one of the machine is ended and gone.
 """
 
+from typing import Final
+
 from msgspec import structs
 
 from hexa.app.store import Store
@@ -12,6 +14,8 @@ from hexa.domain.resources.core import Job
 from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus, PowerPodSpec
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 
+NONE: Final[frozenset[str]] = frozenset()
+
 
 class PowerJobs:
     """Orders of machines, by ports.jobs and the snapshot of Jobs."""
@@ -20,6 +24,18 @@ class PowerJobs:
         self._jobs, self._store = jobs, store
         self._begun: dict[Lookup, str] = {}
         """The last Job that we started of each machine: the snapshot may not show it yet."""
+        self._known: dict[Lookup, set[str]] = {}
+        """Jobs in the snapshot by machine. Machines are told by owner reference: labels may be cut."""
+        store.jobs.subscribe(self._changed)
+
+    def _changed(self, key: Lookup, old: Job | None, new: Job | None) -> None:
+        if old is not None and (owner := machine_of(old)) is not None:
+            names = self._known.get(owner, set())
+            names.discard(key.name)
+            if not names:
+                self._known.pop(owner, None)
+        if new is not None and (owner := machine_of(new)) is not None:
+            self._known.setdefault(owner, set()).add(key.name)
 
     def order(self, view: MachineView, status: NodeStatus, action: Action) -> Order | None:
         """The order of the present attempt; None if the machine does not say how."""
@@ -65,16 +81,8 @@ class PowerJobs:
         )
 
     def _others(self, machine: Lookup, name: str) -> bool:
-        """Whether another Job of the machine may be there. Machines are told by owner reference: labels may be cut."""
-        return self._begun.get(machine, name) != name or any(
-            key.name != name and key.namespace == machine.namespace and owned_by(job, machine)
-            for key, job in self._store.jobs.objects.items()
-        )
-
-
-def owned_by(job: Job, machine: Lookup) -> bool:
-    """Whether the Job is one of the machine's."""
-    return machine_of(job) == machine
+        """Whether another Job of the machine may be there."""
+        return self._begun.get(machine, name) != name or bool(self._known.get(machine, NONE) - {name})
 
 
 def machine_of(job: Job) -> Lookup | None:
