@@ -71,7 +71,7 @@ class NodeDuties:
         if node is None:
             return
         if any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
-            await self._suspended(node, suspended=False, now=ready_since)
+            node = await self._suspended(node, suspended=False, now=ready_since)
         if body := welcomed(view, node, ready_since=ready_since):
             await self._patch(node, body)
 
@@ -99,7 +99,7 @@ class NodeDuties:
         if node is not None:
             await self._kube.delete(NODES, node.metadata.name, uid=node.metadata.uid)
 
-    async def _suspended(self, node: KubeNode, *, suspended: bool, now: datetime) -> None:
+    async def _suspended(self, node: KubeNode, *, suspended: bool, now: datetime) -> KubeNode:
         condition = {
             "type": "Suspended",
             "status": "True" if suspended else "False",
@@ -109,7 +109,9 @@ class NodeDuties:
             "lastHeartbeatTime": _seconds(now),
         }
         patch = Patch({"status": {"conditions": [condition]}}, PatchStyle.STRATEGIC, "status")
-        self._store.nodes.put(await self._kube.patch(NODES, node.metadata.name, patch))
+        new = await self._kube.patch(NODES, node.metadata.name, patch)
+        self._store.nodes.put(new)
+        return new
 
     async def _patch(self, node: KubeNode, body: dict[str, Any]) -> None:
         patch = Patch(body, resource_version=node.metadata.resource_version)
