@@ -186,6 +186,8 @@ class Agent:
 
     def _dwell(self, name: str, node: Node, facts: Facts) -> bool:
         status = _with_pause(node.status, paused=facts.paused, now=facts.now)
+        if facts.reading is not None and facts.reading.power is not status.reading.power:
+            status = structs.replace(status, reading=facts.reading)
         if status != node.status:
             self.site.save(name, status)
             return True

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.domain.builders import OFF, ON, T0, at, machine, status, wish
+from tests.domain.builders import OFF, ON, T0, at, machine, read, status, wish
 
 from hexa.domain.group import Policy
 from hexa.domain.lifecycle import Event, Phase
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.core import ManagedFields
-from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, Reading, WishRecord
 from hexa.domain.wish import (
     REPLACED,
     SAFETY,
@@ -379,25 +379,36 @@ def test_off_that_safety_forbids_is_never_acted_on(phase: Phase, rule: str) -> N
     assert acted(standing(phase, wish(ON)), rule) is ON
 
 
+def booting(record: WishRecord, **changes: Any) -> Power | None:
+    """What is acted on for a machine that was found booting at T0, and that a sensor reads On."""
+    return acted(standing(Phase.BOOTING, record, **{"wakes": 0, "reading": read(Reading.ON, 0), **changes}))
+
+
 @pytest.mark.parametrize("by", [Asker.RECOVERY, Asker.CLUSTER_AUTOSCALER])
 def test_boot_that_we_found_is_not_cut_by_an_older_wish_of_a_program(by: Asker) -> None:
     """A machine that failed to start, was replaced and is seen booting may be updating its firmware: it is left to come up."""
-    found_booting = standing(Phase.BOOTING, wish(OFF, by, since=at(-60)), wakes=0)
-    assert acted(found_booting) is None
-    assert acted(standing(Phase.READY, wish(OFF, by, since=at(-60)))) is OFF
-    assert acted(standing(Phase.BOOTING, wish(OFF, by, since=at(-60)), wakes=0, failures=2)) is None
+    before = wish(OFF, by, since=at(-60))
+    assert booting(before) is None
+    assert booting(before, failures=2) is None
+    assert acted(standing(Phase.READY, before, reading=read(Reading.ON, 0))) is OFF
 
 
 def test_boot_that_never_ends_is_not_waited_for_for_ever() -> None:
     """After as many failures in a row as wakes are tried, a machine that nobody wants rests, joined or not."""
-    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.RECOVERY, since=at(-60)), wakes=0, failures=3)) is OFF
+    assert booting(wish(OFF, Asker.RECOVERY, since=at(-60)), failures=3) is OFF
+
+
+@pytest.mark.parametrize("reading", [Reading.UNKNOWN, Reading.OFF])
+def test_living_kubelet_is_no_firmware_update(reading: Reading) -> None:
+    """Where no sensor reads On, the boot is known by a living kubelet, and nothing stands against switching it off."""
+    assert booting(wish(OFF, Asker.RECOVERY, since=at(-60)), reading=read(reading, 0)) is OFF
 
 
 def test_boot_is_cut_by_whoever_asks_for_it_now() -> None:
     """A person's off, one that is newer than the boot, and one that takes back our own wake, are acted on."""
-    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.USER, since=at(-60)), wakes=0)) is OFF
-    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.CLUSTER_AUTOSCALER, since=at(50)), wakes=0)) is OFF
-    assert acted(standing(Phase.BOOTING, wish(OFF, Asker.CLUSTER_AUTOSCALER, since=at(-60)), wakes=1)) is OFF
+    assert booting(wish(OFF, Asker.USER, since=at(-60))) is OFF
+    assert booting(wish(OFF, Asker.CLUSTER_AUTOSCALER, since=at(50))) is OFF
+    assert booting(wish(OFF, Asker.CLUSTER_AUTOSCALER, since=at(-60)), wakes=1) is OFF
 
 
 # --- corrections ----------------------------------------------------------------------------------------------------

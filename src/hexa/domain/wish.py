@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 from hexa.domain.group import Policy, active_hold, power_of
 from hexa.domain.lifecycle import Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
-from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, Reading, WishRecord
 
 GITOPS_MANAGERS: Final = (
     "kustomize-controller",
@@ -158,9 +158,12 @@ def acted_power(node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: date
 
 
 def _found_booting(status: NodeStatus, wish: WishRecord) -> bool:
-    """A boot that we did not start, and that nobody asked to end since it was seen: perhaps a machine that failed to start
-    and was replaced, in a file-system check or a firmware update. It is left to come up before it rests."""
+    """A boot that we did not start, that only a sensor shows, and that nobody asked to end since it was seen: perhaps a machine
+    that failed to start and was replaced, in a file-system check or a firmware update. It is left to come up before it rests.
+    (Without a sensor it is a living kubelet that shows it: that is no firmware update.)"""
     if phase_of(status) is not Phase.BOOTING or status.wakes > 0 or wish.by not in PROGRAMS:
+        return False
+    if status.reading.power is not Reading.ON:
         return False
     return wish.since is None or status.since is None or wish.since <= status.since
 
