@@ -77,7 +77,7 @@ async def test_what_cluster_autoscaler_is_shown(
         if node == "old":
             rig.kube_node("m", ready=False)
         await trio.sleep(10)
-        rig.machine("m", phase, wish(power), since=5)
+        rig.machine("m", phase, wish(power), since=5, welcomed=phase is Phase.READY)
         if node in ("new", "ready"):
             rig.kube_node("m", ready=node == "ready")
         await rig.seen()
@@ -85,6 +85,31 @@ async def test_what_cluster_autoscaler_is_shown(
         assert (group.id if group else None) == (ID if member else None)
         assert shown(rig) == ({"m": state} if state is not None else {})
         assert rig.cloud.target_size(ID) == counted
+
+
+@pytest.mark.parametrize(
+    ("welcomed", "taint", "seconds", "member"),
+    [
+        (False, "", 0, False),
+        (True, "", 0, True),
+        (True, "node.kubernetes.io/not-ready", 0, False),
+        (True, "node.kubernetes.io/unschedulable", 0, False),
+        (True, "example.org/mine", 0, True),
+        (True, "node.kubernetes.io/not-ready", 61, True),
+        (False, "", 61, True),
+    ],
+)
+async def test_a_node_is_shown_once_pods_may_land_on_it(
+    autojump_clock: MockClock, welcomed: bool, taint: str, seconds: int, member: bool
+) -> None:
+    """A node that just became Ready is upcoming until its cordon and the boot's taints are off; after a minute they are its own."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY, wish(ON), welcomed=welcomed)
+        rig.kube_node("m", taints=[{"key": taint, "effect": "NoSchedule"}] if taint else [])
+        await trio.sleep(seconds)
+        await rig.seen()
+        assert (rig.cloud.group_for_node("m", "") is not None) is member
 
 
 async def test_a_failed_start_with_nobody_to_take_the_place_is_an_error(autojump_clock: MockClock) -> None:
@@ -741,7 +766,7 @@ async def test_asking_costs_one_walk_for_each_change(
     async with open_rig() as rig:
         rig.group()
         for number in range(50):
-            rig.machine(f"m{number}", Phase.READY)
+            rig.machine(f"m{number}", Phase.READY, welcomed=True)
             rig.kube_node(f"m{number}")
         await rig.seen()
         judged = 0

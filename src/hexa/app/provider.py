@@ -4,7 +4,7 @@ Reads touch memory only. A write is one transaction: all wishes are stored when 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -54,6 +54,12 @@ Begun = dict[Lookup, WishRecord | None]
 Wishes = Callable[[Lookup], WishRecord]
 """What is wished of each machine."""
 GPU_LABEL: Final = "nvidia.com/gpu.product"
+
+ARRIVAL: Final = timedelta(minutes=1)
+"""How long a node that became Ready may take to lose its taints; after that its taints speak for themselves."""
+ARRIVAL_TAINTS: Final = frozenset(
+    {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node.kubernetes.io/unschedulable"}
+)
 
 STATES: Final[dict[Phase, InstanceState]] = {
     Phase.POWERING_ON: InstanceState.CREATING,
@@ -380,7 +386,9 @@ def is_member(view: MachineView, now: datetime) -> bool:
     wish = view.wish(now)
     wanted = wish is not None and wish.power is Power.ON
     match view.phase:
-        case Phase.READY | Phase.LOST | Phase.DRAINING | Phase.STOP_FAILED:
+        case Phase.READY:
+            return not _arriving(view, now)
+        case Phase.LOST | Phase.DRAINING | Phase.STOP_FAILED:
             return True
         case Phase.POWERING_OFF:
             return not wanted  # wanted again: it is upcoming, and its node is of before
@@ -392,6 +400,15 @@ def is_member(view: MachineView, now: datetime) -> bool:
             return view.kube is None
         case Phase.START_FAILED:
             return False
+
+
+def _arriving(view: MachineView, now: datetime) -> bool:
+    """Ready, and not yet open to pods: our cordon, or a taint that the controller manager is about to take off, still stands.
+    Cluster Autoscaler would take the node for up, find no room on it, and ask for one more."""
+    since = view.node.status.since
+    if view.kube is None or since is None or now - since > ARRIVAL:
+        return False
+    return not view.node.status.welcomed or any(taint.key in ARRIVAL_TAINTS for taint in view.kube.spec.taints)
 
 
 def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | None:
