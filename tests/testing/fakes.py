@@ -215,9 +215,18 @@ class Cluster:
         assert stored is not None
         self.api.remove(PODS, stored)
 
-    def budget(self, *, allowed: int) -> None:
+    def remove_node(self, name: str) -> None:
+        stored = self.api.get(NODES, name)
+        assert stored is not None
+        self.api.remove(NODES, stored)
+        group = self.cloud.members.pop(name)
+        self.cloud.instance_list[group].pop(f"fake://{name}")
+        self.cloud.targets[group] -= 1
+        self.cloud.changes += 1
+
+    def budget(self, *, allowed: int, namespace: str = "default") -> None:
         manifest = {
-            "metadata": {"name": "web", "namespace": "default"},
+            "metadata": {"name": "web", "namespace": namespace},
             "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
             "status": {"disruptionsAllowed": allowed, "currentHealthy": allowed + 1, "desiredHealthy": 1},
         }

@@ -10,6 +10,7 @@ from msgspec import structs
 from tests.testing.fakes import SHAPE, Cluster
 from trio.testing import MockClock
 
+from hexa.domain.errors import Unavailable
 from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT, SAFE_TO_EVICT, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import BUDGETS, NODES, Taint
 from hexa.domain.resources.v1alpha1 import Shape
@@ -41,7 +42,9 @@ async def test_scale_from_zero_asks_for_what_the_pods_need(autojump_clock: MockC
     for _ in range(8):
         cluster.pod(cpu="2")
     async with cluster.autoscaler():
-        await trio.sleep(11)
+        await trio.sleep(9)
+        assert cluster.cloud.calls == []
+        await trio.sleep(2)
     assert cluster.cloud.calls == [("increase_size", "rack", 4)]
 
 
@@ -141,6 +144,20 @@ async def test_least_waste_chooses_the_group_that_fits(autojump_clock: MockClock
     async with cluster.autoscaler():
         await trio.sleep(MINUTE)
     assert cluster.cloud.calls == [("increase_size", "rack", 1)]
+
+
+async def test_no_more_nodes_are_reckoned_with_than_can_come(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """A group that could take two of the pods is weighed for these two alone, not for all."""
+    small = Shape(
+        capacity={"cpu": "2", "memory": "64Gi", "pods": "9"}, allocatable={"cpu": "2", "memory": "64Gi", "pods": "9"}
+    )
+    cluster.cloud.add("few", max_size=2, shape=small)
+    for _ in range(8):
+        cluster.pod(cpu="2")
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(11)
+        first = autoscaler.decisions[0]
+    assert (first.group, first.count) == ("rack", 4)
 
 
 async def test_the_price_expander_chooses_the_cheaper_group(autojump_clock: MockClock, cluster: Cluster) -> None:
@@ -250,16 +267,104 @@ async def test_a_loop_waits_for_the_provider(autojump_clock: MockClock, cluster:
     assert cluster.cloud.asked("increase_size") == [1]
 
 
+async def test_an_instance_that_failed_is_not_waited_for(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """An instance with an error, or on its way down, is not expected to register; one that is being made is."""
+    cluster.cloud.show("rack", "fake://broken", InstanceState.CREATING, error="BootFailed")
+    cluster.cloud.show("rack", "fake://leaving", InstanceState.DELETING)
+    cluster.cloud.show("rack", "fake://coming", InstanceState.CREATING)
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(1)
+        assert autoscaler.state.total.unregistered == ["fake://coming"]
+
+
+async def test_min_size_keeps_unregistered_instances(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """Instances that never registered stay while the group is at its minimum size, or below."""
+    cluster.cloud.add("rack", min_size=3, target=2)
+    for name in ("one", "two"):
+        cluster.cloud.show("rack", f"fake://{name}", InstanceState.CREATING)
+    async with cluster.autoscaler():
+        await trio.sleep(16 * MINUTE)
+    assert cluster.cloud.calls == []
+
+
+async def test_a_group_that_stays_too_small_is_corrected(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """A target above what is there and on its way, for the whole provision time, is taken down to what is there."""
+    cluster.node("node-1", group="rack", annotations={SCALE_DOWN_DISABLED: "true"})
+    cluster.cloud.targets["rack"] = 3
+    async with cluster.autoscaler():
+        await trio.sleep(14 * MINUTE)
+        assert cluster.cloud.calls == []
+        await trio.sleep(2 * MINUTE)
+    assert cluster.cloud.calls == [("decrease_target_size", "rack", -2)]
+
+
+async def test_a_group_looks_as_it_did(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """After its last node has gone, a group is still expected to bring nodes like that one."""
+    small = Shape(capacity={"cpu": "1", "pods": "110"}, allocatable={"cpu": "1", "pods": "110"})
+    cluster.cloud.templates["rack"] = small
+    cluster.node("node-1", group="rack", annotations={SCALE_DOWN_DISABLED: "true"})
+    async with cluster.autoscaler():
+        await trio.sleep(MINUTE)
+        cluster.remove_node("node-1")
+        cluster.pod(cpu="4")
+        await trio.sleep(MINUTE)
+    assert cluster.cloud.asked("increase_size") == [1]
+
+
+@pytest.mark.parametrize("pod", [{"owner": "DaemonSet"}, {"priority": -11}], ids=["DaemonSet", "expendable"])
+async def test_pods_that_are_worth_no_machine(autojump_clock: MockClock, cluster: Cluster, pod: Any) -> None:
+    """Pods of DaemonSets and pods of a priority below -10 wake nothing."""
+    cluster.pod(**pod)
+    async with cluster.autoscaler():
+        await trio.sleep(MINUTE)
+    assert cluster.cloud.calls == []
+
+
+async def test_nodes_in_total_are_limited(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """With max-nodes-total reached nothing grows."""
+    for name in ("one", "two"):
+        cluster.node(name)
+        cluster.pod(cpu="4", node=name)
+    cluster.pod()
+    async with cluster.autoscaler(max_nodes_total=2):
+        await trio.sleep(MINUTE)
+    assert cluster.cloud.calls == []
+
+
+async def test_zero_or_max_scales_as_a_whole(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """A group that scales between none and all is asked for all its machines by one pod, and gives none back while one of
+    them is needed."""
+    cluster.cloud.group_options["rack"] = Options(zero_or_max_node_scaling=True)
+    cluster.pod()
+    async with cluster.autoscaler():
+        await trio.sleep(MINUTE)
+    assert cluster.cloud.asked("increase_size") == [5]
+    cluster.remove_pod("pod-1")
+    cluster.cloud.targets["rack"] = 0
+    for number in range(5):
+        cluster.node(f"node-{number}", group="rack")
+    busy = cluster.pod(cpu="3", node="node-0")
+    async with cluster.autoscaler():
+        await trio.sleep(20 * MINUTE)
+        assert cluster.cloud.asked("delete_nodes") == []
+        cluster.remove_pod(busy)
+        await trio.sleep(11 * MINUTE)
+    assert len(cluster.cloud.asked("delete_nodes")) == 5
+
+
 # --- health ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("unready", "acts"), [(3, True), (4, False)])
+@pytest.mark.parametrize(("unready", "ready", "acts"), [(3, 0, True), (4, 4, False), (4, 5, True)])
 async def test_an_unhealthy_cluster_stops_everything(
-    autojump_clock: MockClock, cluster: Cluster, unready: int, acts: bool
+    autojump_clock: MockClock, cluster: Cluster, unready: int, ready: int, acts: bool
 ) -> None:
     """More than 3 and more than 45 percent unready nodes, whether in a group or not: no scale-up."""
     for number in range(unready):
         cluster.node(f"dead-{number}", ready=False)
+    for number in range(ready):
+        cluster.node(f"busy-{number}")
+        cluster.pod(cpu="4", node=f"busy-{number}")
     await trio.sleep(16 * MINUTE)
     cluster.pod()
     async with cluster.autoscaler():
@@ -355,20 +460,24 @@ async def test_a_node_stays(autojump_clock: MockClock, cluster: Cluster, prepare
     cluster.node("node-1", group="rack")
     cluster.node("elsewhere")
     prepare(cluster)
-    await down(cluster, 30)
-    assert cluster.cloud.calls == []
+    await down(cluster, 12)
+    assert CA_TO_BE_DELETED_TAINT not in cluster.taints("node-1")
+
+
+def _system_pod_with_budget(cluster: Cluster) -> None:
+    cluster.pod(node="node-1", namespace="kube-system")
+    cluster.budget(allowed=1, namespace="kube-system")
+
+
+def _in_memory(cluster: Cluster) -> None:
+    cluster.pod(node="node-1", volumes=[{"name": "tmp", "emptyDir": {"medium": "Memory"}}])
 
 
 GOES: list[tuple[str, Callable[[Cluster], object]]] = [
-    (
-        "its pod is safe to evict by annotation",
-        lambda c: c.pod(node="node-1", owner="", annotations={SAFE_TO_EVICT: "true"}),
-    ),
-    (
-        "its pod's storage is in memory",
-        lambda c: c.pod(node="node-1", volumes=[{"name": "t", "emptyDir": {"medium": "Memory"}}]),
-    ),
+    ("its pod is safe to evict", lambda c: c.pod(node="node-1", owner="", annotations={SAFE_TO_EVICT: "true"})),
+    ("its pod's storage is in memory", _in_memory),
     ("its pod is of a DaemonSet", lambda c: c.pod(node="node-1", owner="DaemonSet")),
+    ("its pod of kube-system has a budget", _system_pod_with_budget),
     ("a budget allows the disruption", lambda c: (c.pod(node="node-1"), c.budget(allowed=1))),
 ]
 
@@ -381,6 +490,30 @@ async def test_a_node_goes(autojump_clock: MockClock, cluster: Cluster, prepare:
     prepare(cluster)
     autoscaler = await down(cluster, 11)
     assert CA_TO_BE_DELETED_TAINT in cluster.taints("node-1"), autoscaler.planner.unremovable
+
+
+async def test_a_system_pod_blocks_for_an_hour(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """A pod of kube-system without a budget keeps its node until it is an hour old."""
+    cluster.node("node-1", group="rack")
+    cluster.node("elsewhere")
+    cluster.pod(node="node-1", namespace="kube-system")
+    async with cluster.autoscaler():
+        await trio.sleep(59 * MINUTE)
+        assert cluster.taints("node-1") == {}
+        await trio.sleep(7 * MINUTE)
+        assert set(cluster.taints("node-1")) == {CA_CANDIDATE_TAINT}
+
+
+@pytest.mark.parametrize(("owner", "goes"), [("Database", True), ("", False)])
+async def test_custom_controllers_may_be_trusted(
+    autojump_clock: MockClock, cluster: Cluster, owner: str, goes: bool
+) -> None:
+    """Told to, pods of any controller may be moved; pods without one still may not."""
+    cluster.node("node-1", group="rack")
+    cluster.node("elsewhere")
+    cluster.pod(node="node-1", owner=owner)
+    await down(cluster, 11, skip_nodes_with_custom_controller_pods=False)
+    assert (CA_TO_BE_DELETED_TAINT in cluster.taints("node-1")) is goes
 
 
 async def test_scale_down_disabled_is_respected(autojump_clock: MockClock, cluster: Cluster) -> None:
@@ -398,6 +531,105 @@ async def test_min_size_is_respected(autojump_clock: MockClock, cluster: Cluster
         cluster.node(name, group="rack")
     await down(cluster, 30)
     assert len(cluster.cloud.asked("delete_nodes")) == 1
+
+
+async def test_at_min_size_no_node_is_marked(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """A group at its minimum size has no candidates: none of its nodes is softly tainted."""
+    cluster.cloud.add("rack", min_size=1)
+    cluster.node("node-1", group="rack")
+    await down(cluster, 2)
+    assert cluster.taints("node-1") == {}
+
+
+async def test_a_node_that_is_going_is_left_alone(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """A node that was given back counts as going, not as Ready, and is not given back again within 5 minutes."""
+    cluster.cloud.group_options["rack"] = Options(scale_down_unneeded_time=30.0)
+    cluster.node("node-1", group="rack")
+    cluster.node("node-2", group="rack", annotations={SCALE_DOWN_DISABLED: "true"})
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(4 * MINUTE)
+        assert autoscaler.state.total.deleted == ["node-1"]
+        assert cluster.cloud.asked("delete_nodes") == [["node-1"]]
+        await trio.sleep(3 * MINUTE)
+    assert cluster.cloud.asked("delete_nodes") == [["node-1"], ["node-1"]]
+
+
+async def test_an_unremovable_node_is_looked_at_again_after_five_minutes(
+    autojump_clock: MockClock, cluster: Cluster
+) -> None:
+    """A node that could not be removed becomes a candidate 5 minutes later, even if its pod is gone before."""
+    cluster.node("node-1", group="rack")
+    pod = cluster.pod(node="node-1", annotations={SAFE_TO_EVICT: "false"})
+    async with cluster.autoscaler():
+        await trio.sleep(MINUTE)
+        cluster.remove_pod(pod)
+        await trio.sleep(3.5 * MINUTE)
+        assert cluster.taints("node-1") == {}
+        await trio.sleep(MINUTE)
+        assert set(cluster.taints("node-1")) == {CA_CANDIDATE_TAINT}
+
+
+async def test_a_budget_is_spent_once(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """Of two nodes with a pod each under a budget that allows one disruption, one is a candidate."""
+    for name in ("node-1", "node-2"):
+        cluster.node(name, group="rack")
+        cluster.pod(node=name)
+    cluster.node("elsewhere")
+    cluster.budget(allowed=1)
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(1)
+        assert len(autoscaler.planner.unneeded) == 1
+
+
+async def test_two_nodes_do_not_move_to_one_another(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """Of two half-empty nodes whose pods would fit on either, one goes and the other stays."""
+    for name in ("node-1", "node-2"):
+        cluster.node(name, group="rack")
+        cluster.pod(cpu="1", node=name)
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(1)
+        assert len(autoscaler.planner.unneeded) == 1
+
+
+async def test_a_removal_that_fails_takes_no_room(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """Where one of a node's pods fits nowhere, the room that was tried for the others is free for the next node."""
+    cluster.node("stuck", group="rack")
+    cluster.node("small", group="rack")
+    cluster.node("elsewhere", shape=structs.replace(SHAPE, labels={"group": "rack", "zone": "far"}))
+    cluster.pod(cpu="3", node="elsewhere")
+    cluster.pod(cpu="1", node="stuck", name="a")
+    cluster.pod(cpu="1", node="stuck", name="b", nodeSelector={"kubernetes.io/hostname": "stuck"})
+    cluster.pod(cpu="1", node="small", name="c", nodeSelector={"zone": "far"})
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(1)
+        assert list(autoscaler.planner.unneeded) == ["small"]
+
+
+async def test_a_pod_that_comes_late_saves_its_node(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """A pod that lands on an empty node between the taint and the deletion keeps the node, which is set free."""
+    cluster.node("node-1", group="rack")
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(10 * MINUTE + 12)
+        assert CA_TO_BE_DELETED_TAINT in cluster.taints("node-1")
+        cluster.pod(cpu="3", node="node-1")
+        await trio.sleep(5)
+        assert reasons(autoscaler.decisions) == ["ScaleDownFailed"]
+    assert CA_TO_BE_DELETED_TAINT not in cluster.taints("node-1")
+    assert cluster.cloud.calls == []
+
+
+async def test_pods_of_a_draining_node_are_thought_of(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """While a node drains and its pods' new place is taken by others, a machine is asked for before they are evicted."""
+    cluster.node("node-1", group="rack")
+    cluster.node("elsewhere")
+    cluster.pod(cpu="3", node="elsewhere", name="big")
+    cluster.pod(cpu="1", node="node-1", name="moving")
+    cluster.kube.fail_next(Unavailable("busy"), verb="evict", times=9)
+    async with cluster.autoscaler():
+        await trio.sleep(10 * MINUTE + 11)
+        cluster.pod(cpu="1", node="elsewhere", name="taker")
+        await trio.sleep(MINUTE)
+        assert cluster.cloud.asked("increase_size") == [1]
 
 
 async def test_a_node_outside_all_groups_stays(autojump_clock: MockClock, cluster: Cluster) -> None:

@@ -9,7 +9,6 @@ from typing import Final
 from msgspec import Struct, structs
 
 from hexa.domain.drain import welcomes
-from hexa.domain.names import CA_TAINTS
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import KubeNode
 from hexa.testing.autoscaler.view import ZERO, Amounts, NodeView, PodView, fits, take
@@ -105,14 +104,12 @@ def upcoming_rooms(group: str, template: Template, count: int) -> list[Room]:
 
 
 def template_of(node: KubeNode, pods: Iterable[PodView], *, name: str) -> Template:
-    """A fresh node like this one: its DaemonSet and mirror pods come with it, Cluster Autoscaler's taints do not."""
-    taints = tuple(taint for taint in node.spec.taints if taint.key not in CA_TAINTS)
-    spec = structs.replace(node.spec, taints=taints, unschedulable=False)
+    """A fresh node like this one: its DaemonSet and mirror pods come with it."""
     free = amounts(node.status.allocatable)
     for pod in pods:
         if pod.stays:
             take(free, pod.needs)
-    return Template(_renamed(structs.replace(node, spec=spec), name), free)
+    return Template(_renamed(node, name), free)
 
 
 def _renamed(node: KubeNode, name: str) -> KubeNode:
