@@ -20,7 +20,7 @@ from hexa.domain.cost import Rates, node_price, pod_price
 from hexa.domain.drain import requests
 from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import GROUP_LABEL
+from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
@@ -58,7 +58,7 @@ GPU_LABEL: Final = "nvidia.com/gpu.product"
 ARRIVAL: Final = timedelta(minutes=1)
 """How long a node that became Ready may take to lose its taints; after that its taints speak for themselves."""
 ARRIVAL_TAINTS: Final = frozenset(
-    {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node.kubernetes.io/unschedulable"}
+    {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", UNSCHEDULABLE_TAINT}
 )
 
 STATES: Final[dict[Phase, InstanceState]] = {
@@ -244,7 +244,7 @@ class Provider:
         resting: dict[Lookup, MachineView] = {}
         for node in nodes:
             machine = self._machine(node.name, node.provider_id)
-            if machine is None or machine.group is None or machine.group.key != view.key:
+            if machine is None or machine.group is None or machine.group.key != view.key or not machine.valid:
                 return self._deny(view, "NotAMember", f"{node.name or node.provider_id} is no machine of {view.id}")
             wish = machine.wish(now)
             if wish is None or wish.power is Power.ON:
@@ -408,7 +408,9 @@ def _arriving(view: MachineView, now: datetime) -> bool:
     since = view.node.status.since
     if view.kube is None or since is None or now - since > ARRIVAL:
         return False
-    return not view.node.status.welcomed or any(taint.key in ARRIVAL_TAINTS for taint in view.kube.spec.taints)
+    cordoned = view.kube.spec.unschedulable  # once welcomed, a person's cordon, which stays
+    left = (taint.key for taint in view.kube.spec.taints if not (cordoned and taint.key == UNSCHEDULABLE_TAINT))
+    return not view.node.status.welcomed or any(key in ARRIVAL_TAINTS for key in left)
 
 
 def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | None:
