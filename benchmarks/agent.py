@@ -1,12 +1,12 @@
 """The agent against a real API server: start, memory, CPU, IncreaseSize until Jobs exist, Ready until schedulable.
 
-Yardsticks in the same run: an interpreter that only imports httpx and trio and lists the same objects (start), a burst of ten plain Job
-creations by httpx (IncreaseSize), and the Ready condition itself (schedulable). Needs what `./dev e2e` needs.
+Yardsticks in the same run: an interpreter that only imports httpx and trio and lists the same objects (start), a burst of
+ten plain Job creations by httpx (IncreaseSize), and the Ready condition itself (schedulable). Needs what `./dev e2e` needs.
 """
 
 import os
+import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -48,7 +48,10 @@ async def _all(lab: labs.Lab, scratch: Path) -> None:
     await lab.start()
     try:
         kubectl = [str(lab.binaries / "kubectl"), f"--kubeconfig={lab.control_plane.kubeconfig()}"]
-        for arguments in (["apply", "-f", str(ROOT / "deploy/crds")], ["wait", "--for=condition=Established", "-f", str(ROOT / "deploy/crds")]):
+        for arguments in (
+            ["apply", "-f", str(ROOT / "deploy/crds")],
+            ["wait", "--for=condition=Established", "-f", str(ROOT / "deploy/crds")],
+        ):
             await trio.run_process([*kubectl, *arguments], capture_stdout=True)
         async with lab.control_plane.open_api() as api:
             await _start_and_memory(lab, api, scratch)
@@ -68,7 +71,11 @@ async def _start_and_memory(lab: labs.Lab, api: labs.Api, scratch: Path) -> None
             rows.append([count, *await _one_start(lab, namespace, scratch, seconds=100 if count == 1000 else 10)])
             await _clear(api, namespace, count)
     heads = ["machines", "serving s", "again s", "list only s", "ratio", "RSS MiB", "CPU s", "in s"]
-    show("Process start until serving, resident memory, CPU since start (Cluster Autoscaler's loop each 10 s)", heads, rows)
+    show(
+        "Process start until serving, resident memory, CPU since start (Cluster Autoscaler's loop each 10 s)",
+        heads,
+        rows,
+    )
 
 
 async def _declare(api: labs.Api, namespace: str, count: int) -> None:
@@ -139,8 +146,14 @@ async def _timed(act: Callable[[], Any]) -> float:
 
 
 async def _list_only(lab: labs.Lab) -> None:
-    server, token = lab.control_plane.url, lab.control_plane.users.admin_token
+    server, token = lab.control_plane.url, _token(lab)
     await trio.run_process([sys.executable, "-c", LIST_ONLY, server, token])
+
+
+def _token(lab: labs.Lab) -> str:
+    """The administrator's, from the kubeconfig that has one."""
+    text = lab.control_plane.kubeconfig("token").read_text()
+    return re.search(r'token"?: "?([0-9a-f]+)', text)[1]  # type: ignore[index]
 
 
 async def _loop(autoscaler: ClusterAutoscaler) -> None:
@@ -214,7 +227,10 @@ async def _measure_power(agent: Agent, api: labs.Api, namespace: str, boxes: lis
     show(
         "IncreaseSize(10) on a real API server, in seconds",
         ["what", "s", "ten plain Jobs s", "ratio"],
-        [["answered: ten wishes stored", answered, plain, answered / plain], ["ten Jobs exist", jobs, plain, jobs / plain]],
+        [
+            ["answered: ten wishes stored", answered, plain, answered / plain],
+            ["ten Jobs exist", jobs, plain, jobs / plain],
+        ],
     )
     waits = sorted(usable[name] - ready[name] for name in usable)
     show(

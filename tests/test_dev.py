@@ -21,9 +21,7 @@ def test_dev_lists_recipes(tmp_path: Path, home: str | None) -> None:
     """Without arguments, from another folder and without a home, the recipes are listed."""
     environment = {name: value for name, value in os.environ.items() if name != "HOME"}
     environment |= {} if home is None else {"HOME": home}
-    run = subprocess.run(
-        [ROOT / "dev"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([ROOT / "dev"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     recipes = {line.split()[0] for line in run.stdout.splitlines()[1:]}
     assert recipes >= {"demo", "test", "check", "e2e", "bench", "crds", "diagram"}
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 import lab as labs
 import trio
 from lab.controlplane import free_port
-
 from tests.cloudprovider_client import PROTO, Client, Messages
 
 ROOT: Final = Path(__file__).parents[2]

@@ -26,7 +26,6 @@ from agent import (
     phases,
 )
 from lab import Api, Machine, Machines, eventually
-
 from tests.cloudprovider_client import Messages
 
 BOOT = 2.0
@@ -39,7 +38,6 @@ DOWN = 60.0
 def messages(tmp_path_factory: pytest.TempPathFactory) -> Messages:
     """The gRPC messages."""
     return messages_in(tmp_path_factory.mktemp("proto"))
-
 
 
 @pytest.fixture

@@ -12,5 +12,5 @@ class SystemClock:
         return datetime.now(UTC)  # noqa: TID251
 
     async def sleep_until(self, when: datetime) -> None:
-        while (left := (when - self.now()).total_seconds()) > 0:
+        while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the wall clock may be set back
             await trio.sleep(left)
