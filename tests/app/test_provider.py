@@ -200,6 +200,22 @@ async def test_a_group_hold_leaves_no_room(autojump_clock: MockClock) -> None:
         assert (limits(rig), rig.cloud.target_size(ID)) == ((0, 2), 1)
 
 
+async def test_an_arrival_that_takes_too_long_is_over_by_time_alone(autojump_clock: MockClock) -> None:
+    """A node that a person cordons as it arrives is hidden for a minute; then it is a member, without a write, and whoever kept
+    the answer is told by the version."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY, welcomed=True)
+        rig.kube_node("m", taints=[{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}])
+        await rig.seen()
+        version = rig.cloud.version()
+        assert rig.cloud.group_for_node("m", "") is None
+        assert len(rig.cloud.groups()) == 1
+        await trio.sleep(60)
+        assert rig.cloud.version() > version
+        assert rig.cloud.group_for_node("m", "") is not None
+
+
 async def test_broken_and_unknown_groups(autojump_clock: MockClock) -> None:
     """A group that contradicts itself is not told of; asking for it, or for one that does not exist, is an unknown group."""
     async with open_rig() as rig:

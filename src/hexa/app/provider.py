@@ -4,7 +4,7 @@ Reads touch memory only. A write is one transaction: all wishes are stored when 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -14,7 +14,7 @@ from hexa.app.locks import GroupLocks
 from hexa.app.references import group_reference
 from hexa.app.saving import Writer
 from hexa.app.store import Store
-from hexa.app.view import GroupView, MachineView
+from hexa.app.view import ARRIVAL, GroupView, MachineView
 from hexa.app.views import Views
 from hexa.domain.cost import Rates, node_price, pod_price
 from hexa.domain.drain import requests
@@ -55,8 +55,6 @@ Wishes = Callable[[Lookup], WishRecord]
 """What is wished of each machine."""
 GPU_LABEL: Final = "nvidia.com/gpu.product"
 
-ARRIVAL: Final = timedelta(minutes=1)
-"""How long a node that became Ready may take to lose its taints; after that its taints speak for themselves."""
 ARRIVAL_TAINTS: Final = frozenset(
     {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", UNSCHEDULABLE_TAINT}
 )
@@ -406,7 +404,7 @@ def _arriving(view: MachineView, now: datetime) -> bool:
     """Ready, and not yet open to pods: our cordon, or a taint that the controller manager is about to take off, still stands.
     Cluster Autoscaler would take the node for up, find no room on it, and ask for one more."""
     since = view.node.status.since
-    if view.kube is None or since is None or now - since > ARRIVAL:
+    if view.kube is None or since is None or now - since >= ARRIVAL:
         return False
     cordoned = view.kube.spec.unschedulable  # once welcomed, a person's cordon, which stays
     left = (taint.key for taint in view.kube.spec.taints if not (cordoned and taint.key == UNSCHEDULABLE_TAINT))

@@ -3,7 +3,8 @@
 It writes nothing, and knows no snapshot: `views` puts views together and keeps them.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from msgspec import Struct
 
@@ -15,6 +16,9 @@ from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.sizing import Member
 from hexa.domain.wish import Veto, acted_power, effective_wish, off_vetoes, on_vetoes
+
+ARRIVAL: Final = timedelta(minutes=1)
+"""How long a node that became Ready may take to lose its taints; after that its taints speak for themselves."""
 
 
 class GroupView(Struct, frozen=True, kw_only=True):
@@ -93,10 +97,12 @@ class MachineView(Struct, frozen=True, kw_only=True):
         return acted_power(self.node, self.policy, vetoes=self.off_vetoes(now), now=now)
 
     def judged_until(self, now: datetime) -> datetime | None:
-        """When a judgement of this machine changes by time alone: a hold, a pause or a cool-off ends."""
+        """When a judgement of this machine changes by time alone: a hold, a pause, a cool-off or an arrival ends."""
         holds = (active_hold(self.node.spec.hold, now=now), active_hold(self.policy.hold, now=now))
         ends = [hold.until for hold in holds if hold is not None]
         ends += [self.node.spec.paused.until if self.node.spec.paused else None, self.node.status.cool_until]
+        if self.phase is Phase.READY and self.node.status.since is not None:
+            ends.append(self.node.status.since + ARRIVAL)
         return min((end for end in ends if end is not None and end > now), default=None)
 
     def member(self, now: datetime) -> Member:

@@ -1,7 +1,8 @@
 """Which pods of a machine are evicted before it is switched off, what blocks, and whether they fit elsewhere.
 
 The rules are those of `kubectl drain` (kubectl reference, command drain): DaemonSet and mirror pods stay; pods without a
-controller, with emptyDir data or with a volume tied to the machine block unless the group allows it. It evicts nothing.
+controller, with emptyDir data or with a volume tied to the machine block unless the group allows it. Besides, a pod that says
+that it must not be disturbed is not. It evicts nothing.
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from hexa.domain.group import DrainRules
-from hexa.domain.names import MIRROR_ANNOTATION
+from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
 from hexa.domain.quantity import amounts, total
 from hexa.domain.resources.core import KubeNode, Pod, Taint, Toleration
 
@@ -83,6 +84,8 @@ def pod_name(pod: Pod) -> str:
 
 def _blocker(pod: Pod, rules: DrainRules, pinned_claims: frozenset[str]) -> Blocker | None:
     name = pod_name(pod)
+    if pod.metadata.annotations.get(SAFE_TO_EVICT) == "false":
+        return Blocker(name, "DoNotDisrupt", f"it carries {SAFE_TO_EVICT}=false")
     if not rules.bare and not controller_kind(pod):
         return Blocker(name, "BarePod", "no controller would bring it back (spec.drain.allowBare allows it)")
     if not rules.empty_dir and any(volume.empty_dir is not None for volume in pod.spec.volumes):
