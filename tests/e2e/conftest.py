@@ -104,7 +104,7 @@ async def control_plane(lab: labs.Lab) -> labs.ControlPlane:
 
 @pytest.fixture
 def api_server(request: pytest.FixtureRequest) -> labs.ControlPlane | labs.Borrowed:
-    """An API server, ours or the one that HEXA_E2E_KUBECONFIG lends."""
+    """An API server, ours or the one that E2E_KUBECONFIG lends."""
     borrowed = labs.Borrowed.from_environment()
     return borrowed or request.getfixturevalue("lab").control_plane
 

@@ -15,7 +15,7 @@ from .api import Api, open_api
 from .process import Process
 from .waiting import eventually
 
-VARIABLE: Final = "HEXA_E2E_KUBECONFIG"
+VARIABLE: Final = "E2E_KUBECONFIG"
 _ADDRESS: Final = re.compile(r"127\.0\.0\.1:\d+")
 
 

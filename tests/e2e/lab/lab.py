@@ -17,7 +17,7 @@ from .network import Network
 
 Kind = Literal["real", "simulated"]
 
-KIND: Final = "HEXA_E2E_MACHINES"  # real or simulated; unset: real where that is possible
+KIND: Final = "E2E_MACHINES"  # real or simulated; unset: real where that is possible
 
 
 class CannotBeReal(Exception):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import cgroups
 
-KEEP = "HEXA_E2E_KEEP"  # set it to look at the logs of a run
+KEEP = "E2E_KEEP"  # set it to look at the logs of a run
 PREFIX = "hexa-e2e-"
 
 
@@ -32,6 +32,7 @@ def open_run() -> Iterator[Path]:
             yield folder
         finally:
             if os.environ.get(KEEP):
+                (folder / "lock").unlink()  # the next run takes it for none of its business
                 print(f"kept: {folder}")
             else:
                 _remove(folder)
