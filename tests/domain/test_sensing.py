@@ -227,11 +227,13 @@ def test_machine_that_reads_off_is_gone_not_lost() -> None:
 # --- wishes -------------------------------------------------------------------------------------------------
 
 
-def test_absent_wish_is_neither_on_nor_off() -> None:
-    """Without a wish no machine is woken, drained or switched off, however long it lasts."""
-    for phase in Phase:
-        found = noticed(phase, 10 * HOUR, watching_since=None, node_exists=True, pods=0, force=True)
-        assert found not in {Event.WANTED, Event.UNWANTED, Event.KEPT, Event.EMPTY, Event.FORCED}
+@pytest.mark.parametrize("phase", Phase)
+def test_absent_wish_is_neither_on_nor_off(phase: Phase) -> None:
+    """Without a wish no machine is woken, kept, drained or switched off, however empty it is and however long it lasts."""
+    of_wish = {Event.WANTED, Event.UNWANTED, Event.KEPT, Event.EMPTY, Event.FORCED}
+    for now, pods in product((10.0, 10 * HOUR), (None, 0, 2)):
+        for heard in (None, now - 1):
+            assert noticed(phase, now, node_exists=True, heard=heard, pods=pods, force=True) not in of_wish
 
 
 def test_wanted_machine_is_woken_unless_nothing_can_wake_it() -> None:
@@ -777,6 +779,45 @@ def test_nothing_is_due_for_ever(machine: NodeStatus, known: Facts) -> None:
         looks += 1
         assert looks <= 8, (machine, known)
     target(float(looks))
+
+
+@pytest.mark.parametrize(
+    ("phase", "known", "due"),
+    [
+        (Phase.UNKNOWN, {"node_exists": True}, 15),
+        (Phase.OFF, {"node_exists": True, "heard": -5}, 75),
+        (Phase.OFF, {}, None),
+        (Phase.POWERING_ON, {"wish": ON, "wakes": 1, "woken_at": at(0)}, 90),
+        (Phase.BOOTING, {"wish": ON, "wakes": 1, "woken_at": at(0), "node_exists": True, "heard": 60}, 100),
+        (Phase.BOOTING, {"wish": ON, "wakes": 3, "woken_at": at(0)}, 540),
+        (Phase.BOOTING, {"wakes": 3, "heard": 1, "reading": (Reading.OFF, 1.5)}, 41),
+        (Phase.READY, {"node_exists": True, "heard": 1}, 41),
+        (Phase.READY, {"node_exists": True, "heard": 1, "cool_until": at(30)}, 30),
+        (Phase.DRAINING, {"wish": OFF, "pods": 2, "node_exists": True, "heard": 1}, 41),
+        (Phase.DRAINING, {"wish": OFF, "pods": 2, "node_exists": True, "heard": 1, "until": 9e3, "force": True}, 600),
+        (Phase.DRAINING, {"wish": OFF, "pods": 0, "woken_at": at(-10)}, 530),
+        (Phase.POWERING_OFF, {}, 300),
+        (Phase.POWERING_OFF, {"job_done": True}, 20),
+        (Phase.POWERING_OFF, {"job_done": True, "wish": ON}, 12),
+        (Phase.POWERING_OFF, {"job_done": True, "heard": 1}, 21),
+        (Phase.POWERING_OFF, {"job_done": True, "reading": (Reading.ON, 1)}, 300),
+        (Phase.START_FAILED, {"cool_until": at(60)}, 60),
+        (Phase.STOP_FAILED, {"cool_until": at(60), "watching_since": None}, 60),
+        (Phase.LOST, {"wish": ON}, 120),
+        (Phase.BOOTING, {"paused": True, "wish": ON, "wakes": 1}, None),
+        (Phase.READY, {"paused": True, "node_exists": True, "heard": 1, "cool_until": at(30)}, 41),
+        (Phase.DRAINING, {"watching_since": None, "force": True, "node_exists": True}, None),
+        (Phase.LOST, {"watching_since": None, "wish": ON}, None),
+    ],
+    ids=str,
+)
+def test_next_look_is_when_time_may_bring_something(phase: Phase, known: dict[str, Any], due: float | None) -> None:
+    """For each thing that time alone brings: the very moment, and None where only news can bring anything."""
+    told = {name: known[name] for name in STORED & set(known)}
+    rest = {name: value for name, value in known.items() if name not in STORED}
+    now = 70 if rest.get("heard") == 60 else 2
+    found = next_due(status(phase, **told), facts(now, **rest), limits=LIMITS)
+    assert found == (None if due is None else at(due))
 
 
 def test_dues_of_wakes_and_leaving_are_told() -> None:
