@@ -14,6 +14,8 @@ PROTO = Path(__file__).parents[1] / "proto"
 WELL_KNOWN = Path(grpc_tools.__file__).parent / "_proto"
 PACKAGE = "clusterautoscaler.cloudprovider.v1.externalgrpc"
 SECONDS = 20
+OPTIONS = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+"""A client of its own, with a connection of its own."""
 
 
 class Messages:
@@ -48,7 +50,7 @@ class Client:
     """Calls in a worker thread. An answer is a message; a status other than OK raises `grpc.RpcError`."""
 
     def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
+        self.channel = grpc.insecure_channel(address, options=OPTIONS)
 
     async def call(self, rpc: str, request: Any, answer: Any) -> Any:
         """`request` and `answer` are a message and a class, or bytes and None."""
