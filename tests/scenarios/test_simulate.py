@@ -112,6 +112,24 @@ def test_energy_and_money_follow_from_the_watts(report: Report) -> None:
     assert report.saved_money == pytest.approx((report.kwh_always_on - report.kwh) * 0.5, abs=0.02)
 
 
+def test_hours_have_a_price_too() -> None:
+    """A machine's hourly rate is paid for its hours on, and for all hours by always-on."""
+    text = SMALL.replace("count: 3,", "count: 3, spec: {pricing: {hourlyRate: 2}},").replace(
+        "pricePerKWh: 0.5", "pricePerKWh: 0"
+    )
+    found = simulate(read_scenario(text, source="x"))
+    assert found.money == pytest.approx(2 * found.machine_hours, abs=0.01)
+    assert found.money_always_on == pytest.approx(2 * 6, abs=0.01)
+
+
+def test_jobs_are_never_cut_short() -> None:
+    """Two long jobs that would fit on one machine keep two machines on until they are done: their work is not thrown away."""
+    text = SMALL + "  - {name: long, at: [08:30], count: 2, runtime: 50m, spread: 0, pods: {cpu: 1, memory: 1Gi}}\n"
+    found = simulate(read_scenario(text, source="x"))
+    assert found.pods == 8
+    assert found.pods_moved == 0
+
+
 def test_the_same_seed_gives_the_same_report(report: Report) -> None:
     """A scenario and a seed determine every figure and every phase; another seed gives other runtimes."""
     assert simulate(small()) == report
@@ -148,6 +166,8 @@ def test_office_hours_come_and_go() -> None:
             assert 7 <= local <= 19
             assert step.at.weekday() < 5
     assert steps[-1].replicas == 0
+    by_time = {step.at.hour * 60 + step.at.minute: step.replicas for step in steps if step.at.day == 2}
+    assert by_time[12 * 60 + 30] < 0.85 * by_time[10 * 60 + 30]
 
 
 def test_bursts_and_chance_are_drawn_from_the_seed() -> None:
@@ -159,6 +179,8 @@ def test_bursts_and_chance_are_drawn_from_the_seed() -> None:
     assert {(step.at.hour, step.at.minute) for step in burst} == {(9, 0)}
     assert steps == [step for step in plan(scenario, seed=3) if isinstance(step, Started)]
     assert 20 < sum(step.jobs == "stragglers" for step in steps) < 120
+    assert len({step.seconds for step in burst}) > 200
+    assert sorted(step.seconds for step in burst)[120] == pytest.approx(22 * 60, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -248,14 +270,17 @@ class Links(HTMLParser):
 
 def test_the_page_needs_nothing_else(report: Report) -> None:
     """The page loads nothing, carries its data, and a title with markup in it stays text."""
-    page = structs.replace(report, title="</script><b>Tom & Jerry").html()
+    first = structs.replace(report.machines[0], name="</script><b>Spike")
+    page = structs.replace(report, title="</script><b>Tom", machines=(first, *report.machines[1:])).html()
     links = Links()
     links.feed(page)
     assert links.found == []
     assert not re.findall(r"url\(|@import|https?://(?!www\.w3\.org)", page)
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
-    assert [machine["name"] for machine in data["machines"]] == ["rack-1", "rack-2", "rack-3"]
+    assert [machine["name"] for machine in data["machines"]] == ["</script><b>Spike", "rack-2", "rack-3"]
+    assert page.count("</script>") == 2
     assert "<b>Tom" not in page
+    assert ">Spike" not in page.replace("<b>Spike", "", 1)
     assert "{style}" not in page
 
 

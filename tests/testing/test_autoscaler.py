@@ -12,10 +12,23 @@ from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
 from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT, SAFE_TO_EVICT, SCALE_DOWN_DISABLED
-from hexa.domain.resources.core import BUDGETS, NODES, Taint
+from hexa.domain.resources.core import (
+    BUDGETS,
+    NODES,
+    Container,
+    KubeNode,
+    KubeNodeStatus,
+    Metadata,
+    Pod,
+    PodSpec,
+    ResourceRequirements,
+    Taint,
+)
 from hexa.domain.resources.v1alpha1 import Shape
 from hexa.ports.cloud import InstanceState, Options
 from hexa.ports.kube import Patch
+from hexa.testing.autoscaler.packing import estimate, template_of
+from hexa.testing.autoscaler.view import PodView
 
 MINUTE = 60.0
 
@@ -146,18 +159,29 @@ async def test_least_waste_chooses_the_group_that_fits(autojump_clock: MockClock
     assert cluster.cloud.calls == [("increase_size", "rack", 1)]
 
 
-async def test_no_more_nodes_are_reckoned_with_than_can_come(autojump_clock: MockClock, cluster: Cluster) -> None:
-    """A group that could take two of the pods is weighed for these two alone, not for all."""
-    small = Shape(
-        capacity={"cpu": "2", "memory": "64Gi", "pods": "9"}, allocatable={"cpu": "2", "memory": "64Gi", "pods": "9"}
-    )
-    cluster.cloud.add("few", max_size=2, shape=small)
-    for _ in range(8):
-        cluster.pod(cpu="2")
-    async with cluster.autoscaler() as autoscaler:
+def test_no_more_nodes_are_reckoned_with_than_can_come() -> None:
+    """Of eight pods that need a node each, a group that can bring two is weighed for two."""
+    container = Container(resources=ResourceRequirements(requests={"cpu": "3"}))
+    pods = [
+        PodView(Pod(metadata=Metadata(name=f"pod-{number}"), spec=PodSpec(containers=(container,))), None)
+        for number in range(8)
+    ]
+    status = KubeNodeStatus(capacity=SHAPE.capacity, allocatable=SHAPE.allocatable)
+    template = template_of(KubeNode(status=status), (), name="rack")
+    assert estimate(pods, template, limit=9).nodes == 8
+    assert (found := estimate(pods, template, limit=2)).nodes == 2
+    assert len(found.pods) == 2
+
+
+async def test_news_of_the_provider_alone_are_noticed(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """While pods wait, a group that may grow again is asked within a scan interval, though nothing changed in the cluster."""
+    cluster.cloud.add("rack", max_size=0)
+    cluster.pod()
+    async with cluster.autoscaler():
+        await trio.sleep(10 * MINUTE)
+        cluster.cloud.add("rack", max_size=1)
         await trio.sleep(11)
-        first = autoscaler.decisions[0]
-    assert (first.group, first.count) == ("rack", 4)
+    assert cluster.cloud.asked("increase_size") == [1]
 
 
 async def test_the_price_expander_chooses_the_cheaper_group(autojump_clock: MockClock, cluster: Cluster) -> None:
@@ -597,7 +621,7 @@ async def test_a_removal_that_fails_takes_no_room(autojump_clock: MockClock, clu
     cluster.node("small", group="rack")
     cluster.node("elsewhere", shape=structs.replace(SHAPE, labels={"group": "rack", "zone": "far"}))
     cluster.pod(cpu="3", node="elsewhere")
-    cluster.pod(cpu="1", node="stuck", name="a")
+    cluster.pod(cpu="1", node="stuck", name="a", nodeSelector={"zone": "far"})
     cluster.pod(cpu="1", node="stuck", name="b", nodeSelector={"kubernetes.io/hostname": "stuck"})
     cluster.pod(cpu="1", node="small", name="c", nodeSelector={"zone": "far"})
     async with cluster.autoscaler() as autoscaler:

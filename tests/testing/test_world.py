@@ -51,6 +51,13 @@ async def test_waiting_has_an_end(autojump_clock: MockClock) -> None:
             await world.until(lambda: False, within=5)
 
 
+async def test_errors_of_the_block_come_out_as_they_are(autojump_clock: MockClock) -> None:
+    """What is raised inside of a world is not wrapped in groups of errors."""
+    with pytest.raises(KeyError, match="mine"):
+        async with open_world(groups=[RACK], machines=rack(1)):
+            raise KeyError("mine")
+
+
 async def test_a_call_dies_with_the_agent(autojump_clock: MockClock) -> None:
     """Whoever calls hexa while it is killed gets no answer, and nothing of the call is done by a dead process."""
     async with open_world(groups=[RACK], machines=rack(3), autoscaler=None) as world:
@@ -69,7 +76,9 @@ async def test_a_killed_agent_can_be_started_again(autojump_clock: MockClock) ->
     async with open_world(groups=[RACK], machines=rack(3)) as world:
         world.add_pods(2, cpu="4")
         await world.until(lambda: Phase.BOOTING in world.phases().values(), within=30)
+        version = world.cloud.version()
         await world.restart_agent(after=3)
+        assert world.cloud.version() > version
         await world.until(lambda: world.waiting == 0, within=60)
     assert world.agent.lives == 2
     assert world.site.report().wakes == 2

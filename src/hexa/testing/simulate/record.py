@@ -5,7 +5,7 @@ from typing import Any, Final
 import trio
 from msgspec import Struct, field
 
-from hexa.adapters.memory.pods import comes_with_the_node, controller_of, finished, node_of, terminating
+from hexa.adapters.memory.pods import controller_of, finished, node_of, terminating
 from hexa.adapters.memory.store import Event
 from hexa.domain.drain import requests
 from hexa.domain.names import ACTION_LABEL
@@ -34,7 +34,7 @@ class Recorder:
         self.waiting: Final[Series] = [(0.0, 0.0)]
         self.running: Final[Series] = [(0.0, 0.0)]
         self.pods = 0
-        """Pods that were created, DaemonSets and power Jobs apart."""
+        """Pods that were created, power Jobs apart."""
         self.evicted = 0
         """Pods that were moved: evicted and made anew."""
         self._begin: Final = trio.current_time()
@@ -61,7 +61,7 @@ class Recorder:
     def _pod_changed(self, event: Event) -> None:
         raw, uid = event.stored.raw, event.stored.uid
         gone = event.type is ChangeType.DELETED
-        if comes_with_the_node(raw) or ACTION_LABEL in (raw["metadata"].get("labels") or {}):
+        if ACTION_LABEL in (raw["metadata"].get("labels") or {}):
             return
         if event.type is ChangeType.ADDED:
             self.pods += 1
