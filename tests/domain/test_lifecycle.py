@@ -5,7 +5,7 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.domain.builders import T0, at, status
 
@@ -338,6 +338,7 @@ def test_cool_off_doubles_from_backoff_to_max_backoff() -> None:
     assert minutes == [1, 2, 4, 8, 10, 10]
 
 
+@example(failures=1, backoff=timedelta(hours=2), longest=timedelta(hours=1))
 @given(
     failures=st.integers(0, 80),
     backoff=st.timedeltas(timedelta(0), timedelta(days=36_500)),
