@@ -617,16 +617,16 @@ async def test_two_nodes_do_not_move_to_one_another(autojump_clock: MockClock, c
 
 async def test_a_removal_that_fails_takes_no_room(autojump_clock: MockClock, cluster: Cluster) -> None:
     """Where one of a node's pods fits nowhere, the room that was tried for the others is free for the next node."""
-    cluster.node("stuck", group="rack")
-    cluster.node("small", group="rack")
+    cluster.node("first", group="rack")
+    cluster.node("then", group="rack")
     cluster.node("elsewhere", shape=structs.replace(SHAPE, labels={"group": "rack", "zone": "far"}))
     cluster.pod(cpu="3", node="elsewhere")
-    cluster.pod(cpu="1", node="stuck", name="a", nodeSelector={"zone": "far"})
-    cluster.pod(cpu="1", node="stuck", name="b", nodeSelector={"kubernetes.io/hostname": "stuck"})
-    cluster.pod(cpu="1", node="small", name="c", nodeSelector={"zone": "far"})
+    cluster.pod(cpu="1", node="first", name="a", nodeSelector={"zone": "far"})
+    cluster.pod(cpu="1", node="first", name="b", nodeSelector={"kubernetes.io/hostname": "first"})
+    cluster.pod(cpu="1", node="then", name="c", nodeSelector={"zone": "far"})
     async with cluster.autoscaler() as autoscaler:
         await trio.sleep(1)
-        assert list(autoscaler.planner.unneeded) == ["small"]
+        assert list(autoscaler.planner.unneeded) == ["then"]
 
 
 async def test_a_pod_that_comes_late_saves_its_node(autojump_clock: MockClock, cluster: Cluster) -> None:

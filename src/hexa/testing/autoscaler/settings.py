@@ -1,6 +1,7 @@
 """The flags of Cluster Autoscaler that the reference autoscaler keeps, by their names and with its defaults.
 
-Times are in seconds. Defaults are those of Cluster Autoscaler 1.36, but for `frequent_loops`.
+Times are in seconds. Defaults are those of Cluster Autoscaler 1.36, but that loops keep to the grid of the scan interval:
+with `frequent-loops-enabled`, as 1.35 and later have it, pods wait a little less than here.
 """
 
 from typing import Literal
