@@ -24,7 +24,7 @@ from hexa.domain.describe import Finding, described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import HexaError
 from hexa.domain.group import active_hold
-from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step
+from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.resources.core import Job, KubeNode, Pod
 from hexa.domain.resources.v1alpha1 import (
     MACHINES,
@@ -64,6 +64,8 @@ SENSOR_LOOK: Final = {
 """Seconds between readings of the power, where the phase waits for one and something reads it."""
 JOB_LOOK: Final = 5.0
 """Seconds between looks at the pod of a Job that runs."""
+JOB_KEPT: Final = timedelta(seconds=60)
+"""A finished Job stays at least so long (ports.jobs)."""
 WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
 
 
@@ -86,6 +88,9 @@ class NodeController:
         self._store, self._views, self._kube = store, views, kube
         self._heartbeats, self._sensors = heartbeats, sensors
         self._clock, self._journal, self._locks = clock, journal, locks
+        self._born = clock.now()
+        self._renewed: dict[Lookup, int] = {}
+        """Attempts begun in place of one whose Job may be forgotten."""
         self._jobs = PowerJobs(jobs, store)
         self._nodes = NodeDuties(kube, store)
         self._writer = Writer(kube, store)
@@ -366,6 +371,10 @@ class NodeController:
 
     async def _start(self, view: MachineView, action: Action) -> bool:
         """The Job of the saved attempt: made once, however often this is repeated."""
+        if self._may_be_forgotten(view, action):
+            status = again(view.node.status, now=self._clock.now())
+            self._renewed[view.key] = status.attempt
+            return await self._save(view, status, None)
         order = self._jobs.order(view, view.node.status, action)
         if order is None:
             return False
@@ -375,6 +384,14 @@ class NodeController:
             return False
         self._tell(view, f"{action.value.capitalize()}Job", f"{record.name}: {record.outcome}")
         return await self._save(view, with_job(view.node.status, record), None)
+
+    def _may_be_forgotten(self, view: MachineView, action: Action) -> bool:
+        """Whether an earlier life of ours may have made this attempt's Job so long ago that it is gone: another attempt then."""
+        status = view.node.status
+        begun = (status.woken_at if action is Action.STARTUP else None) or status.since
+        if begun is None or begun >= self._born or self._renewed.get(view.key) == status.attempt:
+            return False
+        return self._clock.now() - begun > JOB_KEPT
 
     async def _drain(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         if plan is None:

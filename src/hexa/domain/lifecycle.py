@@ -184,6 +184,12 @@ def send_wake(status: NodeStatus, *, now: datetime) -> NodeStatus:
     return structs.replace(status, attempt=status.attempt + 1, wakes=status.wakes + 1, woken_at=now, job=None)
 
 
+def again(status: NodeStatus, *, now: datetime) -> NodeStatus:
+    """The status before the same action is tried anew, because nobody knows what became of its Job: a new attempt."""
+    woken = {} if status.woken_at is None else {"woken_at": now}
+    return structs.replace(status, attempt=status.attempt + 1, job=None, **woken)
+
+
 def cool_off(failures: int, *, limits: Limits) -> timedelta:
     """How long a machine is left alone after `failures` failures in a row: doubling, bounded."""
     span = min(limits.backoff, limits.max_backoff)

@@ -46,6 +46,8 @@ class MortalKube(MemoryKube):
         site.clients.append(self)
         self.writes = 0
         self.dies_in: int | None = None
+        self.dead = False
+        """Nothing that a dead process still had in mind reaches the server."""
         self._kill = kill
 
     async def create(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:
@@ -69,6 +71,11 @@ class MortalKube(MemoryKube):
 
     async def evict(self, name: str, *, namespace: str, uid: str = "", grace: int | None = None) -> Evicted | Blocked:
         return await self._written(super().evict(name, namespace=namespace, uid=uid, grace=grace))
+
+    async def _arrive(self, *call: Any) -> None:
+        if self.dead:
+            await trio.sleep_forever()
+        await super()._arrive(*call)
 
     async def _written(self, call: Awaitable[T]) -> T:
         answer = await call
@@ -134,6 +141,8 @@ class Agent:
 
     def kill(self) -> None:
         """End it where it stands, as SIGKILL does: nothing is put in order."""
+        if self.life is not None:
+            self.life.kube.dead = True
         if self._scope is not None:
             self._scope.cancel()
 
