@@ -70,7 +70,17 @@ async def _start_and_memory(lab: labs.Lab, api: labs.Api, scratch: Path) -> None
             await _declare(api, namespace, count)
             rows.append([count, *await _one_start(lab, namespace, scratch, seconds=100 if count == 1000 else 10)])
             await _clear(api, namespace, count)
-    heads = ["machines", "serving s", "again s", "list only s", "ratio", "RSS MiB", "first CPU s", "again CPU s", "in s"]
+    heads = [
+        "machines",
+        "serving s",
+        "again s",
+        "list only s",
+        "ratio",
+        "RSS MiB",
+        "first CPU s",
+        "again CPU s",
+        "in s",
+    ]
     show(
         "Process start until serving, resident memory, CPU since start (Cluster Autoscaler's loop each 10 s)",
         heads,

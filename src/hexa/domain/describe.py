@@ -93,7 +93,9 @@ def _lost_for_good(status: NodeStatus, wish: WishRecord | None) -> Iterator[Find
     if wish is None:
         return
     if wish.power == "off":
-        text = "off is wanted, and its pods have not ended; look at the machine, or let the group force (spec.drain.force)"
+        text = (
+            "off is wanted, and its pods have not ended; look at the machine, or let the group force (spec.drain.force)"
+        )
         yield Finding("Blocked", "LostWithPods", text)
     elif status.reading.power is Reading.ON:
         text = "on is wanted, and it has power but no living kubelet; look at the machine, or cut its power once"
