@@ -12,14 +12,14 @@ from msgspec import Struct
 
 from hexa.adapters.externalgrpc.adapter import run_server
 from hexa.adapters.kube_http.adapter import open_kube
-from hexa.adapters.kube_http.config import Tuning, load
+from hexa.adapters.kube_http.config import Cluster, Tuning, load
 from hexa.adapters.kube_jobs.adapter import load_models, open_jobs
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
 from hexa.config import Config, PodSelector
-from hexa.ports.kube import Selector
+from hexa.ports.kube import Kube, Selector
 
 
 class Agent(Struct, frozen=True):
@@ -63,6 +63,14 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         nursery.start_soon(load_models)  # half a second that must not stand before serving
         yield Agent(core, bound)
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_cluster(*, kubeconfig: str = "", context: str = "") -> AsyncIterator[tuple[Kube, Cluster]]:
+    """The API server that the commands for people talk to. Raises `Refused` where none can be found."""
+    cluster = load(kubeconfig, context=context, environment=os.environ)
+    async with open_kube(cluster, clock=SystemClock()) as kube:
+        yield kube, cluster
 
 
 def _tuning(config: Config) -> Tuning:

@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from hexa.cli.cluster import exit_for, leaves
 from hexa.cli.exits import Exit, fail
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def serve(config: "Config") -> Exit:
     try:
         trio.run(_until_signal, run_agent, config)
     except Exception as error:  # whatever it was: reported and turned into an exit code
-        return _report(list(_leaves(error)))
+        return _report(list(leaves(error)))
     return Exit.OK
 
 
@@ -103,14 +104,6 @@ def _give_up() -> None:
     os._exit(Exit.FAILED)
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
 def _report(errors: list[BaseException]) -> Exit:
     """One line for each error that a person can act on; a traceback for a defect of ours."""
     from hexa.domain.errors import HexaError
@@ -120,16 +113,7 @@ def _report(errors: list[BaseException]) -> Exit:
             typer.echo(f"hexa: {error}", err=True)
         else:
             traceback.print_exception(error)
-    return max((_exit_for(error) for error in errors), default=Exit.FAILED)
-
-
-def _exit_for(error: BaseException) -> Exit:
-    from hexa.config import ConfigError
-    from hexa.domain.errors import Refused
-
-    if isinstance(error, ConfigError):
-        return Exit.USAGE
-    return Exit.REFUSED if isinstance(error, Refused) else Exit.FAILED
+    return max((exit_for(error) for error in errors), default=Exit.FAILED)
 
 
 def _settings(file: Path | None, flags: "Flags") -> "Config":

@@ -1,0 +1,94 @@
+"""What commands that talk to a cluster have in common: how it is named, and how an answer or an error comes back."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from hexa.cli.exits import Exit, fail
+
+if TYPE_CHECKING:
+    from hexa.ports.kube import Kube
+
+T = TypeVar("T")
+
+KubeconfigOption = Annotated[str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file.")]
+ContextOption = Annotated[str, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.")]
+NamespaceOption = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace. Default: the context's.")
+]
+AllNamespacesOption = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """The cluster and the namespace that a person named."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = ""
+    all_namespaces: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """An open cluster, and the namespace that the command is about."""
+
+    kube: "Kube"
+    namespace: str | None
+    """None: all."""
+    server: str
+    own_namespace: str
+    """The context's namespace, whatever was asked for."""
+
+
+def ask(where: Where, question: Callable[[Site], Awaitable[T]]) -> T:
+    """The answer to `question`; whatever goes wrong ends the process with one line and an exit code of docs/cli.md."""
+    if where.namespace and where.all_namespaces:
+        fail("--namespace and --all-namespaces exclude each other", Exit.USAGE)
+    import trio
+
+    from hexa.domain.errors import HexaError
+
+    try:
+        return trio.run(_answer, where, question)
+    except (HexaError, ExceptionGroup) as error:
+        errors = list(leaves(error))
+        if not all(isinstance(each, HexaError) for each in errors):
+            raise  # a defect of ours keeps its traceback
+        for each in errors:
+            typer.echo(f"hexa: {each}", err=True)
+        raise typer.Exit(max(map(exit_for, errors))) from None
+
+
+async def _answer(where: Where, question: Callable[[Site], Awaitable[T]]) -> T:
+    from hexa import wiring
+
+    async with wiring.open_cluster(kubeconfig=where.kubeconfig, context=where.context) as (kube, cluster):
+        site = Site(
+            kube=kube,
+            namespace=None if where.all_namespaces else where.namespace or cluster.namespace,
+            server=cluster.server,
+            own_namespace=cluster.namespace,
+        )
+        return await question(site)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group of groups, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def exit_for(error: BaseException) -> Exit:
+    """The exit code that an error of ours ends with; a defect ends as FAILED."""
+    from hexa.config import ConfigError
+    from hexa.domain.errors import Refused
+
+    if isinstance(error, ConfigError):
+        return Exit.USAGE
+    return Exit.REFUSED if isinstance(error, Refused) else Exit.FAILED
