@@ -88,6 +88,24 @@ def test_services_named_hexa_do_no_harm() -> None:
     assert load(environment=environment) == Config()
 
 
+def test_tls_is_set_as_a_whole() -> None:
+    """Mutual TLS needs all three files: what is missing is named, whichever source gave the others."""
+    files = {"HEXA_GRPC_TLS_CERTIFICATE": "tls.crt", "HEXA_GRPC_TLS_KEY": "tls.key"}
+    with pytest.raises(ConfigError, match=r"^grpc.tls.clientCa: is not set; certificate, key and clientCa go together"):
+        load(environment=files)
+    with pytest.raises(ConfigError, match=r"^grpc.tls.certificate: is not set"):
+        load("grpc: {tls: {clients: [cluster-autoscaler]}}")
+    tls = load(
+        "grpc: {tls: {clientCa: ca.crt}}", environment=files | {"HEXA_GRPC_TLS_CLIENTS": "a, spiffe://b/c"}
+    ).grpc.tls
+    assert (tls.certificate, tls.key, tls.client_ca, tls.clients) == (
+        "tls.crt",
+        "tls.key",
+        "ca.crt",
+        ("a", "spiffe://b/c"),
+    )
+
+
 def test_empty_values_leave_the_default() -> None:
     """A key without value, as editors leave it, changes nothing."""
     assert load("namespaces:\ngrpc:\n  address:\n", environment={"HEXA_GRPC_INSECURE": ""}) == Config()

@@ -24,6 +24,28 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
     """Base: camelCase in the file."""
 
 
+class TlsSettings(Settings, frozen=True, kw_only=True):
+    """Mutual TLS of the gRPC service: the three files or none. They are read again when they change."""
+
+    certificate: Annotated[
+        str, Meta(description="File with the server's certificate and the chain above it, PEM; for example tls.crt.")
+    ] = ""
+    key: Annotated[str, Meta(description="File with the certificate's private key, PEM; for example tls.key.")] = ""
+    client_ca: Annotated[
+        str, Meta(description="File with the certificates that clients must be signed by, PEM; for example ca.crt.")
+    ] = ""
+    clients: Annotated[
+        tuple[str, ...],
+        Meta(description="Clients that may call: SPIFFE URI, DNS name or CN. Default: all that clientCa signed."),
+    ] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Keys without which the others are of no use."""
+        files = {"certificate": self.certificate, "key": self.key, "clientCa": self.client_ca}
+        return tuple(key for key, file in files.items() if not file) if any(files.values()) or self.clients else ()
+
+
 class GrpcSettings(Settings, frozen=True, kw_only=True):
     """Where Cluster Autoscaler calls."""
 
@@ -36,6 +58,13 @@ class GrpcSettings(Settings, frozen=True, kw_only=True):
             description="Serve without TLS on an address that others can reach. Whoever reaches it switches machines."
         ),
     ] = False
+    health_address: Annotated[
+        str,
+        Meta(
+            description="HOST:PORT where grpc.health.v1, and nothing else, is answered without TLS. Default: nowhere."
+        ),
+    ] = ""
+    tls: TlsSettings = TlsSettings()
 
 
 class LogSettings(Settings, frozen=True, kw_only=True):
@@ -166,7 +195,12 @@ def load_config(*, file: Document | None, environment: Mapping[str, str], flags:
     for source, key, value in (*_from_file(file, known), *_from_environment(environment, known), *_from_flags(flags)):
         if value is not None:  # an empty value leaves the default
             given[key] = _checked(source, known[key], value)
-    return msgspec.convert(_nested(given), Config)
+    config = msgspec.convert(_nested(given), Config)
+    if missing := config.grpc.tls.missing:
+        raise ConfigError(
+            f"grpc.tls.{missing[0]}: is not set; certificate, key and clientCa go together, or none of them"
+        )
+    return config
 
 
 def read_config_file(text: str, *, source: str) -> Document | None:

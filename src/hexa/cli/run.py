@@ -45,6 +45,20 @@ def run(
     grpc_insecure: Annotated[
         bool | None, typer.Option("--grpc-insecure", help="Serve without TLS on an address that others can reach.")
     ] = None,
+    grpc_health_address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where kubelet's gRPC probes are answered, without TLS.")
+    ] = None,
+    grpc_tls_certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Certificate of the gRPC service, PEM.")
+    ] = None,
+    grpc_tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
+    grpc_tls_client_ca: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Certificates that clients must be signed by, PEM.")
+    ] = None,
+    grpc_tls_client: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Client that may call: SPIFFE URI, DNS name or CN; may be repeated."),
+    ] = None,
     log_format: Annotated[str | None, typer.Option(metavar="auto|json|text", help="How log lines look.")] = None,
     log_level: Annotated[
         str | None, typer.Option(metavar="debug|info|warning|error", help="The least severe lines written.")
@@ -59,6 +73,11 @@ def run(
         "namespaces": ("--all-namespaces", []) if all_namespaces else ("--namespace", namespace or None),
         "grpc.address": ("--grpc-address", grpc_address),
         "grpc.insecure": ("--grpc-insecure", grpc_insecure),
+        "grpc.healthAddress": ("--grpc-health-address", grpc_health_address),
+        "grpc.tls.certificate": ("--grpc-tls-certificate", grpc_tls_certificate),
+        "grpc.tls.key": ("--grpc-tls-key", grpc_tls_key),
+        "grpc.tls.clientCa": ("--grpc-tls-client-ca", grpc_tls_client_ca),
+        "grpc.tls.clients": ("--grpc-tls-client", grpc_tls_client or None),
         "log.format": ("--log-format", log_format),
         "log.level": ("--log-level", log_level),
     }
