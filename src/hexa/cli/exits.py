@@ -14,6 +14,8 @@ class Exit(IntEnum):
     """Arguments, settings or files that cannot be used: a person must change them."""
     REFUSED = 3
     """The API server or the system said no (forbidden, port in use): a person must allow it."""
+    BLOCKED = 4
+    """The question was answered, and the answer is no: a drain would not end."""
 
 
 def fail(text: str, code: Exit) -> NoReturn:
