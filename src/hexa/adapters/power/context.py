@@ -1,0 +1,93 @@
+"""What every driver is told besides its settings, and how it words an error: machine, driver, address, what is wrong, remedy.
+
+Credentials are read here, from files, at each use: a Secret that is rotated is picked up live. They are never kept.
+"""
+
+import re
+from pathlib import Path
+from typing import Final, Protocol
+
+from msgspec import Struct, structs
+
+from hexa.domain.errors import Refused, Unavailable
+
+_NAME: Final = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9_]*[A-Za-z0-9])?")
+
+
+class Secrets(Protocol):
+    """Where credentials come from."""
+
+    def read(self, secret: str, key: str) -> bytes | None:
+        """The value of a key of a Secret as it is now; None if there is none. Raises `OSError` where it can't be read."""
+        ...
+
+    def place(self, secret: str, key: str) -> str:
+        """Where a person puts that value."""
+        ...
+
+
+class MountedSecrets:
+    """Secrets as folders of files, one a key, the way Kubernetes mounts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __repr__(self) -> str:
+        return f"<MountedSecrets {self._folder}>"
+
+    def read(self, secret: str, key: str) -> bytes | None:
+        if not _NAME.fullmatch(secret):
+            return None
+        try:
+            return (self._folder / secret / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def place(self, secret: str, key: str) -> str:
+        return str(self._folder / secret / key)
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """About whose power it goes, by which driver, and where its credentials are."""
+
+    machine: str = ""
+    """Its name, for people; empty: they know."""
+    driver: str = ""
+    address: str = ""
+    secrets: Secrets = MountedSecrets(Path("/etc/hexa/power"))
+
+    def at(self, driver: str, address: str = "") -> "Context":
+        """The same for one driver and the other side's address."""
+        return structs.replace(self, driver=driver, address=address)
+
+    def refused(self, what: str, remedy: str, *, reason: str) -> Refused:
+        """A person must act."""
+        return Refused(self._sentence(what, remedy), reason=reason)
+
+    def unavailable(self, what: str, remedy: str, *, reason: str) -> Unavailable:
+        """It may go by itself."""
+        return Unavailable(self._sentence(what, remedy), reason=reason)
+
+    def secret(self, name: str, key: str) -> str | None:
+        """The text of a key without surrounding blanks; None if there is none. Raises `Refused` where it can't be read."""
+        try:
+            value = self.secrets.read(name, key)
+            return None if value is None else value.decode().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            said = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
+            what = f"{self.secrets.place(name, key)} cannot be read ({said})"
+            raise self.refused(what, "correct the Secret and how it is mounted", reason="BadSecret") from None
+
+    def needed(self, name: str, key: str) -> str:
+        """The text of a key. Raises `Refused` if it is missing or empty."""
+        value = self.secret(name, key) if name else None
+        if value:
+            return value
+        if not name:
+            raise self.refused("no secretName is set", f"name a Secret with the key {key}", reason="NoCredentials")
+        what, remedy = f"the key {key} of Secret {name} is missing", f"put it at {self.secrets.place(name, key)}"
+        raise self.refused(what, remedy, reason="NoCredentials")
+
+    def _sentence(self, what: str, remedy: str) -> str:
+        driver = f"{self.driver} at {self.address}" if self.address else self.driver
+        return f"{': '.join(filter(None, (self.machine, driver, what)))}; {remedy}"

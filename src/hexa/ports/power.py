@@ -1,0 +1,33 @@
+"""Switching and reading the power of one machine. It knows no vendor, no protocol and no group policy."""
+
+from typing import Protocol, runtime_checkable
+
+from hexa.domain.resources.v1alpha1 import Reading
+
+
+class Power(Protocol):
+    """One way to one machine's power. Every method raises `Unavailable` (try again) or `Refused` (a person must act: wrong
+    credentials, an unknown outlet, a way that can't do this), with one sentence that names machine, driver, address and remedy."""
+
+    async def turn_on(self) -> None:
+        """Ask the machine to power up; one that is on already is left alone. Returns when the other side has taken the request,
+        which is no proof: `sense` is. Repeating it is safe."""
+        ...
+
+    async def turn_off(self) -> None:
+        """Ask the machine to shut down in order, which it may ignore; one that is off already is success. Returns when the other
+        side has taken the request. Repeating it is safe. Never cuts power under a running system."""
+        ...
+
+    async def sense(self) -> Reading:
+        """The power as it is now. Unknown where this way can't tell; never a guess."""
+        ...
+
+
+@runtime_checkable
+class HardPower(Power, Protocol):
+    """A way that can also take the power away without asking the system."""
+
+    async def cut(self) -> None:
+        """Take the power away at once, whatever runs; one that is off already is success. Repeating it is safe."""
+        ...
