@@ -21,8 +21,8 @@ picture FILE="docs/simulate.svg":
 test *ARGS:
     {{ if ARGS == "" { "pytest -n auto --cov --cov-report=term" } else { 'pytest "$@"' } }}
 
-# ruff, mypy --strict, import-linter, generated files unchanged
-check: check-quick types generated
+# ruff, mypy --strict, import-linter, generated files unchanged, the docs site builds
+check: check-quick types generated docs
 
 # what the pre-commit hook runs
 check-quick:
@@ -53,6 +53,14 @@ crds DIR="deploy/crds":
 # draw docs/lifecycle.svg and write docs/lifecycle.md from the tables
 diagram FILE="docs/lifecycle.svg":
     python -m hexa.testing.diagram "$1"
+
+# write docs/reference/ from the msgspec types
+reference DIR="docs/reference":
+    python -m tests.docs.reference "$1"
+
+# the docs site into build/site; `./dev docs serve` shows it while you write
+docs COMMAND="build" *ARGS:
+    @NO_MKDOCS_2_WARNING=1 PYTHONPATH=. mkdocs "$@"
 
 # write the messages of proto/*.proto
 proto DIR=pb:
