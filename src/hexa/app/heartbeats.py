@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.store import Source
+from hexa.domain.names import LEASE_NAMESPACE
 from hexa.domain.resources.core import LEASES, KubeNode, Lease, Malformed
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.sensing import LEASE_PERIOD
@@ -16,7 +17,6 @@ from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Life
 from hexa.ports.kube import Selector
 
-LEASE_NAMESPACE: Final = "kube-node-lease"
 SAID_BY_KUBELET: Final = ("True", "False")
 
 

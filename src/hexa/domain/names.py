@@ -55,6 +55,9 @@ HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 
 PROVIDER_SCHEME: Final = "hexa"
 
+LEASE_NAMESPACE: Final = "kube-node-lease"
+"""Where kubelets renew their Leases."""
+
 
 def group_id(namespace: str, name: str) -> str:
     """The id that Cluster Autoscaler knows a group by: NAMESPACE/NAME of the Group resource."""

@@ -16,10 +16,9 @@ from hexa.adapters.memory.context import Context
 from hexa.adapters.memory.machine import MemoryMachine
 from hexa.adapters.memory.runner import PodRunner
 from hexa.adapters.memory.store import Builtins, Event
-from hexa.domain.names import ARCH_LABEL, HOSTNAME_LABEL, OS_LABEL
+from hexa.domain.names import ARCH_LABEL, HOSTNAME_LABEL, LEASE_NAMESPACE, OS_LABEL
 from hexa.domain.resources.core import LEASES, NODES
 
-LEASE_NAMESPACE: Final = "kube-node-lease"
 VERSION: Final = "v1.36.3"
 
 

@@ -1,4 +1,5 @@
-"""hexa's own part of a world: it can be killed at any moment, even between two of its writes, and started again.
+"""hexa's own part of a world: it can be killed at any moment, even between two of its writes, and started again. It has the rights
+of `domain.rights` and no other.
 
 The core runs in a cancel scope of its own. Who calls its cloud calls into that scope too: a call dies with the agent.
 """
@@ -13,12 +14,13 @@ from msgspec import Struct
 from hexa.adapters.memory.heartbeats import open_heartbeats
 from hexa.adapters.memory.jobs import MemoryJobs
 from hexa.adapters.memory.journal import MemoryJournal
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.kube import MemoryKube, Verb
 from hexa.adapters.memory.sensors import MemorySensors
 from hexa.adapters.memory.site import Site
 from hexa.app.core import Core, Ports, open_core
-from hexa.domain.errors import HexaError, Unavailable
+from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.resources.core import Kind, Pod
+from hexa.domain.rights import granted
 from hexa.ports.cloud import (
     Cloud,
     Denied,
@@ -54,6 +56,7 @@ class MortalKube(MemoryKube):
         return await self._written(super().create(kind, manifest))
 
     async def patch(self, kind: Kind[T], name: str, patch: Patch, *, namespace: str | None = None) -> T:
+        self._allow("patch", kind, patch.subresource)
         return await self._written(super().patch(kind, name, patch, namespace=namespace))
 
     async def delete(
@@ -72,10 +75,20 @@ class MortalKube(MemoryKube):
     async def evict(self, name: str, *, namespace: str, uid: str = "", grace: int | None = None) -> Evicted | Blocked:
         return await self._written(super().evict(name, namespace=namespace, uid=uid, grace=grace))
 
-    async def _arrive(self, *call: Any) -> None:
+    async def _arrive(self, verb: Verb, kind: Kind[Any], *name: Any) -> None:
         if self.dead:
             await trio.sleep_forever()
-        await super()._arrive(*call)
+        if verb != "patch":
+            self._allow(*(("create", kind, "eviction") if verb == "evict" else (verb, kind, "")))
+        await super()._arrive(verb, kind, *name)
+
+    @staticmethod
+    def _allow(verb: str, kind: Kind[Any], subresource: str) -> None:
+        """What the table of rights does not name is forbidden, as on a real API server."""
+        group = kind.api_version.rpartition("/")[0]
+        resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+        if not granted(verb, group=group, resource=resource):
+            raise Refused(f"{verb} {resource}: domain.rights does not grant it", reason="Forbidden")
 
     async def _written(self, call: Awaitable[T]) -> T:
         answer = await call

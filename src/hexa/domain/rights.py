@@ -1,0 +1,222 @@
+"""Everything that hexa needs of the API server, right by right, with its reason: the one table.
+
+The roles in `deploy/`, the table in docs/security.md and what `hexa doctor` asks come from here, and a test holds it to what the
+agent really calls. It knows no manifest and no call.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct, structs
+
+from hexa.domain.names import API_GROUP, LEASE_NAMESPACE
+
+
+class Scope(StrEnum):
+    """Where a right holds."""
+
+    CLUSTER = "cluster"
+    """In every namespace, or for objects that are in none."""
+    NAMESPACE = "namespace"
+    """In one namespace: `Right.namespace`, or each one whose Groups and Nodes count."""
+
+
+class Right(Struct, frozen=True, kw_only=True):
+    """Some verbs on one resource, for one reason."""
+
+    group: str
+    """API group; empty for core."""
+    resource: str
+    """Plural, with the subresource behind a slash."""
+    verbs: tuple[str, ...]
+    scope: Scope
+    namespace: str = ""
+    """A namespace of this name, whatever hexa watches; empty: the watched ones."""
+    names: tuple[str, ...] = ()
+    """Of these objects only; empty: of all. Verbs on collections (list, watch, create) know no names."""
+    tenant: Scope
+    """Where it holds if hexa serves one tenant's namespaces."""
+    used_by: str
+    """The part of hexa that needs it."""
+    reason: str
+    """What for, in a sentence."""
+
+    @property
+    def subresource(self) -> str:
+        """What is behind the slash."""
+        return self.resource.partition("/")[2]
+
+    @property
+    def plural(self) -> str:
+        """What is before the slash."""
+        return self.resource.partition("/")[0]
+
+    def __str__(self) -> str:
+        """As people say it: `patch nodes/status (core)`."""
+        return f"{','.join(self.verbs)} {self.resource} ({self.group or 'core'})"
+
+
+CLUSTER, NAMESPACE = Scope.CLUSTER, Scope.NAMESPACE
+
+RIGHTS: Final = (
+    # --- our resources, where they are ---
+    Right(
+        group=API_GROUP,
+        resource="groups",
+        verbs=("list", "watch"),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Groups are what people want; answers to Cluster Autoscaler come from them.",
+    ),
+    Right(
+        group=API_GROUP,
+        resource="groups/status",
+        verbs=("patch",),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Sizes, health and conditions of a group.",
+    ),
+    Right(
+        group=API_GROUP,
+        resource="nodes",
+        verbs=("list", "watch", "patch"),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Machines; the wish is stored in spec.powerState and an annotation, by one patch.",
+    ),
+    Right(
+        group=API_GROUP,
+        resource="nodes/status",
+        verbs=("patch",),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="The phase of a machine and all that must outlive a restart: hexa has no other store.",
+    ),
+    # --- power actions and what is told about them, in the same namespaces ---
+    Right(
+        group="batch",
+        resource="jobs",
+        verbs=("list", "watch", "create", "delete"),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Power is switched by Jobs in the namespace of the machine; one that is over or superseded is deleted.",
+    ),
+    Right(
+        group="",
+        resource="events",
+        verbs=("create",),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Each decision is told as an Event on the Group or Node that it is about.",
+    ),
+    # --- Kubernetes nodes and their pods ---
+    Right(
+        group="",
+        resource="nodes",
+        verbs=("list", "watch", "patch", "delete"),
+        scope=CLUSTER,
+        tenant=CLUSTER,
+        used_by="agent",
+        reason="Kubernetes nodes are in no namespace: a machine's is cordoned, given back its labels and taints, and deleted"
+        " when the machine is off.",
+    ),
+    Right(
+        group="",
+        resource="nodes/status",
+        verbs=("patch",),
+        scope=CLUSTER,
+        tenant=CLUSTER,
+        used_by="agent",
+        reason="The condition Suspended on the node of a machine that is off, which keeps it out of the count of unready nodes.",
+    ),
+    Right(
+        group="",
+        resource="pods",
+        verbs=("list", "watch"),
+        scope=CLUSTER,
+        tenant=CLUSTER,
+        used_by="agent",
+        reason="A machine is switched off only when no pod is left on it, of whatever namespace; one that runs hexa, Cluster"
+        " Autoscaler or the API server is never rested; and why a power Job fails is said by its pod.",
+    ),
+    Right(
+        group="",
+        resource="pods/eviction",
+        verbs=("create",),
+        scope=CLUSTER,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Pods leave by the Eviction API, which keeps to disruption budgets.",
+    ),
+    Right(
+        group="",
+        resource="pods",
+        verbs=("delete",),
+        scope=CLUSTER,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Removes what no kubelet will end: pods that the last power-off left behind, and a power Job's pod that hangs on"
+        " a dead node.",
+    ),
+    Right(
+        group="",
+        resource="persistentvolumeclaims",
+        verbs=("list",),
+        scope=CLUSTER,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Finds the volume behind a pod's claim: a pod whose data is on the machine's own disk is not evicted.",
+    ),
+    Right(
+        group="",
+        resource="persistentvolumes",
+        verbs=("list",),
+        scope=CLUSTER,
+        tenant=CLUSTER,
+        used_by="agent",
+        reason="Tells whether that volume is local to the machine. Volumes are in no namespace.",
+    ),
+    Right(
+        group="coordination.k8s.io",
+        resource="leases",
+        verbs=("list", "watch"),
+        scope=NAMESPACE,
+        namespace=LEASE_NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="A renewed Lease is a kubelet's sign of life: a machine that has one is not taken for off.",
+    ),
+)
+
+
+def for_tenant(rights: Iterable[Right] = RIGHTS) -> tuple[Right, ...]:
+    """The same rights, each where a tenant's hexa has it."""
+    return tuple(structs.replace(right, scope=right.tenant) for right in rights)
+
+
+def granted(verb: str, *, group: str, resource: str) -> bool:
+    """Whether the table has this verb, wherever it holds."""
+    return (verb, group, resource) in _GRANTED
+
+
+_GRANTED: Final = frozenset((verb, right.group, right.resource) for right in RIGHTS for verb in right.verbs)
+
+
+def rules(rights: Iterable[Right]) -> list[dict[str, list[str]]]:
+    """Rules of a Role or ClusterRole: one for each resource and set of names, verbs joined, in the order of the table."""
+    joined: dict[tuple[str, str, tuple[str, ...]], dict[str, None]] = {}
+    for right in rights:
+        joined.setdefault((right.group, right.resource, right.names), {}).update(dict.fromkeys(right.verbs))
+    return [_rule(group, resource, names, verbs) for (group, resource, names), verbs in joined.items()]
+
+
+def _rule(group: str, resource: str, names: tuple[str, ...], verbs: Mapping[str, None]) -> dict[str, list[str]]:
+    rule = {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
+    return {**rule, "resourceNames": list(names)} if names else rule
