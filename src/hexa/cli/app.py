@@ -3,6 +3,8 @@
 import typer
 
 from hexa.cli.crds import crds
+from hexa.cli.enrol import enrol
+from hexa.cli.probe_nic import probe_nic
 from hexa.cli.run import run as run_command
 from hexa.cli.simulate import simulate
 from hexa.cli.validate import validate
@@ -18,6 +20,8 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("simulate")(simulate)
 app.command("validate")(validate)
+app.command("enrol")(enrol)
+app.command("probe-nic", hidden=True)(probe_nic)
 app.command("crds")(crds)
 app.command("version")(version)
 

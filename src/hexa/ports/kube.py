@@ -92,7 +92,7 @@ class Kube(Protocol):
 
     async def create(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:
         """Create it; `metadata.name` and, where namespaced, `metadata.namespace` are in the manifest. A second create of the
-        same name raises `AlreadyExists`."""
+        same name raises `AlreadyExists`. Reviews (of access, of who asks) have no name: they are answered and not stored."""
         ...
 
     async def patch(self, kind: Kind[T], name: str, patch: Patch, *, namespace: str | None = None) -> T:

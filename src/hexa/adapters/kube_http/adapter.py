@@ -149,7 +149,7 @@ class _HttpKube:
 
     async def create(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:
         """POST to the collection."""
-        call = Call("create", kind, manifest["metadata"].get("namespace"))
+        call = Call("create", kind, manifest.get("metadata", {}).get("namespace"))
         return await self._write("POST", call, kind, wire.encode_manifest(kind, manifest))
 
     async def patch(self, kind: Kind[T], name: str, patch: Patch, *, namespace: str | None = None) -> T:

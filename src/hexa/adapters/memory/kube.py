@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from hexa.adapters.memory.api import MemoryApi, Propagation
 from hexa.adapters.memory.eviction import evict
+from hexa.adapters.memory.reviews import Ban, answer
 from hexa.adapters.memory.selectors import object_test, refuse_unknown_fields
 from hexa.adapters.memory.store import Stored
 from hexa.domain.errors import HexaError, Refused, Unavailable
-from hexa.domain.resources.core import PODS, Kind, Malformed
+from hexa.domain.resources.cluster import ANSWERED
+from hexa.domain.resources.core import PODS, Kind, Malformed, decode
 from hexa.ports.kube import EVERYTHING, Blocked, Change, Evicted, Listing, Patch, Selector
 
 T = TypeVar("T")
@@ -38,6 +40,8 @@ class MemoryKube:
         self.calls: Counter[tuple[Verb, str]] = Counter()
         """How often each verb was asked of each kind: ("patch", "infra.homecluster.dev/v1alpha1/nodes")."""
         self.latency = latency
+        self.bans: list[Ban] = []
+        """What access reviews answer no to. The calls themselves are not refused: see `fail_next`."""
         self._manager = manager
         self._planned: list[Planned] = []
 
@@ -87,9 +91,16 @@ class MemoryKube:
 
     async def create(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:
         await self._arrive("create", kind, (manifest.get("metadata") or {}).get("name"))
+        if kind.plural in ANSWERED:
+            return self._answered(kind, manifest)
         stored = self.api.create(kind, manifest, manager=self._manager)
         await self._return()
         return _decoded(kind, stored)
+
+    def _answered(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:
+        decoded = decode(kind, answer(kind, manifest, bans=self.bans, now=self.api.now()))
+        assert not isinstance(decoded, Malformed), decoded.problem
+        return decoded
 
     async def patch(self, kind: Kind[T], name: str, patch: Patch, *, namespace: str | None = None) -> T:
         await self._arrive("patch", kind, name)

@@ -1,0 +1,1 @@
+"""Reads the network card of the machine that it runs on."""

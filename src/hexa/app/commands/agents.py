@@ -1,0 +1,67 @@
+"""The pods of hexa and of Cluster Autoscaler in the cluster, found by the labels that they usually have."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from hexa.domain.resources.cluster import DETAILED_PODS, DetailedContainer, DetailedPod
+from hexa.domain.resources.core import Malformed
+from hexa.ports.kube import Kube, Selector
+
+AGENT: Final = "app.kubernetes.io/name=hexa"
+CONTAINER: Final = "hexa"
+AUTOSCALERS: Final = (
+    "app.kubernetes.io/name in (cluster-autoscaler,externalgrpc-cluster-autoscaler)",
+    "app=cluster-autoscaler",
+    "k8s-app=cluster-autoscaler",
+)
+
+
+async def agents(kube: Kube) -> list[DetailedPod]:
+    """hexa's pods, in any namespace."""
+    return await _pods(kube, AGENT)
+
+
+async def autoscalers(kube: Kube) -> list[DetailedPod]:
+    """Pods of Cluster Autoscaler that use an external provider, in any namespace; beside hexa in its pod too."""
+    found: dict[str, DetailedPod] = {}
+    for labels in (*AUTOSCALERS, AGENT):
+        found |= {pod.metadata.uid: pod for pod in await _pods(kube, labels)}
+    return [pod for pod in found.values() if autoscaler_container(pod) is not None]
+
+
+async def _pods(kube: Kube, labels: str) -> list[DetailedPod]:
+    listing = await kube.list(DETAILED_PODS, Selector(labels=labels))
+    return [pod for pod in listing.items if not isinstance(pod, Malformed) and not pod.metadata.deletion_timestamp]
+
+
+def agent_container(pod: DetailedPod) -> DetailedContainer | None:
+    """The container of a pod that is hexa."""
+    named = (each for each in pod.spec.containers if each.name == CONTAINER)
+    return next(named, pod.spec.containers[0] if len(pod.spec.containers) == 1 else None)
+
+
+def autoscaler_container(pod: DetailedPod) -> DetailedContainer | None:
+    """The container of a pod that is Cluster Autoscaler with an external provider."""
+    return next((each for each in pod.spec.containers if PROVIDER in words(each)), None)
+
+
+PROVIDER: Final = "--cloud-provider=externalgrpc"
+
+
+def words(container: DetailedContainer) -> Sequence[str]:
+    """Everything on the container's command line; flags and values that stand apart are joined."""
+    return list(_joined([*container.command, *container.args]))
+
+
+def _joined(given: Sequence[str]) -> Iterable[str]:
+    for place, word in enumerate(given):
+        after = given[place + 1] if place + 1 < len(given) else "-"
+        apart = word.startswith("-") and "=" not in word and not after.startswith("-")
+        flag = f"--{word.lstrip('-')}" if word.startswith("-") else word
+        yield f"{flag}={after}" if apart else flag
+
+
+def agent_image(pods: Iterable[DetailedPod]) -> str:
+    """The image that hexa runs from; empty if none does."""
+    containers = (agent_container(pod) for pod in pods)
+    return next((each.image for each in containers if each is not None), "")

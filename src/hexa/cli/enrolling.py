@@ -1,0 +1,179 @@
+"""Groups and Nodes as YAML with comments that say what to fill in; and the list of machines that is read. It asks no cluster."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from hexa.app.commands.enrol import Enrolment
+from hexa.cli.output import plain
+from hexa.domain.enrol import COLUMNS, Candidate, Group, RowError, from_row, mac_of, summary, unknown_columns
+from hexa.domain.names import API_VERSION, ARCH_LABEL, MEMBERSHIP_LABEL, OS_LABEL
+from hexa.domain.shape import suggestion
+from hexa.yaml import write_document
+
+HEADER: Final = """\
+# Groups and Nodes for hexa, drawn up by `hexa enrol`. Nothing has been applied. Read the comments, fill in what is missing, then:
+#   hexa validate FILE && kubectl apply -f FILE
+"""
+_SHUTDOWN: Final = """\
+# shutdownPodSpec: until you fill it in, hexa never switches this machine off. By SSH it may look so:
+# shutdownPodSpec:
+#   image: REGISTRY/IMAGE-WITH-AN-SSH-CLIENT
+#   command: [ssh, -i, /key/id, -o, StrictHostKeyChecking=yes, -o, UserKnownHostsFile=/key/known_hosts, USER@HOST, sudo poweroff]
+#   volumes: [{name: key, mountPath: /key, secretName: SECRET}]
+"""
+
+
+# --- the list -------------------------------------------------------------------------------------
+
+
+def read_machines(text: str, *, source: str) -> list[Candidate]:
+    """The machines of a list of comma or semicolon separated values. Raises `RowError` with file and line."""
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
+    reader = csv.reader(io.StringIO(text), delimiter=";" if ";" in first else ",", skipinitialspace=True)
+    rows = ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader)
+    kept = ((line, cells) for line, cells in rows if any(cells) and not cells[0].startswith("#"))
+    try:
+        header = next(kept, None)
+        if header is None:
+            raise RowError(f"{source}: is empty; the first line names the columns, such as name,mac,group")
+        names = _header(header[1], f"{source}:{header[0]}")
+        return list(_machines(kept, names, source))
+    except csv.Error as error:
+        raise RowError(f"{source}:{reader.line_num}: {error}; quote what holds separators or ends of lines") from error
+
+
+def _header(cells: list[str], where: str) -> list[str]:
+    names = [cell.lower() for cell in cells]
+    for name in unknown_columns(names):
+        close = suggestion(name, COLUMNS)
+        remedy = f"did you mean {close}?" if close else f"known are {', '.join(COLUMNS)}"
+        raise RowError(f"{where}: {name or 'an empty name'} is no column that hexa knows; {remedy}")
+    twin = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twin is not None:
+        raise RowError(f"{where}: {twin} stands twice; remove one of them")
+    if "name" not in names:
+        raise RowError(f"{where}: there is no column name; add it, every machine needs one")
+    return names
+
+
+def _machines(rows: Iterable[tuple[int, list[str]]], names: list[str], source: str) -> Iterator[Candidate]:
+    lines: dict[tuple[str, str], int] = {}
+    for line, cells in rows:
+        if len(cells) != len(names):
+            raise RowError(
+                f"{source}:{line}: has {len(cells)} values, and there are {len(names)} columns; "
+                "separate empty ones too, and quote what holds a separator"
+            )
+        machine = from_row(dict(zip(names, cells, strict=True)), f"{source}:{line}")
+        for field, value in (("name", machine.name), ("node", machine.kubernetes_node), ("mac", machine.mac)):
+            if value and (before := lines.setdefault((field, value), line)) != line:
+                raise RowError(f"{source}:{line}: {field} {value} stands in line {before} already; give each its own")
+        yield machine
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+def render(found: Enrolment) -> str:
+    """Everything as one stream of YAML documents."""
+    documents = [text for group in found.groups for text in _group(group, found)]
+    return HEADER + "---\n" + "---\n".join(documents) if documents else HEADER
+
+
+def _group(group: Group, found: Enrolment) -> Iterator[str]:
+    count = f"{len(group.machines)} machine{'s' * (len(group.machines) != 1)}"
+    shapes = ", ".join(dict.fromkeys(summary(machine) for machine in group.machines))
+    if group.exists:
+        note = _comment(f"Group {group.name} is there already, and left as it is; {count} more: {shapes}.")
+        first, *rest = (_machine(machine, group, found) for machine in group.machines)
+        yield from (note + first, *rest)
+        return
+    yield "".join(
+        (
+            _comment(f"{count}: {shapes}."),
+            _head("Group", group.name, found.namespace),
+            "spec:\n",
+            _comment("Machines that are kept on; hexa wakes up to it. With 0 the whole group may rest.", 2),
+            "  minSize: 0\n",
+            _comment("From the wake to Ready at most; measure your slowest boot and double it.", 2),
+            "  maxNodeProvisionTime: 15m\n",
+            _comment("How long unneeded before Cluster Autoscaler gives a machine up.", 2),
+            "  scaleDownUnneededTime: 10m\n",
+        )
+    )
+    yield from (_machine(machine, group, found) for machine in group.machines)
+
+
+def _head(kind: str, name: str, namespace: str, labels: dict[str, str] | None = None) -> str:
+    metadata: dict[str, Any] = {"name": name, "namespace": namespace, **({"labels": labels} if labels else {})}
+    return write_document({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata})
+
+
+def _machine(machine: Candidate, group: Group, found: Enrolment) -> str:
+    parts = [
+        _comment(f"{machine.name}: {summary(machine)}{_wakes(machine)}."),
+        *(_comment(f"TODO {text}") for text in found.missing.get(machine.name, ())),
+        _head("Node", machine.name, found.namespace, {MEMBERSHIP_LABEL: group.name}),
+        "spec:\n",
+        _indented(write_document({"kubernetesNodeName": machine.kubernetes_node})),
+        _template(machine),
+        _bmc(machine),
+        _startup(machine, found.image),
+        _indented(_SHUTDOWN),
+    ]
+    return "".join(parts)
+
+
+def _wakes(machine: Candidate) -> str:
+    card = machine.card
+    if card is None or card.error or not card.mac:
+        return ""
+    return f"; {card.card} ({card.mac}) carries its address"
+
+
+def _template(machine: Candidate) -> str:
+    """Of a machine that is here hexa sees the shape itself, and keeps it."""
+    if machine.here:
+        return ""
+    labels = {ARCH_LABEL: machine.arch, OS_LABEL: machine.os} if machine.arch else {}
+    shape = {"capacity": dict(machine.capacity), "labels": labels}
+    given = {key: value for key, value in shape.items() if value}
+    todo = "Its shape while it is off, for Cluster Autoscaler; once it was up, hexa knows it without."
+    if not machine.capacity:
+        example = "template: {capacity: {cpu: 8, memory: 32Gi, pods: 110}}"
+        return _comment(todo, 2) + (_indented(write_document({"template": given})) if given else _comment(example, 2))
+    return _comment(todo, 2) + _indented(write_document({"template": given}))
+
+
+def _bmc(machine: Candidate) -> str:
+    if machine.bmc is None:
+        return ""
+    secret = f", Secret {machine.bmc.secret}" if machine.bmc.secret else ""
+    return _comment(f"Management controller: {machine.bmc.address}{secret}.", 2)
+
+
+def _startup(machine: Candidate, image: str) -> str:
+    mac = mac_of(machine)
+    pod = {
+        "image": image or "IMAGE-OF-HEXA",
+        "command": ["wake-on-lan", mac or "MAC-ADDRESS"],
+        "hostNetwork": True,
+    }
+    text = write_document({"startupPodSpec": pod})
+    if mac and image:
+        return _comment(
+            "Wakes it by a magic packet, which only the machines' own network segment carries.", 2
+        ) + _indented(text)
+    return _comment("Fill in what is in capitals, or another pod that switches it on:", 2) + _indented(
+        "".join(f"# {line}\n" for line in text.splitlines())
+    )
+
+
+def _comment(text: str, indent: int = 0) -> str:
+    return f"{' ' * indent}# {plain(text)}\n"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"  {line}\n" for line in text.splitlines())
