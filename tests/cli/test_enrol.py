@@ -116,7 +116,7 @@ def test_nothing_is_written_to_the_cluster(kube: MemoryKube) -> None:
     result = enrol("--no-probe")
     assert {verb for verb, _ in kube.calls} == {"list"}
     assert result.exit_code == 1
-    assert "a: no MAC address is known: fill in startupPodSpec, or list it with --from" in result.stderr
+    assert "a: no MAC address is known: fill in startupPodSpec, or list the address with --from" in result.stderr
     assert "startupPodSpec" not in objects(result)["Node a"]["spec"]
     assert "  # startupPodSpec:\n" in result.stdout
     assert all(problem["severity"] == "warning" for problem in problems(result))

@@ -231,8 +231,9 @@ def shortcomings(machine: Candidate, *, probed: bool) -> list[str]:
         found.append("its node is not Ready, so its network card was not looked at: run again once it is")
     if card is not None and card.error:
         found.append(f"its network card could not be read: {card.error}")
-    if not mac_of(machine) and not machine.bmc:
-        found.append("no MAC address is known: fill in startupPodSpec, or list it with --from")
+    if not mac_of(machine):
+        other = "for its management controller" if machine.bmc else "or list the address with --from"
+        found.append(f"no MAC address is known: fill in startupPodSpec, {other}")
     if card is not None and not card.error:
         found += _wake_shortcomings(card)
     return found
