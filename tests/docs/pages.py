@@ -77,7 +77,12 @@ def blocks(language: str) -> dict[str, str]:
 def resources() -> dict[str, str]:
     """Everything that a user would apply: YAML blocks of the pages, and files of examples/ with an apiVersion."""
     files = {str(file.relative_to(ROOT)): file.read_text() for file in sorted((ROOT / "examples").rglob("*.yaml"))}
-    return {**blocks(RESOURCES), **{name: text for name, text in files.items() if "\napiVersion:" in f"\n{text}"}}
+    return {**blocks(RESOURCES), **{name: text for name, text in files.items() if _is_applied(text)}}
+
+
+def _is_applied(text: str) -> bool:
+    """Files say in their first line if they are not."""
+    return re.search("^apiVersion:", text, re.M) is not None and not text.startswith("# not applied: ")
 
 
 def tally(page: Path) -> str:
