@@ -436,6 +436,20 @@ def test_machine_is_adopted_as_it_is_found(phase: Phase) -> None:
     assert correction(standing(phase, None)) == expected.get(phase)
 
 
+@pytest.mark.parametrize(("event", "power"), [(Event.NODE_READY, ON), (Event.POWER_SEEN, ON), (Event.OVERDUE, OFF)])
+def test_machine_is_adopted_before_its_first_phase_is_stored(event: Event, power: Power) -> None:
+    """What it is taken for is written first, and taken anew as long as no phase is stored: it may have been switched since."""
+    fresh = machine()
+    assert correction(fresh, event) == (power, "Adopted")
+    assert correction(fresh) is None
+    for before in (ON, OFF):
+        record = structs.replace(wish(before, Asker.RECOVERY), reason="Adopted")
+        stale = structs.replace(standing(Phase.OFF, record), status=NodeStatus())
+        assert correction(stale, event) == (None if before is power else (power, "Adopted"))
+        stored = structs.replace(stale, status=NodeStatus(phase="Unknown"))
+        assert correction(stored, event) is None
+
+
 @pytest.mark.parametrize("by", [Asker.USER, Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY])
 def test_machine_that_somebody_switched_on_is_kept_on(by: Asker) -> None:
     """Found on while Off: kept on, before it is acted on; only for that event, and not against a hold."""

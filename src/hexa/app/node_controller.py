@@ -39,7 +39,7 @@ from hexa.domain.resources.v1alpha1 import (
 from hexa.domain.sensing import Facts, may_leave, next_due, sense, wake_again
 from hexa.domain.sizing import target
 from hexa.domain.template import same_shape, shape_of
-from hexa.domain.wish import base_wish, corrected_wish, held, paused, powerstate_manager, recorded_wish
+from hexa.domain.wish import ADOPTED, base_wish, corrected_wish, held, paused, powerstate_manager, recorded_wish
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Action, Jobs, Outcome
@@ -89,6 +89,8 @@ class NodeController:
         self._heartbeats, self._sensors = heartbeats, sensors
         self._clock, self._journal, self._locks = clock, journal, locks
         self._born = clock.now()
+        self._first_seen: dict[Lookup, datetime] = {}
+        """Machines without a stored phase."""
         self._renewed: dict[Lookup, int] = {}
         """Attempts begun in place of one whose Job may be forgotten."""
         self._jobs = PowerJobs(jobs, store)
@@ -168,7 +170,7 @@ class NodeController:
         now = self._clock.now()
         status = view.node.status
         if not status.phase:
-            return await self._save(view, enter(status, Phase.UNKNOWN, event=None, now=now, limits=view.limits), None)
+            return await self._first_sight(view, now)
         if await self._record_wish(view, now):
             return True
         if (record := await self._job_result(view)) is not None and record != status.job:
@@ -182,6 +184,30 @@ class NodeController:
         if event is not None:
             return await self._step(view, event, facts)
         return await self._dwell(view, facts, plan, pods)
+
+    async def _first_sight(self, view: MachineView, now: datetime) -> bool:
+        """Until there is something to say of it, a new machine is Unknown in our mind only: one write instead of three."""
+        since = self._first_seen.setdefault(view.key, now)
+        unknown = enter(view.node.status, Phase.UNKNOWN, event=None, now=since, limits=view.limits)
+        seen = structs.replace(view, node=structs.replace(view.node, status=unknown))
+        if await self._record_wish(seen, now):
+            return True
+        facts = self._facts(seen, now, None)
+        event = sense(unknown, facts, limits=view.limits)
+        if event is None and self._unremarkable(seen, now):
+            self._schedule(seen, facts, looks_at_pods=False)
+            return False
+        if await self._correct_wish(view, event, now):
+            return True
+        del self._first_seen[view.key]
+        status = unknown if event is None else step(unknown, event, now=now, limits=view.limits)
+        if event is not None:
+            self._log_step(seen, status, event)
+        return await self._save(view, status, facts)
+
+    def _unremarkable(self, view: MachineView, now: datetime) -> bool:
+        """Nothing that a person must be told of it, beside whether it has joined."""
+        return not self._inert(view, now) and len(self._findings(view, view.node.status, now)) == 1
 
     async def _record_wish(self, view: MachineView, now: datetime) -> bool:
         """Write down a wish that somebody expressed by spec.powerState alone."""
@@ -205,7 +231,8 @@ class NodeController:
         if wish is None:
             return False
         await self._writer.wish(view.node, wish)
-        self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
+        if wish.reason != ADOPTED:  # an adoption decides nothing
+            self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
         return True
 
     def _corrected(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
@@ -227,8 +254,11 @@ class NodeController:
         changed = await self._save(view, status, facts)
         severity = Severity.WARNING if phase_of(status) in WARNINGS else Severity.NORMAL
         self._tell(view, status.phase, f"{view.phase} -> {status.phase}: {event}", severity)
-        self._journal.log("phase", machine=str(view.key), was=str(view.phase), phase=status.phase, noticed=str(event))
+        self._log_step(view, status, event)
         return changed
+
+    def _log_step(self, view: MachineView, status: NodeStatus, event: Event) -> None:
+        self._journal.log("phase", machine=str(view.key), was=str(view.phase), phase=status.phase, noticed=str(event))
 
     # --- facts ---
 

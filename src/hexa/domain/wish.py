@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from hexa.domain.group import Policy, active_hold, power_of
-from hexa.domain.lifecycle import Event, Phase, phase_of
+from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, Reading, WishRecord
 
@@ -180,6 +180,10 @@ def on_vetoes(node: Node, policy: Policy, *, now: datetime) -> Iterator[Veto]:
         yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
 
 
+ADOPTED: Final = "Adopted"
+"""Reason of the wish of a machine that nobody ever asked for anything: as it was found."""
+FOUND: Final = {Phase.READY: Power.ON, Phase.BOOTING: Power.ON, Phase.OFF: Power.OFF}
+"""What adoption makes of a phase; the others do not tell yet."""
 REPLACED: Final = "Replaced"
 """Reason of the off wish of a machine whose place another took."""
 GIVEN_UP: Final = "GivenUp"
@@ -206,10 +210,9 @@ def corrected_wish(node: Node, event: Event | None, *, held: bool, room: bool, n
 def _correction(
     node: Node, phase: Phase, event: Event | None, wish: WishRecord | None, room: bool, now: datetime
 ) -> tuple[Power | None, str]:
-    off = wish is not None and wish.power is Power.OFF
-    if wish is None:
-        on = phase in (Phase.READY, Phase.BOOTING)
-        return (Power.ON if on else Power.OFF if phase is Phase.OFF else None), "Adopted"
+    if wish is None or (not node.status.phase and wish.reason == ADOPTED):
+        return _adopted(phase, event, wish), ADOPTED
+    off = wish.power is Power.OFF
     if off and phase is Phase.OFF and event is Event.POWER_SEEN:
         return Power.ON, "FoundOn"
     if off and phase is Phase.READY and wish.by in PROGRAMS:
@@ -219,6 +222,15 @@ def _correction(
         if wish.reason in WELCOME_LATE and room:
             return Power.ON, "LateArrival"
     return None, ""
+
+
+def _adopted(phase: Phase, event: Event | None, wish: WishRecord | None) -> Power | None:
+    """As found. At first sight that is where the arrow out of Unknown leads, and it is adopted before the phase is stored: an
+    adoption whose phase was never stored is taken anew, for the machine may have been switched since."""
+    if phase is Phase.UNKNOWN and event is not None:
+        phase = TRANSITIONS[phase].get(event, phase)
+    power = FOUND.get(phase)
+    return None if wish is not None and wish.power is power else power
 
 
 def wish_text(annotations: Mapping[str, str]) -> str:

@@ -31,8 +31,11 @@ _HEADERS: Final = {
     "Accept-Encoding": "identity",  # on a local network zipping costs more than it saves
     "User-Agent": "hexa",
 }
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
-"""Each watch holds a connection, so their number is not limited; 20 stay open for lists and writes."""
+REQUESTS_AT_ONCE: Final = 10
+"""Besides watches. More of them would wait for our one thread; each connection costs a TLS handshake, and each idle one a look
+at its socket with every request."""
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=REQUESTS_AT_ONCE, keepalive_expiry=80.0)
+"""Each watch holds a connection, so their number is not limited. The API server closes idle ones after 90 s."""
 
 _KEEPALIVE: Final = {
     "SO_KEEPALIVE": 1,
@@ -92,6 +95,7 @@ class _HttpKube:
         self._server = cluster.server
         self._tuning = tuning
         self._extensions = {"sni_hostname": cluster.server_name} if cluster.server_name else {}
+        self._turn = trio.CapacityLimiter(REQUESTS_AT_ONCE)
 
     async def list(self, kind: Kind[T], selector: Selector = EVERYTHING) -> Listing[T]:
         """Pages of 500; in one go if the server forgets the list's version between two pages."""
@@ -193,7 +197,8 @@ class _HttpKube:
 
     async def _send(self, method: str, call: Call, **request: Any) -> httpx.Response:
         with _translated(call, self._server):
-            return await self._client.send(self._request(method, call, **request))
+            async with self._turn:
+                return await self._client.send(self._request(method, call, **request))
 
     def _request(
         self,
