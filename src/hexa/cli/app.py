@@ -3,6 +3,7 @@
 import typer
 
 from hexa.cli.crds import crds
+from hexa.cli.doctor import doctor
 from hexa.cli.enrol import enrol
 from hexa.cli.probe_nic import probe_nic
 from hexa.cli.run import run as run_command
@@ -21,6 +22,7 @@ app.command("run")(run_command)
 app.command("simulate")(simulate)
 app.command("validate")(validate)
 app.command("enrol")(enrol)
+app.command("doctor")(doctor)
 app.command("probe-nic", hidden=True)(probe_nic)
 app.command("crds")(crds)
 app.command("version")(version)

@@ -8,12 +8,11 @@ from msgspec import Struct
 
 from hexa.domain.drain import FINISHED
 from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
-from hexa.domain.resources.core import LabelSelector, Pod, PodDisruptionBudget, Volume
+from hexa.domain.resources.core import Pod, PodDisruptionBudget
+from hexa.domain.undrainable import SYSTEM_NAMESPACE, covers, keeps
 from hexa.testing.autoscaler.settings import Settings
-from hexa.testing.autoscaler.view import SYSTEM_NAMESPACE, PodView
+from hexa.testing.autoscaler.view import PodView
 
-SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
-KNOWN_CONTROLLERS: Final = frozenset({"ReplicationController", "Job", "ReplicaSet", "StatefulSet", "DaemonSet"})
 TERMINATING_TOO_LONG: Final = timedelta(seconds=30)
 """Beyond its grace period, a terminating pod is taken for gone."""
 DEFAULT_GRACE: Final = 30
@@ -43,7 +42,7 @@ class Budgets:
     def matching(self, pod: Pod) -> list[str]:
         if not self._budgets:
             return []
-        return [name for name, budget in self._budgets.items() if _covers(budget, pod)]
+        return [name for name, budget in self._budgets.items() if covers(budget, pod)]
 
     def exhausted(self, pod: Pod) -> str:
         """A budget that allows no disruption of the pod; empty if none forbids it."""
@@ -61,28 +60,6 @@ class Budgets:
         for pod in pods:
             for name in self.matching(pod.pod):
                 self._left[name] -= 1
-
-
-def _covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
-    same_place = budget.metadata.namespace == pod.metadata.namespace
-    return same_place and budget.spec.selector is not None and selects(budget.spec.selector, pod.metadata.labels)
-
-
-def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Whether a label selector matches; an empty one matches everything."""
-    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
-        return False
-    for need in selector.match_expressions:
-        value = labels.get(need.key)
-        held = {
-            "In": value is not None and value in need.values,
-            "NotIn": value is None or value not in need.values,
-            "Exists": value is not None,
-            "DoesNotExist": value is None,
-        }
-        if not held.get(need.operator, False):
-            return False
-    return True
 
 
 def moves(pods: Iterable[PodView], budgets: Budgets, settings: Settings, *, now: datetime) -> Moves:
@@ -119,30 +96,8 @@ def _never_blocks(pod: Pod) -> bool:
 
 
 def _blocks(pod: PodView, budgets: Budgets, settings: Settings, now: datetime) -> str:
-    if not pod.kind or (settings.skip_nodes_with_custom_controller_pods and pod.kind not in KNOWN_CONTROLLERS):
-        return "it is not replicated"
-    system = pod.pod.metadata.namespace == SYSTEM_NAMESPACE and not budgets.matching(pod.pod)
-    if settings.skip_nodes_with_system_pods and system:
-        old = pod.age(now) > settings.blocking_system_pod_disruption_timeout
-        return "" if old else "it is a kube-system pod without a disruption budget"
-    if pod.pod.metadata.annotations.get(SAFE_TO_EVICT) == "false":
-        return "it is annotated as not safe to evict"
-    if settings.skip_nodes_with_local_storage and _has_local_storage(pod.pod):
-        return "it has local storage"
-    if budget := budgets.exhausted(pod.pod):
-        return f"disruption budget {budget} allows no disruption now"
-    return ""
-
-
-def _has_local_storage(pod: Pod) -> bool:
-    safe = set(filter(None, pod.metadata.annotations.get(SAFE_VOLUMES, "").split(",")))
-    return any(_is_local(volume) and volume.name not in safe for volume in pod.spec.volumes)
-
-
-def _is_local(volume: Volume) -> bool:
-    if volume.host_path is not None:
-        return True
-    return volume.empty_dir is not None and volume.empty_dir.get("medium") != "Memory"
+    covered, exhausted = bool(budgets.matching(pod.pod)), budgets.exhausted(pod.pod)
+    return keeps(pod.pod, settings, covered=covered, exhausted=exhausted, age=pod.age(now))
 
 
 def system_dues(pods: Iterable[PodView], settings: Settings, *, now: datetime) -> list[datetime]:

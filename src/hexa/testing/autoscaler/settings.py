@@ -8,10 +8,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from hexa.domain.undrainable import Skips
 from hexa.ports.cloud import Options
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(Skips, frozen=True, kw_only=True):
     """How the reference autoscaler behaves."""
 
     scan_interval: float = 10.0
@@ -52,10 +53,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_scale_down_parallelism: int = 10
     max_drain_parallelism: int = 1
     max_bulk_soft_taint_count: int = 10
-    skip_nodes_with_system_pods: bool = True
-    blocking_system_pod_disruption_timeout: float = 3600.0
-    skip_nodes_with_local_storage: bool = True
-    skip_nodes_with_custom_controller_pods: bool = True
 
     # deleting a node
     cordon_node_before_terminating: bool = True

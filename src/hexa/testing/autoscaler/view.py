@@ -21,6 +21,7 @@ from hexa.domain.resources.core import (
     Pod,
     PodDisruptionBudget,
 )
+from hexa.domain.undrainable import SYSTEM_NAMESPACE
 from hexa.ports.kube import Change, ChangeType
 
 Amounts = dict[str, Decimal]
@@ -28,7 +29,6 @@ ZERO: Final = Decimal(0)
 UNREADY_TAINTS: Final = frozenset(
     {"node.kubernetes.io/not-ready", "node.kubernetes.io/disk-pressure", "node.kubernetes.io/network-unavailable"}
 )
-SYSTEM_NAMESPACE: Final = "kube-system"
 PRESSURES: Final = frozenset({"DiskPressure", "NetworkUnavailable"})
 
 

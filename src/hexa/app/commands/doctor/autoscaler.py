@@ -1,0 +1,219 @@
+"""Checks of Cluster Autoscaler: its flags, its way to hexa, certificates, and whether it has called."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from hexa.app.commands.agents import agent_container, autoscaler_container, words
+from hexa.app.commands.doctor.hexa import running
+from hexa.app.commands.doctor.sight import Sight
+from hexa.domain.doctor import autoscaler as judges
+from hexa.domain.doctor.finding import Finding, error, unseen
+from hexa.domain.errors import Refused
+from hexa.domain.group import policy_of
+from hexa.domain.names import group_id
+from hexa.domain.resources.cluster import CONFIG_MAPS, SECRETS, DetailedContainer, DetailedPod
+from hexa.domain.resources.core import NODES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.yaml import YamlError, read_document
+
+NAME = "Cluster Autoscaler"
+GRPC_PORT = "50051"
+STATUS = "cluster-autoscaler-status"
+
+
+async def check_flags(sight: Sight) -> Iterable[Finding]:
+    """That it runs, with flags that go with hexa."""
+    pods = await sight.autoscalers()
+    if not pods:
+        text = "no pod with --cloud-provider=externalgrpc and one of the usual labels was found"
+        return [unseen(NAME, text, f"install it (see {judges.PAGE}), or give its pod the label app=cluster-autoscaler")]
+    policies = [policy_of(group)[0] for group in await sight.ours(GROUPS)]
+    members, nodes = await sight.members(), await sight.good(NODES)
+    total = len(members | {node.metadata.name for node in nodes})
+    found: list[Finding] = []
+    for pod in pods:
+        found += running(pod, NAME)
+        found += judges.judge_flags(flags_of(pod), policies, _about(pod), nodes=total)
+    return found
+
+
+def flags_of(pod: DetailedPod) -> judges.Flags:
+    """The flags of the autoscaler in a pod."""
+    container = autoscaler_container(pod)
+    return judges.flags_of(words(container) if container else ())
+
+
+def _about(pod: DetailedPod) -> str:
+    return f"{NAME} (Pod {pod.metadata.namespace}/{pod.metadata.name})"
+
+
+async def check_connection(sight: Sight) -> Iterable[Finding]:
+    """The address in its cloud-config, and the certificates on both sides."""
+    found: list[Finding] = []
+    for pod in await sight.autoscalers():
+        container = autoscaler_container(pod)
+        path = flags_of(pod).text("cloud-config")
+        if container is None or not path:
+            continue
+        file = await read_mounted(sight, pod, container, path)
+        if isinstance(file, Finding):
+            found.append(file)
+            continue
+        try:
+            document = read_document(file.text, source=path)
+        except YamlError as failure:
+            found.append(error(file.about, str(failure), "correct the YAML"))
+            continue
+        connection = judges.connection_of(document.value if document else None)
+        beside = pod.spec.host_network or await _beside(sight, pod)
+        services = await _listening(sight) if beside else {}
+        found += judges.judge_connection(connection, file.about, beside_hexa=beside, services=services)
+        found += await _clients_certificates(sight, pod, container, connection)
+        found += await _servers_certificate(sight, connection)
+    return found
+
+
+async def _beside(sight: Sight, pod: DetailedPod) -> bool:
+    return any(each.metadata.uid == pod.metadata.uid for each in await sight.agents())
+
+
+async def _listening(sight: Sight) -> dict[str, str]:
+    """The port that each of hexa's pods serves on."""
+    ports = {}
+    for pod in await sight.agents():
+        address = _setting(pod, "HEXA_GRPC_ADDRESS", "--grpc-address")
+        port = address.rpartition(":")[2] or GRPC_PORT
+        if not address.startswith("unix:"):
+            ports[f"Pod {pod.metadata.namespace}/{pod.metadata.name}"] = port
+    return ports
+
+
+def _setting(pod: DetailedPod, variable: str, flag: str) -> str:
+    container = agent_container(pod)
+    if container is None:
+        return ""
+    said = next((word.partition("=")[2] for word in words(container) if word.startswith(f"{flag}=")), "")
+    return said or next((each.value for each in container.env if each.name == variable), "")
+
+
+async def _clients_certificates(
+    sight: Sight, pod: DetailedPod, container: DetailedContainer, connection: judges.Connection
+) -> list[Finding]:
+    found: list[Finding] = []
+    for path in filter(None, (connection.cert, connection.cacert)):
+        found += await _certificate(sight, pod, container, path)
+    return found
+
+
+async def _servers_certificate(sight: Sight, connection: judges.Connection) -> list[Finding]:
+    found: list[Finding] = []
+    for pod in await sight.agents() if connection.encrypted else ():
+        container = agent_container(pod)
+        path = _setting(pod, "HEXA_GRPC_TLS_CERTIFICATE", "--grpc-tls-certificate")
+        if container is not None and path:
+            found += await _certificate(sight, pod, container, path, host=connection.host)
+    return found
+
+
+async def _certificate(
+    sight: Sight, pod: DetailedPod, container: DetailedContainer, path: str, *, host: str = ""
+) -> list[Finding]:
+    if sight.describe is None:
+        return []
+    file = await read_mounted(sight, pod, container, path)
+    if isinstance(file, Finding):
+        return [file]
+    try:
+        certificate = sight.describe(file.text)
+    except Refused as failure:
+        return [error(file.about, str(failure), "put a certificate in PEM there")]
+    return list(judges.judge_certificate(certificate, file.about, now=sight.now(), host=host))
+
+
+# --- files in a pod -------------------------------------------------------------------------------
+
+
+class Mounted(Struct, frozen=True):
+    """A file of a Secret or ConfigMap that a container sees."""
+
+    about: str
+    text: str
+
+
+async def read_mounted(sight: Sight, pod: DetailedPod, container: DetailedContainer, path: str) -> Mounted | Finding:
+    """What a container reads at `path`, from the Secret or ConfigMap behind it; or why that cannot be said."""
+    place = _place(pod, container, path)
+    if place is None:
+        return unseen(_about(pod), f"{path} comes from no Secret or ConfigMap, so it was not read", "look into the pod")
+    kind, name, key = place
+    about = f"{kind} {pod.metadata.namespace}/{name}"
+    data = await _data(sight, kind, name, pod.metadata.namespace)
+    if data is None:
+        return error(about, f"is not there, and {pod.metadata.name} reads {path} from it", "create it")
+    if key not in data:
+        return error(about, f"has no key {key}, and {pod.metadata.name} reads {path} from it", f"add {key}")
+    return Mounted(f"{about} ({key})", data[key])
+
+
+def _place(pod: DetailedPod, container: DetailedContainer, path: str) -> tuple[str, str, str] | None:
+    """Kind, name and key behind a path."""
+    for mount in sorted(container.volume_mounts, key=lambda each: -len(each.mount_path)):
+        inside = path.removeprefix(mount.mount_path.rstrip("/"))
+        if inside == path or (inside and not inside.startswith("/")):
+            continue
+        key = mount.sub_path or inside.lstrip("/")
+        for volume in pod.spec.volumes:
+            if volume.name == mount.name and volume.secret is not None:
+                return "Secret", volume.secret.secret_name, key
+            if volume.name == mount.name and volume.config_map is not None:
+                return "ConfigMap", volume.config_map.name, key
+    return None
+
+
+async def _data(sight: Sight, kind: str, name: str, namespace: str) -> dict[str, str] | None:
+    if kind == "ConfigMap":
+        found = await sight.one(CONFIG_MAPS, name, namespace)
+        return found.data if found else None
+    secret = await sight.one(SECRETS, name, namespace)
+    return dict(_plain(secret.data)) if secret else None
+
+
+def _plain(data: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        try:
+            yield key, base64.b64decode(value).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+
+
+# --- whether it has called ------------------------------------------------------------------------
+
+
+async def check_calls(sight: Sight) -> Iterable[Finding]:
+    """Its own report says when it last looked, and which groups hexa told it."""
+    found: list[Finding] = []
+    machines = {each.metadata.labels.get("group") for each in await sight.ours(MACHINES)}
+    groups = [each.metadata for each in await sight.ours(GROUPS) if each.metadata.name in machines]
+    for pod in await sight.autoscalers():
+        flags = flags_of(pod)
+        name, namespace = flags.text("status-config-map-name", STATUS), flags.text("namespace", "kube-system")
+        about = f"ConfigMap {namespace}/{name}"
+        report = await sight.one(CONFIG_MAPS, name, namespace)
+        if report is None:
+            text = "is not there: Cluster Autoscaler has not got through a loop, or --write-status-configmap=false"
+            found.append(unseen(about, text, "look at its log: is hexa reachable?"))
+            continue
+        ids = [group_id(each.namespace, each.name) for each in groups]
+        found += judges.judge_status(_report(report.data.get("status", "")), about, groups=ids, now=sight.now())
+    return found
+
+
+def _report(text: str) -> object:
+    try:
+        document = read_document(text, source=STATUS)
+    except YamlError:
+        return None
+    return document.value if document else None

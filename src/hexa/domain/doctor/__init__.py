@@ -1,0 +1,1 @@
+"""What `hexa doctor` concludes from what it saw: pure, a file for each subject."""

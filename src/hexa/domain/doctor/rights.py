@@ -1,0 +1,69 @@
+"""Which questions of access tell whether somebody has all the rights that hexa needs, and what to say of a no."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from hexa.domain.doctor.finding import Finding, error
+from hexa.domain.rights import RIGHTS, Right, Scope
+
+ACCOUNT: Final = "system:serviceaccount:"
+EVERYWHERE: Final = ""
+
+
+class Question(Struct, frozen=True):
+    """One verb on one resource in one namespace."""
+
+    right: Right
+    verb: str
+    namespace: str
+    """Empty: in all of them, or the resource is in none."""
+    name: str = ""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """As the API server is asked."""
+        given = {
+            "verb": self.verb,
+            "group": self.right.group,
+            "resource": self.right.plural,
+            "subresource": self.right.subresource,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
+        return {key: value for key, value in given.items() if value}
+
+
+def questions(namespaces: Sequence[str], rights: Iterable[Right] = RIGHTS) -> Iterator[Question]:
+    """Every verb of every right, in each namespace that counts; none given: in all."""
+    for right in rights:
+        for namespace in _places(right, namespaces):
+            for verb in right.verbs:
+                for name in right.names or ("",):
+                    yield Question(right, verb, namespace, name)
+
+
+def _places(right: Right, namespaces: Sequence[str]) -> Sequence[str]:
+    if right.namespace:
+        return [right.namespace]
+    return namespaces or [EVERYWHERE] if right.scope is Scope.NAMESPACE else [EVERYWHERE]
+
+
+def subject_of(account: str) -> dict[str, Any]:
+    """User and groups of a review, as the API server itself knows a ServiceAccount."""
+    if not account.startswith(ACCOUNT):
+        return {"user": account, "groups": ["system:authenticated"]}
+    namespace = account.removeprefix(ACCOUNT).partition(":")[0]
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+    return {"user": account, "groups": groups}
+
+
+def refusal(question: Question, who: str) -> Finding:
+    """What it means that the answer is no."""
+    right, where = question.right, f" in namespace {question.namespace}" if question.namespace else ""
+    text = f"{who} may not {question.verb} {right.resource} ({right.group or 'core'}){where}: {right.reason}"
+    remedy = (
+        f"apply hexa's roles again, or grant verb {question.verb} on {right.resource} ({right.group or 'core'}){where}"
+    )
+    return error(f"verb {question.verb} on {right.resource}", text, remedy)

@@ -1,0 +1,81 @@
+"""Why Cluster Autoscaler leaves a node alone because of a pod. The rules are Cluster Autoscaler's, in its order."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from hexa.domain.drain import FINISHED, controller_kind
+from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
+from hexa.domain.resources.core import LabelSelector, Pod, PodDisruptionBudget, Volume
+
+SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+KNOWN_CONTROLLERS: Final = frozenset({"ReplicationController", "Job", "ReplicaSet", "StatefulSet", "DaemonSet"})
+SYSTEM_NAMESPACE: Final = "kube-system"
+
+
+class Skips(Struct, frozen=True, kw_only=True):
+    """Flags of Cluster Autoscaler that say which nodes it leaves alone, with its defaults."""
+
+    skip_nodes_with_system_pods: bool = True
+    blocking_system_pod_disruption_timeout: float = 3600.0
+    """kube-system pods without a budget block until they are so old, in seconds (since 1.35)."""
+    skip_nodes_with_local_storage: bool = True
+    skip_nodes_with_custom_controller_pods: bool = True
+
+
+def ignored(pod: Pod) -> bool:
+    """Pods that never keep a node: of DaemonSets, mirrors, finished ones, and those that say that they may go."""
+    annotations = pod.metadata.annotations
+    if MIRROR_ANNOTATION in annotations or controller_kind(pod) == "DaemonSet" or pod.status.phase in FINISHED:
+        return True
+    return annotations.get(SAFE_TO_EVICT) == "true"
+
+
+def keeps(pod: Pod, skips: Skips, *, covered: bool, exhausted: str, age: float) -> str:
+    """Why the pod keeps its node; empty if it does not. `covered`: a budget selects it; `exhausted`: one that allows nothing."""
+    kind = controller_kind(pod)
+    if not kind or (skips.skip_nodes_with_custom_controller_pods and kind not in KNOWN_CONTROLLERS):
+        return "it is not replicated"
+    if skips.skip_nodes_with_system_pods and pod.metadata.namespace == SYSTEM_NAMESPACE and not covered:
+        old = age > skips.blocking_system_pod_disruption_timeout
+        return "" if old else "it is a kube-system pod without a disruption budget"
+    if pod.metadata.annotations.get(SAFE_TO_EVICT) == "false":
+        return "it is annotated as not safe to evict"
+    if skips.skip_nodes_with_local_storage and _has_local_storage(pod):
+        return "it has local storage"
+    return f"disruption budget {exhausted} allows no disruption now" if exhausted else ""
+
+
+def covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
+    """Whether the budget selects the pod."""
+    same_place = budget.metadata.namespace == pod.metadata.namespace
+    return same_place and budget.spec.selector is not None and selects(budget.spec.selector, pod.metadata.labels)
+
+
+def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """Whether a label selector matches; an empty one matches everything."""
+    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
+        return False
+    for need in selector.match_expressions:
+        value = labels.get(need.key)
+        held = {
+            "In": value is not None and value in need.values,
+            "NotIn": value is None or value not in need.values,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }
+        if not held.get(need.operator, False):
+            return False
+    return True
+
+
+def _has_local_storage(pod: Pod) -> bool:
+    safe = set(filter(None, pod.metadata.annotations.get(SAFE_VOLUMES, "").split(",")))
+    return any(_is_local(volume) and volume.name not in safe for volume in pod.spec.volumes)
+
+
+def _is_local(volume: Volume) -> bool:
+    if volume.host_path is not None:
+        return True
+    return volume.empty_dir is not None and volume.empty_dir.get("medium") != "Memory"
