@@ -435,7 +435,9 @@ async def test_two_groups_do_not_disturb_each_other(autojump_clock: MockClock) -
         await known(world)
         assert await world.cloud.increase_size(ID, delta=1) == Done()
         await trio.sleep(60)
-        assert [name for name, phase in world.phases().items() if phase is Phase.READY] == ["box-1", "x"]
+        mine, others = [name for name, phase in world.phases().items() if phase is Phase.READY]
+        assert mine == "box-1"
+        assert others in ("x", "y")  # minSize is served by the one that is known first
         shown = world.cloud.instances("machines/other")
         assert isinstance(shown, list)
-        assert [(each.id, each.state) for each in shown] == [("hexa://machines/x", InstanceState.RUNNING)]
+        assert [(each.id, each.state) for each in shown] == [(f"hexa://machines/{others}", InstanceState.RUNNING)]
