@@ -95,6 +95,15 @@ async def test_refused_off_fails_the_job(machines: Machines, api: Api, namespace
     assert machine.power == "on"
 
 
+async def test_pods_reach_the_api_server(machines: Machines, api: Api, namespace: str, lab: labs.Lab) -> None:
+    """A pod finds the API server where its environment says, as in any cluster."""
+    if lab.kind != "real":
+        pytest.skip("simulated pods have no network")
+    ask = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT"
+    command = ["sh", "-c", f"{ask} | grep 'to an HTTPS server'"]  # busybox cannot speak its TLS
+    await run_job(api, namespace, machines.worker, {"image": labs.TOOLS_IMAGE, "command": command})
+
+
 async def test_dead_and_hanging_machines_make_no_node(machines: Machines, api: Api) -> None:
     """A dead machine gets no power; one that hangs has power and no kubelet."""
     dead, hanging = machines.add(), machines.add()

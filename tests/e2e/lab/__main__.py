@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from datetime import UTC, datetime
+from pathlib import Path
 
 import trio
 
@@ -21,6 +22,9 @@ def main() -> None:
     parser.add_argument("--boot-delay", type=float, default=8.0, metavar="SECONDS", help="from power to kubelet")
     parser.add_argument("--cpu", type=float, help="allocatable cores of each machine (default: all of this box)")
     parser.add_argument("--grace", default="20s", help="silence that makes a Node NotReady (default: %(default)s)")
+    parser.add_argument(
+        "--image", type=Path, action="append", default=[], help="an archive that machines have; repeatable"
+    )
     parser.add_argument("--kind", choices=("real", "simulated"), help="default: real ones where that is possible")
     wanted = parser.parse_args()
     if wanted.kind:
@@ -39,6 +43,9 @@ async def _serve(wanted: argparse.Namespace) -> None:
         lab = Lab(folder, binaries, kind=kind, options=Options(node_monitor_grace_period=wanted.grace))
         try:
             await lab.start()
+            lab.add_autoscaler_image()
+            for archive in wanted.image:
+                lab.add_image(archive)
             await _run_machines(lab, wanted)
         finally:
             with trio.move_on_after(10, shield=True):
@@ -57,7 +64,7 @@ async def _run_machines(lab: Lab, wanted: argparse.Namespace) -> None:
 
 
 def _describe(lab: Lab, machines: Machines) -> None:
-    listing = lab.folder / "machines.json"
+    listing, resources = lab.folder / "machines.json", lab.folder / "machines.yaml"
     listing.write_text(
         json.dumps(
             {
@@ -67,7 +74,9 @@ def _describe(lab: Lab, machines: Machines) -> None:
             indent=1,
         )
     )
-    _say(f"on: {machines.worker}; waiting for magic packets: {', '.join(machines) or 'none'}; see {listing}")
+    resources.write_text(machines.as_resources())
+    _say(f"on: {machines.worker}; waiting for magic packets: {', '.join(machines) or 'none'}")
+    _say(f"{listing} has their MACs and pods, {resources} is a Group and Nodes to apply")
     _say(f"export KUBECONFIG={lab.control_plane.kubeconfig()} PATH={lab.binaries}:$PATH")
 
 

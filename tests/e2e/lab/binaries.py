@@ -81,7 +81,7 @@ def _compile_into(folder: Path, say: Say) -> None:
     command = ["go", "build", "-v", "-buildvcs=false", "-ldflags", _stamp(), "-o", f"{unfinished}/"]
     # Without cgo no C compiler is needed, and `wol` runs in an image that holds no libc.
     build = subprocess.Popen(
-        [*command, "tool", "./etcd", "./wol"],
+        [*command, "tool", "./etcd", "./wol", "./cluster-autoscaler"],
         cwd=MODULE,
         env=os.environ | {"CGO_ENABLED": "0"},
         stderr=subprocess.PIPE,

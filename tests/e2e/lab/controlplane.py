@@ -17,6 +17,7 @@ import httpx
 import trio
 
 from .api import Api, open_api, wait_for_namespace
+from .network import FIRST_SERVICE, SERVICES
 from .pki import Pki
 from .process import Process
 from .users import Context, Users
@@ -24,7 +25,6 @@ from .users import Context, Users
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.03
-SERVICES, FIRST_SERVICE = "10.0.0.0/24", "10.0.0.1"
 SERVICE_NAMES = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
 
 
@@ -178,7 +178,7 @@ class ControlPlane:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
-            "--endpoint-reconciler-type=none",  # no machine routes services; loopback is no endpoint either
+            "--endpoint-reconciler-type=none",  # no machine routes services but the first, see firmware.sh
             "--kubelet-preferred-address-types=InternalIP",
             *self.options.api_server,
         ]

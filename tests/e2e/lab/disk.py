@@ -7,6 +7,7 @@ The disk becomes the machine's /var, so every path in here begins with that.
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,17 +61,21 @@ def write_disk(
     cgroup: str,
     shape: Shape,
     kubeconfig: Path,
-    image: Path,
+    api_server: tuple[str, int],
+    images: Iterable[Path],
 ) -> None:
     """Makes the disk in a folder that does not exist yet."""
     settings = disk / "etc"
     (settings / "cni").mkdir(parents=True)
     (disk / "log").mkdir()
+    (disk / "images").mkdir()
     (disk / "run").symlink_to("/run")
-    (disk / "image.tar").hardlink_to(image)
+    for image in images:
+        (disk / "images" / image.name).hardlink_to(image)
     (settings / "containerd.toml").write_text(_CONTAINERD)
     (settings / "cni" / "pods.conflist").write_text(json.dumps(_cni(number)))
     (settings / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (settings / "api-server").write_text(" ".join(map(str, api_server)))
     (settings / "kubelet.json").write_text(json.dumps(_kubelet(address, cgroup, shape), indent=1))
     (settings / "kubelet.flags").write_text("\n".join(_kubelet_flags(name, address, shape)))
     shutil.copy(kubeconfig, settings / "kubeconfig")

@@ -23,10 +23,15 @@ done
 
 containerd --config /var/etc/containerd.toml >>/var/log/containerd.log 2>&1 &
 until ctr version >/dev/null 2>&1; do sleep 0.05; done
-if [ -e /var/image.tar ]; then
-    ctr --namespace k8s.io images import /var/image.tar
-    rm /var/image.tar
-fi
+for image in /var/images/*.tar; do
+    [ -e "$image" ] || continue
+    ctr --namespace k8s.io images import "$image"
+    rm "$image"
+done
+
+# What a service proxy would do, for the one Service that pods need to find the API server.
+# shellcheck disable=SC2046  # host and port
+busybox nc -ll -p 443 -e /bin/busybox nc $(cat /var/etc/api-server) &
 
 # shellcheck disable=SC2046  # one flag a line, without blanks
 /run/bin/kubelet $(cat /var/etc/kubelet.flags) >>/var/log/kubelet.log 2>&1 &

@@ -1,7 +1,7 @@
-"""The image of all pods of the lab: busybox and `wol`, made without a registry.
+"""The images of the lab, made without a registry: its tools for all pods, and what stands for Cluster Autoscaler.
 
-Owns the archive's bytes; refuses to know who runs it. Its default command waits until it is told to end,
-so that the same image serves as the sandbox of every pod.
+Owns the archives' bytes; refuses to know who runs them. The tools' default command waits until it is told to
+end, so that the same image serves as the sandbox of every pod.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 NAME = "hexa.test/tools:1"
+AUTOSCALER = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.1"
 BUSYBOX = Path("/bin/busybox")
 _WAIT = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; sleep 2147483647 & wait"]
 _FOLDERS = {"bin": 0o755, "etc": 0o755, "tmp": 0o1777, "var": 0o755}
@@ -19,27 +20,43 @@ _FILES = {"etc/passwd": "root:x:0:0:root:/:/bin/sh\n", "etc/group": "root:x:0:\n
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def write_image(archive: Path, *, wol: Path, machine: str) -> None:
-    """Writes an archive that `ctr image import` reads; `machine` is the processor, as `uname -m` says it."""
-    layer = _layer(wol)
+def write_tools(archive: Path, *, wol: Path, machine: str) -> None:
+    """Busybox and `wol`; `machine` is the processor, as `uname -m` says it."""
+    _write(archive, NAME, _tools(wol), command=_WAIT, machine=machine)
+
+
+def write_autoscaler(archive: Path, *, binary: Path, machine: str) -> None:
+    """The stand-in for Cluster Autoscaler, under the name of the stock image."""
+    _write(archive, AUTOSCALER, _one_program(binary), command=[f"/{binary.name}"], machine=machine)
+
+
+def _write(archive: Path, name: str, layer: bytes, *, command: list[str], machine: str) -> None:
+    """An archive that `ctr image import` reads."""
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps(
         {
             "architecture": _ARCHITECTURES.get(machine, machine),
             "os": "linux",
-            "config": {"Cmd": _WAIT, "Env": ["PATH=/bin"]},
+            "config": {"Cmd": command, "Env": ["PATH=/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         }
     ).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = [{"Config": config_name, "RepoTags": [NAME], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}]
     with tarfile.open(archive, "w") as tar:
         _add(tar, config_name, config)
         _add(tar, "layer.tar", layer)
         _add(tar, "manifest.json", json.dumps(manifest).encode())
 
 
-def _layer(wol: Path) -> bytes:
+def _one_program(binary: Path) -> bytes:
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        _add(tar, binary.name, binary.read_bytes(), mode=0o755)
+    return layer.getvalue()
+
+
+def _tools(wol: Path) -> bytes:
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         for name, mode in _FOLDERS.items():

@@ -6,6 +6,7 @@ and pytest. A lab lasts as long as a session; machines.py has what lasts as long
 
 import itertools
 import os
+import shutil
 from pathlib import Path
 from typing import Final, Literal
 
@@ -45,7 +46,7 @@ class Lab:
         self.worker: Hardware | None = None  # the body of the real worker, on from its first use to the end
         self._worker_booted_at = 0  # as the API server's starts are counted
         self._numbers = itertools.count()
-        self._image = folder / "image.tar"
+        self.images = [folder / "tools.tar"]  # archives that machines built from now on have, files of this folder
 
     def __repr__(self) -> str:
         return f"<Lab of {self.kind} machines in {self.folder}>"
@@ -53,8 +54,22 @@ class Lab:
     async def start(self) -> None:
         """Starts the control plane."""
         if self.kind == "real":
-            image.write_image(self._image, wol=self.binaries / "wol", machine=os.uname().machine)
+            image.write_tools(self.images[0], wol=self.binaries / "wol", machine=os.uname().machine)
         await self.control_plane.start()
+
+    def add_image(self, archive: Path) -> None:
+        """Gives an image to all machines built from now on; call it once the lab has started."""
+        copy = self.folder / f"image-{len(self.images)}.tar"
+        shutil.copyfile(archive, copy)
+        self.images.append(copy)
+
+    def add_autoscaler_image(self) -> None:
+        """The same for the stand-in for Cluster Autoscaler, under the name of the stock image."""
+        if self.kind == "real":
+            archive = self.folder / f"image-{len(self.images)}.tar"
+            binary = self.binaries / "cluster-autoscaler"
+            image.write_autoscaler(archive, binary=binary, machine=os.uname().machine)
+            self.images.append(archive)
 
     async def stop(self) -> None:
         """Ends everything."""
@@ -92,7 +107,8 @@ class Lab:
             cgroup=cgroup,
             shape=shape,
             kubeconfig=self.control_plane.users.machine(name),
-            image=self._image,
+            api_server=(self.address, self.control_plane.port),
+            images=self.images,
         )
         return Hardware(name, disk=disk, plug=plug, cgroup=cgroup, binaries=self.binaries)
 

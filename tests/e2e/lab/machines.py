@@ -4,6 +4,7 @@ Owns which machines there are, and their end; refuses to know pytest. What a tes
 same for real and simulated ones.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Final
 import httpx
 import trio
 
-from .api import Api, ApiError, node_takes_pods
+from .api import Api, ApiError, Resource, node_takes_pods
 from .controller import serve_controllers
 from .disk import Shape
 from .lab import Lab, machine_name
@@ -86,6 +87,20 @@ class Machines(Mapping[str, Machine]):
         except AssertionError as error:
             words = [self[name].body.last_words() for name in names if name in self]
             raise AssertionError("\n".join([str(error), *words])) from None
+
+    def as_resources(self, *, namespace: str = "hexa-machines", group: str = "rack") -> str:
+        """A Group and a Node for each machine that can be woken, as YAML that a user could have written."""
+        kind = {"apiVersion": "infra.homecluster.dev/v1alpha1"}
+        limits = {"maxNodeProvisionTime": "2m", "scaleDownUnneededTime": "10s"}
+        resources: list[Resource] = [
+            {**kind, "kind": "Group", "metadata": {"name": group, "namespace": namespace}, "spec": limits}
+        ]
+        for machine in self.values():
+            meta = {"name": machine.name, "namespace": namespace, "labels": {"group": group}}
+            pods = {"startupPodSpec": machine.startup_pod, "shutdownPodSpec": machine.shutdown_pod}
+            template = {"capacity": {"cpu": "2", "memory": "2Gi", "pods": "20"}}
+            resources.append({**kind, "kind": "Node", "metadata": meta, "spec": {**pods, "template": template}})
+        return "---\n".join(json.dumps(resource, indent=1) + "\n" for resource in resources)
 
     async def open(self) -> None:
         """Starts the management controllers and the worker; returns when pods can run."""

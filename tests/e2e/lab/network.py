@@ -18,6 +18,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+SERVICES, FIRST_SERVICE = "10.0.0.0/24", "10.0.0.1"
+"""Where Services are; the first is the API server's."""
+
 _CLONE_NEWNET = 0x40000000
 _RANGE = IPv4Network("198.18.0.0/15")  # RFC 2544: for tests, routed nowhere
 _LAB_PREFIX = 20  # 32 labs beside each other, 4,000 machines each
@@ -90,6 +93,7 @@ class Network:
         )
         self._switch.run("ip", "link", "set", f"port{number}", "master", "switch", "up")
         namespace.run("ip", "link", "set", "lo", "up")
+        namespace.run("ip", "address", "add", f"{FIRST_SERVICE}/32", "dev", "lo")  # firmware.sh answers there
         namespace.run("ip", "address", "add", f"{address}/{_LAB_PREFIX}", "brd", "+", "dev", "eth0")
         namespace.run("ip", "link", "set", "eth0", "up")
         namespace.run("ip", "route", "add", "default", "via", self.host_address)
