@@ -50,6 +50,11 @@ bench *ARGS:
 crds DIR="deploy/crds":
     hexa crds --output "$1"
 
+# write deploy/kustomize/ and deploy/helm/ from the one source of all manifests
+manifests DIR="deploy":
+    rm -rf "$1/kustomize" "$1/helm"
+    hexa manifests --deploy "$1"
+
 # draw docs/lifecycle.svg and write docs/lifecycle.md from the tables
 diagram FILE="docs/lifecycle.svg":
     python -m hexa.testing.diagram "$1"

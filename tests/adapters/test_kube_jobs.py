@@ -119,6 +119,7 @@ EVERYTHING_AS_A_JOB = {
                     {"name": "keys", "secret": {"secretName": "ssh"}},
                     {"name": "conf", "configMap": {"name": "bmc"}},
                 ],
+                "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                 "containers": [
                     {
                         "name": "power",

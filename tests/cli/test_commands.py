@@ -12,7 +12,7 @@ from hexa.cli.app import app
 from hexa.domain.resources.crd import definitions
 from hexa.yaml import read_documents
 
-COMMANDS = ("run", "simulate", "validate", "enrol", "doctor", "crds", "version")
+COMMANDS = ("run", "simulate", "validate", "enrol", "doctor", "crds", "manifests", "version")
 DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
 

@@ -5,6 +5,7 @@ import typer
 from hexa.cli.crds import crds
 from hexa.cli.doctor import doctor
 from hexa.cli.enrol import enrol
+from hexa.cli.manifests import manifests
 from hexa.cli.probe_nic import probe_nic
 from hexa.cli.run import run as run_command
 from hexa.cli.simulate import simulate
@@ -25,6 +26,7 @@ app.command("enrol")(enrol)
 app.command("doctor")(doctor)
 app.command("probe-nic", hidden=True)(probe_nic)
 app.command("crds")(crds)
+app.command("manifests")(manifests)
 app.command("version")(version)
 
 

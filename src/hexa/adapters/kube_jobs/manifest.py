@@ -24,6 +24,9 @@ _LEAST_TTL: Final = 60
 
 _CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
+_RESTRICTED: Final = k8s.V1PodSecurityContext(seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"))
+"""As far as any image can be restricted: its user and its capabilities are the image's."""
+
 
 def manifest(order: Order) -> dict[str, Any]:
     """The Job, as it is sent."""
@@ -75,6 +78,7 @@ def _pod(order: Order) -> k8s.V1PodSpec:
         host_network=spec.host_network or None,
         dns_policy="ClusterFirstWithHostNet" if spec.host_network else None,
         service_account_name=spec.service_account or None,
+        security_context=_RESTRICTED,
         automount_service_account_token=None if spec.service_account else False,
         image_pull_secrets=[k8s.V1LocalObjectReference(name=name) for name in spec.image_pull_secrets] or None,
     )

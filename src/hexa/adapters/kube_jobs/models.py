@@ -45,9 +45,11 @@ with _without_client():
     from kubernetes.client.models.v1_node_selector_term import V1NodeSelectorTerm
     from kubernetes.client.models.v1_object_meta import V1ObjectMeta
     from kubernetes.client.models.v1_owner_reference import V1OwnerReference
+    from kubernetes.client.models.v1_pod_security_context import V1PodSecurityContext
     from kubernetes.client.models.v1_pod_spec import V1PodSpec
     from kubernetes.client.models.v1_pod_template_spec import V1PodTemplateSpec
     from kubernetes.client.models.v1_resource_requirements import V1ResourceRequirements
+    from kubernetes.client.models.v1_seccomp_profile import V1SeccompProfile
     from kubernetes.client.models.v1_secret_volume_source import V1SecretVolumeSource
     from kubernetes.client.models.v1_toleration import V1Toleration
     from kubernetes.client.models.v1_volume import V1Volume
@@ -67,9 +69,11 @@ __all__ = [
     "V1NodeSelectorTerm",
     "V1ObjectMeta",
     "V1OwnerReference",
+    "V1PodSecurityContext",
     "V1PodSpec",
     "V1PodTemplateSpec",
     "V1ResourceRequirements",
+    "V1SeccompProfile",
     "V1SecretVolumeSource",
     "V1Toleration",
     "V1Volume",

@@ -1,0 +1,113 @@
+"""The Helm chart: the same objects with values in place of names and images. It writes no file."""
+
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Final
+
+from hexa.app.manifests.options import Options, Overlay
+from hexa.app.manifests.render import render
+
+Write = Callable[[Any], str]
+"""An object as a YAML document."""
+
+_STAND_INS: Final = Options(
+    overlay=Overlay.MINIMAL,
+    namespace="stand-in-namespace",
+    machines=("stand-in-machines",),
+    image="stand-in-image",
+    autoscaler_image="stand-in-autoscaler",
+    autoscaler_flags=("stand-in-flags",),
+    settings=(("STAND_IN_SETTING", "stand-in-setting"),),
+)
+
+_VALUES: Final = (
+    (r"'?stand-in-namespace'?", "{{ .Release.Namespace }}"),
+    (r"stand-in-machines", "{{ .Values.machines.namespace }}"),
+    (r"stand-in-image", "{{ .Values.image | quote }}"),
+    (r"stand-in-autoscaler", "{{ .Values.autoscaler.image | quote }}"),
+    (
+        r"( +)- stand-in-flags\n",
+        r"\1{{- range .Values.autoscaler.flags }}\n\1- {{ . | quote }}\n\1{{- end }}\n",
+    ),
+    (
+        r"( +)- name: STAND_IN_SETTING\n +value: stand-in-setting\n",
+        r"\1{{- range $name, $value := .Values.settings }}\n\1- name: {{ $name }}\n\1  value: {{ $value | quote }}\n\1{{- end }}\n",
+    ),
+)
+
+VALUES: Final = """\
+# minimal: Cluster Autoscaler in hexa's pod, no certificates. production: apart, mutual TLS. tenant: as production, and hexa
+# evicts pods in the machines' namespace alone. docs/manifests.md tells more.
+overlay: minimal
+
+image: {image}
+
+# Added to hexa's environment: docs/configuration.md.
+settings: {{}}
+#  HEXA_LOG_LEVEL: debug
+
+autoscaler:
+  image: {autoscaler}
+  # Added to Cluster Autoscaler's flags.
+  flags: []
+  #  - --scan-interval=10s
+
+machines:
+  # Where Groups and Nodes are; their power Jobs run there, some of them in the host's network.
+  namespace: hexa-machines
+  # Make that namespace. It stays when the chart is uninstalled.
+  create: true
+"""
+
+_CHART: Final = {
+    "apiVersion": "v2",
+    "name": "hexa",
+    "description": "Powers physical Kubernetes nodes on and off by demand, for the stock Cluster Autoscaler",
+    "type": "application",
+    "version": version("hexa"),
+    "appVersion": version("hexa"),
+}
+
+_WRONG: Final = """\
+{{- if not (has .Values.overlay (list "minimal" "production" "tenant")) }}
+{{- fail (printf "overlay: %v is none of minimal, production, tenant" .Values.overlay) }}
+{{- end }}
+"""
+
+
+def chart(write: Write) -> dict[str, str]:
+    """Path below the chart -> text."""
+    defaults = Options(overlay=Overlay.MINIMAL)
+    values = VALUES.format(image=defaults.image, autoscaler=defaults.autoscaler_image)
+    templates = {f"templates/{overlay}.yaml": _template(overlay, write) for overlay in Overlay}
+    return {"Chart.yaml": write(_CHART), "values.yaml": values, "templates/check.yaml": _WRONG, **templates}
+
+
+def _template(overlay: Overlay, write: Write) -> str:
+    options = Options(
+        overlay=overlay,
+        namespace=_STAND_INS.namespace,
+        machines=_STAND_INS.machines,
+        image=_STAND_INS.image,
+        autoscaler_image=_STAND_INS.autoscaler_image,
+        autoscaler_flags=_STAND_INS.autoscaler_flags,
+        settings=_STAND_INS.settings,
+    )
+    texts = [_conditional(each, write(each)) for each in render(options) if not _release_makes(each)]
+    text = "---\n".join(texts)
+    for pattern, value in _VALUES:
+        text = re.sub(pattern, value, text)
+    return f'{{{{- if eq .Values.overlay "{overlay}" }}}}\n{text}{{{{- end }}}}\n'
+
+
+def _release_makes(each: dict[str, Any]) -> bool:
+    return bool(each["kind"] == "Namespace" and each["metadata"]["name"] == _STAND_INS.namespace)
+
+
+def _conditional(each: dict[str, Any], text: str) -> str:
+    """The machines' namespace is made if wanted, and kept: what is in it is not the chart's."""
+    if each["kind"] != "Namespace":
+        return text
+    kept = text.replace("metadata:\n", "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1)
+    return f"{{{{- if .Values.machines.create }}}}\n{kept}{{{{- end }}}}\n"

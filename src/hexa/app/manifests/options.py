@@ -1,0 +1,73 @@
+"""What may differ between two installations, and how objects are written."""
+
+from enum import StrEnum
+from importlib.metadata import version
+from typing import Any, Final
+
+from msgspec import Struct
+
+Object = dict[str, Any]
+
+HEXA: Final = "hexa"
+AUTOSCALER: Final = "cluster-autoscaler"
+GRPC_PORT: Final = 50051
+HEALTH_PORT: Final = 50052
+AUTOSCALER_PORT: Final = 8085
+"""Metrics and health of Cluster Autoscaler."""
+
+RBAC: Final = "rbac.authorization.k8s.io"
+
+
+class Overlay(StrEnum):
+    """How hexa is installed."""
+
+    MINIMAL = "minimal"
+    """Cluster Autoscaler as second container of hexa's pod, gRPC over the loopback, no certificates."""
+    PRODUCTION = "production"
+    """Cluster Autoscaler apart, mutual TLS."""
+    TENANT = "tenant"
+    """As production; hexa evicts and deletes pods in the tenant's namespaces alone."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """One installation."""
+
+    overlay: Overlay
+    namespace: str = "hexa-system"
+    """Where hexa and Cluster Autoscaler run."""
+    machines: tuple[str, ...] = ("hexa-machines",)
+    """Where Groups and Nodes are, and so the power Jobs."""
+    tenants: tuple[str, ...] = ()
+    """Where a tenant's pods are, beside `machines`; overlay tenant only."""
+    image: str = f"hexa:{version('hexa')}"
+    autoscaler_image: str = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.1"
+
+    autoscaler_flags: tuple[str, ...] = ()
+    """Added to Cluster Autoscaler's own."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Variables added to hexa's, see docs/configuration.md."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether Cluster Autoscaler has a pod of its own."""
+        return self.overlay is not Overlay.MINIMAL
+
+    @property
+    def autoscaler_account(self) -> str:
+        """The ServiceAccount that Cluster Autoscaler runs as."""
+        return AUTOSCALER if self.apart else HEXA
+
+    def wide(self, name: str) -> str:
+        """A name in no namespace: tenants must not write each other's."""
+        return f"{name}-{self.namespace}" if self.overlay is Overlay.TENANT else name
+
+
+def labels(name: str) -> dict[str, str]:
+    """On everything of one part."""
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": HEXA}
+
+
+def thing(api_version: str, kind: str, name: str, *, namespace: str = "", part: str = HEXA, **body: Any) -> Object:
+    """An object in the order in which people write one."""
+    metadata: Object = {"name": name, **({"namespace": namespace} if namespace else {}), "labels": labels(part)}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}

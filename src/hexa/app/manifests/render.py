@@ -1,0 +1,38 @@
+"""All objects of an installation, in the order in which they can be applied, by the file that they go to."""
+
+from collections.abc import Iterable, Iterator
+
+from hexa.app.manifests.options import Object, Options
+from hexa.app.manifests.policies import namespaces, policies
+from hexa.app.manifests.roles import accounts, roles
+from hexa.app.manifests.workloads import workloads
+
+CLUSTER_KINDS = ("ClusterRole", "ClusterRoleBinding")
+
+
+def by_file(options: Options) -> dict[str, list[Object]]:
+    """File name -> objects. `cluster.yaml` is what cannot be in a namespace."""
+    files: dict[str, list[Object]] = {
+        "namespaces.yaml": list(namespaces(options)),
+        "cluster.yaml": [],
+        "roles.yaml": [],
+    }
+    files["roles.yaml"] += accounts(options)
+    for each in roles(options):
+        files["cluster.yaml" if each["kind"] in CLUSTER_KINDS else "roles.yaml"].append(each)
+    files["network.yaml"] = list(policies(options))
+    files["workloads.yaml"] = list(workloads(options))
+    return files
+
+
+def render(options: Options) -> list[Object]:
+    """All objects."""
+    return [each for objects in by_file(options).values() for each in objects]
+
+
+def images(objects: Iterable[Object]) -> Iterator[str]:
+    """The images that they name."""
+    for each in objects:
+        if each["kind"] == "Deployment":
+            for container in each["spec"]["template"]["spec"]["containers"]:
+                yield container["image"]

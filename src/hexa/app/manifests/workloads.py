@@ -1,0 +1,171 @@
+"""Pods: hexa's and Cluster Autoscaler's, as restricted as Pod Security knows."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from hexa.app.manifests.options import (
+    AUTOSCALER,
+    AUTOSCALER_PORT,
+    GRPC_PORT,
+    HEALTH_PORT,
+    HEXA,
+    Object,
+    Options,
+    labels,
+    thing,
+)
+from hexa.domain.names import GROUP_LABEL, SAFE_TO_EVICT
+
+USER: Final = 65532
+SERVER_SECRET: Final = "hexa-grpc-server"  # a name; `hexa certs` makes it
+CLOUD_CONFIG: Final = "cluster-autoscaler-cloud-config"
+CLIENT: Final = AUTOSCALER
+"""The name in the certificate of the client that may call."""
+
+SERVER_FOLDER: Final = "/etc/hexa/tls"
+CLOUD_FOLDER: Final = "/etc/cluster-autoscaler"
+CLOUD_FILE: Final = "cloud-config.yaml"
+
+CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+
+
+def workloads(options: Options) -> Iterator[Object]:
+    """Deployments and what they mount."""
+    if options.apart:
+        yield thing(
+            "v1",
+            "Service",
+            HEXA,
+            namespace=options.namespace,
+            spec={
+                "selector": {"app.kubernetes.io/name": HEXA},
+                "ports": [{"name": "grpc", "port": GRPC_PORT, "targetPort": "grpc"}],
+            },
+        )
+        yield _deployment(options, HEXA, HEXA, [hexa(options)], [_secret("tls", SERVER_SECRET)])
+        yield _deployment(
+            options, AUTOSCALER, AUTOSCALER, [autoscaler(options)], [_secret("cloud-config", CLOUD_CONFIG)]
+        )
+        return
+    yield thing(
+        "v1",
+        "ConfigMap",
+        CLOUD_CONFIG,
+        namespace=options.namespace,
+        data={CLOUD_FILE: f"address: 127.0.0.1:{GRPC_PORT}\n"},
+    )
+    volume = {"name": "cloud-config", "configMap": {"name": CLOUD_CONFIG}}
+    yield _deployment(options, HEXA, HEXA, [hexa(options), autoscaler(options)], [volume])
+
+
+def hexa(options: Options) -> Object:
+    """hexa's container."""
+    ports = [{"name": "health", "containerPort": HEALTH_PORT}]
+    if options.apart:
+        ports.insert(0, {"name": "grpc", "containerPort": GRPC_PORT})
+    container: Object = {
+        "name": HEXA,
+        "image": options.image,
+        "args": ["run"],
+        "env": [{"name": name, "value": value} for name, value in _settings(options).items()],
+        "ports": ports,
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "startupProbe": {"grpc": {"port": HEALTH_PORT}, "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {"grpc": {"port": HEALTH_PORT}, "periodSeconds": 5},
+        "livenessProbe": {"tcpSocket": {"port": "health"}, "periodSeconds": 10, "failureThreshold": 6},
+        "securityContext": container_security(),
+    }
+    if options.apart:
+        container["volumeMounts"] = [{"name": "tls", "mountPath": SERVER_FOLDER, "readOnly": True}]
+    return container
+
+
+def _settings(options: Options) -> dict[str, str]:
+    settings = {
+        "HEXA_NAMESPACES": ",".join(options.machines),
+        "HEXA_GRPC_ADDRESS": f"0.0.0.0:{GRPC_PORT}" if options.apart else f"127.0.0.1:{GRPC_PORT}",
+        "HEXA_GRPC_HEALTH_ADDRESS": f"0.0.0.0:{HEALTH_PORT}",
+    }
+    if options.apart:
+        settings |= {
+            "HEXA_GRPC_TLS_CERTIFICATE": f"{SERVER_FOLDER}/tls.crt",
+            "HEXA_GRPC_TLS_KEY": f"{SERVER_FOLDER}/tls.key",
+            "HEXA_GRPC_TLS_CLIENT_CA": f"{SERVER_FOLDER}/ca.crt",
+            "HEXA_GRPC_TLS_CLIENTS": CLIENT,
+        }
+    return {**settings, **dict(options.settings)}
+
+
+def autoscaler(options: Options) -> Object:
+    """Cluster Autoscaler's container."""
+    return {
+        "name": AUTOSCALER,
+        "image": options.autoscaler_image,
+        "command": [
+            "/cluster-autoscaler",
+            "--cloud-provider=externalgrpc",
+            f"--cloud-config={CLOUD_FOLDER}/{CLOUD_FILE}",
+            f"--namespace={options.namespace}",
+            *options.autoscaler_flags,
+        ],
+        "ports": [{"name": "metrics", "containerPort": AUTOSCALER_PORT}],
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+        "livenessProbe": {
+            "httpGet": {"path": "/health-check", "port": "metrics"},
+            "initialDelaySeconds": 30,
+            "periodSeconds": 30,
+        },
+        "securityContext": container_security(),
+        "volumeMounts": [{"name": "cloud-config", "mountPath": CLOUD_FOLDER, "readOnly": True}],
+    }
+
+
+def container_security() -> Object:
+    """What Pod Security `restricted` asks of a container, and a root file system that nobody writes."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _secret(volume: str, name: str) -> Object:
+    return {"name": volume, "secret": {"secretName": name, "defaultMode": 0o440}}
+
+
+def _deployment(
+    options: Options, name: str, account: str, containers: list[Object], volumes: list[dict[str, Any]]
+) -> Object:
+    spec = {
+        "replicas": 1,
+        "revisionHistoryLimit": 3,
+        "strategy": {"type": "Recreate"},  # two of them would act against each other
+        "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+        "template": {
+            "metadata": {"labels": labels(name), "annotations": {SAFE_TO_EVICT: "false"}},
+            "spec": _pod(account, containers, volumes),
+        },
+    }
+    return thing("apps/v1", "Deployment", name, namespace=options.namespace, part=name, spec=spec)
+
+
+def _pod(account: str, containers: list[Object], volumes: list[dict[str, Any]]) -> Object:
+    outside = {"key": GROUP_LABEL, "operator": "DoesNotExist"}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [outside]}]}
+    return {
+        "serviceAccountName": account,
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "priorityClassName": "system-cluster-critical",
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+        "tolerations": [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in CONTROL_PLANE],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": containers,
+        "volumes": volumes,
+    }

@@ -1,0 +1,161 @@
+"""The manifests that install hexa: exactly the rights of the table, pods as restricted as can be, on nodes outside all groups."""
+
+from typing import Any
+
+import pytest
+
+from hexa.app.manifests.chart import chart
+from hexa.app.manifests.kustomize import tree
+from hexa.app.manifests.options import Object, Options, Overlay
+from hexa.app.manifests.render import by_file, images, render
+from hexa.domain.rights import RIGHTS, Scope, for_tenant
+from hexa.yaml import read_documents, write_document
+
+EVERY = pytest.mark.parametrize("overlay", list(Overlay))
+
+
+def installed(overlay: Overlay, **options: Any) -> list[Object]:
+    """All objects of an overlay."""
+    return render(Options(overlay=overlay, **options))
+
+
+def of(objects: list[Object], kind: str, name: str, namespace: str = "") -> Object:
+    """One of them."""
+    (found,) = (
+        each
+        for each in objects
+        if (each["kind"], each["metadata"]["name"], each["metadata"].get("namespace", "")) == (kind, name, namespace)
+    )
+    return found
+
+
+def allowed(role: Object) -> set[tuple[str, str, str]]:
+    """Group, resource and verb of everything that a role allows."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@EVERY
+def test_roles_allow_what_the_table_has_and_no_more(overlay: Overlay) -> None:
+    """hexa's roles are the table of rights: each right where it holds, nothing beside it."""
+    objects = installed(overlay, tenants=("shop",) if overlay is Overlay.TENANT else ())
+    rights = for_tenant() if overlay is Overlay.TENANT else RIGHTS
+    wide = "hexa-hexa-system" if overlay is Overlay.TENANT else "hexa"
+    wanted: dict[tuple[str, str], set[tuple[str, str, str]]] = {}
+    for right in rights:
+        place = right.namespace or ("" if right.scope is Scope.CLUSTER else "hexa-machines")
+        name = wide if right.namespace or right.scope is Scope.CLUSTER else "hexa"
+        wanted.setdefault((name, place), set()).update((right.group, right.resource, verb) for verb in right.verbs)
+    for (name, place), rules in wanted.items():
+        assert allowed(of(objects, "Role" if place else "ClusterRole", name, place)) == rules
+    bound = {
+        (each["metadata"]["name"], each["metadata"].get("namespace", ""))
+        for each in objects
+        if each["kind"].endswith("RoleBinding") or each["kind"] == "ClusterRoleBinding"
+        for subject in each["subjects"]
+        if subject["name"] == "hexa" and "cluster-autoscaler" not in each["metadata"]["name"]
+    }
+    assert bound == {*wanted, *([("hexa-tenant", "shop")] if overlay is Overlay.TENANT else [])}
+
+
+@EVERY
+def test_no_role_has_a_wildcard_or_reads_secrets(overlay: Overlay) -> None:
+    """Nobody gets everything of anything; Secrets are mounted by the kubelet, never read by API."""
+    for each in installed(overlay):
+        for rule in each.get("rules", ()):
+            assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
+            assert "secrets" not in rule["resources"]
+
+
+def test_a_tenant_s_pods_elsewhere_may_be_evicted_where_it_is_said() -> None:
+    """A tenant names the other namespaces whose pods hexa may evict; it gets nothing else there."""
+    role = of(installed(Overlay.TENANT, tenants=("shop",)), "Role", "hexa-tenant", "shop")
+    assert allowed(role) == {
+        ("", "pods/eviction", "create"),
+        ("", "pods", "delete"),
+        ("", "persistentvolumeclaims", "list"),
+    }
+
+
+@EVERY
+def test_pods_run_outside_all_groups_and_are_restricted(overlay: Overlay) -> None:
+    """Every pod keeps off the machines that it switches, may run on the control plane, is critical, and cannot do harm."""
+    for each in installed(overlay):
+        if each["kind"] != "Deployment":
+            continue
+        assert each["spec"]["replicas"] == 1
+        assert each["spec"]["strategy"] == {"type": "Recreate"}
+        template = each["spec"]["template"]
+        assert template["metadata"]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+        pod = template["spec"]
+        assert pod["priorityClassName"] == "system-cluster-critical"
+        assert {t["key"].rpartition("/")[2] for t in pod["tolerations"]} == {"control-plane", "master"}
+        required = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert required["nodeSelectorTerms"] == [
+            {"matchExpressions": [{"key": "infra.homecluster.dev/group", "operator": "DoesNotExist"}]}
+        ]
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+
+
+def test_minimal_speaks_plain_text_over_the_loopback_only() -> None:
+    """Without certificates nothing but the pod itself reaches the gRPC port."""
+    objects = installed(Overlay.MINIMAL)
+    assert not [each for each in objects if each["kind"] == "Service"]
+    pod = of(objects, "Deployment", "hexa", "hexa-system")["spec"]["template"]["spec"]
+    settings = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    assert settings["HEXA_GRPC_ADDRESS"] == "127.0.0.1:50051"
+    assert len(pod["containers"]) == 2
+
+
+@EVERY
+def test_settings_are_settings_of_hexa(overlay: Overlay) -> None:
+    """What the pods set is what the agent knows, and it agrees to serve so."""
+    from hexa.config import load_config
+
+    pod = of(installed(overlay), "Deployment", "hexa", "hexa-system")["spec"]["template"]["spec"]
+    settings = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    config = load_config(file=None, environment=settings, flags={})
+    assert config.namespaces == ("hexa-machines",)
+    assert bool(config.grpc.tls.certificate) is (overlay is not Overlay.MINIMAL)
+    assert config.grpc.tls.missing == ()
+
+
+def test_images_are_named_once_each() -> None:
+    """Both images can be changed, and there are no others."""
+    assert list(images(installed(Overlay.PRODUCTION, image="i", autoscaler_image="a"))) == ["i", "a"]
+
+
+@EVERY
+def test_a_kustomize_overlay_and_its_base_are_the_whole(overlay: Overlay) -> None:
+    """Each object of an overlay is in its folder or in the base, once."""
+    files = tree()
+    parts = [
+        document
+        for path, documents in files.items()
+        for document in documents
+        if path.split("/")[0] in ("base", overlay) and not path.endswith("kustomization.yaml")
+    ]
+    assert sorted(map(write_document, parts)) == sorted(map(write_document, installed(overlay)))
+
+
+@EVERY
+def test_nothing_that_is_in_no_namespace_hides_in_other_files(overlay: Overlay) -> None:
+    """cluster.yaml and namespaces.yaml are all that needs an administrator of the whole cluster."""
+    for name, objects in by_file(Options(overlay=overlay)).items():
+        apart = name in ("cluster.yaml", "namespaces.yaml")
+        assert all(("namespace" in each["metadata"]) is not apart for each in objects)
+
+
+def test_the_chart_holds_no_stand_in() -> None:
+    """Every name that a value replaces is replaced, and the values are YAML."""
+    files = chart(write_document)
+    assert not [path for path, text in files.items() if "stand-in" in text.lower() or "STAND_IN" in text]
+    (values,) = read_documents(files["values.yaml"], source="values.yaml")
+    assert values.value["overlay"] == "minimal"
