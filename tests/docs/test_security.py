@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from hexa.domain.rights import RIGHTS, Right, Scope
 from tests.docs.pages import DOCS
+
+from hexa.domain.rights import RIGHTS, Right, Scope
 
 
 def rows(rights: Iterable[Right]) -> list[str]:
