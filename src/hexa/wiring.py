@@ -19,6 +19,7 @@ from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
 from hexa.config import Config, PodSelector
+from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Selector
 
 
@@ -71,6 +72,11 @@ async def open_cluster(*, kubeconfig: str = "", context: str = "") -> AsyncItera
     cluster = load(kubeconfig, context=context, environment=os.environ)
     async with open_kube(cluster, clock=SystemClock()) as kube:
         yield kube, cluster
+
+
+def system_clock() -> Clock:
+    """This computer's clock."""
+    return SystemClock()
 
 
 def _tuning(config: Config) -> Tuning:

@@ -15,7 +15,7 @@ from hexa.adapters.memory.sensors import MemorySensors
 from hexa.adapters.memory.site import Site, open_site
 from hexa.domain.errors import Expired, Unavailable
 from hexa.domain.resources.core import NODES, PODS
-from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeMetadata, PowerPodSpec, Reading
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, OwnedMetadata, PowerPodSpec, Reading
 from hexa.ports.jobs import Action, Order, Outcome, Seen
 
 
@@ -158,7 +158,7 @@ async def test_a_reboot_counts_as_a_boot(autojump_clock: MockClock, site: Site) 
 async def test_a_blind_sensor(autojump_clock: MockClock, site: Site) -> None:
     """The sensor reads Unknown for the duration."""
     inject(site, kind="sensorBlind", machine="on", duration=10)
-    declared, readings = Node(metadata=NodeMetadata(name="on")), []
+    declared, readings = Node(metadata=OwnedMetadata(name="on")), []
     for _ in range(2):
         await trio.sleep(6)
         reading = MemorySensors(site).reading(declared)

@@ -9,9 +9,9 @@ from hexa.domain.resources.core import Container, KubeNode, Metadata, OwnerRefer
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Node,
-    NodeMetadata,
     NodeSpec,
     NodeStatus,
+    OwnedMetadata,
     Power,
     PowerPodSpec,
     PowerReading,
@@ -65,7 +65,7 @@ def wish(power: Power, by: Asker = Asker.USER, **changes: Any) -> WishRecord:
 def machine(name: str = "m1", *, phase: Phase | None = None, **spec: Any) -> Node:
     """A machine that Jobs can switch on and off."""
     told = {"startup_pod_spec": JOB, "shutdown_pod_spec": JOB, **spec}
-    metadata = NodeMetadata(name=name, namespace="site", labels={"group": "rack"})
+    metadata = OwnedMetadata(name=name, namespace="site", labels={"group": "rack"})
     return Node(metadata=metadata, spec=NodeSpec(**told), status=status(phase) if phase else NodeStatus())
 
 

@@ -17,9 +17,9 @@ from hexa.domain.resources.v1alpha1 import (
     Group,
     GroupSpec,
     Node,
-    NodeMetadata,
     NodeSpec,
     NodeStatus,
+    OwnedMetadata,
     Power,
     WishRecord,
 )
@@ -263,5 +263,5 @@ class Site:
 
 
 def _resource(name: str) -> Node:
-    metadata = NodeMetadata(name=name, namespace="site", labels={"group": "rack"})
+    metadata = OwnedMetadata(name=name, namespace="site", labels={"group": "rack"})
     return Node(metadata=metadata, spec=NodeSpec(startup_pod_spec=JOB, shutdown_pod_spec=JOB))

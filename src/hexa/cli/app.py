@@ -4,13 +4,18 @@ import typer
 
 from hexa.cli.crds import crds
 from hexa.cli.doctor import doctor
+from hexa.cli.drain_check import drain_check
 from hexa.cli.enrol import enrol
+from hexa.cli.get import get
+from hexa.cli.history import history
 from hexa.cli.manifests import manifests
 from hexa.cli.probe_nic import probe_nic
 from hexa.cli.run import run as run_command
 from hexa.cli.simulate import simulate
+from hexa.cli.switch import auto, off, on, pause, resume
 from hexa.cli.validate import validate
 from hexa.cli.version import version
+from hexa.cli.why import why
 
 app = typer.Typer(
     name="hexa",
@@ -27,6 +32,15 @@ app.command("doctor")(doctor)
 app.command("probe-nic", hidden=True)(probe_nic)
 app.command("crds")(crds)
 app.command("manifests")(manifests)
+app.command("get")(get)
+app.command("why")(why)
+app.command("history")(history)
+app.command("on")(on)
+app.command("off")(off)
+app.command("auto")(auto)
+app.command("pause")(pause)
+app.command("resume")(resume)
+app.command("drain-check")(drain_check)
 app.command("version")(version)
 
 

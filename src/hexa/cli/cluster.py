@@ -9,6 +9,7 @@ import typer
 from hexa.cli.exits import Exit, fail
 
 if TYPE_CHECKING:
+    from hexa.ports.clock import Clock
     from hexa.ports.kube import Kube
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Site:
     """An open cluster, and the namespace that the command is about."""
 
     kube: "Kube"
+    clock: "Clock"
     namespace: str | None
     """None: all."""
     server: str
@@ -52,7 +54,7 @@ def ask(where: Where, question: Callable[[Site], Awaitable[T]]) -> T:
     from hexa.domain.errors import HexaError
 
     try:
-        return trio.run(_answer, where, question)
+        return trio.run(answer, where, question)
     except (HexaError, ExceptionGroup) as error:
         errors = list(leaves(error))
         if not all(isinstance(each, HexaError) for each in errors):
@@ -62,12 +64,14 @@ def ask(where: Where, question: Callable[[Site], Awaitable[T]]) -> T:
         raise typer.Exit(max(map(exit_for, errors))) from None
 
 
-async def _answer(where: Where, question: Callable[[Site], Awaitable[T]]) -> T:
+async def answer(where: Where, question: Callable[[Site], Awaitable[T]]) -> T:
+    """The answer, or the error that came instead: for those who have something better to do with it."""
     from hexa import wiring
 
     async with wiring.open_cluster(kubeconfig=where.kubeconfig, context=where.context) as (kube, cluster):
         site = Site(
             kube=kube,
+            clock=wiring.system_clock(),
             namespace=None if where.all_namespaces else where.namespace or cluster.namespace,
             server=cluster.server,
             own_namespace=cluster.namespace,

@@ -279,6 +279,12 @@ def next_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | 
     return min((instant for instant in _instants(view) if instant > facts.now), default=None)
 
 
+def limit_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
+    """When the phase's limit passes (in Lost: when the machine may be acted on); None: it has none, or stands still."""
+    view = _View(status, facts, limits)
+    return view.due(limits.lost) if view.phase is Phase.LOST else view.deadline
+
+
 def _instants(view: _View) -> Iterator[datetime]:
     facts, phase = view.facts, view.phase
     if not facts.paused:

@@ -16,7 +16,17 @@ from msgspec import Struct, structs
 from hexa.domain.group import Policy, active_hold, power_of
 from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
-from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, Reading, WishRecord
+from hexa.domain.resources.v1alpha1 import (
+    Asker,
+    Hold,
+    Node,
+    NodeStatus,
+    OwnedMetadata,
+    Paused,
+    Power,
+    Reading,
+    WishRecord,
+)
 
 GITOPS_MANAGERS: Final = (
     "kustomize-controller",
@@ -37,9 +47,14 @@ class Veto(Struct, frozen=True):
 
 def powerstate_manager(node: Node) -> str:
     """The GitOps manager that owns spec.powerState; empty if none does."""
-    for entry in node.metadata.managed_fields:
+    return gitops_manager(node.metadata, "powerState")
+
+
+def gitops_manager(metadata: OwnedMetadata, field: str = "") -> str:
+    """The GitOps manager that owns the field of the spec (none named: anything of the spec); empty if none does."""
+    for entry in metadata.managed_fields:
         owned = entry.fields_v1.get("f:spec", {})
-        if entry.manager.startswith(GITOPS_MANAGERS) and "f:powerState" in owned:
+        if entry.manager.startswith(GITOPS_MANAGERS) and (f"f:{field}" in owned if field else owned):
             return entry.manager
     return ""
 

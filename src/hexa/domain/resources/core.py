@@ -32,7 +32,7 @@ class ManagedFields(Slice, frozen=True, kw_only=True):
 
 
 class Metadata(Slice, frozen=True, kw_only=True):
-    """ObjectMeta without `managedFields`, which only our own Nodes carry (see `v1alpha1.NodeMetadata`)."""
+    """ObjectMeta without `managedFields`, which matter for our own resources only (see `v1alpha1.OwnedMetadata`)."""
 
     name: str = ""
     namespace: str = ""
@@ -255,6 +255,7 @@ class PodDisruptionBudgetSpec(Slice, frozen=True, kw_only=True):
     min_available: int | str | None = None
     max_unavailable: int | str | None = None
     selector: LabelSelector | None = None
+    unhealthy_pod_eviction_policy: str = ""
 
 
 class PodDisruptionBudgetStatus(Slice, frozen=True, kw_only=True):

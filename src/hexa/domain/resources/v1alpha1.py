@@ -364,6 +364,12 @@ class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
 
 
+class OwnedMetadata(Metadata, frozen=True, kw_only=True):
+    """Metadata of our own resources: who wrote which field matters there."""
+
+    managed_fields: tuple[ManagedFields, ...] = ()
+
+
 class Group(Slice, frozen=True, kw_only=True):
     """Machines of one shape and the policy for them."""
 
@@ -374,7 +380,7 @@ class Group(Slice, frozen=True, kw_only=True):
         ),
     )
 
-    metadata: Metadata = Metadata()
+    metadata: OwnedMetadata = OwnedMetadata()
     spec: GroupSpec = GroupSpec()
     status: GroupStatus = GroupStatus()
 
@@ -680,14 +686,10 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
 
 
-class NodeMetadata(Metadata, frozen=True, kw_only=True):
-    managed_fields: tuple[ManagedFields, ...] = ()
-
-
 class Node(Slice, frozen=True, kw_only=True):
     """A machine: a physical box that is switched by Jobs."""
 
-    metadata: NodeMetadata = NodeMetadata()
+    metadata: OwnedMetadata = OwnedMetadata()
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
 

@@ -1,0 +1,143 @@
+"""What `hexa get` shows: machines and groups in a line each, with the wish, since when, and what stands against it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from msgspec import Struct, field
+
+from hexa.app.commands.snapshot import NotThere, Picked, Snapshot
+from hexa.domain.explain import demands, obstacle
+from hexa.domain.group import active_hold, power_of
+from hexa.domain.resources.core import Malformed
+from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.sizing import target
+
+
+class MachineLine(Struct, frozen=True, kw_only=True, rename="camel"):
+    namespace: str
+    name: str
+    wish: str = ""
+    by: str = ""
+    wished: datetime | None = None
+    """Since when it is wanted so."""
+    phase: str = ""
+    since: datetime | None = None
+    """Since when it is in its phase."""
+    progress: str = ""
+    health: str = ""
+    group: str = ""
+    blocker: str = ""
+    reading: str = ""
+    kubernetes_node: str = ""
+    created: datetime | None = None
+
+
+class GroupLine(Struct, frozen=True, kw_only=True, rename="camel"):
+    namespace: str
+    name: str
+    size: int = 0
+    target: int = 0
+    ready: int = 0
+    off: int = 0
+    booting: int = 0
+    failed: int = 0
+    health: str = ""
+    wish: str = ""
+    """What a hold over the group wants."""
+    until: datetime | None = None
+    minimum: int = field(name="min", default=0)
+    maximum: int | None = field(name="max", default=None)
+    blocker: str = ""
+    created: datetime | None = None
+
+
+class Lines(Struct, frozen=True, kw_only=True):
+    machines: tuple[MachineLine, ...] = ()
+    groups: tuple[GroupLine, ...] = ()
+
+
+def _machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
+    view = snapshot.views.machine(key)
+    if view is None:
+        broken = snapshot.store.machines.malformed[key]
+        return MachineLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_broken(broken))
+    known = snapshot.known(view)
+    status, wish = view.node.status, next(iter(demands(known)), None)
+    stands = obstacle(known)
+    return MachineLine(
+        namespace=key.namespace,
+        name=key.name,
+        wish=wish.power if wish else "",
+        by=wish.by if wish else "",
+        wished=wish.since if wish else None,
+        phase=status.phase,
+        since=status.since,
+        progress=status.progress,
+        health=status.health,
+        group=known.group.name if known.group else "",
+        blocker=f"{stands.rule}: {stands.text}" if stands else "",
+        reading=status.reading.power,
+        kubernetes_node=view.kube_name,
+        created=view.node.metadata.creation_timestamp,
+    )
+
+
+def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
+    view = snapshot.views.group(key)
+    if view is None:
+        broken = snapshot.store.groups.malformed[key]
+        return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_broken(broken))
+    status, policy, members = view.group.status, view.policy, snapshot.views.judged(key, snapshot.now)
+    hold = active_hold(policy.hold, now=snapshot.now)
+    errors = [problem for problem in view.problems if problem.severity == "error"]
+    return GroupLine(
+        namespace=key.namespace,
+        name=key.name,
+        size=len(members),
+        target=target(members),
+        ready=status.ready,
+        off=status.off,
+        booting=status.booting,
+        failed=status.failed,
+        health=status.health,
+        wish=power_of(hold.power) if hold else "",
+        until=hold.until if hold else None,
+        minimum=policy.min_size,
+        maximum=policy.max_size,
+        blocker=str(errors[0]) if errors else next((c.message for c in status.conditions if c.status == "True"), ""),
+        created=view.group.metadata.creation_timestamp,
+    )
+
+
+def _broken(broken: Malformed) -> str:
+    return f"does not decode: {broken.problem}"
+
+
+def chosen(
+    snapshot: Snapshot, names: Sequence[str], *, namespace: str | None, machines: bool, groups: bool
+) -> tuple[Lines, list[str]]:
+    """The lines of what was named (nothing named: of all there is), and what is wrong with the names."""
+    if not names:
+        picked = Picked(
+            machines=tuple(snapshot.machine_keys if machines else ()),
+            groups=tuple(snapshot.group_keys if groups else ()),
+        )
+        return _lines(snapshot, [picked]), []
+    found, wrong = list[Picked](), list[str]()
+    for name in names:
+        try:
+            found.append(snapshot.pick(name, namespace=namespace, machines=machines, groups=groups))
+        except NotThere as error:
+            wrong.append(str(error))
+    return _lines(snapshot, found), wrong
+
+
+def _lines(snapshot: Snapshot, picked: Iterable[Picked]) -> Lines:
+    machines, groups = dict[Lookup, None](), dict[Lookup, None]()
+    for each in picked:  # once each, however often it was named
+        machines |= dict.fromkeys(each.machines)
+        groups |= dict.fromkeys(each.groups)
+    return Lines(
+        machines=tuple(_machine(snapshot, key) for key in machines),
+        groups=tuple(_group(snapshot, key) for key in groups),
+    )

@@ -1,0 +1,151 @@
+"""What the commands for people look at: the agent's own snapshot and views, filled once by `list`.
+
+It needs no running agent. What a person may not read of the rest of the cluster is left out and noted.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import trio
+from msgspec import Struct
+
+from hexa.app.store import Source, Store
+from hexa.app.view import MachineView
+from hexa.app.views import Views
+from hexa.domain.errors import HexaError, NotFound, Refused
+from hexa.domain.explain import Known
+from hexa.domain.resources.core import NODES, Kind
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
+from hexa.domain.sensing import Facts
+from hexa.domain.shape import suggestion
+from hexa.domain.wish import paused
+from hexa.ports.clock import Clock
+from hexa.ports.kube import Kube
+
+ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""An agent is taken to have watched all the time: that is what deadlines are told by."""
+
+
+class NotThere(NotFound):
+    """A name that no object has; the message says which was probably meant."""
+
+
+class Picked(Struct, frozen=True, kw_only=True):
+    """Machines and groups that somebody named."""
+
+    machines: tuple[Lookup, ...] = ()
+    groups: tuple[Lookup, ...] = ()
+
+
+class Snapshot:
+    """Everything at one moment."""
+
+    def __init__(self, store: Store, views: Views, *, now: datetime, notes: Iterable[str]) -> None:
+        self.store, self.views, self.now = store, views, now
+        self.notes: Final = tuple(notes)
+        """What could not be read, and what that means."""
+
+    def known(self, view: MachineView) -> Known:
+        """A machine with all that explaining it needs."""
+        group = view.group.key if view.group is not None else None
+        blamed = view.group.problems if view.group is not None and not view.group.valid else ()
+        return Known(
+            key=view.key,
+            node=view.node,
+            group=group,
+            policy=view.policy,
+            limits=view.limits,
+            member=view.member(self.now),
+            others=self.views.judged(group, self.now) if group is not None else (),
+            acted=view.acted_wish(self.now),
+            problems=(*view.problems, *blamed),
+            valid=view.valid,
+            facts=self._facts(view),
+            kube=view.kube,
+        )
+
+    def _facts(self, view: MachineView) -> Facts:
+        reading = view.node.status.reading
+        return Facts(
+            now=self.now,
+            watching_since=ALWAYS,
+            wish=view.acted_wish(self.now),
+            node_exists=view.kube is not None,
+            node_ready=view.node_ready,
+            reading=reading if reading.at is not None else None,
+            force=view.policy.drain.force,
+            paused=paused(view.node, now=self.now) is not None,
+            may_wake=not view.on_vetoes(self.now),
+        )
+
+    @property
+    def machine_keys(self) -> list[Lookup]:
+        """All machines, also those that do not decode."""
+        cache = self.store.machines
+        return sorted({*cache.objects, *cache.malformed}, key=str)
+
+    @property
+    def group_keys(self) -> list[Lookup]:
+        """All groups, also those that do not decode."""
+        cache = self.store.groups
+        return sorted({*cache.objects, *cache.malformed}, key=str)
+
+    def pick(self, name: str, *, namespace: str | None, machines: bool = True, groups: bool = True) -> "Picked":
+        """What a person named NAME or NAMESPACE/NAME: a machine, a group, or one of each. Raises `NotThere`."""
+        what = "machine or group" if machines and groups else "machine" if machines else "group"
+        known = [*(self.machine_keys if machines else ()), *(self.group_keys if groups else ())]
+        key = find(name, known, namespace=namespace, what=what)
+        return Picked(
+            machines=(key,) if machines and key in self.machine_keys else (),
+            groups=(key,) if groups and key in self.group_keys else (),
+        )
+
+    @property
+    def agent_seen(self) -> bool:
+        """Whether a pod that is labelled as hexa runs."""
+        pods = (pod for cache in self.store.control_pods for pod in cache.objects.values())
+        names = ({pod.metadata.labels.get("app.kubernetes.io/name"), pod.metadata.labels.get("app")} for pod in pods)
+        return any("hexa" in each for each in names)
+
+
+async def take(kube: Kube, *, clock: Clock, namespace: str | None) -> Snapshot:
+    """Read the resources of the namespace (None: of all), and of the cluster what they are judged by."""
+    store = Store(clock=clock, namespaces=(namespace,) if namespace is not None else ())
+    views, notes = Views(store), dict[str, None]()
+
+    async def fill(source: Source) -> None:
+        try:
+            listing = await kube.list(source.kind, source.selector)
+        except Refused as error:
+            if source.kind in (GROUPS, MACHINES):
+                raise
+            notes[_note(source.kind, error)] = None
+        else:
+            source.feed.replace(listing.items, scope=source.selector.namespace)
+
+    async with trio.open_nursery() as nursery:
+        for source in store.sources():
+            if source.feed is not store.jobs:
+                nursery.start_soon(fill, source)
+    return Snapshot(store, views, now=clock.now(), notes=notes)
+
+
+def _note(kind: Kind[Any], error: HexaError) -> str:
+    without = "what hexa depends on" if kind is not NODES else "whether machines joined"
+    return f"{without} is not known: {error}"
+
+
+def find(name: str, known: Iterable[Lookup], *, namespace: str | None, what: str) -> Lookup:
+    """The object that a person named NAME or NAMESPACE/NAME. Raises `NotThere`."""
+    keys = sorted(set(known), key=str)
+    space, slash, short = name.rpartition("/")
+    space = space if slash else namespace or ""
+    found = [key for key in keys if key.name == short and key.namespace == (space or key.namespace)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotThere(f"{name}: {what}s of that name are {', '.join(map(str, found))}; write one of these")
+    near = suggestion(name if slash else short, [str(key) if slash else key.name for key in keys])
+    hint = f"; did you mean {near}?" if near else ""
+    raise NotThere(f"{name}: there is no {what} of that name{f' in namespace {space}' if space else ''}{hint}")

@@ -1,0 +1,197 @@
+"""What `hexa why` answers for a machine and for a group; the reasons themselves are the domain's."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from hexa.app.commands.draining import Check, check
+from hexa.app.commands.snapshot import Snapshot
+from hexa.app.view import GroupView, MachineView
+from hexa.domain.errors import Refused
+from hexa.domain.explain import (
+    Demand,
+    Known,
+    Reason,
+    Wait,
+    cause,
+    demands,
+    kept_from_waking,
+    kept_on,
+    obstacle,
+    stale,
+    summary,
+    waits,
+)
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.core import Condition
+from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.sizing import candidates, counts, max_size, resters, target, to_rest, to_wake
+from hexa.ports.kube import Kube
+
+DRAINABLE = (Phase.READY, Phase.DRAINING, Phase.LOST, Phase.STOP_FAILED)
+
+
+class MachineAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Why a machine is as it is."""
+
+    machine: str
+    group: str
+    summary: str
+    wishes: tuple[Demand, ...]
+    """The one that decides, then the one beneath it."""
+    phase: str
+    since: datetime | None
+    cause: str
+    """What brought it into its phase."""
+    waits: tuple[Wait, ...]
+    kept_on: tuple[Reason, ...]
+    kept_from_waking: tuple[Reason, ...]
+    problems: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    kubernetes_node: str
+    drain: Check | None = None
+    stale: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class MemberAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A machine of a group, in a line."""
+
+    machine: str
+    phase: str
+    wish: str
+    by: str
+    counts: bool
+    """Whether it counts in the target."""
+    reason: Reason | None
+    """What stands against its wish, keeps it on (where it is on) or from being woken (where it is off)."""
+
+
+class GroupAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Why a group has the machines on that it has."""
+
+    group: str
+    summary: str
+    size: int
+    target: int
+    min_size: int
+    max_size: int | None
+    possible: int
+    """What Cluster Autoscaler is told as its maximum: what can really come."""
+    next_to_wake: tuple[str, ...]
+    next_to_rest: tuple[str, ...]
+    waking_now: tuple[str, ...]
+    """Those that hexa wakes to reach minSize."""
+    resting_now: tuple[str, ...]
+    """Those that hexa rests to come down to maxSize."""
+    members: tuple[MemberAnswer, ...]
+    problems: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    stale: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class BrokenAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An object that nobody can read."""
+
+    subject: str
+    summary: str
+    notes: tuple[str, ...] = ()
+
+
+async def explain_machine(kube: Kube, snapshot: Snapshot, key: Lookup) -> MachineAnswer | BrokenAnswer:
+    """Everything that a person should know of a machine now."""
+    view = snapshot.views.machine(key)
+    if view is None:
+        broken = snapshot.store.machines.malformed[key]
+        return BrokenAnswer(subject=f"Node {key}", summary=f"{key} does not decode: {broken.problem}")
+    known, status, notes = snapshot.known(view), view.node.status, snapshot.notes
+    drain: Check | None = None
+    if view.kube is not None and known.phase in DRAINABLE:
+        try:
+            drain = await check(kube, view, now=snapshot.now)
+        except Refused as error:
+            notes = (*notes, f"what a drain would do is not known: {error}")
+    return MachineAnswer(
+        machine=str(key),
+        group=str(known.group or ""),
+        summary=summary(known),
+        wishes=tuple(demands(known)),
+        phase=status.phase,
+        since=status.since,
+        cause=cause(known),
+        waits=tuple(waits(known)),
+        kept_on=tuple(kept_on(known)),
+        kept_from_waking=tuple(kept_from_waking(known)),
+        problems=tuple(map(str, known.problems)),
+        conditions=status.conditions,
+        kubernetes_node=_kubernetes_node(view),
+        drain=drain,
+        stale=_stale(snapshot, stale(known)),
+        notes=notes,
+    )
+
+
+def _kubernetes_node(view: MachineView) -> str:
+    if view.kube is None:
+        return f"{view.kube_name}: there is none"
+    cordon = "" if not view.kube.spec.unschedulable else ", cordoned by hexa" if view.our_cordon else ", cordoned"
+    return f"{view.kube_name}: {'Ready' if view.node_ready else 'NotReady'}{cordon}"
+
+
+def _stale(snapshot: Snapshot, why: str) -> str:
+    if not why:
+        return ""
+    seen = "a pod labelled as hexa runs" if snapshot.agent_seen else "no pod labelled as hexa was found"
+    return f"the status may be stale: {why}; is the agent at work? ({seen})"
+
+
+def explain_group(snapshot: Snapshot, key: Lookup) -> GroupAnswer | BrokenAnswer:
+    """Everything that a person should know of a group now."""
+    view = snapshot.views.group(key)
+    if view is None:
+        broken = snapshot.store.groups.malformed[key]
+        return BrokenAnswer(subject=f"Group {key}", summary=f"{key} does not decode: {broken.problem}")
+    members, policy, group = snapshot.views.judged(key, snapshot.now), view.policy, view.group
+    old = group.status.observed_generation < group.metadata.generation
+    return GroupAnswer(
+        group=str(key),
+        summary=_summary(view, target(members), len(members)),
+        size=len(members),
+        target=target(members),
+        min_size=policy.min_size,
+        max_size=policy.max_size,
+        possible=max_size(policy, members),
+        next_to_wake=tuple(member.key.name for member in candidates(members)),
+        next_to_rest=tuple(member.key.name for member in resters(members)),
+        waking_now=tuple(member.key.name for member in to_wake(policy, members)),
+        resting_now=tuple(member.key.name for member in to_rest(policy, members)),
+        members=tuple(_member(snapshot.known(each)) for each in snapshot.views.members(key)),
+        problems=tuple(map(str, view.problems)),
+        conditions=group.status.conditions,
+        stale=_stale(snapshot, "the last change of its spec is not in its status yet" if old else ""),
+        notes=snapshot.notes,
+    )
+
+
+def _summary(view: GroupView, wanted: int, size: int) -> str:
+    policy = view.policy
+    most = f"at most {policy.max_size}" if policy.max_size is not None else "all allowed"
+    return f"{view.key.name} wants {wanted} of {size} machines on (at least {policy.min_size}, {most})"
+
+
+def _member(known: Known) -> MemberAnswer:
+    first = next(iter(demands(known)), None)
+    return MemberAnswer(
+        machine=known.key.name,
+        phase=known.node.status.phase,
+        wish=first.power if first else "",
+        by=first.by if first else "",
+        counts=counts(known.member),
+        reason=obstacle(known) or _first(kept_from_waking(known) if known.phase is Phase.OFF else kept_on(known)),
+    )
+
+
+def _first(reasons: Sequence[Reason]) -> Reason | None:
+    return reasons[0] if reasons else None

@@ -1,0 +1,124 @@
+"""hexa get: machines and groups in a line each."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from hexa.cli.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.exits import Exit, fail
+from hexa.cli.names import complete_any
+from hexa.cli.output import Column, Format, OutputOption, Tone, ago, clock, dump, say, table
+from hexa.cli.people import look, tell_notes, within
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hexa.app.commands.get import GroupLine, Lines, MachineLine
+    from hexa.app.commands.snapshot import Snapshot
+
+MACHINE_WORDS: Final = frozenset({"machines", "machine", "nodes", "node", "hn", "hnode"})
+GROUP_WORDS: Final = frozenset({"groups", "group", "hg", "hgroup"})
+HEALTH_TONES: Final = {"healthy": Tone.GOOD, "degraded": Tone.BUSY, "offline": Tone.BAD}
+PHASE_TONES: Final = {
+    "Ready": Tone.GOOD,
+    "Off": Tone.QUIET,
+    "StartFailed": Tone.BAD,
+    "StopFailed": Tone.BAD,
+    "Lost": Tone.BAD,
+    "Draining": Tone.BUSY,
+    "PoweringOn": Tone.BUSY,
+    "PoweringOff": Tone.BUSY,
+    "Booting": Tone.BUSY,
+}
+
+
+def get(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[machines|groups] [NAME...]",
+            help="Which; without a word both, without names all. A name is NAME or NAMESPACE/NAME.",
+            autocompletion=complete_any,
+        ),
+    ] = None,
+    output: OutputOption = Format.TABLE,
+    kubeconfig: KubeconfigOption = "",
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+    all_namespaces: AllNamespacesOption = False,
+) -> None:
+    """Show machines and groups: what is wanted, what is, since when, and what stands between."""
+    words = what or []
+    word, names = (words[0], words[1:]) if words and words[0] in MACHINE_WORDS | GROUP_WORDS else ("", words)
+    where = within(names, kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces)
+
+    async def asked(site: Site, snapshot: "Snapshot") -> "tuple[Lines, list[str], Snapshot]":
+        from hexa.app.commands.get import chosen
+
+        machines, groups = word not in GROUP_WORDS, word not in MACHINE_WORDS
+        found, wrong = chosen(snapshot, names, namespace=site.namespace, machines=machines, groups=groups)
+        return found, wrong, snapshot
+
+    lines, wrong, snapshot = look(where, asked)
+    tell_notes(snapshot.notes)
+    _print(lines, output, snapshot.now, spaces=where.all_namespaces, asked=bool(names))
+    if wrong:
+        tell_notes(wrong[:-1])
+        fail(wrong[-1], Exit.FAILED)
+
+
+def _print(lines: "Lines", output: Format, now: "datetime", *, spaces: bool, asked: bool) -> None:
+    if output.for_programs:
+        say(dump(lines, output))
+        return
+    wide = output is Format.WIDE
+    shown = []
+    if lines.groups:
+        shown.append(table(_group_columns(now, spaces), lines.groups, wide=wide))
+    if lines.machines:
+        shown.append(table(_machine_columns(now, spaces), lines.machines, wide=wide))
+    if shown:
+        say("\n\n".join(shown))
+    elif not asked:
+        typer.echo("hexa: nothing here; look elsewhere with -n NAMESPACE or -A", err=True)
+
+
+def _machine_columns(now: "datetime", spaces: bool) -> "list[Column[MachineLine]]":
+    return [
+        *([Column["MachineLine"]("NAMESPACE", lambda line: line.namespace)] if spaces else []),
+        Column("NAME", lambda line: line.name),
+        Column("WISH", lambda line: line.wish),
+        Column("BY", lambda line: line.by, wide=True),
+        Column("PHASE", lambda line: line.phase, tone=lambda line: PHASE_TONES.get(line.phase)),
+        Column("SINCE", lambda line: ago(line.since, now)),
+        Column("PROGRESS", lambda line: line.progress, wide=True),
+        Column("HEALTH", lambda line: line.health, tone=lambda line: HEALTH_TONES.get(line.health)),
+        Column("GROUP", lambda line: line.group),
+        Column("READING", lambda line: line.reading, wide=True),
+        Column("KUBERNETES-NODE", lambda line: line.kubernetes_node, wide=True),
+        Column("AGE", lambda line: ago(line.created, now)),
+        Column("BLOCKER", lambda line: line.blocker, tone=lambda _: Tone.BUSY),
+    ]
+
+
+def _group_columns(now: "datetime", spaces: bool) -> "list[Column[GroupLine]]":
+    return [
+        *([Column["GroupLine"]("NAMESPACE", lambda line: line.namespace)] if spaces else []),
+        Column("NAME", lambda line: line.name),
+        Column("SIZE", lambda line: str(line.size)),
+        Column("TARGET", lambda line: str(line.target)),
+        Column("READY", lambda line: str(line.ready)),
+        Column("OFF", lambda line: str(line.off)),
+        Column("MIN", lambda line: str(line.minimum), wide=True),
+        Column("MAX", lambda line: "" if line.maximum is None else str(line.maximum), wide=True),
+        Column("BOOTING", lambda line: str(line.booting), wide=True),
+        Column("FAILED", lambda line: str(line.failed), wide=True),
+        Column("HEALTH", lambda line: line.health, tone=lambda line: HEALTH_TONES.get(line.health)),
+        Column("HELD", _held),
+        Column("AGE", lambda line: ago(line.created, now)),
+        Column("BLOCKER", lambda line: line.blocker, tone=lambda _: Tone.BUSY),
+    ]
+
+
+def _held(line: "GroupLine") -> str:
+    return line.wish if line.until is None else f"{line.wish} until {clock(line.until)}"

@@ -1,0 +1,153 @@
+"""hexa why: the rule, the object and since when."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.drain_check import drain_lines
+from hexa.cli.names import complete_any
+from hexa.cli.output import Column, Format, OutputOption, Tone, ago, clock, dump, paint, plain, say, span, table
+from hexa.cli.people import look, tell_notes, within
+
+if TYPE_CHECKING:
+    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.why import BrokenAnswer, GroupAnswer, MachineAnswer, MemberAnswer
+    from hexa.domain.explain import Demand, Reason, Wait
+    from hexa.domain.resources.core import Condition
+
+
+def why(
+    name: Annotated[
+        str, typer.Argument(metavar="MACHINE|GROUP", help="NAME or NAMESPACE/NAME.", autocompletion=complete_any)
+    ],
+    output: OutputOption = Format.TABLE,
+    kubeconfig: KubeconfigOption = "",
+    context: ContextOption = "",
+    namespace: NamespaceOption = "",
+) -> None:
+    """Say why a machine or a group is as it is: who wants what, what it waits for, and which rule keeps it there."""
+
+    async def asked(site: Site, snapshot: "Snapshot") -> "tuple[list[Answer], datetime]":
+        from hexa.app.commands.why import explain_group, explain_machine
+
+        picked = snapshot.pick(name, namespace=site.namespace)
+        answers: list[Answer] = [await explain_machine(site.kube, snapshot, key) for key in picked.machines]
+        return [*answers, *(explain_group(snapshot, key) for key in picked.groups)], snapshot.now
+
+    where = within([name], kubeconfig=kubeconfig, context=context, namespace=namespace)
+    answers, now = look(where, asked)
+    if output.for_programs:
+        told = [_told(answer) for answer in answers]
+        say(dump(told[0] if len(told) == 1 else told, output))
+        return
+    for answer in answers:
+        tell_notes(answer.notes)
+    say("\n\n".join("\n".join(_lines(answer, now)) for answer in answers))
+
+
+if TYPE_CHECKING:
+    Answer = MachineAnswer | GroupAnswer | BrokenAnswer
+
+
+def _told(answer: "Answer") -> object:
+    import msgspec
+
+    told = msgspec.to_builtins(answer, enc_hook=str)
+    if drain := getattr(answer, "drain", None):
+        told["drain"] = drain.told()
+    return told
+
+
+def _lines(answer: "Answer", now: datetime) -> Iterator[str]:
+    from hexa.app.commands.why import GroupAnswer, MachineAnswer
+
+    yield paint(plain(answer.summary), Tone.HEAD)
+    if isinstance(answer, MachineAnswer):
+        yield from _machine(answer, now)
+    elif isinstance(answer, GroupAnswer):
+        yield from _group(answer, now)
+
+
+def _machine(answer: "MachineAnswer", now: datetime) -> Iterator[str]:
+    if answer.stale:
+        yield paint(plain(answer.stale), Tone.BUSY)
+    yield from _part("Wanted", (_demand(demand, now) for demand in answer.wishes))
+    since = f" for {ago(answer.since, now)} (since {clock(answer.since)})" if answer.since else ""
+    cause = f": {answer.cause}" if answer.cause else ""
+    yield from _part("Phase", [f"{answer.phase}{since}{cause}"] if answer.phase else [])
+    yield from _part("Waits for", (_wait(wait, now) for wait in answer.waits))
+    if answer.phase != "Off":
+        yield from _part("Kept on by", (_reason(reason, now) for reason in answer.kept_on))
+    if answer.phase != "Ready":
+        yield from _part("Kept from being woken by", (_reason(reason, now) for reason in answer.kept_from_waking))
+    yield from _part("Problems", answer.problems)
+    if answer.drain is not None:
+        yield "Drain"
+        yield from drain_lines(answer.drain, indent="  ")
+    yield from _part("Kubernetes node", [answer.kubernetes_node])
+    yield from _part("Conditions", (_condition(condition, now) for condition in answer.conditions))
+
+
+def _group(answer: "GroupAnswer", now: datetime) -> Iterator[str]:
+    if answer.stale:
+        yield paint(plain(answer.stale), Tone.BUSY)
+    told = (
+        f"Cluster Autoscaler is told a size of {answer.target} and a maximum of {answer.possible}: what can really come"
+    )
+    yield from _part("Size", [told])
+    yield from _part("Woken now, to reach minSize", answer.waking_now)
+    yield from _part("Rested now, to come down to maxSize", answer.resting_now)
+    yield from _part("Next to wake", answer.next_to_wake or ["nobody could be woken"])
+    yield from _part("Next to rest", answer.next_to_rest or ["nobody may rest"])
+    if answer.members:
+        yield "Machines"
+        yield from (f"  {line}" for line in table(_member_columns(), answer.members).splitlines())
+    yield from _part("Problems", answer.problems)
+    yield from _part("Conditions", (_condition(condition, now) for condition in answer.conditions))
+
+
+def _member_columns() -> "list[Column[MemberAnswer]]":
+    return [
+        Column("NAME", lambda member: member.machine),
+        Column("PHASE", lambda member: member.phase),
+        Column("WISH", lambda member: f"{member.wish} ({member.by})" if member.wish else ""),
+        Column("COUNTS", lambda member: "yes" if member.counts else "no"),
+        Column("BECAUSE", lambda member: f"{member.reason.rule}: {member.reason.text}" if member.reason else ""),
+    ]
+
+
+def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """A titled part; nothing where there is nothing to say."""
+    shown = [f"  {plain(line)}" for line in lines]
+    if shown:
+        yield title
+        yield from shown
+
+
+def _demand(demand: "Demand", now: datetime) -> str:
+    since = f" for {ago(demand.since, now)}" if demand.since else ""
+    until = f" until {clock(demand.until)}" if demand.until else ""
+    reason = f": {demand.reason}" if demand.reason else ""
+    return f"{demand.power} by {demand.by}{since}{until} ({demand.object}){reason}"
+
+
+def _wait(wait: "Wait", now: datetime) -> str:
+    if wait.until is None:
+        return wait.text
+    left = f"in {span(wait.until - now)}" if wait.until > now else f"{span(now - wait.until)} ago"
+    return f"{wait.text}: {left} ({clock(wait.until)})"
+
+
+def _reason(reason: "Reason", now: datetime) -> str:
+    since = f" for {ago(reason.since, now)}" if reason.since else ""
+    remedy = f"; {reason.remedy}" if reason.remedy else ""
+    where = f" ({reason.object})" if reason.object else ""
+    return f"{reason.rule}{since}: {reason.text}{where}{remedy}"
+
+
+def _condition(condition: "Condition", now: datetime) -> str:
+    since = f" for {ago(condition.last_transition_time, now)}" if condition.last_transition_time else ""
+    return f"{condition.type} {condition.status}{since}: {condition.message or condition.reason}"

@@ -1,0 +1,21 @@
+"""What a person should know before writing to an object that a GitOps manager keeps as it is in Git."""
+
+from typing import Final
+
+from hexa.domain.resources.v1alpha1 import OwnedMetadata
+from hexa.domain.wish import gitops_manager
+
+FLUX: Final = 'annotate it kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or "flux suspend" what applies it meanwhile'
+ARGO: Final = "list /spec/{field} under ignoreDifferences of the Application (with RespectIgnoreDifferences=true)"
+
+
+def revert_warning(metadata: OwnedMetadata, field: str) -> str:
+    """Who may undo a write of `spec.FIELD`, and how to keep it; empty if nobody does."""
+    owner = gitops_manager(metadata, field)
+    manager = owner or gitops_manager(metadata)
+    if not manager:
+        return ""
+    way = (ARGO if manager.startswith("argocd") else FLUX).format(field=field)
+    if owner:
+        return f"{manager} owns spec.{field} and will put back what is in Git: change it there, or {way}"
+    return f"{manager} manages this object and may revert spec.{field}: write it in Git, or {way}"

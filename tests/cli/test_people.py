@@ -1,0 +1,331 @@
+"""The commands for people, on a site in memory: they answer without an agent, by the agent's own rules."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import trio
+from click.testing import Result
+from trio.testing import MockClock
+from typer.testing import CliRunner
+
+from hexa import wiring
+from hexa.adapters.kube_http.cluster import Cluster
+from hexa.adapters.memory.kube import MemoryKube
+from hexa.cli.app import app
+from hexa.cli.names import complete_any, complete_machine
+from hexa.domain.errors import Refused, Unavailable
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.core import NODES, PODS
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.ports.kube import Patch
+from hexa.testing.world import World, group, machine, open_world
+
+Hexa = Callable[..., Result]
+
+
+class Clock:
+    """A clock that stands still."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+
+@dataclass
+class Stage:
+    """A site that an agent kept until now; nobody acts any more."""
+
+    world: World
+    now: datetime
+    kube: MemoryKube
+    """The client that the commands get."""
+
+
+async def build() -> Stage:
+    """box-1 is on, with a pod that its budget keeps; box-2 and box-3 are off; box-4 can't be woken; box-5 runs hexa."""
+    boxes = [machine(f"box-{number}", group="rack", boot_seconds=8.0, on=number == 1) for number in (1, 2, 3)]
+    boxes.append(machine("box-4", group="rack", spec={"startupPodSpec": None}))
+    boxes.append(machine("box-5", group="desk", on=True))
+    groups = [group("rack", maxNodeProvisionTime="2m"), group("desk")]
+    async with open_world(groups=groups, machines=boxes, autoscaler=None) as world:
+        await world.until(lambda: world.phase("box-1") is world.phase("box-5") is Phase.READY, within=120)
+        world.cordon("box-5")
+        world.add_pods(1, name="web", cpu="1")
+        world.add_budget(name="web", minAvailable=1)
+        await world.settle()
+        world.site.api.patch(NODES, ("", "box-5"), Patch({"spec": {"unschedulable": None}}), manager="kubectl")
+        world.site.api.create(PODS, HEXA_POD)
+        await world.settle()
+        return Stage(world, world.now, MemoryKube(world.site.api, manager="kubectl"))
+
+
+HEXA_POD = {
+    "metadata": {"name": "hexa-0", "namespace": "hexa", "labels": {"app.kubernetes.io/name": "hexa"}},
+    "spec": {"nodeName": "box-5", "containers": []},
+}
+
+
+@pytest.fixture(scope="module")
+def built() -> Stage:
+    """Built once: it takes a while."""
+    return trio.run(build, clock=MockClock(autojump_threshold=0))
+
+
+@pytest.fixture
+def stage(built: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """The same, its machines and groups given back as they were after each test."""
+    tables = [built.world.site.api.table(kind).objects for kind in (MACHINES, GROUPS)]
+    before = [dict(objects) for objects in tables]
+
+    @asynccontextmanager
+    async def open_cluster(**_: str) -> AsyncIterator[tuple[Any, Cluster]]:
+        yield built.kube, Cluster(server="https://x", origin="test", namespace="machines")
+
+    clock = Clock(built.now)
+    monkeypatch.setattr(wiring, "open_cluster", open_cluster)
+    monkeypatch.setattr(wiring, "system_clock", lambda: clock)
+    monkeypatch.setattr(built.world.site.api, "now", clock.now)
+    yield built
+    for objects, old in zip(tables, before, strict=True):
+        objects.clear()
+        objects.update(old)
+
+
+@pytest.fixture
+def world(stage: Stage) -> World:
+    """What is there."""
+    return stage.world
+
+
+@pytest.fixture
+def hexa(world: World) -> Hexa:
+    """Runs a command."""
+    return lambda *arguments: CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def test_get(hexa: Hexa) -> None:
+    """Machines and groups in a line each, with wish, phase and since."""
+    shown = hexa("get")
+    assert shown.exit_code == 0, shown.output
+    assert "\x1b" not in shown.stdout
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert lines[0] == ["NAME", "SIZE", "TARGET", "READY", "OFF", "HEALTH", "HELD", "AGE", "BLOCKER"]
+    assert lines[1][:6] == ["desk", "1", "1", "1", "0", "healthy"]
+    assert lines[2][:6] == ["rack", "4", "1", "1", "3", "healthy"]
+    assert lines[4] == ["NAME", "WISH", "PHASE", "SINCE", "HEALTH", "GROUP", "AGE", "BLOCKER"]
+    assert lines[5][:3] == ["box-1", "on", "Ready"]
+    assert lines[6][:3] == ["box-2", "off", "Off"]
+
+
+def test_get_for_programs(hexa: Hexa) -> None:
+    """-o json has all of it; a word chooses the kind and names choose objects, once each."""
+    told = json.loads(hexa("get", "hn", "box-1", "machines/box-1", "-o", "json").stdout)
+    assert [line["name"] for line in told["machines"]] == ["box-1"]
+    assert told["machines"][0]["kubernetesNode"] == "box-1"
+    assert told["groups"] == []
+    assert "KUBERNETES-NODE" in hexa("get", "machines", "-o", "wide").stdout
+    assert "name: rack" in hexa("get", "groups", "-o", "yaml").stdout
+
+
+def test_unknown_names_suggest_near_ones(hexa: Hexa) -> None:
+    """A slip of the pen is told with what was probably meant; what was named rightly is shown."""
+    shown = hexa("get", "machines", "box-1", "bax-2")
+    assert shown.exit_code == 1
+    assert "box-1" in shown.stdout
+    assert "bax-2: there is no machine of that name in namespace machines; did you mean box-2?" in shown.stderr
+    assert hexa("why", "nothing").exit_code == 1
+
+
+def test_on_writes_a_hold(hexa: Hexa, stage: Stage, world: World) -> None:
+    """The hold has power, end and reason, and the answer says who decides now."""
+    shown = hexa("on", "box-2", "--for", "3h", "--reason", "demo")
+    assert shown.exit_code == 0, shown.output
+    hold = world.node("box-2").spec.hold
+    assert hold is not None
+    assert (hold.power, hold.reason) == ("on", "demo")
+    assert hold.until is not None
+    assert timedelta(hours=3) <= hold.until - stage.now < timedelta(hours=3, seconds=1)
+    assert shown.stdout.startswith("Node machines/box-2: held on until ")
+    assert "hold wants it on (Node machines/box-2 spec.hold)" in shown.stdout
+    hexa("on", "box-2")
+    hold = world.node("box-2").spec.hold
+    assert hold is not None
+    assert (hold.until, hold.reason) == (None, "")
+    assert hexa("auto", "box-2").exit_code == 0
+    assert world.node("box-2").spec.hold is None
+
+
+def test_on_of_a_machine_that_nothing_wakes_says_so(hexa: Hexa) -> None:
+    """The hold is written, and what stands against it is told."""
+    shown = hexa("on", "box-4")
+    assert shown.exit_code == 0
+    assert "PowerOnUnavailable: spec.startupPodSpec is absent" in shown.stdout
+
+
+def test_off_of_a_machine_that_hosts_hexa_says_so(hexa: Hexa) -> None:
+    """It will be Blocked, and by which pod."""
+    shown = hexa("off", "box-5")
+    assert "warning: it will be Blocked by HostsControl: hexa/hexa-0 runs on it" in shown.stdout
+    told = hexa("why", "box-5").stdout
+    assert "box-5 is on, and hold wants it off; HostsControl stands against it: hexa/hexa-0 runs on it" in told
+
+
+def test_groups_are_held(hexa: Hexa, world: World) -> None:
+    """--group holds every machine of the group, and says which has a hold of its own."""
+    hexa("on", "box-2")
+    shown = hexa("off", "--group", "rack", "--until", "2030-01-01T00:00:00Z")
+    assert shown.exit_code == 0, shown.output
+    hold = world.group("rack").spec.hold
+    assert hold is not None
+    assert hold.power == "off"
+    assert "box-2 has a hold of its own, which counts: hexa auto machines/box-2" in shown.stdout
+    why = hexa("why", "box-1").stdout
+    assert "off by hold until" in why
+    assert "(Group machines/rack spec.hold)" in why
+    assert "on by recovery" in why
+
+
+def test_several_machines_are_answered_one_by_one(hexa: Hexa, stage: Stage, world: World) -> None:
+    """One that fails stops no other, and shows in the exit code."""
+    stage.kube.fail_next(Unavailable("away"), verb="patch", kind=MACHINES, name="box-2")
+    shown = hexa("pause", "box-2", "box-3", "--reason", "new disk")
+    assert shown.exit_code == 1
+    assert shown.stderr == "hexa: box-2: away\n"
+    paused = world.node("box-3").spec.paused
+    assert paused is not None
+    assert paused.reason == "new disk"
+    stage.kube.fail_next(Refused("no"), verb="patch", kind=MACHINES)
+    assert hexa("resume", "box-3").exit_code == 3
+    assert hexa("resume", "box-3").exit_code == 0
+    assert world.node("box-3").spec.paused is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("on",),
+        ("on", "box-1", "--for", "3h", "--until", "18:00"),
+        ("on", "box-1", "--for", "3"),
+        ("on", "box-1", "--until", "soon"),
+        ("on", "box-1", "--until", "2020-01-01"),
+        ("pause", "box-1", "--for", "0s"),
+    ],
+)
+def test_what_makes_no_sense_is_not_written(hexa: Hexa, world: World, arguments: tuple[str, ...]) -> None:
+    """It ends with 2, one line, and nothing was done."""
+    shown = hexa(*arguments)
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("hexa: ")
+    assert world.node("box-1").spec.hold is None
+
+
+@pytest.mark.parametrize(("manager", "way"), [("kustomize-controller", "flux"), ("argocd-controller", "ignoreDiff")])
+def test_git_may_take_it_back(hexa: Hexa, world: World, manager: str, way: str) -> None:
+    """Objects that a GitOps manager keeps get a warning with what to do."""
+    patch = Patch({"spec": {"hold": {"power": "on"}}})
+    world.site.api.patch(MACHINES, ("machines", "box-2"), patch, manager=manager)
+    shown = hexa("off", "box-2").stdout
+    assert f"warning: {manager} owns spec.hold and will put back what is in Git" in shown
+    assert way in shown
+    world.site.api.patch(MACHINES, ("machines", "box-3"), Patch({"spec": {"powerState": "off"}}), manager=manager)
+    assert f"warning: {manager} manages this object and may revert spec.hold" in hexa("on", "box-3").stdout
+
+
+def test_why_names_wish_phase_and_what_keeps_it(hexa: Hexa) -> None:
+    """Who wants what since when, what brought it there, and what a drain would meet."""
+    told = hexa("why", "box-1").stdout
+    assert told.startswith("box-1 is on: recovery wants it on\n")
+    assert "on by recovery for " in told
+    assert "its Kubernetes node is Ready" in told
+    assert "default/web-" in told
+    assert "PDB default/web allows 0 disruptions (1 of 1 pods are healthy, 1 must be)" in told
+    assert "box-1: Ready" in told
+    assert "stale" not in told
+
+
+def test_why_tells_of_a_pause(hexa: Hexa) -> None:
+    """A paused machine is only watched, and how that ends is said; so is that no agent took it in."""
+    hexa("pause", "box-2", "--for", "2h", "--reason", "new disk")
+    told = hexa("why", "box-2").stdout
+    assert "the end of its pause; until then it is only watched: in 2h" in told
+    assert "Paused: paused until" in told
+    assert "hexa resume machines/box-2" in told
+    assert "the status may be stale: the last change of its spec is not in its status yet" in told
+
+
+def test_why_of_a_group(hexa: Hexa) -> None:
+    """Target, limits, who is next, and what keeps each."""
+    told = hexa("why", "rack").stdout
+    assert told.startswith("rack wants 1 of 4 machines on (at least 0, all allowed)\n")
+    assert "Next to wake\n  box-2\n  box-3\n" in told
+    assert "Next to rest\n  box-1\n" in told
+    assert "PowerOnUnavailable" in told
+    parsed = json.loads(hexa("why", "rack", "-o", "json").stdout)
+    assert (parsed["target"], parsed["possible"], parsed["nextToRest"]) == (1, 3, ["box-1"])
+
+
+def test_why_of_a_drain_without_end(hexa: Hexa) -> None:
+    """Its JSON has the answer of the drain too."""
+    drain = json.loads(hexa("why", "box-1", "-o", "json").stdout)["drain"]
+    assert drain["ends"] is False
+    assert [blocker["reason"] for blocker in drain["blockers"]] == ["DisruptionBudget"]
+
+
+def test_drain_check_says_who_blocks(hexa: Hexa) -> None:
+    """It ends with 4 where a drain would not end, and with 0 where there is nothing to drain."""
+    shown = hexa("drain-check", "box-1")
+    assert shown.exit_code == 4, shown.output
+    assert "a drain would not end, and be given up after 10m: 1 pod blocks" in shown.stdout
+    assert hexa("drain-check", "box-2").exit_code == 0
+    assert hexa("drain-check", "box-1", "bix-2").exit_code == 1
+
+
+def test_drain_check_tells_of_rules(hexa: Hexa) -> None:
+    """A hold forbids the drain to begin."""
+    hexa("on", "box-1")
+    shown = hexa("drain-check", "box-1")
+    assert shown.exit_code == 4
+    assert "forbidden  Hold: held on" in shown.stdout
+
+
+def test_history(hexa: Hexa) -> None:
+    """The phases with what was noticed, the newest last."""
+    shown = hexa("history", "box-1")
+    assert shown.exit_code == 0, shown.output
+    lines = shown.stdout.splitlines()
+    assert lines[0].split() == ["WHEN", "AGO", "PHASE", "BECAUSE"]
+    assert "Unknown" in lines[1]
+    assert "its Kubernetes node is Ready" in lines[2]
+    assert lines[-1].startswith("since it was enrolled: ")
+
+
+def test_without_rights_on_the_cluster_it_says_what_is_missing(hexa: Hexa, stage: Stage) -> None:
+    """Who may read the namespace only still gets an answer, with a note."""
+    stage.kube.fail_next(Refused("list nodes is forbidden"), verb="list", kind=NODES)
+    shown = hexa("get")
+    assert shown.exit_code == 0
+    assert "hexa: whether machines joined is not known: list nodes is forbidden" in shown.stderr
+    stage.kube.fail_next(Refused("no"), verb="list", kind=MACHINES)
+    assert hexa("get").exit_code == 3
+
+
+class Context:
+    """What a shell has typed so far."""
+
+    params: dict[str, Any] = {}  # noqa: RUF012
+
+
+def test_names_are_completed(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Machines and groups come from the cluster; where it can't be asked, nothing is said."""
+    assert complete_machine(Context, "box-1") == ["box-1"]  # type: ignore[arg-type]
+    assert complete_any(Context, "") == ["box-1", "box-2", "box-3", "box-4", "box-5", "desk", "rack"]  # type: ignore[arg-type]
+    stage.kube.fail_next(Unavailable("away"), verb="list")
+    assert complete_any(Context, "") == []  # type: ignore[arg-type]
+    assert capsys.readouterr() == ("", "")
