@@ -42,6 +42,12 @@ class Hardware:
     def __repr__(self) -> str:
         return f"<Hardware {self.name} {'on' if self._process.running else 'off'}>"
 
+    @property
+    def on_its_network(self) -> list[str]:
+        """The words before a command that make it run in the machine's network, /sys included."""
+        inside = 'mount -t sysfs sysfs /sys && exec "$@"'
+        return [*self._plug.namespace.enter(), "unshare", "--mount", "--", "sh", "-c", inside, "sh"]
+
     def start(self) -> None:
         """Power: the firmware runs. From the main thread only, see process.py."""
         cgroups.make(self._cgroup)

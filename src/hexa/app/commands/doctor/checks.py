@@ -9,7 +9,7 @@ from msgspec import Struct
 from hexa.app.commands.doctor import autoscaler, hexa, site
 from hexa.app.commands.doctor.sight import Sight
 from hexa.domain.doctor.finding import Finding, sorted_findings, unseen
-from hexa.domain.errors import HexaError, Unavailable
+from hexa.domain.errors import HexaError
 
 
 class Check(Struct, frozen=True):
@@ -44,23 +44,22 @@ class Report(Struct, frozen=True):
 
 
 async def examine(sight: Sight, checks: Iterable[Check] = CHECKS) -> Report:
-    """Run every check; one that cannot see says so. Raises `Unavailable` where the API server does not answer at all."""
+    """Run every check; one that cannot see says so. Where none sees anything, the first reason is raised."""
     rows = tuple(checks)
     found: dict[str, list[Finding]] = {}
-    away: list[Unavailable] = []
+    blind: list[HexaError] = []
 
     async def one(check: Check) -> None:
         try:
             found[check.name] = list(await check.look(sight))
         except HexaError as error:
             found[check.name] = [unseen(check.about, str(error), "run it as somebody who may look at that")]
-            if isinstance(error, Unavailable):
-                away.append(error)
+            blind.append(error)
 
     async with trio.open_nursery() as nursery:
         for check in rows:
             nursery.start_soon(one, check)
-    if rows and len(away) == len(rows):
-        raise away[0]
+    if rows and len(blind) == len(rows):
+        raise blind[0]
     pairs = [(check.name, finding) for check in rows for finding in found[check.name]]
     return Report(tuple(check.name for check in rows), tuple(sorted_findings(pairs)))
