@@ -49,8 +49,11 @@ class Messages:
 class Client:
     """Calls in a worker thread. An answer is a message; a status other than OK raises `grpc.RpcError`."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address, options=OPTIONS)
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, options=OPTIONS)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, options=OPTIONS)
 
     async def call(self, rpc: str, request: Any, answer: Any) -> Any:
         """`request` and `answer` are a message and a class, or bytes and None."""

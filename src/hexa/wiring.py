@@ -3,14 +3,17 @@
 Lifetimes nest: API client, journal, Job runner, core, gRPC server. What ends first was opened last.
 """
 
+import functools
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 from msgspec import Struct
 
-from hexa.adapters.externalgrpc.adapter import run_server
+from hexa.adapters.externalgrpc.adapter import run_health, run_server
+from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.kube_http.adapter import open_kube
 from hexa.adapters.kube_http.config import Cluster, Tuning, load
 from hexa.adapters.kube_jobs.adapter import load_models, open_jobs
@@ -18,7 +21,8 @@ from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
-from hexa.config import Config, PodSelector
+from hexa.config import Config, PodSelector, TlsSettings
+from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Selector
 
@@ -42,11 +46,13 @@ async def run_agent(config: Config, *, task_status: trio.TaskStatus[Agent] = tri
 async def open_agent(config: Config) -> AsyncIterator[Agent]:
     """A running agent, ended with the block. Raises `Refused` or `Unavailable` with a text for people."""
     clock = SystemClock()
+    ready = trio.Event()
     cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
     async with (
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
         open_journal(kube, clock=clock, logs=Logs(config.log.format, config.log.level)) as journal,
         open_jobs(kube) as jobs,
+        open_health(config, ready.is_set),
         open_core(
             Ports(kube=kube, jobs=jobs, clock=clock, journal=journal),
             namespaces=config.namespaces,
@@ -56,10 +62,13 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     ):
 
         async def serve(*, task_status: trio.TaskStatus[str]) -> None:
-            address, insecure = config.grpc.address, config.grpc.insecure
-            await run_server(core.cloud, address=address, insecure=insecure, task_status=task_status)
+            grpc = config.grpc
+            await run_server(
+                core.cloud, address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls), task_status=task_status
+            )
 
         bound = await nursery.start(serve)
+        ready.set()
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)
         nursery.start_soon(load_models)  # half a second that must not stand before serving
         yield Agent(core, bound)
@@ -77,6 +86,29 @@ async def open_cluster(*, kubeconfig: str = "", context: str = "") -> AsyncItera
 def system_clock() -> Clock:
     """This computer's clock."""
     return SystemClock()
+
+
+def open_issuer() -> Issuer:
+    """What makes certificates. Loads its library, which the agent does without."""
+    from hexa.adapters.x509.adapter import X509Issuer
+
+    return X509Issuer()
+
+
+@asynccontextmanager
+async def open_health(config: Config, ready: Callable[[], bool]) -> AsyncIterator[None]:
+    """Probes are answered from here on, if an address is set: alive at once, ready when `ready` says so."""
+    async with trio.open_nursery() as nursery:
+        if config.grpc.health_address:
+            await nursery.start(functools.partial(run_health, ready, address=config.grpc.health_address))
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def _tls(tls: TlsSettings) -> Tls | None:
+    if not tls.certificate:
+        return None
+    return Tls(certificate=Path(tls.certificate), key=Path(tls.key), client_ca=Path(tls.client_ca), clients=tls.clients)
 
 
 def _tuning(config: Config) -> Tuning:

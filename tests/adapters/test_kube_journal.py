@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,27 @@ async def test_a_decision_is_an_event_on_its_object(kube: MemoryKube) -> None:
     assert event.metadata.namespace == "site"
     assert (event.involved_object, event.reason, event.message) == (MACHINE, "Woken", "sent a wake")
     assert (event.type, event.count) == ("Warning", 1)
+
+
+async def test_what_adapters_and_libraries_log_looks_the_same(kube: MemoryKube) -> None:
+    """A refused gRPC client, or the complaint of a library, is a line like all others, for as long as the journal is open."""
+    stream = io.StringIO()
+    async with opened(kube, stream=stream):
+        logging.getLogger("hexa.adapters.externalgrpc").info("certificates were read again")
+        logging.getLogger("library").warning("%s failed", "it")
+        logging.getLogger("library").info("idle talk")
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            logging.getLogger("hexa").exception("defect")
+    logging.getLogger("hexa").error("too late")
+    told = [(line["level"], line["event"], line["logger"]) for line in lines(stream)]
+    assert told == [
+        ("info", "certificates were read again", "hexa.adapters.externalgrpc"),
+        ("warning", "it failed", "library"),
+        ("error", "defect", "hexa"),
+    ]
+    assert "ZeroDivisionError" in lines(stream)[2]["error"]
 
 
 async def test_events_on_kubernetes_nodes_are_in_the_default_namespace(kube: MemoryKube) -> None:

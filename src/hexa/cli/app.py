@@ -2,6 +2,7 @@
 
 import typer
 
+from hexa.cli.certs import certs
 from hexa.cli.crds import crds
 from hexa.cli.doctor import doctor
 from hexa.cli.drain_check import drain_check
@@ -41,6 +42,7 @@ app.command("auto")(auto)
 app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("drain-check")(drain_check)
+app.command("certs")(certs)
 app.command("version")(version)
 
 

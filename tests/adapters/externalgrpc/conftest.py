@@ -65,7 +65,7 @@ async def address(cloud: FakeCloud, nursery: trio.Nursery) -> str:
 
 
 class Connect(Protocol):
-    def __call__(self, address: str) -> Client: ...
+    def __call__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> Client: ...
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def connect() -> Iterator[Connect]:
     """Makes clients, and closes them."""
     clients: list[Client] = []
 
-    def make(address: str) -> Client:
-        clients.append(Client(address))
+    def make(address: str, credentials: grpc.ChannelCredentials | None = None) -> Client:
+        clients.append(Client(address, credentials))
         return clients[-1]
 
     yield make

@@ -3,7 +3,6 @@
 import functools
 import os
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -195,28 +194,6 @@ async def test_plaintext_on_the_network_where_it_is_allowed(
     """`insecure` serves every interface."""
     bound = await nursery.start(functools.partial(run_server, cloud, address="0.0.0.0:0", insecure=True))
     await ping(connect(f"127.0.0.1:{bound.rpartition(':')[2]}"))
-
-
-async def test_tls_where_a_context_is_given(
-    cloud: FakeCloud, nursery: trio.Nursery, dial: Dial, messages: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With an ssl_context every interface is served, and who speaks no TLS or says nothing is cut off."""
-    monkeypatch.setattr(adapter, "CALL_LIMIT", 0.3)
-    certs = Path(__file__).parents[1] / "certs"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certs / "server.pem")
-    context.set_alpn_protocols(["h2"])
-    bound = await nursery.start(functools.partial(run_server, cloud, address="0.0.0.0:0", ssl_context=context))
-    address = f"127.0.0.1:{bound.rpartition(':')[2]}"
-    credentials = grpc.ssl_channel_credentials((certs / "ca.crt").read_bytes())
-    with grpc.secure_channel(address, credentials) as channel:
-        ask = channel.unary_unary(PREFIX + "NodeGroups", response_deserializer=messages.NodeGroupsResponse.FromString)
-        answer = await trio.to_thread.run_sync(functools.partial(ask, b"", timeout=10))
-    assert [group.id for group in answer.nodeGroups] == list(cloud.fake_groups)
-    plain = await dial(address)
-    await plain.send_all(greeting().data_to_send())
-    assert await closed_by_server(plain)
-    assert await closed_by_server(await dial(address))
 
 
 async def test_unix_socket(cloud: FakeCloud, nursery: trio.Nursery, connect: Any, ping: Any, tmp_path: Path) -> None:

@@ -26,9 +26,10 @@ async def listen(address: str, *, trusted: bool) -> tuple[socket.socket, str]:
             return _listen_unix(Path(address.removeprefix(prefix))), address
     host, port = _split(address)
     family, target = await _resolve(host, port, address)
-    if not trusted and not ip_address(target[0].partition("%")[0]).is_loopback:
+    if not trusted and not _is_loopback(target[0]):
         raise Refused(
-            f"{address} can be reached from the network, and there is no TLS: listen on 127.0.0.1, or allow it as insecure",
+            f"{address} can be reached from the network, and there is no TLS: "
+            "set grpc.tls (docs/tls.md), listen on 127.0.0.1, or allow it by grpc.insecure",
             reason="PlaintextOnNetwork",
         )
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # without it asyncio leaves Nagle's delay on
@@ -36,6 +37,15 @@ async def listen(address: str, *, trusted: bool) -> tuple[socket.socket, str]:
     _bind(sock, target, address)
     bound_host, bound_port = sock.getsockname()[:2]
     return sock, f"[{bound_host}]:{bound_port}" if family == socket.AF_INET6 else f"{bound_host}:{bound_port}"
+
+
+def private(sock: socket.socket) -> bool:
+    """Whether only this machine reaches it."""
+    return sock.family == socket.AF_UNIX or _is_loopback(sock.getsockname()[0])
+
+
+def _is_loopback(host: str) -> bool:
+    return ip_address(host.partition("%")[0]).is_loopback
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -7,10 +7,11 @@ the answers it does not fetch, the time of a call.
 
 import asyncio
 import logging
+import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from grpclib.config import Configuration
 from grpclib.const import Status
@@ -23,11 +24,9 @@ from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
+from hexa.adapters.externalgrpc.complaints import Complaints
 from hexa.adapters.externalgrpc.scan import Malformed
-from hexa.adapters.externalgrpc.service import Service, Write, refusal
-
-RunWrite = Callable[[Write, bytes], Awaitable[bytes]]
-"""Runs a write in Trio; asyncio-flavored."""
+from hexa.adapters.externalgrpc.service import Read, Write, refusal
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +36,8 @@ MAX_REASON: Final = 500
 """Characters of what is told of an error: it may quote the request, and travels as a header."""
 MAX_UNREAD: Final = 1024 * 1024
 """Bytes that a peer may leave unread before it is dropped."""
+MAX_UNFINISHED: Final = 32 * 1024 * 1024
+"""Bytes of all requests of all peers that have begun and are not answered."""
 
 _PREFIX: Final = 5
 """Bytes before a message: whether it is compressed, and its size."""
@@ -72,33 +73,54 @@ class Call:
         self.task: asyncio.Task[None] | None = None
 
 
-class Connection(H2Protocol):
-    """Reads the calls of one peer and answers them."""
+class Host(Protocol):
+    """The server that a connection belongs to."""
 
-    def __init__(
-        self,
-        service: Service,
-        *,
-        run_write: RunWrite,
-        opened: Callable[["Connection"], None],
-        closed: Callable[["Connection"], None],
-    ) -> None:
+    reads: Mapping[str, Read]
+    writes: Mapping[str, Write]
+    complaints: Complaints
+    unfinished: int
+    """Bytes of requests that are not answered."""
+
+    def opened(self, connection: "Connection") -> None: ...
+    def closed(self, connection: "Connection") -> None: ...
+    def barred(self, connection: "Connection") -> str:
+        """Why this peer may not call; empty if it may."""
+        ...
+
+    async def run_write(self, write: Write, message: bytes) -> bytes:
+        """Run a write in Trio; asyncio-flavored."""
+        ...
+
+
+class Connection(H2Protocol):
+    """Reads the calls of one peer and answers them. With TLS it is there from the first byte of the handshake."""
+
+    def __init__(self, host: Host, *, shaking: socket.socket | None = None, name: object = None) -> None:
         super().__init__(_NoHandler(), _KEEPALIVE, _H2)
-        self._service = service
-        self._run_write = run_write
-        self._opened = opened
-        self._closed = closed
+        self._host = host
+        self._shaking = shaking
+        self._name = name
         self._calls: dict[int, Call] = {}
+        self._barred = ""
+        self.transport: asyncio.Transport | None = None
+        """None while hands are shaken."""
         self.asked = False
-        """Whether a call ever came."""
+        """Whether a call ever came that the peer was allowed."""
         self.since = time.monotonic()
+
+    @property
+    def peer(self) -> str:
+        """Its address, for people."""
+        name = self._name or (self.transport.get_extra_info("peername") if self.transport else None)
+        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "on the unix socket"
 
     # --- called by asyncio ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
-        self._transport = transport
+        self.transport = self._transport = transport
         self._h2: H2Connection = self.connection._connection  # noqa: SLF001  # for answers in one write
         self.processor.processors |= {
             events.RequestReceived: self._request_received,
@@ -107,35 +129,42 @@ class Connection(H2Protocol):
             events.StreamReset: self._stream_reset,
             events.UnknownFrameReceived: _ignore,
         }
-        self._opened(self)
+        self._host.opened(self)
+        self._barred = self._host.barred(self)
 
     def data_received(self, data: bytes) -> None:
         if self._transport.get_write_buffer_size() > MAX_UNREAD:
-            log.warning("gRPC peer dropped: it does not read its answers")
+            self._host.complaints.tell("it does not read its answers", peer=self.peer)
             self.abort()
             return
         try:
             super().data_received(data)
         except Exception as error:  # whatever a peer sends, the others go on
-            log.warning("gRPC peer dropped: %r", error)
+            self._host.complaints.tell(f"it does not speak HTTP/2 as it should: {_cause(error)}", peer=self.peer)
             self.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         for stream_id in tuple(self._calls):
             self._forget(stream_id)
-        self._closed(self)
+        self._host.closed(self)
 
     # --- called by the server ---
 
     def abort(self) -> None:
         """Drop it without a word."""
-        self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
+        elif self._shaking is not None:
+            with suppress(OSError):  # it went by itself
+                self._shaking.shutdown(socket.SHUT_RDWR)
 
     def cut_off(self, overdue: float) -> None:
         """End calls that began before `overdue`, or the connection if none came since then."""
         if not self.asked and self.since < overdue:
             self.abort()
+        if self.transport is None:
+            return
         for stream_id in [stream_id for stream_id, call in self._calls.items() if call.since < overdue]:
             self._forget(stream_id)
             with suppress(H2Error):  # the stream or the connection may have ended by itself
@@ -144,6 +173,9 @@ class Connection(H2Protocol):
 
     def say_goodbye(self) -> None:
         """Tell the peer to connect anew (GOAWAY), and close."""
+        if self.transport is None:
+            self.abort()
+            return
         if not self._transport.is_closing() and self._h2.state_machine.state is not ConnectionState.CLOSED:
             self._h2.close_connection()
             self._flush()
@@ -152,15 +184,16 @@ class Connection(H2Protocol):
     # --- called by grpclib for what HTTP/2 brings ---
 
     def _request_received(self, event: events.RequestReceived) -> None:
-        self.asked = True
         headers: dict[Any, Any] = dict(event.headers or ())
         path = headers.get(b":path", b"").decode("latin-1")
+        if self._barred:
+            self._refuse(event.stream_id, GRPCError(Status.PERMISSION_DENIED, f"NotAllowed: {self._barred}"))
+            return
+        self.asked = True
         if not headers.get(b"content-type", b"").startswith(b"application/grpc") or headers.get(b":method") != b"POST":
             self._refuse(event.stream_id, GRPCError(Status.INVALID_ARGUMENT, "NotGrpc: gRPC is spoken here"))
-        elif path not in self._service.reads and path not in self._service.writes:
-            self._refuse(
-                event.stream_id, GRPCError(Status.UNIMPLEMENTED, "UnknownMethod: CloudProvider is served here")
-            )
+        elif path not in self._host.reads and path not in self._host.writes:
+            self._refuse(event.stream_id, GRPCError(Status.UNIMPLEMENTED, "UnknownMethod: it is not served here"))
         else:
             self._calls[event.stream_id] = Call(path)
 
@@ -170,10 +203,13 @@ class Connection(H2Protocol):
         if call is None:
             return
         call.body += event.data
+        self._host.unfinished += len(event.data)
         if max(int.from_bytes(call.body[1:_PREFIX], "big"), len(call.body) - _PREFIX) > MAX_MESSAGE:
             self._refuse(
                 event.stream_id, GRPCError(Status.RESOURCE_EXHAUSTED, f"TooLarge: at most {MAX_MESSAGE} bytes")
             )
+        elif self._host.unfinished > MAX_UNFINISHED:
+            self._refuse(event.stream_id, GRPCError(Status.RESOURCE_EXHAUSTED, "TooMany: large requests at one time"))
 
     def _stream_ended(self, event: events.StreamEnded) -> None:
         call = self._calls.get(event.stream_id)
@@ -181,7 +217,7 @@ class Connection(H2Protocol):
             return
         try:
             message = _message(call.body)
-            read = self._service.reads.get(call.path)
+            read = self._host.reads.get(call.path)
             answer = read(message) if read is not None else None
         except Exception as error:  # what goes wrong with one call is told to its caller
             self._refuse(event.stream_id, refusal(error))
@@ -189,7 +225,7 @@ class Connection(H2Protocol):
         if answer is not None:
             self._reply(event.stream_id, answer)
         else:
-            self._start(event.stream_id, self._write(event.stream_id, self._service.writes[call.path], message))
+            self._start(event.stream_id, self._write(event.stream_id, self._host.writes[call.path], message))
 
     def _stream_reset(self, event: events.StreamReset) -> None:
         self._forget(event.stream_id)
@@ -197,9 +233,15 @@ class Connection(H2Protocol):
     # --- calls ---
 
     def _forget(self, stream_id: int) -> None:
-        call = self._calls.pop(stream_id, None)
+        call = self._end(stream_id)
         if call is not None and call.task is not None:
             call.task.cancel()
+
+    def _end(self, stream_id: int) -> Call | None:
+        call = self._calls.pop(stream_id, None)
+        if call is not None:
+            self._host.unfinished -= len(call.body)
+        return call
 
     def _flush(self) -> None:
         """Send what was written outside of `data_received`, which does so by itself."""
@@ -212,7 +254,7 @@ class Connection(H2Protocol):
 
     async def _write(self, stream_id: int, write: Write, message: bytes) -> None:
         try:
-            answer = await self._run_write(write, message)
+            answer = await self._host.run_write(write, message)
         except Exception as error:  # what goes wrong with one call is told to its caller
             self._refuse(stream_id, refusal(error))
         else:
@@ -232,7 +274,7 @@ class Connection(H2Protocol):
             self._h2.send_headers(stream_id, _TRAILERS, end_stream=True)
         except H2Error as error:
             log.debug("the caller went away before the answer: %r", error)
-        self._calls.pop(stream_id, None)
+        self._end(stream_id)
 
     async def _reply_slowly(self, stream_id: int, data: bytes) -> None:
         """The same as the peer makes room, which grpclib's streams know."""
@@ -246,11 +288,11 @@ class Connection(H2Protocol):
             log.debug("the caller went away before the answer: %r", error)
         finally:
             release()
-        self._calls.pop(stream_id, None)
+        self._end(stream_id)
 
     def _refuse(self, stream_id: int, error: GRPCError) -> None:
         """Send a status and why; what is still being sent to us is not waited for."""
-        self._calls.pop(stream_id, None)
+        self._end(stream_id)
         reason = encode_grpc_message((error.message or "")[:MAX_REASON]).encode()
         status = [(b"grpc-status", b"%d" % error.status.value), (b"grpc-message", reason)]
         try:
@@ -272,6 +314,12 @@ class _NoHandler(AbstractHandler):
 
     def close(self) -> None:
         pass
+
+
+def _cause(error: Exception) -> str:
+    """The kind of error; its text may hold what the peer sent."""
+    inner = error.__cause__ or error.__context__ or error
+    return type(inner).__name__
 
 
 def _ignore(_: events.Event) -> None:

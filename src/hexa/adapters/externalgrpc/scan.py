@@ -81,6 +81,18 @@ def node_names(request: bytes) -> tuple[str, str]:
         raise Malformed("a text that is not UTF-8") from None
 
 
+def first_text(message: bytes) -> str:
+    """The text in field 1, which is all that the message has."""
+    texts = {0x0A: b""}
+    try:
+        _read_texts(message, 0, len(message), texts)
+        return texts[0x0A].decode()
+    except IndexError:
+        raise Malformed("the message ends within a field") from None
+    except UnicodeDecodeError:
+        raise Malformed("a text that is not UTF-8") from None
+
+
 def _read_texts(data: bytes, position: int, end: int, texts: dict[int, bytes]) -> None:
     """Collect the fields whose tags are keys of `texts`; the last one of a tag counts, as everywhere in protobuf."""
     while position < end:

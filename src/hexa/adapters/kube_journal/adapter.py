@@ -10,7 +10,7 @@ import trio
 
 from hexa.adapters.kube_journal import wire
 from hexa.adapters.kube_journal.config import DEFAULT_LOGS, Logs
-from hexa.adapters.kube_journal.logs import Write, writer
+from hexa.adapters.kube_journal.logs import Write, libraries, writer
 from hexa.domain.errors import AlreadyExists, HexaError, Unavailable
 from hexa.domain.resources.core import EVENTS, ObjectReference
 from hexa.ports.clock import Clock
@@ -105,12 +105,14 @@ async def open_journal(
     kube: Kube, *, clock: Clock, logs: Logs = DEFAULT_LOGS, stream: TextIO | None = None
 ) -> AsyncIterator[KubeJournal]:
     """A journal that writes Events until the block ends, and for a second more."""
-    journal = KubeJournal(kube, clock=clock, write=writer(logs, clock=clock, stream=stream))
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(journal.run)
-        try:
-            yield journal
-        finally:
-            journal.close()
-            nursery.cancel_scope.shield = True
-            nursery.cancel_scope.deadline = trio.current_time() + _FLUSH
+    write = writer(logs, clock=clock, stream=stream)
+    journal = KubeJournal(kube, clock=clock, write=write)
+    with libraries(write):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(journal.run)
+            try:
+                yield journal
+            finally:
+                journal.close()
+                nursery.cancel_scope.shield = True
+                nursery.cancel_scope.deadline = trio.current_time() + _FLUSH

@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Literal, TextIO
 
 import msgspec
@@ -19,6 +20,8 @@ Write = Callable[[str, str, dict[str, Any]], None]
 """Level, message, fields."""
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_SEVEREST_FIRST: Final = sorted(_LEVELS.items(), key=lambda level: -level[1])
 
 
 def writer(logs: Logs, *, clock: Clock, stream: TextIO | None = None) -> Write:
@@ -40,6 +43,35 @@ def writer(logs: Logs, *, clock: Clock, stream: TextIO | None = None) -> Write:
             logger.log(_LEVELS[level], message, **fields)
 
     return write
+
+
+@contextmanager
+def libraries(write: Write) -> Iterator[None]:
+    """Within the block, what libraries (from warnings on) and our own adapters log goes the same way."""
+    root, ours, handler = logging.getLogger(), logging.getLogger("hexa"), _Forward(write)
+    level = ours.level
+    root.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(level)
+
+
+class _Forward(logging.Handler):
+    """Turns a record of the standard library into a line."""
+
+    def __init__(self, write: Write) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {"logger": record.name}
+        if record.exc_info:
+            fields["error"] = "".join(traceback.format_exception(*record.exc_info))
+        level = next((name for name, number in _SEVEREST_FIRST if record.levelno >= number), "debug")
+        self._write(level, record.getMessage(), fields)
 
 
 def _format(logs: Logs, target: TextIO) -> Literal["json", "text"]:
