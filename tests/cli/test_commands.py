@@ -12,11 +12,7 @@ from hexa.cli.app import app
 from hexa.domain.resources.crd import definitions
 from hexa.yaml import read_documents
 
-<<<<<<< HEAD
-COMMANDS = ("run", "simulate", "validate", "enrol", "doctor", "crds", "manifests", "version")
-=======
-COMMANDS = ("run", "simulate", "validate", "enrol", "crds", "certs", "version")
->>>>>>> 8eb63ad (Mutual TLS on gRPC, reloaded when files change; hexa certs; health for probes)
+COMMANDS = ("run", "simulate", "validate", "enrol", "doctor", "crds", "certs", "manifests", "version")
 DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
 
