@@ -207,6 +207,21 @@ def test_several_machines_are_answered_one_by_one(hexa: Hexa, stage: Stage, worl
     assert world.node("box-3").spec.paused is None
 
 
+def test_a_name_without_namespace_is_of_the_context_s(hexa: Hexa, world: World) -> None:
+    """A machine of another namespace is never switched because somebody else was named with theirs."""
+    for far in ("far", "box-2"):
+        world.site.api.create(
+            MACHINES, {"metadata": {"name": far, "namespace": "other"}, "spec": {}}, manager="kubectl"
+        )
+    shown = hexa("off", "far", "other/box-2")
+    assert shown.exit_code == 1
+    assert world.node("far", namespace="other").spec.hold is None
+    assert world.node("box-2", namespace="other").spec.hold is not None
+    assert world.node("box-2").spec.hold is None
+    assert "write one of these" in hexa("get", "-A", "box-2").stderr
+    assert "other" in hexa("get", "-A", "far").stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -8,7 +8,7 @@ from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, S
 from hexa.cli.exits import Exit
 from hexa.cli.names import complete_machine
 from hexa.cli.output import Format, OutputOption, Tone, dump, paint, plain, say, span
-from hexa.cli.people import look, tell_notes, within
+from hexa.cli.people import home, look, tell_notes, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.draining import Check
@@ -32,7 +32,7 @@ def drain_check(
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[list[Check], list[str], tuple[str, ...]]":
         from hexa.app.commands.draining import check_all
 
-        checks, wrong = await check_all(site.kube, snapshot, machines, namespace=site.namespace)
+        checks, wrong = await check_all(site.kube, snapshot, machines, namespace=home(site))
         return checks, wrong, snapshot.notes
 
     checks, wrong, notes = look(within(machines, kubeconfig=kubeconfig, context=context, namespace=namespace), asked)

@@ -8,7 +8,7 @@ from hexa.cli.cluster import AllNamespacesOption, ContextOption, KubeconfigOptio
 from hexa.cli.exits import Exit, fail
 from hexa.cli.names import complete_any
 from hexa.cli.output import Column, Format, OutputOption, Tone, ago, clock, dump, say, table
-from hexa.cli.people import look, tell_notes, within
+from hexa.cli.people import home, look, tell_notes, within
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,8 +55,9 @@ def get(
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[Lines, list[str], Snapshot]":
         from hexa.app.commands.get import chosen
 
+        space = None if all_namespaces else home(site)
         machines, groups = word not in GROUP_WORDS, word not in MACHINE_WORDS
-        found, wrong = chosen(snapshot, names, namespace=site.namespace, machines=machines, groups=groups)
+        found, wrong = chosen(snapshot, names, namespace=space, machines=machines, groups=groups)
         return found, wrong, snapshot
 
     lines, wrong, snapshot = look(where, asked)

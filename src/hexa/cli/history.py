@@ -7,7 +7,7 @@ import typer
 from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
 from hexa.cli.names import complete_machine
 from hexa.cli.output import Column, Format, OutputOption, ago, clock, dump, say, table
-from hexa.cli.people import look, within
+from hexa.cli.people import home, look, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.history import History
@@ -29,7 +29,7 @@ def history(
     async def asked(site: Site, snapshot: "Snapshot") -> "History":
         from hexa.app.commands.history import history_of
 
-        return history_of(snapshot, machine, namespace=site.namespace)
+        return history_of(snapshot, machine, namespace=home(site))
 
     where = within([machine], kubeconfig=kubeconfig, context=context, namespace=namespace)
     found = look(where, asked)

@@ -46,6 +46,11 @@ def within(
     return Where(kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces)
 
 
+def home(site: Site) -> str:
+    """Where a NAME without a namespace is looked for, also while others name theirs: nowhere else."""
+    return site.namespace or site.own_namespace
+
+
 def tell_notes(notes: Iterable[str]) -> None:
     """What could not be read, on standard error."""
     for note in notes:
@@ -94,7 +99,7 @@ def change(where: Where, make: "Callable[[datetime], Change]", *, machines: list
         from hexa.app.commands.switch import write
 
         made = make(snapshot.now)
-        return await write(site.kube, snapshot, made, machines=machines, groups=groups, namespace=site.namespace)
+        return await write(site.kube, snapshot, made, machines=machines, groups=groups, namespace=home(site))
 
     answers = look(where, asked)
     for answer in answers:

@@ -10,7 +10,7 @@ from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, S
 from hexa.cli.drain_check import drain_lines
 from hexa.cli.names import complete_any
 from hexa.cli.output import Column, Format, OutputOption, Tone, ago, clock, dump, paint, plain, say, span, table
-from hexa.cli.people import look, tell_notes, within
+from hexa.cli.people import home, look, tell_notes, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.snapshot import Snapshot
@@ -33,7 +33,7 @@ def why(
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[list[Answer], datetime]":
         from hexa.app.commands.why import explain_group, explain_machine
 
-        picked = snapshot.pick(name, namespace=site.namespace)
+        picked = snapshot.pick(name, namespace=home(site))
         answers: list[Answer] = [await explain_machine(site.kube, snapshot, key) for key in picked.machines]
         return [*answers, *(explain_group(snapshot, key) for key in picked.groups)], snapshot.now
 

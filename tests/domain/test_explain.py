@@ -1,0 +1,214 @@
+"""Why machines are as they are: every phase says what it waits for and until when, every obstacle its rule and remedy."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec import structs
+from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, kube_node, machine, status, wish
+
+from hexa.domain.explain import Known, demands, kept_from_waking, kept_on, obstacle, stale, summary, waits
+from hexa.domain.group import Policy, Problem
+from hexa.domain.lifecycle import Phase
+from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.resources.core import KubeNode
+from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Lookup, Node, Paused, Power
+from hexa.domain.sizing import Member
+from hexa.domain.wish import acted_power, effective_wish, off_vetoes, on_vetoes, wish_patch
+
+KEY = Lookup("site", "m1")
+NOW = 60.0
+
+
+def asked(node: Node, power: Power, by: Asker = Asker.CLUSTER_AUTOSCALER) -> Node:
+    """The node with a recorded wish since T0."""
+    notes = wish_patch(node, wish(power, by))["metadata"]["annotations"]
+    spec = structs.replace(node.spec, power_state=power.value)
+    return structs.replace(node, metadata=structs.replace(node.metadata, annotations=notes), spec=spec)
+
+
+def known(
+    node: Node,
+    *,
+    policy: Policy = Policy(),  # noqa: B008
+    kube: KubeNode | None = None,
+    hosts: tuple[str, ...] = (),
+    problems: tuple[Problem, ...] = (),
+    now: float = NOW,
+) -> Known:
+    """Everything around a machine, judged as the agent judges it."""
+    vetoes = tuple(off_vetoes(node, policy, hosts=hosts, control_plane=False, now=at(now)))
+    wakes = tuple(on_vetoes(node, policy, now=at(now)))
+    cool = node.status.cool_until
+    member = Member(
+        key=KEY,
+        phase=Phase(node.status.phase) if node.status.phase else Phase.UNKNOWN,
+        wish=effective_wish(node, policy, now=at(now)),
+        off_vetoes=vetoes,
+        on_vetoes=wakes,
+        cooling=cool is not None and cool > at(now),
+    )
+    acted = acted_power(node, policy, vetoes=vetoes, now=at(now))
+    return Known(
+        key=KEY,
+        node=node,
+        group=Lookup("site", "rack"),
+        policy=policy,
+        limits=LIMITS,
+        member=member,
+        others=[member],
+        acted=acted,
+        problems=problems,
+        valid=not problems,
+        facts=facts(now, wish=acted, node_exists=kube is not None, may_wake=not wakes),
+        kube=kube,
+    )
+
+
+def in_phase(phase: Phase, power: Power, **changes: Any) -> Node:
+    """A machine in a phase since T0, of which Cluster Autoscaler wants something."""
+    node = structs.replace(machine(), status=status(phase, **changes))
+    return asked(node, power)
+
+
+COOL = {"cool_until": at(300.0), "failures": 2}
+
+
+@pytest.mark.parametrize(
+    ("node", "text", "until"),
+    [
+        (in_phase(Phase.UNKNOWN, ON, wakes=1), "a sign of life or a power reading", T0),
+        (in_phase(Phase.OFF, OFF), "a wish for on", None),
+        (in_phase(Phase.OFF, ON), "hexa to send the first wake", None),
+        (in_phase(Phase.POWERING_ON, ON, wakes=1, woken_at=T0), "wake 2 of 3 is sent", T0 + LIMITS.wake_interval),
+        (in_phase(Phase.POWERING_ON, ON, wakes=3), "a sign of power; without one it has failed", T0 + LIMITS.power_on),
+        (in_phase(Phase.BOOTING, ON, wakes=3), "a Ready Kubernetes node", T0 + LIMITS.boot),
+        (in_phase(Phase.READY, OFF), "hexa to begin the drain", None),
+        (in_phase(Phase.READY, OFF, **COOL), "then it is drained again", at(300.0)),
+        (in_phase(Phase.DRAINING, OFF), "else the drain is given up", T0 + LIMITS.drain),
+        (in_phase(Phase.POWERING_OFF, OFF), "the machine to go dark", T0 + LIMITS.power_off),
+        (in_phase(Phase.START_FAILED, ON, **COOL), "then it is looked at anew", at(300.0)),
+        (in_phase(Phase.STOP_FAILED, OFF, **COOL), "then it is drained and switched off again", at(300.0)),
+        (in_phase(Phase.LOST, ON), "else it is woken", T0 + LIMITS.lost),
+        (in_phase(Phase.LOST, OFF), "its kubelet, or a person", None),
+        (machine(), "hexa to see it for the first time", None),
+    ],
+)
+def test_every_phase_says_what_it_waits_for(node: Node, text: str, until: Any) -> None:
+    """And until when, by the same limits that the agent acts by."""
+    first = waits(known(node))[0]
+    assert text in first.text
+    assert first.until == until
+
+
+def test_steady_machines_wait_for_nothing() -> None:
+    """A machine that is on and wanted on just runs."""
+    assert waits(known(in_phase(Phase.READY, ON))) == []
+
+
+def test_jobs_are_named() -> None:
+    """What the power Job waits for is told while the phase works with it."""
+    job = JobRecord(name="m1-startup-1", action="startup", attempt=1, message="waits for an image")
+    told = waits(known(in_phase(Phase.POWERING_ON, ON, wakes=3, attempt=1, job=job)))
+    assert told[-1].text == "startup Job site/m1-startup-1, running: waits for an image"
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("power", [ON, OFF])
+def test_every_phase_has_a_sentence(phase: Phase, power: Power) -> None:
+    """The summary names the machine, what it is, and who wants what."""
+    told = summary(known(in_phase(phase, power)))
+    assert told.startswith("m1 ")
+    assert f"cluster-autoscaler wants it {power}" in told
+
+
+def test_holds_decide_and_what_is_beneath_is_shown() -> None:
+    """A person's word over the group, with its end and reason, and the wish that comes back after it."""
+    hold = Hold(power="off", until=at(3600.0), reason="move")
+    top, beneath = demands(known(in_phase(Phase.READY, ON), policy=Policy(hold=hold)))
+    assert (top.power, top.by, top.object) == (OFF, Asker.HOLD, "Group site/rack spec.hold")
+    assert (top.until, top.reason) == (at(3600.0), "move")
+    assert (beneath.power, beneath.by, beneath.since) == (ON, Asker.CLUSTER_AUTOSCALER, T0)
+
+
+def test_nobody_asked() -> None:
+    """A machine without any wish stays as it was found, and the sentence says so."""
+    node = machine(phase=Phase.READY)
+    assert demands(known(node)) == []
+    assert "stays as found" in summary(known(node))
+
+
+def test_a_plain_edit_is_a_wish_by_user() -> None:
+    """spec.powerState that differs from the record stands in the spec, and its begin is not known."""
+    node = in_phase(Phase.READY, ON)
+    edited = structs.replace(node, spec=structs.replace(node.spec, power_state="off"))
+    (top,) = demands(known(edited))
+    assert (top.power, top.by, top.object, top.since) == (OFF, Asker.USER, "Node site/m1 spec.powerState", None)
+
+
+@pytest.mark.parametrize(
+    ("made", "rule"),
+    [
+        (known(in_phase(Phase.READY, OFF), hosts=("ca/ca-0",)), "HostsControl"),
+        (known(in_phase(Phase.READY, OFF, cool_until=at(300.0), blocker="web")), "CoolingOff"),
+        (known(in_phase(Phase.DRAINING, OFF, blocker="apps/web: PDB")), "DrainBlocked"),
+        (
+            known(asked(structs.replace(machine(startup_pod_spec=None), status=status(Phase.OFF)), ON)),
+            "PowerOnUnavailable",
+        ),
+        (known(asked(structs.replace(machine(paused=Paused()), status=status(Phase.OFF)), ON)), "Paused"),
+        (known(asked(structs.replace(machine(paused=Paused()), status=status(Phase.OFF)), OFF)), ""),
+        (known(in_phase(Phase.LOST, OFF)), "LostWithPods"),
+        (known(in_phase(Phase.START_FAILED, ON)), "StartFailed"),
+        (known(in_phase(Phase.OFF, ON), problems=(Problem("spec.x", "is wrong", "mend it", reason="Bad"),)), "Bad"),
+        (known(in_phase(Phase.READY, ON), hosts=("ca/ca-0",)), ""),
+    ],
+)
+def test_what_stands_against_a_wish(made: Known, rule: str) -> None:
+    """The one rule that matters most; none where the machine is what is wanted."""
+    stands = obstacle(made)
+    assert (stands.rule if stands else "") == rule
+
+
+def test_invalid_machines_are_only_watched() -> None:
+    """That is what is waited for, and what keeps it from being woken."""
+    made = known(in_phase(Phase.OFF, ON), problems=(Problem("spec.x", "is wrong", "mend it"),))
+    assert "only watched" in waits(made)[0].text
+    assert [reason.rule for reason in kept_from_waking(made)] == ["Invalid"]
+
+
+def test_limits_of_the_group_keep_machines() -> None:
+    """minSize keeps the last one on, and maxSize keeps the next one off."""
+    on, off = known(in_phase(Phase.READY, ON), policy=Policy(min_size=1)), known(in_phase(Phase.OFF, OFF))
+    assert [reason.rule for reason in kept_on(on)] == ["MinSize"]
+    full = structs.replace(off, policy=Policy(max_size=1), others=[on.member, off.member])
+    assert [reason.rule for reason in kept_from_waking(full)] == ["MaxSize"]
+    assert [reason.rule for reason in kept_from_waking(known(in_phase(Phase.OFF, OFF, **COOL)))] == ["CoolingOff"]
+
+
+def test_somebody_else_s_annotation_is_told() -> None:
+    """Cluster Autoscaler never asks for a node that somebody excepted; our own mark follows from the other rules."""
+    foreign = kube_node(annotations={SCALE_DOWN_DISABLED: "true"})
+    (reason,) = kept_on(known(in_phase(Phase.READY, ON), kube=foreign))
+    assert reason.remedy == f"kubectl annotate node k1 {SCALE_DOWN_DISABLED}-"
+    ours = kube_node(annotations={SCALE_DOWN_DISABLED: "true", OFF_FORBIDDEN_ANNOTATION: "Hold"})
+    assert kept_on(known(in_phase(Phase.READY, ON), kube=ours)) == []
+
+
+def test_remedies_name_the_object() -> None:
+    """Letting go is a command that can be copied."""
+    own = asked(structs.replace(machine(hold=Hold(power="on")), status=status(Phase.READY)), OFF)
+    assert kept_on(known(own))[0].remedy == "hexa auto site/m1"
+    (held,) = kept_on(known(in_phase(Phase.READY, OFF), policy=Policy(hold=Hold(power="on"))))
+    assert held.remedy == "hexa auto --group site/rack"
+
+
+def test_a_status_that_no_agent_keeps_is_told() -> None:
+    """No status, a spec that is not taken in, a wish that is not known, and a deadline long past."""
+    assert stale(known(machine())) == "the object has no status"
+    node = in_phase(Phase.DRAINING, OFF, wish=wish(OFF))
+    assert stale(known(node)) == ""
+    changed = structs.replace(node, metadata=structs.replace(node.metadata, generation=2))
+    assert "last change of its spec" in stale(known(changed))
+    assert "does not know" in stale(known(in_phase(Phase.DRAINING, OFF)))
+    assert "its pods to leave" in stale(known(node, now=(LIMITS.drain + timedelta(minutes=2)).total_seconds()))
