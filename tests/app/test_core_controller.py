@@ -10,13 +10,20 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import CORDON_ANNOTATION, GROUP_LABEL, OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.names import (
+    CORDON_ANNOTATION,
+    GROUP_LABEL,
+    MACHINE_ANNOTATION,
+    OFF_FORBIDDEN_ANNOTATION,
+    SCALE_DOWN_DISABLED,
+)
 from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.world import World, group, machine, open_world
 
 UNINITIALIZED = {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"}
+OURS = {MACHINE_ANNOTATION: "d/m"}
 
 
 async def core(rig: Rig, name: str = "m") -> Any:
@@ -127,11 +134,12 @@ async def test_a_rule_that_forbids_an_off_shows_before_the_drain(
         assert node.metadata.annotations == {
             SCALE_DOWN_DISABLED: "true",
             OFF_FORBIDDEN_ANNOTATION: rule,
+            **OURS,
             "mine": "stays",
         }
         mended = {"hold": None, "paused": None, "shutdownPodSpec": POD}
         rig.api.patch(MACHINES, (SPACE, "m"), Patch({"spec": mended}))
-        assert (await core(rig)).metadata.annotations == {"mine": "stays"}
+        assert (await core(rig)).metadata.annotations == {**OURS, "mine": "stays"}
 
 
 async def test_a_group_hold_and_a_hosted_pod_show_as_well(autojump_clock: MockClock) -> None:
@@ -152,9 +160,9 @@ async def test_somebody_elses_annotation_is_neither_claimed_nor_removed(autojump
         rig.group()
         rig.machine("m", Phase.READY, spec={"hold": {"power": "on"}})
         rig.kube_node("m", annotations={SCALE_DOWN_DISABLED: "true"})
-        assert (await core(rig)).metadata.annotations == {SCALE_DOWN_DISABLED: "true"}
+        assert (await core(rig)).metadata.annotations == {**OURS, SCALE_DOWN_DISABLED: "true"}
         rig.api.patch(MACHINES, (SPACE, "m"), Patch({"spec": {"hold": None}}))
-        assert (await core(rig)).metadata.annotations == {SCALE_DOWN_DISABLED: "true"}
+        assert (await core(rig)).metadata.annotations == {**OURS, SCALE_DOWN_DISABLED: "true"}
 
 
 async def test_a_machine_that_is_given_up_takes_our_annotation_with_it(autojump_clock: MockClock) -> None:

@@ -13,7 +13,13 @@ from hexa.app.view import MachineView
 from hexa.domain.drain import Plan
 from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT, CORDON_ANNOTATION, GROUP_LABEL
+from hexa.domain.names import (
+    CA_CANDIDATE_TAINT,
+    CA_TO_BE_DELETED_TAINT,
+    CORDON_ANNOTATION,
+    GROUP_LABEL,
+    MACHINE_ANNOTATION,
+)
 from hexa.domain.resources.core import BUDGETS, NODES, PODS, Metadata, Pod, PodSpec, PodStatus
 
 READY_AT = 100.0
@@ -73,7 +79,7 @@ async def test_our_cordon_goes_with_its_mark(autojump_clock: MockClock) -> None:
         node = await welcome(rig)
         assert rig.kube.count("patch", NODES) - before == 1
         assert not node.spec.unschedulable
-        assert node.metadata.annotations == {"mine": "stays"}
+        assert node.metadata.annotations == {MACHINE_ANNOTATION: "d/m", "mine": "stays"}
         assert [each.key for each in node.spec.taints] == ["rack"]
         assert node.metadata.labels == {GROUP_LABEL: "g"}
 
@@ -95,7 +101,7 @@ async def test_a_persons_cordon_of_before_outlives_ours(autojump_clock: MockCloc
         rig.kube_node("m", spec={"unschedulable": True}, annotations={CORDON_ANNOTATION: stamp(0)})
         node = await welcome(rig)
         assert node.spec.unschedulable
-        assert node.metadata.annotations == {}
+        assert node.metadata.annotations == {MACHINE_ANNOTATION: "d/m"}
 
 
 async def test_taints_of_cluster_autoscaler_from_before_the_boot_are_stripped(autojump_clock: MockClock) -> None:
@@ -155,7 +161,7 @@ async def test_what_the_node_had_is_given_back_to_a_new_object(autojump_clock: M
             "role": "changed",
             "kubernetes.io/arch": "arm64",
         }
-        assert node.metadata.annotations == {"note": "new", "owner": "ops"}
+        assert node.metadata.annotations == {MACHINE_ANNOTATION: "d/m", "note": "new", "owner": "ops"}
         assert [each.key for each in node.spec.taints] == ["rack"]
         assert node.spec.provider_id == "hexa://d/m"
 
@@ -168,7 +174,7 @@ async def test_nothing_is_given_back_to_an_object_that_stayed(autojump_clock: Mo
         machine(rig, labels={"tier": "gold"}, annotations={"owner": "ops"}, taints=[taint("rack", 7)], at=stamp(30))
         node = await welcome(rig)
         assert node.metadata.labels == {GROUP_LABEL: "g"}
-        assert node.metadata.annotations == {}
+        assert node.metadata.annotations == {MACHINE_ANNOTATION: "d/m"}
         assert node.spec.taints == ()
 
 

@@ -1,5 +1,6 @@
 """Bridges Kubernetes nodes and machines: providerID where there is none, labels of members, what a node had before it left, and
-a rule that forbids an off shown to Cluster Autoscaler before it drains. It writes Kubernetes nodes only, and strips nothing.
+a rule that forbids an off shown to Cluster Autoscaler before it drains. A node whose machine is given up loses all that is ours.
+It writes Kubernetes nodes only.
 """
 
 from datetime import datetime
@@ -7,11 +8,14 @@ from typing import Any
 
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store, same_but_for_version
+from hexa.app.unmark import unmark
 from hexa.app.view import MachineView, kube_name
 from hexa.app.views import Views
-from hexa.app.welcome import missing_provider_id, required_labels, returned
+from hexa.app.welcome import missing_provider_id, record_of, required_labels, returned
 from hexa.domain.errors import HexaError
-from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.farewell import MARKS, leaving, owner_of
+from hexa.domain.lifecycle import Phase
+from hexa.domain.names import CORDON_ANNOTATION, OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup, Node
 from hexa.ports.clock import Clock
@@ -58,22 +62,49 @@ class CoreController:
         if node is None:
             return
         view = self._views.by_kube_name(name)
-        body = core_patch(node, view, now=self._clock.now())
+        if view is None and self._given_up(node):
+            self._store.nodes.put(await unmark(self._kube, node))
+            return
+        body = core_patch(node, view, now=self._clock.now()) if view is not None else {}
         if not body:
             return
         patch = Patch(body, resource_version=node.metadata.resource_version)
         self._store.nodes.put(await self._kube.patch(NODES, name, patch))
 
+    def _given_up(self, node: KubeNode) -> bool:
+        """Whether the node carries marks of a machine that we would know of, and that is deleted, released or another node's."""
+        if self._store.watching_since is None or not any(mark in node.metadata.annotations for mark in MARKS):
+            return False
+        owner, machines = owner_of(node), self._store.machines
+        if owner is None:
+            claimed = any(self._views.keys_of_kube_name(node.metadata.name))
+            return not (claimed or self._store.namespaces or machines.malformed)
+        if owner in machines.malformed or (self._store.namespaces and owner.namespace not in self._store.namespaces):
+            return False
+        machine = machines.objects.get(owner)
+        return machine is None or leaving(machine) or kube_name(machine) != node.metadata.name
 
-def core_patch(node: KubeNode, view: MachineView | None, *, now: datetime) -> dict[str, Any]:
-    """What differs on the node; empty where nothing does. A node that is no machine's any more loses our annotation."""
-    annotations = _annotations(node, _forbids(view, now) if view is not None else "")
-    body = _given(node, view) if view is not None and view.valid else {}
+
+def core_patch(node: KubeNode, view: MachineView, *, now: datetime) -> dict[str, Any]:
+    """What differs on the node; empty where nothing does."""
+    body = _given(node, view) if view.valid else {}
+    if turns_back(view):
+        body["spec"] = {**body.get("spec", {}), "unschedulable": None}
+    metadata = body.get("metadata", {})
+    annotations = {**metadata.get("annotations", {}), **_annotations(node, _forbids(view, now)), **_uncordoned(view)}
     if annotations:
-        metadata = body.get("metadata", {})
-        annotations = {**metadata.get("annotations", {}), **annotations}
         body["metadata"] = {**metadata, "annotations": annotations}
     return body
+
+
+def turns_back(view: MachineView) -> bool:
+    """The group of a machine that drains was deleted: nobody ends the drain, so our cordon is lifted."""
+    no_job = view.phase is Phase.POWERING_OFF and view.node.status.job is None
+    return view.our_cordon and view.group_missing and (view.phase is Phase.DRAINING or no_job)
+
+
+def _uncordoned(view: MachineView) -> dict[str, None]:
+    return {CORDON_ANNOTATION: None} if turns_back(view) else {}
 
 
 def _given(node: KubeNode, view: MachineView) -> dict[str, Any]:
@@ -82,7 +113,8 @@ def _given(node: KubeNode, view: MachineView) -> dict[str, Any]:
     if not view.node.status.welcomed:
         return returned(view, node)
     labels = {k: v for k, v in required_labels(view).items() if k not in node.metadata.labels}
-    body: dict[str, Any] = {"metadata": {"labels": labels}} if labels else {}
+    metadata = {"labels": labels, "annotations": record_of(view, node, labels)}
+    body: dict[str, Any] = {"metadata": given} if (given := {k: v for k, v in metadata.items() if v}) else {}
     provider_id = missing_provider_id(view, node)
     return {**body, "spec": {"providerID": provider_id}} if provider_id else body
 

@@ -18,6 +18,7 @@ from hexa.app.view import GroupView, MachineView, membership_of
 from hexa.app.views import Views
 from hexa.domain.describe import Finding, group_status, once_each
 from hexa.domain.errors import HexaError
+from hexa.domain.farewell import released
 from hexa.domain.group import Problem
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT
@@ -84,7 +85,7 @@ class GroupController:
         if view is None:
             await self._malformed(key)
             return
-        if view.valid and self._store.watching_since is not None:
+        if view.valid and not released(view.group.metadata) and self._store.watching_since is not None:
             async with self._locks.of(key):
                 await self._replace_failed(view)
                 for member in to_wake(view.policy, self._judged(view)):

@@ -23,6 +23,7 @@ from hexa.app.views import Views
 from hexa.domain.describe import Finding, described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import HexaError
+from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
 from hexa.domain.group import active_hold
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.resources.core import Job, KubeNode, Pod
@@ -152,9 +153,20 @@ class NodeController:
             if view is None:
                 await self._not_there(key)
                 return
-            if not await self._advance(view):
+            if not await (self._part(view) if view.leaving else self._advance(view)):
                 return
         self.queue.add(key)
+
+    async def _part(self, view: MachineView) -> bool:
+        """It is released or being deleted: its Jobs end, its power stays as it is, and our finalizer goes once its node is clean."""
+        await self._jobs.clean(view)
+        if view.kube is not None and owner_of(view.kube) == view.key:  # core_controller is about to take our marks off
+            self.queue.add(view.key, delay=DRAIN_LOOK)
+        elif held_back(view.node):
+            if given := handback(view.kube_name, view.node.status.template):
+                self._tell(view, "HandedBack", f"off, with its node deleted; after its next boot: {'; '.join(given)}")
+            await self._writer.edit(view.node, let_go(view.node.metadata))
+        return False
 
     async def _not_there(self, key: Lookup) -> None:
         broken = self._views.malformed_machine(key)
@@ -333,6 +345,8 @@ class NodeController:
             if duty is not None and await self._DO[duty](self, view, facts, plan):
                 return True
             await self._tidy(view)
+        if outlived(view.node):
+            await self._writer.edit(view.node, let_go(view.node.metadata))
         fresh = self._views.machine(view.key)
         if fresh is not None and await self._save(fresh, self._with_shape(fresh, facts), facts):
             return True
@@ -451,6 +465,8 @@ class NodeController:
     async def _leave(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         if view.kube is None or facts.blind:
             return False
+        if not held_back(view.node):
+            return await self._writer.edit(view.node, hold_back(view.node)) is not view.node
         await self._nodes.suspend(view, facts.now)
         record = current(view.node.status)
         shutdown_done = record is not None and record.action == Action.SHUTDOWN and record.outcome == Outcome.DONE

@@ -38,6 +38,10 @@ class Writer:
         """Store a wish: annotation and spec.powerState in one write."""
         return await self._patch(MACHINES, self._store.machines, node, wish_patch(node, wish), "")
 
+    async def edit(self, node: Node, body: dict[str, Any]) -> Node:
+        """Make a small change to the machine's metadata."""
+        return await self._patch(MACHINES, self._store.machines, node, body, "")
+
     async def malformed(self, kind: Kind[Any], key: Lookup, broken: Malformed) -> None:
         """Store a status that says why an object is not acted on."""
         condition = {"type": "Invalid", "status": "True", "reason": "DoesNotDecode", "message": broken.problem}

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.cost import Rates, hourly_price
+from hexa.domain.farewell import leaving
 from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
@@ -81,6 +82,16 @@ class MachineView(Struct, frozen=True, kw_only=True):
     def valid(self) -> bool:
         refused = self.control_plane and not self.policy.allow_control_plane
         return usable(self.problems) and not refused and (self.group is None or self.group.valid)
+
+    @property
+    def leaving(self) -> bool:
+        """Released or being deleted: nothing more is done to it."""
+        return leaving(self.node)
+
+    @property
+    def group_missing(self) -> bool:
+        """It says which group it belongs to, and there is none."""
+        return self.group is None and membership_of(self.node) is not None
 
     def wish(self, now: datetime) -> WishRecord | None:
         return effective_wish(self.node, self.policy, now=now)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
 from hexa.domain.cost import rates_of
+from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.resources.core import KubeNode, Malformed
@@ -217,13 +218,14 @@ class Views:
         for node in (old, new):
             if node is not None:
                 self._forget(membership_of(node))
-        name = kube_name(new) if new is not None else None
-        before = kube_name(old) if old is not None else None
+        counts = new is not None and not leaving(new)  # one that leaves is nobody's member and claims no node
+        name = kube_name(new) if new is not None and counts else None
+        before = kube_name(old) if old is not None and not leaving(old) else None
         if name != before:  # twins may have come or gone
             self._forget_kube_name(before, but=key)
             self._by_kube_name.move(key, name)
             self._forget_kube_name(name, but=key)
-        self._by_group.move(key, membership_of(new) if new is not None else None)
+        self._by_group.move(key, membership_of(new) if new is not None and counts else None)
         self._find_provider_id(key)
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
@@ -249,7 +251,7 @@ class Views:
     def _find_provider_id(self, key: Lookup) -> None:
         node = self._store.machines.objects.get(key)
         kube = self._store.nodes.objects.get(Lookup("", kube_name(node))) if node is not None else None
-        self._by_provider_id.move(key, provider_id_of(node, kube) if node is not None else None)
+        self._by_provider_id.move(key, provider_id_of(node, kube) if node is not None and not leaving(node) else None)
 
     # --- pods that hexa depends on ---
 
@@ -284,8 +286,7 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
         yield Problem(
             f"metadata.labels.{MEMBERSHIP_LABEL}",
             f"there is no Group {membership}",
-            "create it, or correct the label",
-            severity="warning",
+            "create it, or correct the label; until then the machine is only watched",
             reason="GroupMissing",
         )
     others = sorted(str(other) for other in parts.twins if other != key)

@@ -11,11 +11,14 @@ from typing import Any, Final
 import msgspec
 
 from hexa.app.view import MachineView
+from hexa.domain.farewell import given_labels, given_text, marked
 from hexa.domain.names import (
     CA_TAINTS,
     CA_TO_BE_DELETED_TAINT,
     CORDON_ANNOTATION,
     GROUP_LABEL,
+    LABELS_ANNOTATION,
+    MACHINE_ANNOTATION,
     UNINITIALIZED_TAINT,
     UNSCHEDULABLE_TAINT,
 )
@@ -24,6 +27,8 @@ from hexa.domain.resources.v1alpha1 import Shape
 
 KUBELETS_LABELS: Final = ("kubernetes.io/", "beta.kubernetes.io/")
 """Labels that tell of the machine as its kubelet finds it: the kubelet's value stands."""
+
+NOTHING: Final = Shape()
 
 
 def returned(view: MachineView, node: KubeNode) -> dict[str, Any]:
@@ -38,7 +43,8 @@ def returned(view: MachineView, node: KubeNode) -> dict[str, Any]:
     if taints != list(node.spec.taints):
         spec["taints"] = msgspec.to_builtins(taints)
     annotations = {k: v for k, v in seen.annotations.items() if k not in node.metadata.annotations}
-    return _patch(_labels(view, node, seen), annotations, spec)
+    labels = _labels(view, node, seen)
+    return _patch(labels, {**annotations, **record_of(view, node, labels, seen=seen)}, spec)
 
 
 def welcomed(view: MachineView, node: KubeNode, *, ready_since: datetime) -> dict[str, Any]:
@@ -59,12 +65,28 @@ def welcomed(view: MachineView, node: KubeNode, *, ready_since: datetime) -> dic
     }
     if CORDON_ANNOTATION in node.metadata.annotations:
         annotations[CORDON_ANNOTATION] = None
-    return _patch(_labels(view, node, seen), annotations, spec)
+    labels = _labels(view, node, seen)
+    return _patch(labels, {**annotations, **record_of(view, node, labels, seen=seen)}, spec)
 
 
 def required_labels(view: MachineView) -> dict[str, str]:
     """Labels that every member carries."""
     return {**view.policy.labels, GROUP_LABEL: view.policy.name} if view.group is not None else {}
+
+
+def record_of(view: MachineView, node: KubeNode, labels: dict[str, str], *, seen: Shape = NOTHING) -> dict[str, str]:
+    """Annotations that say whose node it is, and which of the `labels` to be written are hexa's: by them all is taken off again."""
+    present = node.metadata.annotations
+    declared = {**view.node.spec.template.labels, **required_labels(view)}
+    given = given_labels(present)
+    for key in labels.keys() & declared.keys() - {GROUP_LABEL}:
+        before = seen.labels.get(key, node.metadata.labels.get(key))
+        if labels[key] != before:  # else it is the node's own, given back
+            given[key] = labels[key], given[key][1] if key in given else before
+    wanted = {MACHINE_ANNOTATION: str(view.key)} if labels or marked(node) else {}
+    if given:
+        wanted[LABELS_ANNOTATION] = given_text(given)
+    return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
 def missing_provider_id(view: MachineView, node: KubeNode) -> str:
@@ -84,7 +106,7 @@ def _before(view: MachineView, node: KubeNode) -> Shape:
     """The shape to give back: that of the object before, if this one registered after it was seen."""
     seen, created = view.node.status.template, node.metadata.creation_timestamp
     anew = seen is not None and created is not None and seen.at is not None and created > seen.at
-    return seen if seen is not None and anew else Shape()
+    return seen if seen is not None and anew else NOTHING
 
 
 def _labels(view: MachineView, node: KubeNode, seen: Shape) -> dict[str, str]:

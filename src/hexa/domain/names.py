@@ -29,6 +29,21 @@ WISH_ANNOTATION: Final = f"{API_GROUP}/wish"
 CORDON_ANNOTATION: Final = f"{API_GROUP}/cordoned"
 """On Kubernetes nodes: the cordon is ours (value: RFC 3339 time)."""
 
+MACHINE_ANNOTATION: Final = f"{API_GROUP}/machine"
+"""On Kubernetes nodes: NAMESPACE/NAME of the Node resource for which hexa has put something on the node."""
+
+LABELS_ANNOTATION: Final = f"{API_GROUP}/labels"
+"""On Kubernetes nodes: JSON of the labels that hexa has given, each with what was there before: {KEY: [GIVEN, BEFORE or null]}."""
+
+RELEASED_ANNOTATION: Final = f"{API_GROUP}/released"
+"""On Node and Group resources: `hexa release` was here (value: RFC 3339 time), and hexa keeps its hands off until it is removed."""
+
+OFF_FINALIZER: Final = f"{API_GROUP}/off"
+"""On Node resources of machines that are off: status holds what their Kubernetes nodes had."""
+
+FINALIZER_ANNOTATION: Final = f"{API_GROUP}/finalizer"
+"""On Node resources beside `OFF_FINALIZER`: how to clear it without hexa."""
+
 OFF_FORBIDDEN_ANNOTATION: Final = f"{API_GROUP}/scale-down-disabled-by"
 """On Kubernetes nodes: `SCALE_DOWN_DISABLED` is ours; the value is the CamelCase rule that forbids an off."""
 

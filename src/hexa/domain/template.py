@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
+from hexa.domain.farewell import own_labels
 from hexa.domain.group import Policy, Problem
 from hexa.domain.names import (
     API_GROUP,
@@ -53,7 +54,7 @@ def shape_of(node: KubeNode, *, previous: Shape | None, our_cordon: bool, now: d
     return Shape(
         capacity=dict(sorted(status.capacity.items())) or known.capacity,
         allocatable=dict(sorted(status.allocatable.items())) or known.allocatable,
-        labels=dict(sorted(node.metadata.labels.items())),
+        labels=dict(sorted(own_labels(node).items())),
         annotations={k: v for k, v in sorted(node.metadata.annotations.items()) if _ours_to_keep(k)},
         taints=tuple(taint for taint in node.spec.taints if not transient(taint)),
         provider_id=node.spec.provider_id or known.provider_id,
