@@ -158,7 +158,7 @@ class NodeController:
         self.queue.add(key)
 
     async def _part(self, view: MachineView) -> bool:
-        """It is released or being deleted: its Jobs end, its power stays as it is, and our finalizer goes once its node is clean."""
+        """It is released or being deleted: its Jobs end, its power stays, and our finalizer goes once its node is clean."""
         await self._jobs.clean(view)
         if view.kube is not None and owner_of(view.kube) == view.key:  # core_controller is about to take our marks off
             self.queue.add(view.key, delay=DRAIN_LOOK)
