@@ -1,11 +1,11 @@
 """The API server away, half away, or without its history, in each phase: hexa never powers off while blind, and goes on after."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, JobWatch, arrows, boxes, kube_of, loaded, rack, reach, switch, up
+from tests.scenarios.stage import QUICK, JobWatch, arrows, boxes, kube_of, rack, reach, switch, up
+from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
@@ -22,78 +22,16 @@ def three() -> list[Any]:
     return [*boxes(2), *boxes(3, cpu="500m")[2:]]
 
 
-Way = Callable[[World], Awaitable[None]]
-
-
-async def to_powering_on(world: World) -> None:
-    """Its startup Job runs."""
-    await switch(world, "on")
-    await reach(world, P.POWERING_ON)
-
-
-async def to_booting(world: World) -> None:
-    """It boots."""
-    await switch(world, "on")
-    await reach(world, P.BOOTING)
-
-
-async def to_ready(world: World) -> None:
-    """It runs a pod."""
-    await loaded(world)
-
-
-async def to_draining(world: World) -> None:
-    """A budget holds its drain."""
-    await loaded(world, budget={"minAvailable": 1})
-    await switch(world, "off")
-    await reach(world, P.DRAINING)
-
-
-async def to_powering_off(world: World) -> None:
-    """Its shutdown Job runs."""
-    await up(world)
-    await switch(world, "off")
-    await reach(world, P.POWERING_OFF)
-
-
-async def to_start_failed(world: World) -> None:
-    """It is dead, for five minutes in all."""
-    world.inject({"kind": "dead", "machine": "box-1", "duration": 300})
-    await switch(world, "on")
-    await reach(world, P.START_FAILED)
-
-
-async def to_stop_failed(world: World) -> None:
-    """It ignored its shutdown."""
-    world.inject({"kind": "hungShutdown", "machine": "box-1"})
-    await up(world)
-    await switch(world, "off")
-    await reach(world, P.STOP_FAILED, within=400)
-
-
-async def to_lost(world: World) -> None:
-    """Its network is away for three minutes."""
-    await loaded(world)
-    world.inject({"kind": "partition", "machine": "box-1", "duration": 180})
-    await reach(world, P.LOST)
-
-
-async def to_off(world: World) -> None:
-    """It went off a moment ago."""
-    await to_powering_off(world)
-    await reach(world, P.OFF)
-
-
-WAYS: dict[Phase, tuple[Way, Phase]] = {
-    P.POWERING_ON: (to_powering_on, P.READY),
-    P.BOOTING: (to_booting, P.READY),
-    P.READY: (to_ready, P.READY),
-    P.DRAINING: (to_draining, P.OFF),
-    P.POWERING_OFF: (to_powering_off, P.OFF),
-    P.START_FAILED: (to_start_failed, P.READY),
-    P.STOP_FAILED: (to_stop_failed, P.OFF),
-    P.LOST: (to_lost, P.READY),
-    P.OFF: (to_off, P.OFF),
+ENDS: dict[Phase, Phase] = {
+    P.POWERING_ON: P.READY,
+    P.BOOTING: P.READY,
+    P.READY: P.READY,
+    P.DRAINING: P.OFF,
+    P.POWERING_OFF: P.OFF,
+    P.START_FAILED: P.READY,
+    P.STOP_FAILED: P.OFF,
+    P.LOST: P.READY,
+    P.OFF: P.OFF,
 }
 
 
@@ -120,7 +58,7 @@ def budget() -> tuple[Any, tuple[str, str]]:
 async def test_failure_39_the_api_server_is_away(autojump_clock: MockClock, phase: Phase, seconds: float) -> None:
     """An outage of any length in any phase: no machine is powered off by it or lost by it, deadlines stand still, and afterwards
     each machine gets where it is wanted without an agent's restart."""
-    way, ends = WAYS[phase]
+    way, ends = WAYS[phase], ENDS[phase]
     async with open_world(groups=[rack()], machines=three(), autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         await up(world, "box-3")
@@ -148,7 +86,7 @@ def moves(world: World, name: str) -> list[tuple[str, str]]:
 async def test_failure_39_half_blind_nothing_is_powered_off(autojump_clock: MockClock, phase: Phase) -> None:
     """While one watch cannot be held, though writes would work, no shutdown Job is made, no silence is believed and no node
     deleted; when all is seen again the wish is followed."""
-    way, _ = WAYS[phase]
+    way = WAYS[phase]
     async with open_world(groups=[rack()], machines=three(), autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         await up(world, "box-3")
@@ -188,7 +126,7 @@ async def test_failure_39_silence_of_an_outage_is_no_silence(autojump_clock: Moc
 @pytest.mark.parametrize("phase", WAYS)
 async def test_the_watch_history_is_compacted(autojump_clock: MockClock, phase: Phase) -> None:
     """410 Gone in any phase: hexa lists afresh and nothing else happens."""
-    way, ends = WAYS[phase]
+    way, ends = WAYS[phase], ENDS[phase]
     async with open_world(groups=[rack()], machines=three(), autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         await up(world, "box-3")
