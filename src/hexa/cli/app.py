@@ -11,6 +11,7 @@ from hexa.cli.get import get
 from hexa.cli.history import history
 from hexa.cli.manifests import manifests
 from hexa.cli.probe_nic import probe_nic
+from hexa.cli.release import release
 from hexa.cli.run import run as run_command
 from hexa.cli.simulate import simulate
 from hexa.cli.switch import auto, off, on, pause, resume
@@ -31,6 +32,7 @@ app.command("validate")(validate)
 app.command("enrol")(enrol)
 app.command("doctor")(doctor)
 app.command("probe-nic", hidden=True)(probe_nic)
+app.command("release")(release)
 app.command("crds")(crds)
 app.command("manifests")(manifests)
 app.command("get")(get)
