@@ -1,4 +1,4 @@
-"""hexa release: whatever phase machines are in, with the agent alive, dead or killed, nothing of hexa stays; no power is switched."""
+"""hexa release in every phase, with the agent alive, dead or killed: nothing of hexa stays, and no power is switched."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.app.commands.release import HOLD_REASON, Release, Wake, release
-from hexa.domain.errors import NotFound, Refused, Unavailable
+from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OFF_FINALIZER, RELEASED_ANNOTATION
 from hexa.domain.resources.core import JOBS, NODES
@@ -220,7 +220,7 @@ async def test_without_crds_the_nodes_are_cleaned(autojump_clock: MockClock) -> 
         world.kill_agent()
         kube = MemoryKube(world.site.api)
         for kind in (MACHINES, GROUPS):
-            kube.fail_next(NotFound("the server could not find the requested resource"), verb="list", kind=kind)
+            kube.fail_next(Refused("the API server does not serve it", reason="KindNotServed"), verb="list", kind=kind)
         assert (await run(world, kube=kube, namespace=None)).nodes == ("box-1",)
         assert clean(world)
 

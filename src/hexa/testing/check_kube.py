@@ -20,7 +20,9 @@ from hexa.testing.contracts.kube_reads import (
 )
 from hexa.testing.contracts.kube_removal import (
     a_budget_blocks_an_eviction,
+    a_condition_of_a_node_can_be_removed,
     a_delete_with_a_uid_spares_a_namesake,
+    a_finalizer_holds_an_object,
     a_pod_has_its_grace,
     an_eviction_without_budget_is_made,
     dependents_go_with_their_owner,
@@ -73,6 +75,8 @@ KUBE_CHECKS: Final[tuple[Check, ...]] = (
     a_delete_with_a_uid_spares_a_namesake,
     a_pod_has_its_grace,
     dependents_go_with_their_owner,
+    a_finalizer_holds_an_object,
+    a_condition_of_a_node_can_be_removed,
     a_budget_blocks_an_eviction,
     two_budgets_block_an_eviction,
     an_eviction_without_budget_is_made,

@@ -27,6 +27,7 @@ _PATCHES = {
 }
 LOST_TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 MANAGER: Final = "e2e"
+FINALIZED: Final = "infra.homecluster.dev/v1alpha1/nodes"
 AT_ONCE: Final = 32
 NAMESPACE_SECONDS: Final = 30.0
 CLEANUP_SECONDS: Final = 10.0
@@ -263,7 +264,11 @@ async def open_namespace(api: Api, name: str) -> AsyncIterator[str]:
 
 
 async def _clear_namespace(api: Api, name: str) -> None:
-    """Doesn't wait for the end. Pods go at once, since the machine of one may be off and never answer."""
+    """Doesn't wait for the end. Pods go at once, since the machine of one may be off and never answer; so does what a finalizer
+    of hexa's holds, since the agent is gone."""
     await api.delete("v1/namespaces", name)
     for pod in await api.list("v1/pods", namespace=name):
         await api.delete("v1/pods", pod["metadata"]["name"], namespace=name, gracePeriodSeconds=0)
+    for held in await api.list(FINALIZED, namespace=name):
+        if held["metadata"].get("finalizers"):
+            await api.patch(FINALIZED, held["metadata"]["name"], {"metadata": {"finalizers": None}}, namespace=name)

@@ -269,6 +269,7 @@ class MemoryApi:
         new = {**new, "metadata": metadata}
         if manager and is_ours(table.kind):
             self._own(old.raw, new, manager=manager, applied=applied)
+        _check_finalizers(table.kind, before, metadata)
         if new == old.raw:
             return old  # a change that changes nothing makes no version
         if has_generation(table.kind) and _spec_differs(old.raw, new):
@@ -334,6 +335,17 @@ def _check_version(kind: Kind[Any], old: Stored, version: str) -> None:
         raise Conflict(
             f'Operation cannot be fulfilled on {kind.plural} "{old.key[1]}": the object has been modified; '
             "please apply your changes to the latest version and try again"
+        )
+
+
+def _check_finalizers(kind: Kind[Any], before: Builtins, now: Builtins) -> None:
+    """What is being deleted takes no further finalizer."""
+    if "deletionTimestamp" not in before:
+        return
+    if added := set(now.get("finalizers") or ()) - set(before.get("finalizers") or ()):
+        why = f"no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)}"
+        raise Refused(
+            f'{kind.plural} "{before["name"]}" is invalid: metadata.finalizers: Forbidden: {why}', reason="Invalid"
         )
 
 

@@ -115,7 +115,9 @@ async def _all(kube: Kube, kind: Kind[T], namespace: str | None) -> dict[Lookup,
     """The objects of the kind, by namespace and name; none where its CRD is gone."""
     try:
         items = (await kube.list(kind, Selector(namespace=namespace))).items
-    except NotFound:
+    except Refused as error:
+        if error.reason != "KindNotServed":
+            raise
         return {}
     return {_key(item): item for item in items}
 

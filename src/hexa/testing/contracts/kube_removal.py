@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from hexa.domain.errors import Conflict
-from hexa.domain.resources.core import BUDGETS, LEASES, PODS, Pod
+from hexa.domain.errors import Conflict, NotFound, Refused
+from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS, Pod
 from hexa.domain.resources.v1alpha1 import MACHINES
-from hexa.ports.kube import Blocked, Evicted, Patch
+from hexa.ports.kube import Blocked, Evicted, Patch, PatchStyle
 from hexa.testing.contracts.bench import Bench, KubeBench, expect, refused
 from hexa.testing.contracts.objects import gone, new_lease, new_pod, only
+
+FINALIZER = "example.com/first"
+OTHER = "example.com/second"
 
 
 async def a_delete_with_a_uid_spares_a_namesake(bench: KubeBench) -> None:
@@ -44,6 +47,57 @@ async def dependents_go_with_their_owner(bench: KubeBench) -> None:
             await bench.until("the dependent is gone", lambda: gone(bench, LEASES, lost.metadata.name))
             orphan = await only(bench, LEASES, kept.metadata.name)
             expect(orphan.metadata.name == kept.metadata.name, "an orphan should stay")
+
+
+async def a_finalizer_holds_an_object(bench: KubeBench) -> None:
+    """A deleted object with a finalizer is marked once and still there, takes no new finalizer, may be written, and goes with the
+    last finalizer; a status write touches none of them."""
+    async with bench.made(MACHINES, bench.manifest(spec={}, metadata={"finalizers": [FINALIZER, OTHER]})) as made:
+        name, namespace = made.metadata.name, bench.namespace
+        try:
+            await bench.kube.delete(MACHINES, name, namespace=namespace)
+            first = (await only(bench, MACHINES, name)).metadata
+            expect(first.deletion_timestamp is not None, "a deleted object with a finalizer should be marked")
+            expect(first.finalizers == (FINALIZER, OTHER), f"its finalizers should stay, not become {first.finalizers}")
+            await bench.kube.delete(MACHINES, name, namespace=namespace)
+            again = (await only(bench, MACHINES, name)).metadata
+            expect(again.deletion_timestamp == first.deletion_timestamp, "a second delete should change nothing")
+            async with refused(Refused, "adding a finalizer to what is being deleted"):
+                await bench.kube.patch(MACHINES, name, _finalizers(FINALIZER, OTHER, f"{OTHER}-2"), namespace=namespace)
+            status = Patch({"metadata": {"finalizers": []}, "status": {"phase": "Off"}}, subresource="status")
+            await bench.kube.patch(MACHINES, name, status, namespace=namespace)
+            await bench.kube.patch(MACHINES, name, _finalizers(OTHER), namespace=namespace)
+            left = await only(bench, MACHINES, name)
+            expect(left.metadata.finalizers == (OTHER,), "the other finalizer should hold it")
+            expect(left.status.phase == "Off", "the status of what is being deleted should be writable")
+        finally:
+            cleared = Patch({"metadata": {"finalizers": None}})
+            await bench.kube.patch(MACHINES, name, cleared, namespace=namespace)
+        expect(
+            (await bench.kube.list(MACHINES, bench.one(name))).items == (),
+            "without finalizers it should be gone at once",
+        )
+        async with refused(NotFound, "patching what is gone"):
+            await bench.kube.patch(MACHINES, name, cleared, namespace=namespace)
+
+
+def _finalizers(*names: str) -> Patch:
+    return Patch({"metadata": {"finalizers": list(names)}})
+
+
+async def a_condition_of_a_node_can_be_removed(bench: KubeBench) -> None:
+    """A strategic patch of the status takes one condition away and leaves the others."""
+    manifest = {"metadata": {"name": bench.name("node")}}
+    async with bench.made(NODES, manifest) as node:
+        for kind in ("Suspended", "Other"):
+            condition = {"type": kind, "status": "True"}
+            patch = Patch({"status": {"conditions": [condition]}}, PatchStyle.STRATEGIC, "status")
+            await bench.kube.patch(NODES, node.metadata.name, patch)
+        gone = {"status": {"conditions": [{"type": "Suspended", "$patch": "delete"}]}}
+        for _ in range(2):
+            after = await bench.kube.patch(NODES, node.metadata.name, Patch(gone, PatchStyle.STRATEGIC, "status"))
+            types = {condition.type for condition in after.status.conditions}
+            expect("Other" in types and "Suspended" not in types, f"one condition should be gone, not leave {types}")
 
 
 async def a_budget_blocks_an_eviction(bench: KubeBench) -> None:
