@@ -1,4 +1,4 @@
-"""The way out on a real API server: hexa release, then the namespace and the CRDs are deleted; nothing hangs and nothing is left."""
+"""The way out on a real API server: hexa release, then namespace and CRDs are deleted; nothing hangs and nothing is left."""
 
 import json
 import shlex
