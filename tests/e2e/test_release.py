@@ -117,6 +117,11 @@ async def everything(kubectl: Kubectl) -> Any:
     return [crds, nodes]
 
 
+async def holds(api: Api, namespace: str, name: str, field: str) -> bool:
+    """Whether the machine's metadata has the field."""
+    return field in (await api.read(f"{API}/nodes", name, namespace=namespace))["metadata"]
+
+
 async def test_a_namespace_is_never_held_for_ever(
     lab: labs.Lab, api: Api, namespace: str, machines: Machines, hexa: Agent, kubectl: Kubectl
 ) -> None:
@@ -130,12 +135,16 @@ async def test_a_namespace_is_never_held_for_ever(
     for name in names:
         await api.patch(f"{API}/nodes", name, {"spec": {"powerState": "off"}}, namespace=namespace)
     for name in names:
-        await eventually(partial(has_left, api, name), within=150, what="the Kubernetes node has left")
+        await eventually(
+            partial(holds, api, namespace, name, "finalizers"), within=60, what=f"{name} has its finalizer"
+        )
     await hexa.kill()
     await api.delete("v1/namespaces", namespace)
-    await trio.sleep(3)
+    for name in names:
+        await eventually(
+            partial(holds, api, namespace, name, "deletionTimestamp"), within=40, what=f"{name} is deleted"
+        )
     held = await api.read(f"{API}/nodes", names[0], namespace=namespace)
-    assert "deletionTimestamp" in held["metadata"]
     command = held["metadata"]["annotations"]["infra.homecluster.dev/finalizer"].split("without hexa: ")[1]
     kubectl(*shlex.split(command)[1:])
     assert await api.find(f"{API}/nodes", names[0], namespace=namespace) is None

@@ -209,7 +209,8 @@ async def _clean(
     stay, cleaned = set(kept), []
     for node in await _nodes(kube):
         owner, mine = owner_of(node), node.metadata.name in names
-        if owner in stay or not (mine or owner in going or (everything and _left_over(node, owner, namespace))):
+        left_over = everything and owner not in stay and _left_over(node, owner, namespace)
+        if not (owner in going or (owner is None and mine) or left_over):
             continue
         if marked(node):
             await _unmark(kube, node)
