@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.app.commands.release import HOLD_REASON, Release, Wake, release
-from hexa.domain.errors import Refused, Unavailable
+from hexa.domain.errors import NotFound, Refused, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OFF_FINALIZER, RELEASED_ANNOTATION
 from hexa.domain.resources.core import JOBS, NODES
@@ -243,6 +243,6 @@ async def test_a_released_machine_can_be_taken_back(autojump_clock: MockClock) -
 async def test_a_name_that_is_no_machine_is_refused(autojump_clock: MockClock) -> None:
     """Nothing is done then."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
-        with pytest.raises(Refused, match="there is no machine box-9"):
+        with pytest.raises(NotFound, match="there is no machine box-9"):
             await run(world, "box-1", "box-9")
         assert RELEASED_ANNOTATION not in world.node("box-1").metadata.annotations

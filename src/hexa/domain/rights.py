@@ -86,7 +86,8 @@ RIGHTS: Final = (
         scope=NAMESPACE,
         tenant=NAMESPACE,
         used_by="agent",
-        reason="Machines; the wish is stored in spec.powerState and an annotation, by one patch. A machine that is off has a finalizer.",
+        reason="Machines; the wish is stored in spec.powerState and an annotation, by one patch. A finalizer stands while one"
+        " is off.",
     ),
     Right(
         group=API_GROUP,

@@ -80,7 +80,7 @@ async def release(
     say: Say = lambda _: None,
 ) -> Release:
     """Release the machines of these names, or without any every machine, group and Kubernetes node of the namespace (None: of all).
-    Raises `Refused` for a name that is no machine's."""
+    Raises `NotFound` for a name that is no machine's."""
     everything = not names
     machines = _chosen(await _all(kube, MACHINES, namespace), names)
     groups = {key: g for key, g in (await _all(kube, GROUPS, namespace)).items() if isinstance(g, Group)}
@@ -130,7 +130,9 @@ def _chosen(machines: Machines, names: Sequence[str]) -> Machines:
     wanted = {name.removeprefix("hn/") for name in names}
     chosen = {key: machine for key, machine in machines.items() if key.name in wanted or not wanted}
     if missing := sorted(wanted - {key.name for key in chosen}):
-        raise Refused(f"there is no machine {', '.join(missing)}; hexa release --all also cleans nodes of deleted ones")
+        raise NotFound(
+            f"there is no machine {', '.join(missing)}; hexa release --all also cleans nodes of deleted ones"
+        )
     return chosen
 
 
