@@ -404,6 +404,15 @@ def test_rights_are_asked_where_hexa_watches(kube: MemoryKube) -> None:
     ]
 
 
+def test_a_tenant_s_rights_are_enough(kube: MemoryKube) -> None:
+    """Rights that a tenant's hexa has in its namespaces alone are not missing; those it needs everywhere are."""
+    kube.bans.append(Ban(resource="pods/eviction", namespace=""))
+    assert told(ask(kube)) == []
+    kube.bans.append(Ban(verb="patch", resource="nodes", group="", namespace=""))
+    (line,) = told(ask(kube))
+    assert line.startswith("rights: error: verb patch on nodes: ")
+
+
 def test_nothing_installed_is_said() -> None:
     """In a cluster without hexa the doctor says what is missing, and how to begin."""
     kube = cluster()

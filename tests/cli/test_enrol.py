@@ -203,6 +203,21 @@ def test_enrolled_ones_are_left_out(kube: MemoryKube) -> None:
     assert [*objects(enrol("--all"))] == ["Node a", "Node b"]
 
 
+def test_it_prints_for_the_namespace_that_hexa_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without -n it is the namespace that hexa's pod was told to watch; another one is printed for, and that is said."""
+    kube = cluster()
+    opens(monkeypatch, kube)
+    env = [{"name": "HEXA_NAMESPACES", "value": "hexa-machines"}]
+    add_agent(kube, containers=[{"name": "hexa", "image": "hexa:1", "env": env}])
+    add_node(kube, "a")
+    Kubelets(kube, a=GOOD)
+    result = enrol()
+    assert (result.exit_code, objects(result)["Node a"]["metadata"]["namespace"]) == (0, "hexa-machines")
+    result = enrol("-n", "attic")
+    assert (result.exit_code, objects(result)["Node a"]["metadata"]["namespace"]) == (1, "attic")
+    assert "# hexa does not watch namespace attic: print for hexa-machines by -n" in result.stderr
+
+
 def test_named_nodes_only(kube: MemoryKube) -> None:
     """Nodes named by the user are printed alone; one that is not there, or belongs to the control plane, makes it end with 1."""
     add_node(kube, "a")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site, Where, ask
+from hexa.cli.cluster import ContextOption, KubeconfigOption, Site, Where, ask
 from hexa.cli.exits import Exit, fail
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def enrol(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
     ] = STANDARD,
-    namespace: NamespaceOption = "",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace. Default: hexa's, else the context's.")
+    ] = "",
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
 ) -> None:
@@ -56,7 +58,8 @@ def enrol(
 
     async def question(site: Site) -> Enrolment:
         wanted = Wanted(
-            namespace=site.namespace or site.own_namespace,
+            namespace=namespace,
+            otherwise=site.own_namespace,
             nodes=tuple(dict.fromkeys(nodes or ())),
             rows=rows,
             everything=everything,

@@ -21,12 +21,16 @@ class Ban(Struct, frozen=True):
     group: str | None = None
     """None: any; "" is core."""
 
+    namespace: str | None = None
+    """None: anywhere; "" is in all namespaces at once."""
+
     def covers(self, attributes: Mapping[str, Any]) -> bool:
         resource = "/".join(filter(None, (attributes.get("resource", ""), attributes.get("subresource", ""))))
         return (
             self.verb in ("", attributes.get("verb"))
             and self.resource in ("", resource)
             and self.group in (None, attributes.get("group", ""))
+            and self.namespace in (None, attributes.get("namespace", ""))
         )
 
 

@@ -65,3 +65,13 @@ def agent_image(pods: Iterable[DetailedPod]) -> str:
     """The image that hexa runs from; empty if none does."""
     containers = (agent_container(pod) for pod in pods)
     return next((each.image for each in containers if each is not None), "")
+
+
+def watched(pod: DetailedPod) -> tuple[str, ...]:
+    """The namespaces that a pod of hexa was told to watch; a configuration file it may have is not read."""
+    container = agent_container(pod)
+    if container is None:
+        return ()
+    named = [word.partition("=")[2] for word in words(container) if word.startswith(("--namespace=", "--n="))]
+    told = next((each.value for each in container.env if each.name == "HEXA_NAMESPACES"), "")
+    return tuple(named or [part.strip() for part in told.split(",") if part.strip()])

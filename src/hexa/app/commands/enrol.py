@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from hexa.app.commands.agents import agent_image, agents
+from hexa.app.commands.agents import agent_image, agents, watched
 from hexa.app.commands.probing import Probes, probe_all
 from hexa.domain.enrol import (
     Candidate,
@@ -18,7 +18,7 @@ from hexa.domain.enrol import (
     shortcomings,
 )
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.cluster import ADDRESSED_NODES
+from hexa.domain.resources.cluster import ADDRESSED_NODES, DetailedPod
 from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.ports.kube import Kube
@@ -29,7 +29,9 @@ NO_IMAGE: Final = "hexa's own image is not known, for no pod of it runs here: na
 class Wanted(Struct, frozen=True, kw_only=True):
     """What was asked for."""
 
-    namespace: str
+    namespace: str = ""
+    """Empty: the one that hexa watches, else `otherwise`."""
+    otherwise: str = "default"
     nodes: tuple[str, ...] = ()
     rows: tuple[Candidate, ...] = ()
     everything: bool = False
@@ -59,7 +61,10 @@ class Enrolment(Struct, frozen=True, kw_only=True):
 
 async def enrol(kube: Kube, wanted: Wanted) -> Enrolment:
     """Look at the cluster, probe the machines that are up, and put everything in groups."""
+    pods = await _agents(kube)
+    wanted, watched_by = _placed(wanted, pods)
     known, notes = await _known(kube, wanted.namespace)
+    notes += watched_by
     nodes = [node for node in (await kube.list(ADDRESSED_NODES)).items if not isinstance(node, Malformed)]
     names = wanted.nodes
     there, left_out = select(nodes, wanted=names, known=known, everything=wanted.everything)
@@ -67,7 +72,7 @@ async def enrol(kube: Kube, wanted: Wanted) -> Enrolment:
         there = [machine for machine in there if machine.name in {row.kubernetes_node for row in wanted.rows}]
         left_out = [each for each in left_out if each.name in {row.kubernetes_node for row in wanted.rows}]
     machines, refused = _merged(there, wanted, known, {each.name for each in left_out})
-    image = wanted.image or await _agents_image(kube)
+    image = wanted.image or agent_image(pods)
     machines = await _probed(kube, machines, wanted, image, notes)
     groups, mixed = grouped(machines, known)
     return Enrolment(
@@ -119,11 +124,21 @@ def _with_row(machine: Candidate, row: Candidate | None) -> Candidate:
     return machine if row is None else structs.replace(complete(machine, row), name=row.name)
 
 
-async def _agents_image(kube: Kube) -> str:
+async def _agents(kube: Kube) -> list[DetailedPod]:
     try:
-        return agent_image(await agents(kube))
+        return await agents(kube)
     except HexaError:
-        return ""
+        return []
+
+
+def _placed(wanted: Wanted, pods: Sequence[DetailedPod]) -> tuple[Wanted, list[str]]:
+    """With its namespace, and a word if hexa does not watch that one."""
+    seen = next((watched(pod) for pod in pods), ())
+    namespace = wanted.namespace or (seen[0] if len(seen) == 1 else wanted.otherwise)
+    notes = []
+    if seen and namespace not in seen:
+        notes.append(f"hexa does not watch namespace {namespace}: print for {' or '.join(seen)} by -n")
+    return structs.replace(wanted, namespace=namespace), notes
 
 
 async def _probed(

@@ -50,6 +50,13 @@ def _places(right: Right, namespaces: Sequence[str]) -> Sequence[str]:
     return namespaces or [EVERYWHERE] if right.scope is Scope.NAMESPACE else [EVERYWHERE]
 
 
+def of_a_tenant(question: Question, namespaces: Sequence[str]) -> list[Question]:
+    """What to ask instead where the answer is no: a tenant's hexa has some rights in its namespaces alone."""
+    if question.namespace or question.right.scope is question.right.tenant:
+        return []
+    return [Question(question.right, question.verb, namespace, question.name) for namespace in namespaces]
+
+
 def subject_of(account: str) -> dict[str, Any]:
     """User and groups of a review, as the API server itself knows a ServiceAccount."""
     if not account.startswith(ACCOUNT):

@@ -19,7 +19,7 @@ RESTLESS = 5
 
 async def check_rights(sight: Sight) -> Iterable[Finding]:
     """Every right of the table, asked of the API server."""
-    account = await sight.account()
+    account, namespaces = await sight.account(), await sight.namespaces()
     refused: list[Finding] = []
     turns = trio.CapacityLimiter(AT_ONCE)
     errors: list[HexaError] = []
@@ -27,17 +27,24 @@ async def check_rights(sight: Sight) -> Iterable[Finding]:
     async def one(question: rights.Question) -> None:
         async with turns:
             try:
-                if not errors and not await _allowed(sight, question, account):
+                if not errors and not await _granted(sight, question, account, namespaces):
                     refused.append(rights.refusal(question, account or "you"))
             except HexaError as failure:
                 errors.append(failure)
 
     async with trio.open_nursery() as nursery:
-        for question in rights.questions(await sight.namespaces()):
+        for question in rights.questions(namespaces):
             nursery.start_soon(one, question)
     if errors:
         raise errors[0]
     return sorted(refused, key=lambda finding: finding.text)
+
+
+async def _granted(sight: Sight, question: rights.Question, account: str, namespaces: Iterable[str]) -> bool:
+    if await _allowed(sight, question, account):
+        return True
+    instead = rights.of_a_tenant(question, tuple(namespaces))
+    return bool(instead) and all([await _allowed(sight, each, account) for each in instead])
 
 
 async def _allowed(sight: Sight, question: rights.Question, account: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import trio
 from msgspec import Struct
 
-from hexa.app.commands.agents import agent_container, agents, autoscalers, words
+from hexa.app.commands.agents import agents, autoscalers, watched
 from hexa.domain.doctor.autoscaler import Certificate
 from hexa.domain.doctor.rights import ACCOUNT
 from hexa.domain.names import GROUP_LABEL
@@ -102,13 +102,3 @@ class Sight:
         nodes: list[KubeNode] = await self.good(NODES)
         declared = {each.spec.kubernetes_node_name or each.metadata.name for each in machines}
         return frozenset(declared | {node.metadata.name for node in nodes if GROUP_LABEL in node.metadata.labels})
-
-
-def watched(pod: DetailedPod) -> tuple[str, ...]:
-    """The namespaces that a pod of hexa was told to watch; a configuration file it may have is not read."""
-    container = agent_container(pod)
-    if container is None:
-        return ()
-    named = [word.partition("=")[2] for word in words(container) if word.startswith(("--namespace=", "--n="))]
-    told = next((each.value for each in container.env if each.name == "HEXA_NAMESPACES"), "")
-    return tuple(named or [part.strip() for part in told.split(",") if part.strip()])
