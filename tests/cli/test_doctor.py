@@ -24,6 +24,7 @@ from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS
 from hexa.domain.resources.crd import definitions
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
+from hexa.yaml import read_documents
 
 CONFIG = "/etc/ca/cloud-config.yaml"
 WORDS = ["--cloud-provider=externalgrpc", f"--cloud-config={CONFIG}"]
@@ -83,16 +84,23 @@ def secret(kube: MemoryKube, name: str, **data: str) -> None:
     kube.api.create(SECRETS, {"metadata": {"name": name, "namespace": namespace}, "data": encoded})
 
 
-def status(kube: MemoryKube, *, time: datetime = NOW, state: str = "Running", group: str = "homelab/rack") -> None:
+def status(
+    kube: MemoryKube,
+    *,
+    time: datetime = NOW,
+    state: str = "Running",
+    group: str = "homelab/rack",
+    namespace: str = "kube-system",
+) -> None:
     """What Cluster Autoscaler reports."""
     text = f"time: {time:%Y-%m-%d %H:%M:%S}.12 +0000 UTC\nautoscalerStatus: {state}\nnodeGroups:\n- name: {group}\n"
-    metadata = {"name": "cluster-autoscaler-status", "namespace": "kube-system"}
+    metadata = {"name": "cluster-autoscaler-status", "namespace": namespace}
     kube.api.create(CONFIG_MAPS, {"metadata": metadata, "data": {"status": text}})
 
 
-def add_machine(kube: MemoryKube, name: str, **spec: Any) -> None:
+def add_machine(kube: MemoryKube, name: str, *, namespace: str = "homelab", **spec: Any) -> None:
     """A Node resource of the group rack."""
-    metadata = {"name": name, "namespace": "homelab", "labels": {"group": "rack"}}
+    metadata = {"name": name, "namespace": namespace, "labels": {"group": "rack"}}
     kube.api.create(MACHINES, {"metadata": metadata, "spec": {**JOBS, **spec}})
 
 
@@ -457,3 +465,52 @@ def test_json_has_the_same(command: MemoryKube) -> None:
     assert (first["check"], first["severity"], first["object"]) == ("rights", "error", "verb create on pods/eviction")
     assert {"text", "remedy"} <= first.keys()
     assert report["checks"] == [check.name for check in CHECKS]
+
+
+@pytest.mark.parametrize("overlay", ["minimal", "production", "tenant"])
+def test_what_we_ship_is_sound(overlay: str) -> None:
+    """The doctor finds hexa, Cluster Autoscaler and their settings in what `hexa manifests` installs, and nothing wrong with it."""
+    kube = cluster()
+    add_node(kube, "master")
+    shipped = CliRunner().invoke(app, ["manifests", overlay, "--with-crds"]).stdout
+    for document in read_documents(shipped, source=overlay):
+        install(kube, document.value)
+    add_node(kube, "rack-1", labels={"infra.homecluster.dev/group": "rack"})
+    kube.api.create(GROUPS, {"metadata": {"name": "rack", "namespace": "hexa-machines"}, "spec": {}})
+    add_machine(kube, "rack-1", namespace="hexa-machines")
+    kube.api.create(SECRETS, pem("hexa-grpc-server", "tls.crt"))
+    config = {"cloud-config.yaml": TLS.replace("/etc/ca", "/etc/cluster-autoscaler")}
+    kube.api.create(SECRETS, pem("cluster-autoscaler-cloud-config", "tls.crt", "ca.crt", **config))
+    status(kube, namespace="hexa-system", group="hexa-machines/rack")
+    report = ask(kube)
+    assert told(report) == []
+    kube.api.delete(CONFIG_MAPS, ("hexa-system", "cluster-autoscaler-status"))
+    assert [line.partition(": ")[2] for line in told(ask(kube))] == [
+        ("unseen: ConfigMap hexa-system/cluster-autoscaler-status: is not there: Cluster Autoscaler has not got through a loop, "
+        "or --write-status-configmap=false; look at its log: is hexa reachable?")
+    ]
+
+
+def pem(name: str, *keys: str, **data: str) -> dict[str, Any]:
+    """A Secret with texts that stand for certificates."""
+    texts = {**dict.fromkeys(keys, "SERVER"), **data}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+    return {"metadata": {"name": name, "namespace": "hexa-system"}, "data": encoded}
+
+
+def install(kube: MemoryKube, manifest: dict[str, Any]) -> None:
+    """Put it into the cluster; a Deployment as its pod."""
+    match manifest["kind"]:
+        case "CustomResourceDefinition":
+            kube.api.create(DEFINITIONS, manifest)
+        case "ConfigMap":
+            kube.api.create(CONFIG_MAPS, manifest)
+        case "Deployment":
+            template = manifest["spec"]["template"]
+            add_pod(
+                kube,
+                f"{manifest['metadata']['name']}-0",
+                namespace=manifest["metadata"]["namespace"],
+                labels=template["metadata"]["labels"],
+                **{**template["spec"], "nodeName": "master"},
+            )
