@@ -19,17 +19,20 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 class Clock:
     """Stands still."""
 
+    def __init__(self, when: datetime) -> None:
+        self.when = when
+
     def now(self) -> datetime:
-        """Noon."""
-        return NOW
+        """Always the same."""
+        return self.when
 
     async def sleep_until(self, when: datetime) -> None:
         """At once."""
 
 
-def cluster() -> MemoryKube:
-    """An empty cluster."""
-    return MemoryKube(MemoryApi(Clock()))
+def cluster(*, now: datetime = NOW) -> MemoryKube:
+    """An empty cluster, in which it is always now."""
+    return MemoryKube(MemoryApi(Clock(now)))
 
 
 def opens(monkeypatch: pytest.MonkeyPatch, kube: MemoryKube, *, namespace: str = "homelab") -> None:

@@ -11,18 +11,20 @@ import trio
 from tests.cli.sites import NOW, add_agent, add_node, add_pod, cluster, opens
 from typer.testing import CliRunner
 
+from hexa import wiring
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.adapters.memory.reviews import Ban
+from hexa.adapters.x509.adapter import X509Issuer
 from hexa.app.commands.doctor.checks import CHECKS, Report, examine
-from hexa.app.commands.doctor.sight import Asked, Describe, Sight
+from hexa.app.commands.doctor.sight import Asked, Sight
 from hexa.cli.app import app
-from hexa.domain.doctor.autoscaler import Certificate
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.names import ACTION_LABEL, MACHINE_LABEL
 from hexa.domain.resources.cluster import CONFIG_MAPS, DEFINITIONS, SECRETS
 from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS
 from hexa.domain.resources.crd import definitions
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.ports.certificates import Described, Issuer, Owner
 from hexa.ports.kube import Patch
 from hexa.yaml import read_documents
 
@@ -30,6 +32,7 @@ CONFIG = "/etc/ca/cloud-config.yaml"
 WORDS = ["--cloud-provider=externalgrpc", f"--cloud-config={CONFIG}"]
 ADDRESS = "hexa.hexa-system.svc:50051"
 TLS = f"address: {ADDRESS}\nkey: /etc/ca/tls.key\ncert: /etc/ca/tls.crt\ncacert: /etc/ca/ca.crt\n"
+AGE = timedelta(days=36_500)
 JOBS = {"startupPodSpec": {"image": "wake"}, "shutdownPodSpec": {"image": "off"}}
 
 
@@ -47,14 +50,15 @@ def kube() -> MemoryKube:
     )
     add_node(kube, "rack-1", labels={"infra.homecluster.dev/group": "rack"})
     tls = {"name": "HEXA_GRPC_TLS_CERTIFICATE", "value": "/etc/hexa/tls.crt"}
+    client_ca = {"name": "HEXA_GRPC_TLS_CLIENT_CA", "value": "/etc/hexa/ca.crt"}
     watched = {"name": "HEXA_NAMESPACES", "value": "homelab"}
     mounts = [{"name": "tls", "mountPath": "/etc/hexa"}]
-    container = {"name": "hexa", "image": "hexa:1", "env": [watched, tls], "volumeMounts": mounts}
+    container = {"name": "hexa", "image": "hexa:1", "env": [watched, tls, client_ca], "volumeMounts": mounts}
     add_agent(
         kube, containers=[container], volumes=[{"name": "tls", "secret": {"secretName": "hexa-tls"}}], nodeName="master"
     )
     add_autoscaler(kube)
-    secret(kube, "hexa-tls", **{"tls.crt": "SERVER"})
+    secret(kube, "hexa-tls", **{"tls.crt": "SERVER", "ca.crt": "CA-OF-CLIENTS"})
     secret(kube, "ca-config", **{"cloud-config.yaml": TLS, "tls.crt": "CLIENT", "ca.crt": "CA"})
     status(kube)
     kube.api.create(GROUPS, {"metadata": {"name": "rack", "namespace": "homelab"}, "spec": {}})
@@ -104,19 +108,25 @@ def add_machine(kube: MemoryKube, name: str, *, namespace: str = "homelab", **sp
     kube.api.create(MACHINES, {"metadata": metadata, "spec": {**JOBS, **spec}})
 
 
-def certificates(**ends: timedelta) -> Describe:
-    """Certificates by the texts that stand for them; each names hexa's Service and lasts a year unless told otherwise."""
+class Certificates(X509Issuer):
+    """Certificates by the texts that stand for them; each names hexa's Service and lasts for long unless told otherwise."""
 
-    def describe(text: str) -> Certificate:
-        left = ends.get(text, timedelta(days=365))
-        return Certificate(names=("hexa", "hexa.hexa-system.svc"), starts=NOW - timedelta(days=1), ends=NOW + left)
+    def __init__(self, *, strangers: tuple[str, ...] = (), **left: timedelta) -> None:
+        self.strangers, self.left = strangers, left
 
-    return describe
+    def describe(self, certificate: str) -> Described:
+        """What it says."""
+        owner = Owner(name="hexa", dns=("hexa.hexa-system.svc",))
+        return Described(owner, NOW - AGE, NOW + self.left.get(certificate, AGE))
+
+    def vouched(self, certificate: str, authorities: str) -> bool:
+        """All are of one CA but the strangers."""
+        return certificate not in self.strangers
 
 
-def ask(kube: MemoryKube, *, describe: Describe | None = None, **asked: Any) -> Report:
+def ask(kube: MemoryKube, *, certificates: Issuer | None = None, now: datetime = NOW, **asked: Any) -> Report:
     """Every check."""
-    sight = Sight(kube, Asked(**asked), now=lambda: NOW, describe=describe or certificates())
+    sight = Sight(kube, Asked(**asked), now=lambda: now, certificates=certificates or Certificates())
     return trio.run(examine, sight)
 
 
@@ -338,8 +348,17 @@ def test_what_is_broken_is_named(kube: MemoryKube, breaks: Any, says: str) -> No
 )
 def test_certificates_that_end_are_named(kube: MemoryKube, text: str, left: timedelta, says: str) -> None:
     """A certificate on either side that has expired, or will soon, is named by Secret and key."""
-    found = told(ask(kube, describe=certificates(**{text: left})))
+    found = told(ask(kube, certificates=Certificates(**{text: left})))
     assert [line.startswith(f"connection: {says}") for line in found] == [True]
+
+
+def test_sides_that_do_not_trust_each_other_are_named(kube: MemoryKube) -> None:
+    """What one side shows and the other's CA did not sign is named on both sides."""
+    found = told(ask(kube, certificates=Certificates(strangers=("SERVER", "CLIENT"))))
+    assert [line.partition(": the handshake")[0] for line in found] == [
+        "connection: error: Secret kube-system/ca-config (tls.crt): was not signed by Secret hexa-system/hexa-tls (ca.crt)",
+        "connection: error: Secret hexa-system/hexa-tls (tls.crt): was not signed by Secret kube-system/ca-config (ca.crt)",
+    ]
 
 
 UNDRAINABLE: list[tuple[dict[str, Any], str]] = [
@@ -440,6 +459,7 @@ def test_every_check_has_a_row() -> None:
 def command(kube: MemoryKube, monkeypatch: pytest.MonkeyPatch) -> MemoryKube:
     """The command talks to the site, whose clock stands still; Cluster Autoscaler reported just now."""
     opens(monkeypatch, kube)
+    monkeypatch.setattr(wiring, "open_issuer", Certificates)
     replaced(kube, CONFIG_MAPS, "cluster-autoscaler-status", "kube-system")
     status(kube, time=datetime.now(UTC))
     return kube
@@ -469,33 +489,28 @@ def test_json_has_the_same(command: MemoryKube) -> None:
 
 @pytest.mark.parametrize("overlay", ["minimal", "production", "tenant"])
 def test_what_we_ship_is_sound(overlay: str) -> None:
-    """The doctor finds hexa, Cluster Autoscaler and their settings in what `hexa manifests` installs, and nothing wrong with it."""
-    kube = cluster()
+    """The doctor finds hexa, Cluster Autoscaler and their certificates in what `hexa manifests` and `hexa certs` make, and nothing
+    wrong with it."""
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    kube = cluster(now=now)
     add_node(kube, "master")
-    shipped = CliRunner().invoke(app, ["manifests", overlay, "--with-crds"]).stdout
-    for document in read_documents(shipped, source=overlay):
-        install(kube, document.value)
+    for command in (["manifests", overlay, "--with-crds"], ["certs", "--secrets"]):
+        for document in read_documents(CliRunner().invoke(app, command).stdout, source=command[0]):
+            install(kube, document.value)
     add_node(kube, "rack-1", labels={"infra.homecluster.dev/group": "rack"})
     kube.api.create(GROUPS, {"metadata": {"name": "rack", "namespace": "hexa-machines"}, "spec": {}})
     add_machine(kube, "rack-1", namespace="hexa-machines")
-    kube.api.create(SECRETS, pem("hexa-grpc-server", "tls.crt"))
-    config = {"cloud-config.yaml": TLS.replace("/etc/ca", "/etc/cluster-autoscaler")}
-    kube.api.create(SECRETS, pem("cluster-autoscaler-cloud-config", "tls.crt", "ca.crt", **config))
-    status(kube, namespace="hexa-system", group="hexa-machines/rack")
-    report = ask(kube)
-    assert told(report) == []
-    kube.api.delete(CONFIG_MAPS, ("hexa-system", "cluster-autoscaler-status"))
-    assert [line.partition(": ")[2] for line in told(ask(kube))] == [
-        ("unseen: ConfigMap hexa-system/cluster-autoscaler-status: is not there: Cluster Autoscaler has not got through a loop, "
-        "or --write-status-configmap=false; look at its log: is hexa reachable?")
-    ]
-
-
-def pem(name: str, *keys: str, **data: str) -> dict[str, Any]:
-    """A Secret with texts that stand for certificates."""
-    texts = {**dict.fromkeys(keys, "SERVER"), **data}
-    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
-    return {"metadata": {"name": name, "namespace": "hexa-system"}, "data": encoded}
+    status(kube, time=now, namespace="hexa-system", group="hexa-machines/rack")
+    assert told(ask(kube, certificates=X509Issuer(), now=now)) == []
+    late = now + timedelta(days=360)
+    seen = {
+        each.object for each in ask(kube, certificates=X509Issuer(), now=late).findings if "expires in" in each.text
+    }
+    ends = {
+        "Secret hexa-system/hexa-grpc-server (tls.crt)",
+        "Secret hexa-system/cluster-autoscaler-cloud-config (tls.crt)",
+    }
+    assert seen == (set() if overlay == "minimal" else ends)
 
 
 def install(kube: MemoryKube, manifest: dict[str, Any]) -> None:
@@ -505,6 +520,11 @@ def install(kube: MemoryKube, manifest: dict[str, Any]) -> None:
             kube.api.create(DEFINITIONS, manifest)
         case "ConfigMap":
             kube.api.create(CONFIG_MAPS, manifest)
+        case "Secret":
+            plain = {
+                key: base64.b64encode(text.encode()).decode() for key, text in manifest.get("stringData", {}).items()
+            }
+            kube.api.create(SECRETS, {**manifest, "data": {**manifest.get("data", {}), **plain}})
         case "Deployment":
             template = manifest["spec"]["template"]
             add_pod(

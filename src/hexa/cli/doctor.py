@@ -40,11 +40,13 @@ def doctor(
 
     from hexa.app.commands.doctor.checks import Report, examine
     from hexa.app.commands.doctor.sight import Asked, Sight
+    from hexa.wiring import open_issuer
 
     asked = Asked(namespaces=tuple(namespace or ()), user=user)
 
     async def question(site: Site) -> Report:
-        sight = Sight(site.kube, asked, now=lambda: datetime.now(UTC))  # noqa: TID251  # a command is where time comes from
+        now = lambda: datetime.now(UTC)  # noqa: E731, TID251  # a command is where time comes from
+        sight = Sight(site.kube, asked, now=now, certificates=open_issuer())
         return await examine(sight)
 
     report = ask(Where(kubeconfig=kubeconfig, context=context), question)

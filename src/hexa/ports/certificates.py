@@ -56,3 +56,7 @@ class Issuer(Protocol):
     def describe(self, certificate: str) -> Described:
         """Read a certificate."""
         ...
+
+    def vouched(self, certificate: str, authorities: str) -> bool:
+        """Whether one of the authorities signed the certificate, by way of the chain that stands below it if need be."""
+        ...

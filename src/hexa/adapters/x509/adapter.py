@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -61,6 +62,24 @@ class X509Issuer:
             uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
         )
         return Described(owner, read.not_valid_before_utc, read.not_valid_after_utc)
+
+    def vouched(self, certificate: str, authorities: str) -> bool:
+        leaf, *chain = _certificates(certificate)
+        above = _certificates(authorities)
+        while not any(_signed(leaf, each) for each in above):
+            following = next((each for each in chain if _signed(leaf, each)), None)
+            if following is None:
+                return False
+            leaf, chain = following, [each for each in chain if each is not following]
+        return True
+
+
+def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _builder(
@@ -119,6 +138,13 @@ def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pai
 def _certificate(pem: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode())
+    except ValueError as error:
+        raise Refused("holds no certificate in PEM", reason="BadCertificate") from error
+
+
+def _certificates(pem: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())
     except ValueError as error:
         raise Refused("holds no certificate in PEM", reason="BadCertificate") from error
 

@@ -17,6 +17,7 @@ from hexa.domain.names import group_id
 from hexa.domain.resources.cluster import CONFIG_MAPS, SECRETS, DetailedContainer, DetailedPod
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.ports.certificates import Issuer
 from hexa.yaml import YamlError, read_document
 
 NAME = "Cluster Autoscaler"
@@ -71,8 +72,8 @@ async def check_connection(sight: Sight) -> Iterable[Finding]:
         beside = pod.spec.host_network or await _beside(sight, pod)
         services = await _listening(sight) if beside else {}
         found += judges.judge_connection(connection, file.about, beside_hexa=beside, services=services)
-        found += await _clients_certificates(sight, pod, container, connection)
-        found += await _servers_certificate(sight, connection)
+        if sight.certificates is not None and connection.encrypted:
+            found += await _judge_certificates(sight, sight.certificates, pod, container, connection)
     return found
 
 
@@ -99,38 +100,61 @@ def _setting(pod: DetailedPod, variable: str, flag: str) -> str:
     return said or next((each.value for each in container.env if each.name == variable), "")
 
 
-async def _clients_certificates(
-    sight: Sight, pod: DetailedPod, container: DetailedContainer, connection: judges.Connection
+# --- certificates ---------------------------------------------------------------------------------
+
+
+async def _judge_certificates(
+    sight: Sight, issuer: Issuer, pod: DetailedPod, container: DetailedContainer, connection: judges.Connection
 ) -> list[Finding]:
-    found: list[Finding] = []
-    for path in filter(None, (connection.cert, connection.cacert)):
-        found += await _certificate(sight, pod, container, path)
+    """Those of Cluster Autoscaler, those of hexa, and whether each side trusts the other's."""
+    mine = [await _file(sight, pod, container, path) for path in (connection.cert, connection.cacert)]
+    found = [finding for file in mine for finding in _judge(sight, issuer, file)]
+    for agent in await sight.agents():
+        theirs = [await _setting_file(sight, agent, *setting) for setting in _TLS]
+        found += _judge(sight, issuer, theirs[0], host=connection.host)
+        found += _judge(sight, issuer, theirs[1])
+        found += _trust(issuer, mine[0], theirs[1])
+        found += _trust(issuer, theirs[0], mine[1])
     return found
 
 
-async def _servers_certificate(sight: Sight, connection: judges.Connection) -> list[Finding]:
-    found: list[Finding] = []
-    for pod in await sight.agents() if connection.encrypted else ():
-        container = agent_container(pod)
-        path = _setting(pod, "HEXA_GRPC_TLS_CERTIFICATE", "--grpc-tls-certificate")
-        if container is not None and path:
-            found += await _certificate(sight, pod, container, path, host=connection.host)
-    return found
+_TLS = (
+    ("HEXA_GRPC_TLS_CERTIFICATE", "--grpc-tls-certificate"),
+    ("HEXA_GRPC_TLS_CLIENT_CA", "--grpc-tls-client-ca"),
+)
 
 
-async def _certificate(
-    sight: Sight, pod: DetailedPod, container: DetailedContainer, path: str, *, host: str = ""
-) -> list[Finding]:
-    if sight.describe is None:
-        return []
-    file = await read_mounted(sight, pod, container, path)
-    if isinstance(file, Finding):
-        return [file]
+async def _setting_file(sight: Sight, pod: DetailedPod, variable: str, flag: str) -> "Mounted | Finding | None":
+    container = agent_container(pod)
+    return None if container is None else await _file(sight, pod, container, _setting(pod, variable, flag))
+
+
+async def _file(sight: Sight, pod: DetailedPod, container: DetailedContainer, path: str) -> "Mounted | Finding | None":
+    return await read_mounted(sight, pod, container, path) if path else None
+
+
+def _judge(sight: Sight, issuer: Issuer, file: "Mounted | Finding | None", *, host: str = "") -> list[Finding]:
+    if not isinstance(file, Mounted):
+        return [file] if file is not None else []
     try:
-        certificate = sight.describe(file.text)
+        said = issuer.describe(file.text)
     except Refused as failure:
         return [error(file.about, str(failure), "put a certificate in PEM there")]
+    names = tuple(dict.fromkeys((said.owner.name, *said.owner.dns, *said.owner.ips)))
+    certificate = judges.Certificate(names=names, starts=said.starts, ends=said.ends)
     return list(judges.judge_certificate(certificate, file.about, now=sight.now(), host=host))
+
+
+def _trust(issuer: Issuer, shown: "Mounted | Finding | None", by: "Mounted | Finding | None") -> list[Finding]:
+    """What one side shows must be signed by what the other trusts."""
+    if not isinstance(shown, Mounted) or not isinstance(by, Mounted):
+        return []
+    try:
+        trusted = issuer.vouched(shown.text, by.text)
+    except Refused:
+        return []  # told as what it is
+    remedy = "issue both sides from one CA (hexa certs, cert-manager), or put the other's CA there"
+    return [] if trusted else [error(shown.about, f"was not signed by {by.about}: the handshake fails", remedy)]
 
 
 # --- files in a pod -------------------------------------------------------------------------------

@@ -8,17 +8,15 @@ import trio
 from msgspec import Struct
 
 from hexa.app.commands.agents import agents, autoscalers, watched
-from hexa.domain.doctor.autoscaler import Certificate
 from hexa.domain.doctor.rights import ACCOUNT
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.cluster import DetailedPod
 from hexa.domain.resources.core import NODES, Kind, KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import MACHINES, Node
+from hexa.ports.certificates import Issuer
 from hexa.ports.kube import EVERYTHING, Kube, Selector
 
 T = TypeVar("T")
-Describe = Callable[[str], Certificate]
-"""Reads a certificate in PEM."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -34,12 +32,12 @@ class Sight:
     """The cluster, as the checks see it."""
 
     def __init__(
-        self, kube: Kube, asked: Asked, *, now: Callable[[], datetime], describe: Describe | None = None
+        self, kube: Kube, asked: Asked, *, now: Callable[[], datetime], certificates: Issuer | None = None
     ) -> None:
         self.kube = kube
         self.asked = asked
         self.now = now
-        self.describe = describe
+        self.certificates = certificates
         self._seen: dict[tuple[str, Selector], tuple[Any, ...]] = {}
         self._pods: dict[str, list[DetailedPod]] = {}
         self._turn = trio.Lock()
