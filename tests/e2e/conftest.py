@@ -54,15 +54,31 @@ def uncaptured(request: pytest.FixtureRequest) -> Callable[[], AbstractContextMa
 
 
 @pytest.fixture(scope="session")
-def binaries(uncaptured: Callable[[], AbstractContextManager[None]]) -> Path:
-    """The folder of the control plane's binaries, built once for each version."""
+def say(uncaptured: Callable[[], AbstractContextManager[None]]) -> labs.Say:
+    """Tells how far a build is."""
 
     def say(line: str) -> None:
         with uncaptured():
             print(f"\n{line}", end="", flush=True)
 
+    return say
+
+
+@pytest.fixture(scope="session")
+def binaries(say: labs.Say) -> Path:
+    """The folder of the control plane's binaries, built once for each version."""
+    return _built(say)
+
+
+@pytest.fixture(scope="session")
+def helm(say: labs.Say) -> Path:
+    """Helm, built once for each version."""
+    return _built(say, module=labs.HELM) / "helm"
+
+
+def _built(say: labs.Say, **module: Path) -> Path:
     try:
-        return labs.build(say)
+        return labs.build(say, **module)
     except labs.BuildError as error:
         pytest.exit(str(error), returncode=1)
 

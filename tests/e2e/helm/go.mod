@@ -1,5 +1,5 @@
 // Helm, for the test that renders the chart. Nothing here is imported by hexa.
-module hexa.homecluster.dev/e2e/helm
+module hexa.example/helm
 
 go 1.26.0
 

@@ -4,7 +4,7 @@ README.md beside this folder says how a test uses it. Nothing in here imports he
 """
 
 from .api import Api, ApiError, Resource, node_is_ready, open_namespace
-from .binaries import BuildError, build, version
+from .binaries import HELM, BuildError, Say, build, version
 from .borrowed import Borrowed
 from .controlplane import ControlPlane, Options, open_control_plane
 from .image import NAME as TOOLS_IMAGE
@@ -15,6 +15,7 @@ from .run import open_run
 from .waiting import eventually
 
 __all__ = [
+    "HELM",
     "KIND",
     "MACHINE_LABEL",
     "TOOLS_IMAGE",
@@ -31,6 +32,7 @@ __all__ = [
     "Machines",
     "Options",
     "Resource",
+    "Say",
     "build",
     "choose_kind",
     "eventually",

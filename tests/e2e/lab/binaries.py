@@ -18,6 +18,8 @@ from pathlib import Path
 MODULE = Path(__file__).parent.parent / "controlplane"
 KEEP_DAYS = 30  # a build that nobody used for so long makes room
 REPORT_SECONDS = 15.0
+HELM = MODULE.parent / "helm"
+TARGETS = {MODULE: ["tool", "./etcd", "./wol", "./cluster-autoscaler"], HELM: ["tool"]}
 
 Say = Callable[[str], None]
 
@@ -33,23 +35,23 @@ def version() -> str:
     return found[1]
 
 
-def cache_folder() -> Path:
-    """Where the binaries of this version are kept, built or not."""
+def cache_folder(module: Path = MODULE) -> Path:
+    """Where the binaries of this version of the module are kept, built or not."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hexa-e2e"
     digest = hashlib.sha256()
-    for path in sorted((MODULE / "go.mod", MODULE / "go.sum", *MODULE.rglob("*.go"))):
-        digest.update(str(path.relative_to(MODULE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted((module / "go.mod", module / "go.sum", *module.rglob("*.go"))):
+        digest.update(str(path.relative_to(module)).encode() + b"\0" + path.read_bytes() + b"\0")
     return base / digest.hexdigest()[:16]
 
 
-def build(say: Say = print) -> Path:
+def build(say: Say = print, *, module: Path = MODULE) -> Path:
     """The folder of the binaries, after building them if this is the first time (minutes on two cores)."""
-    folder = cache_folder()
+    folder = cache_folder(module)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.parent / "lock", say):
         if not folder.exists():
             _require_go()
-            _compile_into(folder, say)
+            _compile_into(folder, say, module)
             _prune(folder.parent)
     os.utime(folder)
     return folder
@@ -61,7 +63,7 @@ def _locked(path: Path, say: Say) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another run builds the control plane; waiting for it")
+            say("another run builds binaries; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -74,31 +76,32 @@ def _require_go() -> None:
         raise BuildError(f"e2e needs Go 1.26 or newer on PATH: {answer.stderr.strip()}")
 
 
-def _compile_into(folder: Path, say: Say) -> None:
+def _compile_into(folder: Path, say: Say, module: Path) -> None:
     unfinished = folder.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     command = ["go", "build", "-v", "-buildvcs=false", "-ldflags", _stamp(), "-o", f"{unfinished}/"]
     # Without cgo no C compiler is needed, and `wol` runs in an image that holds no libc.
     build = subprocess.Popen(
-        [*command, "tool", "./etcd", "./wol", "./cluster-autoscaler"],
-        cwd=MODULE,
+        [*command, *TARGETS[module]],
+        cwd=module,
         env=os.environ | {"CGO_ENABLED": "0"},
         stderr=subprocess.PIPE,
         text=True,
     )
-    last_words = _follow(build, say)
+    what = "Helm" if module == HELM else f"Kubernetes {version()} and etcd"
+    last_words = _follow(build, say, what)
     if build.returncode:
-        raise BuildError("the control plane could not be built:\n" + "\n".join(last_words))
+        raise BuildError(f"{what} could not be built:\n" + "\n".join(last_words))
     unfinished.rename(folder)
 
 
-def _follow(build: subprocess.Popen[str], say: Say) -> list[str]:
+def _follow(build: subprocess.Popen[str], say: Say, what: str) -> list[str]:
     """Reports how far the build is until it ends, and returns the last lines that it wrote."""
     assert build.stderr
     started = reported = time.monotonic()
     lines: list[str] = []
-    say(f"building Kubernetes {version()} and etcd, once for this version; 5 to 10 minutes on 2 cores")
+    say(f"building {what}, once for this version; minutes on 2 cores")
     with build:
         for line in build.stderr:
             lines.append(line.rstrip())
