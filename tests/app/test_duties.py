@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from hexa.app.duties import NodeDuties, left_behind
 from hexa.app.view import MachineView
 from hexa.domain.drain import Plan
-from hexa.domain.errors import Conflict, Unavailable
+from hexa.domain.errors import Conflict, Refused, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import (
     CA_CANDIDATE_TAINT,
@@ -306,6 +306,18 @@ async def test_an_eviction_that_fails_is_told_after_the_others_were_asked(autoju
         assert rig.kube.count("evict", PODS) == 3
 
 
+async def test_an_eviction_that_is_forbidden_blocks_and_is_named(autojump_clock: MockClock) -> None:
+    """A pod that hexa may not evict, such as another tenant's, blocks the drain by name; the others go."""
+    async with open_rig() as rig:
+        duties, plan = await evicting(rig, "ours", "theirs")
+        rig.kube.fail_next(
+            Refused("needs verb create on pods/eviction", reason="Forbidden"), verb="evict", name="theirs"
+        )
+        assert await duties.evict(plan, grace=None) == "default/theirs: needs verb create on pods/eviction"
+        ours = rig.api.get(PODS, "ours", "default")
+        assert ours is None or "deletionTimestamp" in ours.raw["metadata"]
+
+
 async def test_a_pod_that_is_another_one_by_now_blocks_nothing(autojump_clock: MockClock) -> None:
     """A pod that was replaced by one of the same name since we looked is left for the next look."""
     async with open_rig() as rig:
@@ -368,5 +380,18 @@ async def test_failure_29_stuck_pods_are_swept(autojump_clock: MockClock) -> Non
             rig.api.create(PODS, {"metadata": metadata, "spec": {"nodeName": "m"}, "status": status}, keep_status=True)
         pods = [found for each in rig.api.find(PODS) if isinstance(found := each.decoded(PODS), Pod)]
         swept = await NodeDuties(rig.kube, rig.store).sweep(pods, boot=at(100) + timedelta(hours=1))
-        assert swept == 1
+        assert swept == (1, "")
         assert [each.key[1] for each in rig.api.find(PODS)] == ["fine"]
+
+
+async def test_what_may_not_be_swept_keeps_no_machine_from_its_work(autojump_clock: MockClock) -> None:
+    """Remains that hexa may not delete, such as another tenant's, are told, and stay."""
+    async with open_rig() as rig:
+        status = {"phase": "Failed", "reason": "Terminated"}
+        for name in ("ours", "theirs"):
+            metadata = {"name": name, "namespace": "default"}
+            rig.api.create(PODS, {"metadata": metadata, "spec": {"nodeName": "m"}, "status": status}, keep_status=True)
+        pods = [found for each in rig.api.find(PODS) if isinstance(found := each.decoded(PODS), Pod)]
+        rig.kube.fail_next(Refused("needs verb delete on pods", reason="Forbidden"), verb="delete", name="theirs")
+        swept = await NodeDuties(rig.kube, rig.store).sweep(pods, boot=at(100) + timedelta(hours=1))
+        assert swept == (1, "default/theirs: needs verb delete on pods")

@@ -78,7 +78,6 @@ def test_a_tenant_s_pods_elsewhere_may_be_evicted_where_it_is_said() -> None:
     assert allowed(role) == {
         ("", "pods/eviction", "create"),
         ("", "pods", "delete"),
-        ("", "persistentvolumeclaims", "list"),
     }
 
 

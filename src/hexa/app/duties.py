@@ -13,7 +13,7 @@ from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.welcome import welcomed
 from hexa.domain.drain import Plan, pod_name
-from hexa.domain.errors import Conflict, HexaError
+from hexa.domain.errors import Conflict, HexaError, Refused
 from hexa.domain.names import CORDON_ANNOTATION
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Pod
 from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
@@ -36,8 +36,8 @@ class NodeDuties:
         await self._patch(node, cordon_patch(now))
 
     async def evict(self, plan: Plan, *, grace: int | None) -> str:
-        """Ask for every eviction of the plan; who blocks, if a disruption budget does. Raises what an eviction raised, once all
-        were asked; a pod that is another one by now is left for the next look."""
+        """Ask for every eviction of the plan; who blocks, if a disruption budget does or the API server refuses. Raises what an
+        eviction raised, once all were asked; a pod that is another one by now is left for the next look."""
         blocked: list[str] = []
         failed: list[HexaError] = []
         limit = trio.CapacityLimiter(EVICTIONS_AT_ONCE)
@@ -48,6 +48,8 @@ class NodeDuties:
                     answer = await self._evict(pod, grace)
                 except Conflict:
                     return
+                except Refused as error:  # another tenant's pod, for one: the drain says so until its deadline
+                    answer = Blocked(str(error))
                 except HexaError as error:
                     failed.append(error)
                     return
@@ -75,13 +77,20 @@ class NodeDuties:
         if body := welcomed(view, node, ready_since=ready_since):
             await self._patch(node, body)
 
-    async def sweep(self, pods: Sequence[Pod], *, boot: datetime) -> int:
-        """Remove pods that the last power-off left behind: terminating since before the boot, or failed by the shutdown."""
-        dead = [pod for pod in pods if left_behind(pod, boot=boot)]
-        for pod in dead:
+    async def sweep(self, pods: Sequence[Pod], *, boot: datetime) -> tuple[int, str]:
+        """Remove pods that the last power-off left behind: terminating since before the boot, or failed by the shutdown. How many
+        went, and what the API server says of one that it keeps."""
+        swept, kept = 0, ""
+        for pod in pods:
+            if not left_behind(pod, boot=boot):
+                continue
             meta = pod.metadata
-            await self._kube.delete(PODS, meta.name, namespace=meta.namespace, uid=meta.uid, grace=0)
-        return len(dead)
+            try:
+                await self._kube.delete(PODS, meta.name, namespace=meta.namespace, uid=meta.uid, grace=0)
+                swept += 1
+            except Refused as error:  # nothing that the machine waits for
+                kept = f"{pod_name(pod)}: {error}"
+        return swept, kept
 
     async def suspend(self, view: MachineView, now: datetime) -> None:
         """Mark the node of a machine that is off: cordoned, and Suspended=True, which keeps it out of Cluster Autoscaler's

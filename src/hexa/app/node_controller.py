@@ -456,9 +456,11 @@ class NodeController:
         if status.welcomed or view.kube is None or not view.node_ready:
             return False
         await self._nodes.welcome(view, ready_since=status.since or facts.now)
-        swept = await self._nodes.sweep(await pods_on(self._kube, view.kube_name), boot=_boot_began(status))
+        swept, kept = await self._nodes.sweep(await pods_on(self._kube, view.kube_name), boot=_boot_began(status))
         if swept:
             self._tell(view, "PodsSwept", f"removed {swept} pods that the last power-off left behind")
+        if kept:
+            self._tell(view, "PodsNotSwept", f"what the last power-off left behind stays: {kept}", Severity.WARNING)
         fresh = self._views.machine(view.key)
         return fresh is not None and await self._save(fresh, structs.replace(fresh.node.status, welcomed=True), facts)
 

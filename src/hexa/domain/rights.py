@@ -171,7 +171,7 @@ RIGHTS: Final = (
         resource="persistentvolumeclaims",
         verbs=("list",),
         scope=CLUSTER,
-        tenant=NAMESPACE,
+        tenant=CLUSTER,
         used_by="agent",
         reason="Finds the volume behind a pod's claim: a pod whose data is on the machine's own disk is not evicted.",
     ),
