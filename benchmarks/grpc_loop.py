@@ -8,8 +8,11 @@ import functools
 import socket
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import grpclib.const
@@ -23,7 +26,10 @@ from grpclib.encoding.base import CodecBase
 
 from hexa.adapters.externalgrpc import emit, wire
 from hexa.adapters.externalgrpc.adapter import run_server
+from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.externalgrpc.service import PREFIX
+from hexa.adapters.x509.adapter import X509Issuer
+from hexa.app.commands.certs import Order, files, make
 from hexa.ports.cloud import Cloud, NodeGroup
 from hexa.testing.fake_cloud import FakeCloud
 from hexa.testing.world import group, machine, open_world
@@ -36,7 +42,7 @@ TIMEOUT = 5
 
 def main() -> None:
     rows = []
-    for source in ("dictionaries", "hexa"):
+    for source in ("dictionaries", "hexa", "hexa, TLS"):
         for size in SIZES:
             with serving(__file__, "serve", source, str(size)) as (pid, served):
                 rows.append([source, size, *measured(pid, served)])
@@ -51,7 +57,7 @@ def main() -> None:
         "loop s",
         "server CPU s a loop",
     )
-    note = f"p50, p99: NodeGroupForNode with 30 labels and 20 annotations; a loop: all calls for {GROUPS} groups and all machines."
+    note = f"The bare handler never speaks TLS. p50, p99: NodeGroupForNode with 30 labels and 20 annotations; a loop: all calls for {GROUPS} groups and all machines."
     show("Cluster Autoscaler's calls", heads, rows, note=note)
 
 
@@ -70,8 +76,8 @@ def measured(pid: int, served: dict[str, Any]) -> list[float]:
 
 
 async def serve(source: str, size: int) -> None:
-    if source == "hexa":
-        await serve_world(size)
+    if source != "dictionaries":
+        await serve_world(size, tls=source.endswith("TLS"))
     else:
         cloud = FakeCloud(groups=min(GROUPS, size), machines=-(-size // GROUPS))
         names = [(m.name, m.provider_id) for g in cloud.fake_groups.values() for m in g.machines]
@@ -80,7 +86,7 @@ async def serve(source: str, size: int) -> None:
         await serve_both(cloud, names)
 
 
-async def serve_world(size: int) -> None:
+async def serve_world(size: int, *, tls: bool) -> None:
     count = min(GROUPS, size)
     machines = [machine(f"machine-{n:04}", group=f"group-{n % count}", on=True) for n in range(size)]
     groups = [group(f"group-{number}", maxNodeProvisionTime="10m") for number in range(count)]
@@ -89,14 +95,39 @@ async def serve_world(size: int) -> None:
         nodes = [world.kube_node(machine.name) for machine in machines]
         life = world.agent.life
         assert life is not None
-        await serve_both(life.core.cloud, [(node.metadata.name, node.spec.provider_id) for node in nodes if node])
+        await serve_both(
+            life.core.cloud, [(node.metadata.name, node.spec.provider_id) for node in nodes if node], tls=tls
+        )
 
 
-async def serve_both(cloud: Cloud, names: list[tuple[str, str]]) -> None:
+async def serve_both(cloud: Cloud, names: list[tuple[str, str]], *, tls: bool = False) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        await serve_with(cloud, names, certificates(Path(folder)) if tls else {})
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """Files of a working set, by name."""
+    order = Order()
+    for file in files(make(X509Issuer(), order, now=datetime.now(UTC)), order, folder=str(folder)):
+        (folder / file.name).write_text(file.content)
+    return {file.name: str(file) for file in folder.iterdir()}
+
+
+async def serve_with(cloud: Cloud, names: list[tuple[str, str]], pki: dict[str, str]) -> None:
+    tls = None
+    if pki:
+        certificate, key, client_ca = (Path(pki[name]) for name in ("server.crt", "server.key", "ca.crt"))
+        tls = Tls(certificate=certificate, key=key, client_ca=client_ca, clients=("cluster-autoscaler",))
     async with trio.open_nursery() as nursery:
-        ours = await nursery.start(functools.partial(run_server, cloud, address="127.0.0.1:0"))
+        ours = await nursery.start(functools.partial(run_server, cloud, address="127.0.0.1:0", tls=tls))
         bare = await nursery.start(serve_bare)
-        served = {"hexa": ours, "bare": bare, "names": names, "groups": [shown.id for shown in cloud.groups()]}
+        served = {
+            "hexa": ours,
+            "bare": bare,
+            "pki": pki,
+            "names": names,
+            "groups": [shown.id for shown in cloud.groups()],
+        }
         print(msgspec.json.encode(served).decode(), flush=True)
 
 
@@ -148,10 +179,14 @@ async def serve_bare(*, task_status: trio.TaskStatus[str]) -> None:
 class Caller:
     """Calls in Cluster Autoscaler's way: one after the other, with a deadline."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, pki: dict[str, str]) -> None:
         import grpc  # the process that serves does without
 
-        self._channel = grpc.insecure_channel(address)
+        if pki:
+            shown = [Path(pki[name]).read_bytes() for name in ("ca.crt", "client.key", "client.crt")]
+            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(*shown))
+        else:
+            self._channel = grpc.insecure_channel(address)
         self._stubs: dict[str, Callable[..., bytes]] = {}
 
     def __call__(self, rpc: str, request: bytes = b"") -> bytes:
@@ -170,7 +205,7 @@ def node_request(name: str, provider_id: str) -> bytes:
 def calls(served: dict[str, Any]) -> dict[str, list[float]]:
     """Seconds of each NodeGroupForNode, in turns of hexa and the bare handler."""
     requests = [node_request(*names) for names in served["names"]]
-    callers = {name: Caller(served[name]) for name in ("hexa", "bare")}
+    callers = {"hexa": Caller(served["hexa"], served["pki"]), "bare": Caller(served["bare"], {})}
     seconds: dict[str, list[float]] = {name: [] for name in callers}
     for turn in range(TURNS + 1):
         for name, caller in callers.items():
@@ -188,7 +223,7 @@ def loops(served: dict[str, Any]) -> list[float]:
     requests = [node_request(*names) for names in served["names"]]
     ids = [emit.text(1, group) for group in served["groups"]]
     defaults = emit.message(2, b"".join(emit.message(field, emit.number(1, 600)) for field in (8, 9, 10)))
-    caller = Caller(served["hexa"])
+    caller = Caller(served["hexa"], served["pki"])
     seconds = []
     for _ in range(LOOPS + 1):
         started = time.perf_counter()

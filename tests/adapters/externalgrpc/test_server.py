@@ -412,6 +412,48 @@ async def test_message_beyond_the_limit_is_refused(client: Any, ping: Any) -> No
     await ping(client)
 
 
+async def test_headers_beyond_the_limit_end_their_connection(
+    address: str, dial: Dial, client: Any, ping: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Headers of more than 64 KiB are not collected: the connection ends with a line in the log, the others go on."""
+    peer = Peer(await dial(address))
+    await peer.flush()
+    large = [(f"x-{number}", "x" * 100) for number in range(1000)]
+    with pytest.raises(trio.BrokenResourceError):
+        await peer.answer(await peer.ask("NodeGroups", framed(b""), headers=[*HEADERS, *large]))
+    await until(lambda: "refused: it does not speak HTTP/2 as it should" in caplog.text)
+    await ping(client)
+
+
+async def test_large_requests_of_many_are_bounded_together(
+    address: str, dial: Dial, ping: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has begun and not ended may fill so much memory and no more, however many peers begin it; what ends makes room."""
+    monkeypatch.setattr(connection, "MAX_UNFINISHED", 300_000)
+
+    async def begin(size: int) -> tuple[Peer, int]:
+        peer = Peer(await dial(address))
+        await peer.answer(await peer.ask("NodeGroups", framed(b"")))  # now it knows how much the server takes
+        stream_id = await peer.ask("NodeGroupTargetSize", end=False)
+        for _ in range(size // 10_000):
+            peer.h2.send_data(stream_id, b"\0\0\1\0\0" * 2_000)
+        await peer.flush()
+        return peer, stream_id
+
+    greedy = [await begin(120_000) for _ in range(2)]
+    await ping(client)
+    peer, stream_id = await begin(80_000)
+    told, _ = await peer.answer(stream_id)
+    assert (told["grpc-status"], told["grpc-message"]) == ("8", "TooMany: large requests at one time")
+    for hog, _ in greedy:
+        await hog.stream.aclose()
+    await ping(client)
+    peer, stream_id = await begin(280_000)
+    peer.h2.end_stream(stream_id)
+    await peer.flush()
+    assert (await peer.answer(stream_id))[0]["grpc-status"] == "3"  # read to its end, and found to be no message
+
+
 async def test_message_in_many_pieces(peer: Peer, messages: Any) -> None:
     """A message may come byte by byte."""
     body = framed(messages.NodeGroupTargetSizeRequest(id=GROUP).SerializeToString())

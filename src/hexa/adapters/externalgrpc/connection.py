@@ -138,9 +138,13 @@ class Connection(H2Protocol):
             self.abort()
             return
         try:
-            super().data_received(data)
+            received = self.connection.feed(data)
+            self.connection.flush()
+            for event in received:
+                self.processor.process(event)
+            self.connection.flush()
         except Exception as error:  # whatever a peer sends, the others go on
-            self._host.complaints.tell(f"it does not speak HTTP/2 as it should: {_cause(error)}", peer=self.peer)
+            self._host.complaints.tell(f"it does not speak HTTP/2 as it should ({_cause(error)})", peer=self.peer)
             self.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:

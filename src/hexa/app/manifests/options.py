@@ -12,6 +12,8 @@ HEXA: Final = "hexa"
 AUTOSCALER: Final = "cluster-autoscaler"
 GRPC_PORT: Final = 50051
 HEALTH_PORT: Final = 50052
+READINESS: Final = "clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider"
+"""What readiness is asked of; without a name, probes ask for life alone (docs/tls.md)."""
 AUTOSCALER_PORT: Final = 8085
 """Metrics and health of Cluster Autoscaler."""
 

@@ -9,6 +9,7 @@ from hexa.app.manifests.options import (
     GRPC_PORT,
     HEALTH_PORT,
     HEXA,
+    READINESS,
     Object,
     Options,
     labels,
@@ -71,7 +72,7 @@ def hexa(options: Options) -> Object:
         "ports": ports,
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         "startupProbe": {"grpc": {"port": HEALTH_PORT}, "periodSeconds": 1, "failureThreshold": 60},
-        "readinessProbe": {"grpc": {"port": HEALTH_PORT}, "periodSeconds": 5},
+        "readinessProbe": {"grpc": {"port": HEALTH_PORT, "service": READINESS}, "periodSeconds": 5},
         "livenessProbe": {"tcpSocket": {"port": "health"}, "periodSeconds": 10, "failureThreshold": 6},
         "securityContext": container_security(),
     }
