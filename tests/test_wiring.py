@@ -1,0 +1,59 @@
+"""Settings reach what they are about: the gRPC server with its TLS, and the listener for probes."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from hexa import wiring
+from hexa.adapters.externalgrpc.config import Tls
+from hexa.adapters.kube_http.config import Cluster
+from hexa.adapters.memory.api import MemoryApi
+from hexa.adapters.memory.clock import MemoryClock
+from hexa.adapters.memory.kube import MemoryKube
+from hexa.config import Config, GrpcSettings, TlsSettings
+
+
+@asynccontextmanager
+async def memory(*_: Any, **__: Any) -> AsyncIterator[MemoryKube]:
+    """An API server in RAM instead of one by HTTP."""
+    yield MemoryKube(MemoryApi(MemoryClock()))
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that needs no kubeconfig."""
+    monkeypatch.setattr(wiring, "open_kube", memory)
+    monkeypatch.setattr(wiring, "load", lambda *_, **__: Cluster(server="https://test", origin="test"))
+    monkeypatch.setattr(wiring, "load_models", trio.lowlevel.checkpoint)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.mark.usefixtures("cluster")
+async def test_tls_reaches_the_server_and_probes_are_answered_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server gets the three files and the clients; while it is not up yet, probes find hexa alive and not ready."""
+    port = free_port()
+    seen: list[Any] = []
+
+    async def run_server(_: Any, *, tls: Tls | None, task_status: Any, **__: Any) -> None:
+        seen.append(tls)
+        async with await trio.open_tcp_stream("127.0.0.1", port):
+            seen.append("alive")
+        task_status.started("127.0.0.1:1")
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(wiring, "run_server", run_server)
+    tls = TlsSettings(certificate="a", key="b", client_ca="c", clients=("d",))
+    async with wiring.open_agent(Config(grpc=GrpcSettings(health_address=f"127.0.0.1:{port}", tls=tls))):
+        pass
+    assert seen == [Tls(certificate=Path("a"), key=Path("b"), client_ca=Path("c"), clients=("d",)), "alive"]
