@@ -62,7 +62,8 @@ async def test_a_released_machine_is_left_as_it_is(autojump_clock: MockClock, ph
         released = world.node("box-1")
         assert released.metadata.finalizers == ()
         assert RELEASED_ANNOTATION in released.metadata.annotations
-        assert released.status.phase in ("", "Unknown")
+        assert released.status.phase == "Unknown"
+        assert [condition.type for condition in released.status.conditions] == ["Released"]
 
 
 @pytest.mark.parametrize("policy", ["Delete", "Keep"])
@@ -236,8 +237,22 @@ async def test_a_released_machine_can_be_taken_back(autojump_clock: MockClock) -
         world.site.api.patch(MACHINES, (NAMESPACE, "box-1"), back, manager="kubectl")
         await world.until(at(world, P.READY), within=60)
         assert world.hardware("box-1").power
+        await trio.sleep(5)
+        assert "Released" not in {condition.type for condition in world.node("box-1").status.conditions}
         await switch(world, "off")
         await reach(world, P.OFF, within=300)
+
+
+async def test_a_released_group_wakes_and_rests_nobody(autojump_clock: MockClock) -> None:
+    """Its limits are not kept up any more: while its machines are released one by one, the others are not woken in their place."""
+    async with open_world(groups=[rack()], machines=boxes(2), autoscaler=None, site=QUICK) as world:
+        await reach(world, P.OFF)
+        mark = Patch(
+            {"metadata": {"annotations": {RELEASED_ANNOTATION: "2026-11-24T22:00:00Z"}}, "spec": {"minSize": 1}}
+        )
+        world.site.api.patch(GROUPS, (NAMESPACE, "rack"), mark, manager="kubectl")
+        await trio.sleep(300)
+        assert not any(world.hardware(name).power for name in ("box-1", "box-2"))
 
 
 async def test_a_name_that_is_no_machine_is_refused(autojump_clock: MockClock) -> None:

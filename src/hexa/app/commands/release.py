@@ -19,8 +19,8 @@ from hexa.domain.farewell import MARKS, handback, let_go, marked, owner_of, rele
 from hexa.domain.group import Limits, Policy, policy_of
 from hexa.domain.lifecycle import Phase, enter, phase_of
 from hexa.domain.names import RELEASED_ANNOTATION, UID_LABEL
-from hexa.domain.resources.core import JOBS, NODES, Kind, KubeNode, Malformed
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, Power
+from hexa.domain.resources.core import JOBS, NODES, Condition, Kind, KubeNode, Malformed
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, NodeStatus, Power
 from hexa.domain.wish import held, on_vetoes
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Patch, Selector
@@ -34,6 +34,8 @@ HOLD_KEPT: Final = timedelta(hours=1)
 """How long our hold outlasts the wait, should nobody take it back."""
 NO_AGENT: Final = 30.0
 """Seconds within which an agent takes note of a hold."""
+RELEASED: Final = "Released"
+"""Type and reason of the condition that a released machine has."""
 LOOK: Final = 1.0
 TRIES: Final = 8
 SETTLE: Final = 2.0
@@ -167,9 +169,8 @@ async def _let_go(kube: Kube, key: Lookup, now: datetime) -> None:
         item = await _one(kube, MACHINES, key)
         if item is None:
             return
-        if isinstance(item, Node) and phase_of(item.status) is not Phase.UNKNOWN:
-            anew = enter(item.status, Phase.UNKNOWN, event=None, now=now, limits=Limits())
-            body = {"status": difference(item.status, structs.replace(anew, job=None))}
+        if isinstance(item, Node) and not any(condition.type == RELEASED for condition in item.status.conditions):
+            body = {"status": difference(item.status, _forgotten(item, now))}
             await _patch(kube, MACHINES, key, Patch(body, subresource="status"))
             continue  # what is written next is of the new version
         if body := let_go(item.metadata):
@@ -178,6 +179,17 @@ async def _let_go(kube: Kube, key: Lookup, now: datetime) -> None:
             except Conflict:
                 continue
         return
+
+
+def _forgotten(machine: Node, now: datetime) -> NodeStatus:
+    """The status of a machine that nobody follows: its shape is kept, and a condition says how to take it back."""
+    name, namespace = machine.metadata.name, machine.metadata.namespace
+    text = f"given up; to take it back: kubectl annotate hn {name} -n {namespace} {RELEASED_ANNOTATION}-"
+    condition = Condition(
+        type=RELEASED, status="True", reason=RELEASED, message=text, last_transition_time=now.replace(microsecond=0)
+    )
+    status = enter(machine.status, Phase.UNKNOWN, event=None, now=now, limits=Limits())
+    return structs.replace(status, job=None, conditions=(condition,), power_state="unknown", progress="", blocker="")
 
 
 async def _one(kube: Kube, kind: Kind[T], key: Lookup) -> T | Malformed | None:
