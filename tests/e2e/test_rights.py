@@ -3,7 +3,9 @@
 The agent is a process that has the token of its ServiceAccount; an independent gRPC client plays Cluster Autoscaler.
 """
 
+import base64
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import grpc
 import lab as labs
 import pytest
 import trio
@@ -28,7 +31,8 @@ from agent import (
     open_agent,
 )
 from lab import Api, ApiError, Machine, Machines, Resource, eventually
-from tests.cloudprovider_client import Messages
+from lab.controlplane import free_port
+from tests.cloudprovider_client import Client, Messages
 
 from hexa.adapters.kube_jobs.manifest import manifest
 from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec
@@ -294,8 +298,8 @@ REMOVED = {
 
 
 @pytest.mark.parametrize("resource", REMOVED)
-async def test_a_removed_verb_is_named(installed: Installed, resource: str) -> None:
-    """Without a right that it needs at the start, hexa ends with 3 and names verb, resource and who is refused."""
+async def test_a_removed_verb_is_named(lab: labs.Lab, installed: Installed, resource: str) -> None:
+    """Without a right that it needs at the start, hexa ends with 3 and names verb and resource, and so does the doctor."""
     kind, place = REMOVED[resource]
     namespace = installed.machines if place == "machines" else place or None
     role = await installed.api.read(f"{RBAC}/{kind}", "hexa", namespace=namespace)
@@ -313,11 +317,74 @@ async def test_a_removed_verb_is_named(installed: Installed, resource: str) -> N
     ended = await _run([*command, "--grpc-address=127.0.0.1:0"])
     assert ended.returncode == 3, ended.stderr
     assert f"list {resource}" in ended.stderr
+    account = f"system:serviceaccount:{installed.namespace}:hexa"
+    admin = lab.control_plane.kubeconfig()
+    doctor = ["doctor", f"--kubeconfig={admin}", f"--namespace={installed.machines}", f"--as={account}"]
+    looked = await _run([*HEXA, *doctor])
+    assert looked.returncode == 1, looked.stderr
+    assert re.search(rf"list\b.*\b{resource}", looked.stdout), looked.stdout
 
 
 async def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     run = partial(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
     return await trio.to_thread.run_sync(run)
+
+
+# --- the pod's settings -----------------------------------------------------------------------------
+
+
+async def test_the_settings_of_the_pod_serve_with_the_secrets_of_hexa_certs(
+    installed: Installed, messages: Messages, tmp_path: Path
+) -> None:
+    """What the manifests set and `hexa certs` makes fit: mutual TLS for Cluster Autoscaler's pod, plain health for kubelets."""
+    ended = await _run([*HEXA, "certs", "--secrets", "--namespace", installed.namespace])
+    secrets = {each["metadata"]["name"]: each for each in yaml.safe_load_all(ended.stdout)}
+    pods = {
+        name: installed.named("Deployment", name, installed.namespace)["spec"]["template"]["spec"]
+        for name in ("hexa", "cluster-autoscaler")
+    }
+    folders = {name: mounted(pod, secrets, tmp_path / name) for name, pod in pods.items()}
+    (container,) = pods["hexa"]["containers"]
+    settings = {each["name"]: each["value"].replace("/etc/hexa/tls", str(folders["hexa"])) for each in container["env"]}
+    health = f"127.0.0.1:{free_port('127.0.0.1')}"
+    settings["HEXA_GRPC_HEALTH_ADDRESS"] = health
+    config = yaml.safe_load((folders["cluster-autoscaler"] / "cloud-config.yaml").read_text())
+    assert config["address"] == f"hexa.{installed.namespace}.svc:50051"
+    names = {each["metadata"]["name"] for (kind, _, _), each in installed.resources.items() if kind == "Service"}
+    assert names == {"hexa"}
+    cacert, key, cert = (
+        (folders["cluster-autoscaler"] / Path(config[each]).name).read_bytes() for each in ("cacert", "key", "cert")
+    )
+    async with open_agent(installed.kubeconfig, installed.machines, tmp_path, environment=settings) as agent:
+        client = Client(agent.address, grpc.ssl_channel_credentials(cacert, key, cert))
+        request, answer = messages.rpcs()["NodeGroups"]
+        assert list((await client.call("NodeGroups", request(), answer)).nodeGroups) == []
+        client.channel.close()
+        service = container["readinessProbe"]["grpc"]["service"]
+        assert await served(health, service)
+        assert await served(health, "")
+        assert forbidden(agent) == []
+
+
+def mounted(pod: Resource, secrets: dict[str, Resource], folder: Path) -> Path:
+    """A folder as the kubelet makes it of the pod's Secret."""
+    (volume,) = pod["volumes"]
+    folder.mkdir()
+    for name, data in secrets[volume["secret"]["secretName"]]["data"].items():
+        (folder / name).write_bytes(base64.b64decode(data))
+    return folder
+
+
+async def served(address: str, service: str) -> bool:
+    """Whether grpc.health.v1 says SERVING, asked as the kubelet does."""
+
+    def ask() -> bytes:
+        with grpc.insecure_channel(address) as channel:
+            check = channel.unary_unary("/grpc.health.v1.Health/Check", None, None)
+            body = bytes([10, len(service)]) + service.encode() if service else b""
+            return bytes(check(body, timeout=5))
+
+    return await trio.to_thread.run_sync(ask) == b"\x08\x01"
 
 
 # --- Pod Security -----------------------------------------------------------------------------------

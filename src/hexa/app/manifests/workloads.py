@@ -71,9 +71,17 @@ def hexa(options: Options) -> Object:
         "env": [{"name": name, "value": value} for name, value in _settings(options).items()],
         "ports": ports,
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-        "startupProbe": {"grpc": {"port": HEALTH_PORT}, "periodSeconds": 1, "failureThreshold": 60},
-        "readinessProbe": {"grpc": {"port": HEALTH_PORT, "service": READINESS}, "periodSeconds": 5},
-        "livenessProbe": {"tcpSocket": {"port": "health"}, "periodSeconds": 10, "failureThreshold": 6},
+        "livenessProbe": {
+            "grpc": {"port": HEALTH_PORT},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "readinessProbe": {
+            "grpc": {"port": HEALTH_PORT, "service": READINESS},
+            "periodSeconds": 5,
+            "timeoutSeconds": 5,
+        },
         "securityContext": container_security(),
     }
     if options.apart:
