@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 NAME = "hexa.test/tools:1"
+BUSYBOX_NAME = "docker.io/library/busybox:1.37"  # what our pages let pods use
 AUTOSCALER = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.1"
 BUSYBOX = Path("/bin/busybox")
 _WAIT = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; sleep 2147483647 & wait"]
@@ -22,15 +23,15 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def write_tools(archive: Path, *, wol: Path, machine: str) -> None:
     """Busybox and `wol`; `machine` is the processor, as `uname -m` says it."""
-    _write(archive, NAME, _tools(wol), command=_WAIT, machine=machine)
+    _write(archive, NAME, BUSYBOX_NAME, layer=_tools(wol), command=_WAIT, machine=machine)
 
 
 def write_autoscaler(archive: Path, *, binary: Path, machine: str) -> None:
     """The stand-in for Cluster Autoscaler, under the name of the stock image."""
-    _write(archive, AUTOSCALER, _one_program(binary), command=[f"/{binary.name}"], machine=machine)
+    _write(archive, AUTOSCALER, layer=_one_program(binary), command=[f"/{binary.name}"], machine=machine)
 
 
-def _write(archive: Path, name: str, layer: bytes, *, command: list[str], machine: str) -> None:
+def _write(archive: Path, *names: str, layer: bytes, command: list[str], machine: str) -> None:
     """An archive that `ctr image import` reads."""
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps(
@@ -42,7 +43,7 @@ def _write(archive: Path, name: str, layer: bytes, *, command: list[str], machin
         }
     ).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": config_name, "RepoTags": names, "Layers": ["layer.tar"]}]
     with tarfile.open(archive, "w") as tar:
         _add(tar, config_name, config)
         _add(tar, "layer.tar", layer)
