@@ -7,6 +7,7 @@ probe that it would have run is run by itself, on the same machine's network.
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,14 @@ async def test_doctor_names_a_verb_that_was_removed(
         assert "error: verb create on pods/eviction: " + account in result.stdout
     finally:
         kubectl("delete", "clusterrole,clusterrolebinding", namespace, "--ignore-not-found")
+
+
+async def test_the_api_server_tells_its_time(api: Api) -> None:
+    """The review that the doctor takes the API server's time from carries it, to the second."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {}}
+    answer = await api.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", json=review)
+    told = datetime.fromisoformat(answer["metadata"]["creationTimestamp"])
+    assert abs(datetime.now(UTC) - told) < timedelta(seconds=5)
 
 
 async def named(lab: labs.Lab, account: str, namespace: str) -> bool:

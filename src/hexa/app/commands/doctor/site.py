@@ -6,7 +6,7 @@ from hexa.app.commands.doctor.autoscaler import flags_of
 from hexa.app.commands.doctor.sight import Sight
 from hexa.domain.doctor import site
 from hexa.domain.doctor.autoscaler import skips_of
-from hexa.domain.doctor.finding import Finding
+from hexa.domain.doctor.finding import Finding, unseen
 from hexa.domain.names import ACTION_LABEL, LEASE_NAMESPACE
 from hexa.domain.resources.cluster import WHO_AM_I
 from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS
@@ -21,7 +21,7 @@ async def check_clocks(sight: Sight) -> Iterable[Finding]:
     after = sight.now()
     server = answer.metadata.creation_timestamp
     if server is None:
-        return []
+        return [unseen("clock of the API server", "it does not say its time", "compare by hand: date, on both")]
     found = list(site.judge_clock(before=before, server=server, after=after))
     leases = await sight.good(LEASES, Selector(namespace=LEASE_NAMESPACE))
     by_name = {lease.metadata.name: lease for lease in leases}
