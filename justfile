@@ -42,6 +42,10 @@ generated:
 e2e *ARGS:
     pytest tests/e2e "$@"
 
+# a control plane and machines by hand, until Ctrl-C; tests/e2e/README.md
+lab *ARGS:
+    PYTHONPATH=tests/e2e python -m lab "$@"
+
 # a table of figures, each beside its yardstick
 bench *ARGS:
     python benchmarks/run.py "$@"
