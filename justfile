@@ -50,6 +50,18 @@ lab *ARGS:
 bench *ARGS:
     python benchmarks/run.py "$@"
 
+# dist/hexa: the single-file executable for this machine
+binary *ARGS:
+    python packaging/binary.py "$@"
+
+# dist/hexa-image.tar: the container image as an OCI archive; needs root and .ci/packages
+image *ARGS:
+    python packaging/image.py "$@"
+
+# keep what this version stores, for the upgrade tests of later ones: docs/releasing.md
+record-release:
+    python -m tests.upgrade.record
+
 # write deploy/crds/ from the msgspec types
 crds DIR="deploy/crds":
     hexa crds --output "$1"
