@@ -46,7 +46,7 @@ UNUSED: Final = (
         "bin/tar",
         "usr/bin/update-alternatives",
     ),
-    *("usr/libexec/*", "usr/share/dpkg", "usr/share/bug", "etc/apt", "etc/dpkg", "etc/cron.daily", "etc/logrotate.d"),
+    *("usr/libexec/*", "usr/share/dpkg", "usr/share/bug", "etc/dpkg", "etc/cron.daily", "etc/logrotate.d"),
     *("usr/share/doc/*/changelog*", "usr/share/doc/*/NEWS*", "usr/share/doc/*/README*", "usr/share/doc/*/examples"),
     *(f"usr/lib/python3*/{name}" for name in ("test", "idlelib", "lib2to3", "pydoc_data", "turtledemo", "ensurepip")),
     "usr/lib/python3*/lib-dynload/_test*",

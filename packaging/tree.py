@@ -29,6 +29,9 @@ BUILD_SPECIFIC: Final = ("direct_url.json", "uv_cache.json", "uv_build.json")
 NOT_RUN: Final = ("include", "greenlet/tests", "trio/_tests", "trio/_core/_tests")
 """Headers, and tests that were packed with what they test."""
 
+LEXERS: Final = ("__init__", "_mapping", "data", "python", "shell", "special")
+"""Of the languages that pygments colours, those that the command line could show."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _MODEL: Final = re.compile(r"from kubernetes\.client\.models\.(\w+) import")
 
@@ -63,6 +66,9 @@ def make(folder: Path, *, python: str, platform: str | None = None) -> None:
     for name in NOT_RUN:
         for path in folder.glob(name):
             shutil.rmtree(path)
+    for path in folder.glob("pygments/lexers/*.py"):
+        if path.stem not in LEXERS:
+            path.unlink()
 
 
 def uv(*arguments: str, text: str = "") -> str:

@@ -6,7 +6,6 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,24 +16,13 @@ import lab as labs
 import pytest
 import trio
 import yaml
-from agent import ROOT, Agent, group, in_phase, machine
+from agent import HEXA, ROOT, Agent, group, in_phase, machine
 from lab import Api, Machine, Machines, eventually
 from lab.hardware import Hardware
 
 IMAGE: Final = "localhost/hexa:0.1.0"
 LARGEST: Final = 120e6
 Kubectl = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def say(uncaptured: Callable[[], AbstractContextManager[None]]) -> built.Say:
-    """Prints what takes long."""
-
-    def line(text: str) -> None:
-        with uncaptured():
-            print(f"\n{text}", end="", flush=True)
-
-    return line
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +122,12 @@ async def host(machines: Machines, image: Path) -> Machine:
 
 
 async def test_pod_of_the_image_wakes_a_machine(
-    api: Api, namespace: str, kubectl: Kubectl, machines: Machines, host: Machine, executable: Path
+    api: Api, namespace: str, kubectl: Kubectl, machines: Machines, host: Machine
 ) -> None:
     """The image runs as the agent that `hexa manifests` installs, and its own Job wakes a machine within 0.5 s of its start."""
     ready_crds(kubectl)
     box = machines.add(boot_delay=1)
-    for resource in installation(executable, namespace, host):
+    for resource in installation(namespace, host):
         await api.apply(resource)
     try:
         wake = {
@@ -163,15 +151,15 @@ async def test_pod_of_the_image_wakes_a_machine(
         print(kubectl("logs", "--namespace", system(namespace), "--selector=app.kubernetes.io/name=hexa", "--tail=50"))
         raise
     finally:
-        for resource in installation(executable, namespace, host):
+        for resource in installation(namespace, host):
             if resource["metadata"]["name"] != namespace:
                 await remove(api, resource)
 
 
-def installation(executable: Path, namespace: str, host: Machine) -> list[labs.Resource]:
+def installation(namespace: str, host: Machine) -> list[labs.Resource]:
     """What `hexa manifests` prints for this namespace, with Cluster Autoscaler left out and the agent on its host."""
     where = [f"--namespace={system(namespace)}", f"--machines={namespace}", f"--image={IMAGE}"]
-    done = subprocess.run([executable, "manifests", "minimal", *where], check=True, capture_output=True, text=True)
+    done = subprocess.run([*HEXA, "manifests", "minimal", *where], check=True, capture_output=True, text=True)
     resources = list(yaml.safe_load_all(done.stdout))
     for resource in resources:
         if resource["kind"] == "Deployment":
