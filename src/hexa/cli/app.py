@@ -10,6 +10,7 @@ from hexa.cli.enrol import enrol
 from hexa.cli.get import get
 from hexa.cli.history import history
 from hexa.cli.manifests import manifests
+from hexa.cli.power import power
 from hexa.cli.probe_nic import probe_nic
 from hexa.cli.release import release
 from hexa.cli.run import run as run_command
@@ -45,6 +46,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("drain-check")(drain_check)
 app.command("certs")(certs)
+app.add_typer(power, name="power")
 app.command("version")(version)
 
 

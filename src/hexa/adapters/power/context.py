@@ -1,13 +1,17 @@
-"""What every driver is told besides its settings, and how it words an error: machine, driver, address, what is wrong, remedy.
+"""What every driver is told besides its settings, and how it words an error: machine, driver, address, what is wrong; remedy.
 
 Credentials are read here, from files, at each use: a Secret that is rotated is picked up live. They are never kept.
 """
 
 import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
-from msgspec import Struct, structs
+import trio
+from msgspec import Struct, field, structs
 
 from hexa.domain.errors import Refused, Unavailable
 
@@ -47,6 +51,20 @@ class MountedSecrets:
         return str(self._folder / secret / key)
 
 
+class Turns:
+    """One at a time for each address: controllers have few sessions and less patience."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def take(self, address: str) -> AsyncIterator[None]:
+        """Wait for the turn, and have it during the block."""
+        lock = self._locks.setdefault(address, trio.Lock())
+        async with lock:
+            yield
+
+
 class Context(Struct, frozen=True, kw_only=True):
     """About whose power it goes, by which driver, and where its credentials are."""
 
@@ -55,6 +73,10 @@ class Context(Struct, frozen=True, kw_only=True):
     driver: str = ""
     address: str = ""
     secrets: Secrets = MountedSecrets(Path("/etc/hexa/power"))
+    turns: Turns = field(default_factory=Turns)
+    """Shared by all that may ask the same controllers."""
+    patience: float = 10.0
+    """Seconds that the other side may take to answer one question, waiting for a turn not counted."""
 
     def at(self, driver: str, address: str = "") -> "Context":
         """The same for one driver and the other side's address."""
@@ -67,6 +89,19 @@ class Context(Struct, frozen=True, kw_only=True):
     def unavailable(self, what: str, remedy: str, *, reason: str) -> Unavailable:
         """It may go by itself."""
         return Unavailable(self._sentence(what, remedy), reason=reason)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """The other side must answer during the block. Raises `Unavailable` where it does not in time."""
+        with trio.move_on_after(self.patience) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise self.silent()
+
+    def silent(self) -> Unavailable:
+        """Nothing came back."""
+        what = f"no answer within {self.patience:g} s"
+        return self.unavailable(what, "check its address, its network and its power", reason="NoAnswer")
 
     def secret(self, name: str, key: str) -> str | None:
         """The text of a key without surrounding blanks; None if there is none. Raises `Refused` where it can't be read."""

@@ -1,0 +1,229 @@
+"""HTTP for drivers: one client, one table of foreign errors. httpx is imported here and in no driver."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager
+from functools import cache, lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from hexa.adapters.power.context import Context
+from hexa.domain.errors import HexaError
+from hexa.domain.resources.power import Tls
+
+Auth = Callable[[], httpx.Auth | None]
+"""Credentials as they are now, read for each question."""
+
+BODY: Final = 4 * 2**20
+"""Bytes of an answer that are looked at: none of these devices has more to say."""
+
+
+class Answer(Struct, frozen=True):
+    """What came back."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace").strip()
+
+    def json(self) -> Any:
+        """The body; None if it is no JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return None
+
+
+class Client:
+    """Asks one device."""
+
+    def __init__(self, client: httpx.AsyncClient, context: Context, *, auth: Auth, server_name: str) -> None:
+        self._client = client
+        self._context = context
+        self._auth = auth
+        self._extensions = {"sni_hostname": server_name} if server_name else {}
+
+    def with_auth(self, auth: Auth) -> "Client":
+        """The same connection with other credentials."""
+        other = Client(self._client, self._context, auth=auth, server_name="")
+        other._extensions = self._extensions
+        return other
+
+    async def ask(self, method: str, path: str, *, json: Any = None, **more: Any) -> Answer:
+        """The answer, whatever its status. Raises `Unavailable` where there is none, `Refused` for a certificate, a user or a
+        password that is not taken."""
+        auth = self._auth()
+        try:
+            async with self._client.stream(
+                method, path, json=json, auth=auth, extensions=self._extensions, **more
+            ) as response:
+                body = b""
+                async for piece in response.aiter_bytes():
+                    body += piece
+                    if len(body) > BODY:
+                        break
+                answer = Answer(response.status_code, body, response.headers)
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise self._ours(error) from None  # the request in it has the credentials
+        if answer.status in (401, 403):
+            raise self._denied(answer.status)
+        return answer
+
+    def odd(self, answer: Answer, doing: str) -> HexaError:
+        """An answer that is no success."""
+        what = f"{doing} was answered by status {answer.status}{_said(answer)}"
+        if answer.status >= 500 or answer.status in (408, 429):
+            return self._context.unavailable(what, "try again later, and look at its own log", reason="DeviceError")
+        return self._context.refused(
+            what, "look whether it is the kind of device that the settings say", reason="BadAnswer"
+        )
+
+    def _denied(self, status: int) -> HexaError:
+        what = "the user or the password is wrong" if status == 401 else "the user is not allowed to do this"
+        remedy = "correct the Secret that secretName names" if status == 401 else "give it the right on the device"
+        return self._context.refused(what, remedy, reason="BadCredentials" if status == 401 else "Forbidden")
+
+    def _ours(self, error: Exception) -> HexaError:
+        context, tls = self._context, _tls_error(error)
+        if isinstance(error, httpx.TimeoutException):
+            return context.silent()
+        if isinstance(tls, ssl.SSLCertVerificationError):
+            remedy = "put its certificate into the key ca.crt of the Secret that tls.caSecretName names, or correct tls.serverName"
+            what = f"its certificate is not taken ({tls.verify_message.rstrip('.')})"
+            return context.refused(what, remedy, reason="BadCertificate")
+        if tls is not None:
+            remedy = "look whether it speaks TLS on this port: its address may have to begin with http://"
+            return context.refused("there is no TLS connection to it", remedy, reason="NoTls")
+        if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+            return context.refused("its address is no URL", 'write it like "https://bmc-01.lan"', reason="BadAddress")
+        if isinstance(error, httpx.ConnectError):
+            remedy = "check its address, its network and its power"
+            return context.unavailable("no connection to it", remedy, reason="Unreachable")
+        return context.unavailable("the connection broke off", "try again", reason="BrokenConnection")
+
+
+@asynccontextmanager
+async def open_client(context: Context, base: str, *, tls: Tls, auth: Auth) -> AsyncIterator[Client]:
+    """A client of one device. Raises `Refused` for an address or certificates that can't be used."""
+    verify = _verify(context, tls) if base.startswith("https:") else _unchecked()
+    async with httpx.AsyncClient(
+        base_url=base, verify=verify, timeout=context.patience, trust_env=False, follow_redirects=False
+    ) as client:
+        yield Client(client, context, auth=auth, server_name=tls.server_name)
+
+
+def base_url(context: Context, address: str, *, scheme: str) -> str:
+    """The address as a URL. Raises `Refused` for one that is none, or has a password in it."""
+    url = address if "://" in address else f"{scheme}://{address}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        secret = bool(parts.username or parts.password)
+    except ValueError:
+        usable, secret = False, False
+    if secret:
+        remedy = "put them into a Secret and name it by secretName"
+        raise context.at(context.driver).refused("its address has credentials in it", remedy, reason="BadAddress")
+    if not usable:
+        raise context.refused("its address is no URL", f'write it like "{scheme}://device-01.lan"', reason="BadAddress")
+    return url.rstrip("/")
+
+
+def basic(context: Context, secret: str, *, user: str = "") -> Auth:
+    """User and password by the Basic scheme; `user` where the Secret names none."""
+
+    def auth() -> httpx.Auth | None:
+        return httpx.BasicAuth(*credentials(context, secret, user=user)) if secret else None
+
+    return auth
+
+
+def digest(context: Context, secret: str, *, user: str = "") -> Auth:
+    """User and password by the Digest scheme."""
+
+    def auth() -> httpx.Auth | None:
+        return httpx.DigestAuth(*credentials(context, secret, user=user)) if secret else None
+
+    return auth
+
+
+def bearer(context: Context, secret: str, *, otherwise: Auth) -> Auth:
+    """The key token of the Secret as a bearer token; without it, what comes otherwise."""
+
+    def auth() -> httpx.Auth | None:
+        token = context.secret(secret, "token")
+        return _Bearer(token) if token else otherwise()
+
+    return auth
+
+
+class _Bearer(httpx.Auth):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+def credentials(context: Context, secret: str, *, user: str = "") -> tuple[str, str]:
+    """User and password of a Secret as they are now. Raises `Refused` where one is missing."""
+    name = context.secret(secret, "username") if user else context.needed(secret, "username")
+    return name or user, context.needed(secret, "password")
+
+
+def _verify(context: Context, tls: Tls) -> ssl.SSLContext:
+    if tls.insecure_skip_verify:
+        return _unchecked()
+    certificates = context.needed(tls.ca_secret_name, "ca.crt") if tls.ca_secret_name else ""
+    try:
+        return _trust(certificates)
+    except ssl.SSLError:
+        where = f"the key ca.crt of Secret {tls.ca_secret_name}"
+        raise context.refused(f"{where} holds no certificate", "write it as PEM", reason="BadSecret") from None
+
+
+@lru_cache(maxsize=256)
+def _trust(certificates: str) -> ssl.SSLContext:
+    """Made once, for making one takes longer than asking a controller. Empty: the system's certificates."""
+    trust = ssl.create_default_context(cadata=certificates or None)
+    if certificates:
+        trust.verify_flags &= ~ssl.VERIFY_X509_STRICT  # controllers' own certificates seldom keep all rules
+    return trust
+
+
+@cache
+def _unchecked() -> ssl.SSLContext:
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    return trust
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+    """What TLS said, somewhere below the client's own error."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _said(answer: Answer) -> str:
+    """The device's own words, where they are few."""
+    body = answer.json()
+    error = body.get("error") if isinstance(body, dict) else None
+    extended = error.get("@Message.ExtendedInfo") if isinstance(error, dict) else None
+    texts = [each.get("Message") for each in extended or () if isinstance(each, dict)]
+    text = next(filter(None, texts), error.get("message") if isinstance(error, dict) else "")
+    return f' ("{text.strip().rstrip(".")}")' if isinstance(text, str) and 0 < len(text) < 300 else ""

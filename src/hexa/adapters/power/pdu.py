@@ -1,0 +1,207 @@
+"""Outlets of power distribution units by SNMP. They cut power and shut nothing down. puresnmp is imported here only.
+
+puresnmp makes and reads the messages of SNMP 1, 2c and 3; packets go by our own socket, on Trio.
+"""
+
+import warnings
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+import puresnmp
+import puresnmp.exc
+import trio
+from puresnmp.credentials import Auth, Credentials, Priv
+from x690.types import Integer, ObjectIdentifier
+
+from hexa.adapters.power.context import Context
+from hexa.adapters.power.outlets import Fed, Outlet, parse, reading
+from hexa.domain.errors import HexaError
+from hexa.domain.resources.power import Pdu, SnmpOids
+from hexa.domain.resources.v1alpha1 import Reading
+from hexa.ports.power import Power
+
+warnings.filterwarnings("ignore", module="puresnmp")  # of SNMP 1, and of the ciphers that SNMP 3 asks for
+
+ASK_AGAIN: Final = 1.0
+"""Seconds after which a packet without an answer is sent again: UDP loses some."""
+
+_APC: Final = "1.3.6.1.4.1.318.1.1"
+
+PROFILES: Final[Mapping[str, SnmpOids]] = {
+    # PowerNet-MIB sPDUOutletCtl: outletOn(1), outletOff(2), read and written alike
+    "apc-masterswitch": SnmpOids(state=f"{_APC}.4.4.2.1.3", on_state=1, off_state=2, turn_on=1, turn_off=2),
+    # PowerNet-MIB rPDUOutletControlOutletCommand: immediateOn(1), immediateOff(2)
+    "apc-rpdu": SnmpOids(state=f"{_APC}.12.3.3.1.1.4", on_state=1, off_state=2, turn_on=1, turn_off=2),
+    # PowerNet-MIB rPDU2OutletSwitchedControlCommand: immediateOn(1), immediateOff(2)
+    "apc-rpdu2": SnmpOids(state=f"{_APC}.26.9.2.4.1.5", on_state=1, off_state=2, turn_on=1, turn_off=2),
+    # Managed ePDU (534.6.6.6): off(0), on(1)
+    "eaton-managed": SnmpOids(state="1.3.6.1.4.1.534.6.6.6.1.2.2.1.3", on_state=1, off_state=0, turn_on=1, turn_off=0),
+    # PDU2-MIB, first PDU of a chain. outletSwitchingState: on(7), off(8); outletSwitchingOperation: off(0), on(1)
+    "raritan-px2": SnmpOids(
+        state="1.3.6.1.4.1.13742.6.4.1.2.1.3.1",
+        on_state=7,
+        off_state=8,
+        control="1.3.6.1.4.1.13742.6.4.1.2.1.2.1",
+        turn_on=1,
+        turn_off=0,
+    ),
+}
+
+
+@asynccontextmanager
+async def open_power(settings: Pdu, context: Context) -> AsyncIterator[Power]:
+    """The outlets of a machine. Nothing is asked yet. Raises `Refused` for settings that can't be used."""
+    context = context.at("pdu", settings.address)
+    oids = settings.oids or (PROFILES[settings.profile] if settings.profile else None)
+    if oids is None:
+        known = ", ".join(PROFILES)
+        raise context.refused("it names no profile and no oids", f"add profile ({known}) or oids", reason="BadSettings")
+    if settings.on_watts is not None and not oids.watts:
+        raise context.refused(
+            "onWatts needs an OID of watts", "add oids.watts, or remove onWatts", reason="BadSettings"
+        )
+    yield PduPower(settings, context, oids)
+
+
+class PduPower:
+    """Implements `ports.power.HardPower`."""
+
+    def __init__(self, settings: Pdu, context: Context, oids: SnmpOids) -> None:
+        self._settings = settings
+        self._context = context
+        self._oids = oids
+        self._outlets = parse(settings.outlets, settings.address)
+
+    def __repr__(self) -> str:
+        return f"<PduPower {', '.join(f'{each.address}/{each.name}' for each in self._outlets)}>"
+
+    async def turn_on(self) -> None:
+        for outlet in self._outlets:
+            await self._switch(outlet, self._oids.turn_on)
+
+    async def turn_off(self) -> None:
+        raise self._context.refused(
+            "an outlet can only cut the power",
+            "name another driver for off, such as ssh, or allow hard",
+            reason="HardNotAllowed",
+        )
+
+    async def cut(self) -> None:
+        for outlet in self._outlets:
+            await self._switch(outlet, self._oids.turn_off)
+
+    async def sense(self) -> Reading:
+        return reading([await self._read(outlet) for outlet in self._outlets], on_watts=self._settings.on_watts)
+
+    async def _switch(self, outlet: Outlet, value: int) -> None:
+        oid = self._oids.control or self._oids.state
+        await self._ask(outlet, lambda client: client.set(_oid(oid, outlet), Integer(value)))
+
+    async def _read(self, outlet: Outlet) -> Fed:
+        state = await self._number(outlet, self._oids.state)
+        states = {self._oids.on_state: Reading.ON, self._oids.off_state: Reading.OFF}
+        watts = await self._number(outlet, self._oids.watts) if self._settings.on_watts is not None else None
+        return Fed(states.get(state, Reading.UNKNOWN), watts)
+
+    async def _number(self, outlet: Outlet, oid: str) -> int:
+        value = (await self._ask(outlet, lambda client: client.get(_oid(oid, outlet)))).pythonize()
+        if not isinstance(value, int):
+            raise self._unknown(outlet)
+        return value
+
+    async def _ask(self, outlet: Outlet, question: Any) -> Any:
+        context = self._context.at("pdu", outlet.address)
+        async with context.turns.take(outlet.address):
+            address = await _resolved(context, outlet.address)
+            client = puresnmp.Client(
+                address, self._credentials(context), port=self._settings.port, sender=cast(Any, _Sender(context))
+            )
+            try:
+                return await question(client)
+            except puresnmp.exc.SnmpError as error:
+                raise self._ours(context, outlet, error) from None  # the request in it has the credentials
+
+    def _credentials(self, context: Context) -> Credentials:
+        settings, secret = self._settings, self._settings.secret_name
+        if settings.version != "v3":
+            community = context.needed(secret, "community")
+            return puresnmp.V1(community) if settings.version == "v1" else puresnmp.V2C(community)
+        password, privacy = context.secret(secret, "authPassword"), context.secret(secret, "privacyPassword")
+        return puresnmp.V3(
+            context.needed(secret, "username"),
+            Auth(password.encode(), settings.auth_protocol) if password else None,
+            Priv(privacy.encode(), settings.privacy_protocol) if privacy else None,
+        )
+
+    def _ours(self, context: Context, outlet: Outlet, error: puresnmp.exc.SnmpError) -> HexaError:
+        said = str(error).lower()
+        if isinstance(error, puresnmp.exc.NoSuchOID):
+            return self._unknown(outlet)
+        if isinstance(error, _READ_ONLY):
+            remedy = "give the community or the user the right to write, and look whether the outlet exists"
+            return context.refused(f"outlet {outlet.name} can't be written", remedy, reason="Forbidden")
+        if any(words in said for words in ("digest", "decrypt", "user", "authentic")):
+            remedy = f"correct the Secret {self._settings.secret_name}, authProtocol and privacyProtocol"
+            return context.refused("the user or a password is wrong", remedy, reason="BadCredentials")
+        return context.unavailable(
+            f"it answered with an error ({type(error).__name__})", "try again", reason="DeviceError"
+        )
+
+    def _unknown(self, outlet: Outlet) -> HexaError:
+        context, remedy = self._context.at("pdu", outlet.address), "correct outlets, profile or oids"
+        return context.refused(f"it has no outlet {outlet.name}", remedy, reason="UnknownOutlet")
+
+
+_READ_ONLY: Final = (
+    puresnmp.exc.NotWritable,
+    puresnmp.exc.ReadOnly,
+    puresnmp.exc.NoAccess,
+    puresnmp.exc.NoCreation,
+    puresnmp.exc.AuthorizationError,
+)
+
+
+class _Sender:
+    """What puresnmp sends by."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def __call__(self, endpoint: Any, packet: bytes, **_: Any) -> bytes:
+        """The answer to a packet. Deadline and repeats are ours, not puresnmp's."""
+        try:
+            with trio.move_on_after(self._context.patience):
+                return await self._exchange(endpoint, packet)
+        except OSError as error:
+            what = f"nothing listens there ({error.strerror})"
+            remedy = "check its address, and switch SNMP on in its settings"
+            raise self._context.unavailable(what, remedy, reason="Unreachable") from error
+        what = f"no answer within {self._context.patience:g} s"
+        remedy = (
+            "check its address, its network, and the Secret: a wrong community or privacyPassword is met with silence"
+        )
+        raise self._context.unavailable(what, remedy, reason="NoAnswer")
+
+    async def _exchange(self, endpoint: Any, packet: bytes) -> bytes:
+        family = trio.socket.AF_INET6 if endpoint.ip.version == 6 else trio.socket.AF_INET
+        with trio.socket.socket(family, trio.socket.SOCK_DGRAM) as socket:
+            await socket.connect((str(endpoint.ip), endpoint.port))
+            while True:
+                await socket.send(packet)
+                with trio.move_on_after(ASK_AGAIN):
+                    return bytes(await socket.recv(65535))
+
+
+async def _resolved(context: Context, address: str) -> str:
+    try:
+        found = await trio.socket.getaddrinfo(address, None, type=trio.socket.SOCK_DGRAM)
+    except OSError as error:
+        what = f"its name cannot be resolved ({error.strerror})"
+        raise context.unavailable(what, "correct its address", reason="UnknownHost") from error
+    return str(found[0][4][0])
+
+
+def _oid(text: str, outlet: Outlet) -> ObjectIdentifier:
+    whole = text.replace("{outlet}", outlet.name) if "{outlet}" in text else f"{text}.{outlet.name}"
+    return ObjectIdentifier(whole.lstrip("."))

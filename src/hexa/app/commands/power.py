@@ -1,0 +1,190 @@
+"""Power switched and verified: what was asked for is done when the reading says so, not when somebody took the request.
+
+It knows no driver. Off goes from soft to hard, and takes the last step only where that is allowed.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from hexa.domain.errors import HexaError, Refused, Unavailable
+from hexa.domain.power import Roles
+from hexa.domain.resources.v1alpha1 import Reading
+from hexa.ports.power import HardPower, Power
+
+FIRST_LOOK: Final = 0.2
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two readings grow from the first to the second: most machines answer at once, and BMCs are easily annoyed."""
+
+
+class Ways(Struct, frozen=True, kw_only=True):
+    """Who does what for one machine; None: nobody can."""
+
+    machine: str = ""
+    roles: Roles
+    on: Power | None = None
+    off: Power | None = None
+    cut: HardPower | None = None
+    sense: Power | None = None
+
+
+class Patience(Struct, frozen=True, kw_only=True):
+    """Seconds."""
+
+    verify: float = 120.0
+    """Until the reading must say what was asked for."""
+    soft: float = 120.0
+    """Of these, how long an orderly shutdown is waited for before power is cut, where that is allowed."""
+    pause: float = 10.0
+    """Between off and on of a cycle: capacitors hold a machine up for a while."""
+
+
+class Switched(Struct, frozen=True, kw_only=True):
+    """How an action ended well."""
+
+    power: Reading
+    """What was read last; Unknown where nothing reads it."""
+    verified: bool
+    """A reading says so."""
+    steps: tuple[str, ...]
+    """What was done, in order; empty: nothing had to be."""
+
+
+async def status(ways: Ways) -> Switched:
+    """The power as it is."""
+    reading = await _read(ways)
+    return Switched(power=reading, verified=reading is not Reading.UNKNOWN, steps=())
+
+
+async def turn_on(ways: Ways, patience: Patience) -> Switched:
+    """Turn it on and see that it is. Raises `Unavailable` where it is not in time."""
+    if ways.on is None:
+        raise _lacks(ways, "turn it on", "add a driver that can, such as wakeOnLan")
+    before = await _read_if_possible(ways)
+    if before is Reading.ON:
+        return Switched(power=before, verified=True, steps=())
+    await ways.on.turn_on()
+    return await _seen(ways, Reading.ON, before, patience.verify, (f"turned on by {ways.roles.on}",))
+
+
+async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
+    """Turn it off and see that it is: in order first, and by cutting its power where `hard` allows. Raises `Unavailable` where it
+    is not off in time, and `Refused` where it can only be cut and may not."""
+    before = await _read_if_possible(ways)
+    if before is Reading.OFF:
+        return Switched(power=before, verified=True, steps=())
+    if ways.off is None and (ways.cut is None or not hard):
+        raise _no_soft_way(ways)
+    steps: tuple[str, ...] = ()
+    if ways.off is not None:
+        steps = (f"asked to shut down by {ways.roles.off}",)
+        last_rung = ways.cut is None or not hard
+        try:
+            done = await _soft(ways, before, patience.verify if last_rung else patience.soft, steps)
+        except HexaError as error:
+            if last_rung:
+                raise
+            steps = (f"{steps[0]}, in vain: {error}",)
+        else:
+            if done.verified or last_rung:
+                return done
+    assert ways.cut is not None
+    await _or_off_already(ways, ways.cut.cut)
+    return await _seen(ways, Reading.OFF, before, patience.verify, (*steps, f"power cut by {ways.roles.cut}"))
+
+
+async def cycle(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
+    """Off, seen to be off, and on again. Raises `Refused` where nothing can see that it is off."""
+    if ways.on is None:
+        raise _lacks(ways, "turn it on", "add a driver that can, such as wakeOnLan")
+    if ways.sense is None:
+        raise _lacks(ways, "read its power, without which a cycle can't tell off from on", "add a driver that reads")
+    off = await turn_off(ways, patience, hard=hard)
+    if not off.verified:
+        raise Unavailable(
+            _of(ways, "its power can't be read, so it was not turned on again; look at it"), reason="NotVerified"
+        )
+    await trio.sleep(patience.pause)
+    on = await turn_on(ways, patience)
+    return Switched(power=on.power, verified=on.verified, steps=(*off.steps, *on.steps))
+
+
+async def _soft(ways: Ways, before: Reading, seconds: float, steps: tuple[str, ...]) -> Switched:
+    assert ways.off is not None
+    await _or_off_already(ways, ways.off.turn_off)
+    return await _seen(ways, Reading.OFF, before, seconds, steps)
+
+
+async def _or_off_already(ways: Ways, request: Callable[[], Awaitable[None]]) -> None:
+    """Some answer with an error when the machine is off already: what counts is the reading after it."""
+    try:
+        await request()
+    except HexaError:
+        if await _read_if_possible(ways) is not Reading.OFF:
+            raise
+
+
+async def _seen(ways: Ways, wanted: Reading, before: Reading, seconds: float, steps: tuple[str, ...]) -> Switched:
+    """Read until it says what was wanted. Where nothing can read, that is said and not held against it."""
+    if ways.sense is None:
+        return Switched(power=Reading.UNKNOWN, verified=False, steps=steps)
+    last, pause, trouble = before, FIRST_LOOK, None
+    with trio.move_on_after(seconds):
+        while True:
+            try:
+                last, trouble = await ways.sense.sense(), None
+            except Unavailable as error:  # controllers are busy while they switch
+                last, trouble = Reading.UNKNOWN, error
+            if last is wanted:
+                return Switched(power=last, verified=True, steps=steps)
+            if wanted is Reading.OFF and last is Reading.UNKNOWN and not ways.roles.proves_off:
+                return Switched(power=last, verified=False, steps=steps)
+            if last is before is Reading.UNKNOWN and trouble is None:
+                return Switched(power=last, verified=False, steps=steps)
+            await trio.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
+    if trouble is not None:
+        raise trouble
+    what = f"{steps[-1]}, and {seconds:g} s later {ways.roles.sense} still reads {last.lower()}"
+    raise Unavailable(_of(ways, f"{what}; {_remedy(wanted)}"), reason="NotVerified")
+
+
+def _remedy(wanted: Reading) -> str:
+    if wanted is Reading.ON:
+        return "try again, and look at its firmware settings for waking and for power after AC loss"
+    return "look what holds its shutdown up, or allow hard"
+
+
+async def _read(ways: Ways) -> Reading:
+    if ways.sense is None:
+        raise _lacks(ways, "read its power", "add a driver that reads, such as ipmi, redfish or pdu")
+    return await ways.sense.sense()
+
+
+async def _read_if_possible(ways: Ways) -> Reading:
+    """A reading that fails does not stand in the way of acting; what is wrong will show there again."""
+    try:
+        return Reading.UNKNOWN if ways.sense is None else await ways.sense.sense()
+    except Unavailable:
+        return Reading.UNKNOWN
+
+
+def _no_soft_way(ways: Ways) -> Refused:
+    if ways.cut is not None:
+        what = f"{ways.roles.cut} can only cut the power, which a running system may not survive unharmed"
+        return Refused(
+            _of(ways, f"{what}; add a driver that shuts down, such as ssh, or allow hard"), reason="HardNotAllowed"
+        )
+    return _lacks(ways, "turn it off", "add a driver that can, such as ssh")
+
+
+def _lacks(ways: Ways, what: str, remedy: str) -> Refused:
+    return Refused(
+        _of(ways, f"none of its drivers ({', '.join(ways.roles.names)}) can {what}; {remedy}"), reason="NoWay"
+    )
+
+
+def _of(ways: Ways, sentence: str) -> str:
+    return f"{ways.machine}: {sentence}" if ways.machine else sentence

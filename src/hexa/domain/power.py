@@ -1,0 +1,132 @@
+"""Which of a machine's drivers does what. Pure tables; it switches nothing.
+
+A driver is chosen where a field of the spec names it, else by the order of the tables: what boots a machine before what
+merely gives it power, what asks the system before what does not.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, get_args
+
+from msgspec import Struct
+
+from hexa.domain.group import Problem
+from hexa.domain.resources.power import DriverName, PowerSpec
+
+DRIVERS: Final[tuple[DriverName, ...]] = get_args(DriverName)
+
+FIELDS: Final[dict[DriverName, str]] = {"wakeOnLan": "wake_on_lan"}
+"""Attribute of `PowerSpec`, where it differs from the name."""
+
+
+class Ability(StrEnum):
+    ON = "turnOn"
+    OFF = "turnOff"
+    CUT = "cut"
+    SENSE = "sense"
+
+
+ORDER: Final[dict[Ability, tuple[DriverName, ...]]] = {
+    Ability.ON: ("redfish", "ipmi", "wakeOnLan", "script", "plugin", "pdu", "http"),
+    Ability.OFF: ("ssh", "redfish", "ipmi", "script", "plugin"),
+    Ability.CUT: ("redfish", "ipmi", "pdu", "http", "script", "plugin"),
+    Ability.SENSE: ("redfish", "ipmi", "script", "plugin", "pdu", "http", "ssh"),
+}
+"""Who can do it, best first."""
+
+OUTLETS: Final = ("pdu", "http")
+"""Drivers of the socket in the wall: they tell whether it is live, and only by watts whether the machine runs."""
+
+
+class Roles(Struct, frozen=True, kw_only=True):
+    """Who does what; None: nobody can."""
+
+    on: DriverName | None
+    off: DriverName | None
+    """Asks the system."""
+    cut: DriverName | None
+    """Takes the power away, if that is allowed."""
+    sense: DriverName | None
+
+    @property
+    def proves_off(self) -> bool:
+        """Whether the reading can be Off. An SSH server that is silent is no proof."""
+        return self.sense is not None and self.sense != "ssh"
+
+    @property
+    def names(self) -> tuple[DriverName, ...]:
+        """Each driver that has a role."""
+        return tuple(name for name in DRIVERS if name in (self.on, self.off, self.cut, self.sense))
+
+
+def roles(spec: PowerSpec) -> Roles | Problem:
+    """Who does what, or why that can't be said."""
+    given = drivers(spec)
+    if not given:
+        return Problem("power", "names no driver", f"add one of {', '.join(DRIVERS)}", reason="NoDriver")
+    for ability, wanted in ((Ability.ON, spec.turn_on), (Ability.OFF, spec.turn_off), (Ability.SENSE, spec.sense)):
+        if wanted is not None and (problem := _cannot(spec, ability, wanted)):
+            return problem
+    soft = spec.turn_off if spec.turn_off not in OUTLETS else None
+    off = soft or (None if spec.turn_off else _best(spec, Ability.OFF))
+    return Roles(
+        on=spec.turn_on or _best(spec, Ability.ON),
+        off=off,
+        cut=(spec.turn_off if spec.turn_off in OUTLETS else None) or _best(spec, Ability.CUT),
+        sense=spec.sense or _sensor(spec, soft=off is not None),
+    )
+
+
+def drivers(spec: PowerSpec) -> tuple[DriverName, ...]:
+    """The drivers that the spec has settings for."""
+    return tuple(name for name in DRIVERS if settings(spec, name) is not None)
+
+
+def settings(spec: PowerSpec, driver: DriverName) -> object | None:
+    """The settings of a driver; None if it has none."""
+    found: object | None = getattr(spec, FIELDS.get(driver, driver))
+    return found
+
+
+def can(spec: PowerSpec, ability: Ability, driver: DriverName) -> bool:
+    """Whether the driver is able to, as it is set up."""
+    if settings(spec, driver) is None or driver not in ORDER[ability]:
+        return False
+    if driver == "script" and spec.script is not None:
+        return _SCRIPT[ability] in spec.script.can
+    if driver == "http" and spec.http is not None and ability is Ability.SENSE:
+        return spec.http.template is None or spec.http.template.status is not None
+    return True
+
+
+_SCRIPT: Final = {Ability.ON: "on", Ability.OFF: "off", Ability.CUT: "cut", Ability.SENSE: "status"}
+
+
+def _cannot(spec: PowerSpec, ability: Ability, driver: DriverName) -> Problem | None:
+    able = [name for name in drivers(spec) if can(spec, ability, name) or (ability is Ability.OFF and name in OUTLETS)]
+    if driver in able:
+        return None
+    remedy = f"name {_either(able)}, or add another driver" if able else "add a driver that can"
+    what = (
+        f"is {driver}, which has no settings" if settings(spec, driver) is None else f"is {driver}, which can't do that"
+    )
+    return Problem(ability.value, what, remedy, reason="DriverCannot")
+
+
+def _best(spec: PowerSpec, ability: Ability) -> DriverName | None:
+    return next((name for name in ORDER[ability] if can(spec, ability, name)), None)
+
+
+def _sensor(spec: PowerSpec, *, soft: bool) -> DriverName | None:
+    """An outlet stays live when the system shuts down, so without watts it tells nothing of a machine that does."""
+    for name in ORDER[Ability.SENSE]:
+        if not can(spec, Ability.SENSE, name):
+            continue
+        measures = getattr(settings(spec, name), "on_watts", None) is not None
+        if name not in OUTLETS or measures or not soft:
+            return name
+    return None
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(names)
