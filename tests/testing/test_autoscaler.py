@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import trio
 from msgspec import structs
-from tests.testing.fakes import SHAPE, Cluster
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
@@ -29,6 +28,7 @@ from hexa.ports.cloud import InstanceState, Options
 from hexa.ports.kube import Patch
 from hexa.testing.autoscaler.packing import estimate, template_of
 from hexa.testing.autoscaler.view import PodView
+from tests.testing.fakes import SHAPE, Cluster
 
 MINUTE = 60.0
 

@@ -1,5 +1,0 @@
-"""What the single-file executable runs."""
-
-from hexa.cli import main
-
-main()

@@ -1,1 +1,0 @@
-"""Objects that released versions stored, and what the present code makes of them."""
