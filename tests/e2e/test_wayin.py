@@ -1,17 +1,19 @@
 """The way in on a real API server: what `hexa enrol` prints is applied unchanged, and `hexa doctor` sees a verb that is missing.
 
-The pod of `hexa enrol` runs here with an image that has no hexa, so it is made, refused by its kubelet and removed; the
-probe that it would have run is run by itself, on the same machine's network.
+The pod of `hexa enrol` runs with hexa's own image, and with one that has no hexa in it: then it is refused by its kubelet and
+removed, and the rest is printed all the same.
 """
 
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import built
 import lab as labs
 import pytest
 import trio
@@ -21,6 +23,7 @@ from lab.hardware import Hardware
 from lab.image import NAME as TOOLS_IMAGE
 
 from hexa.domain.rights import RIGHTS, rules
+from hexa.yaml import read_documents
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"
 Kubectl = Callable[..., str]
@@ -31,6 +34,17 @@ async def hexa(*arguments: str, kubeconfig: Path) -> subprocess.CompletedProcess
     command = [*HEXA, *arguments, f"--kubeconfig={kubeconfig}"]
     run = partial(subprocess.run, command, capture_output=True, text=True, check=False)
     return await trio.to_thread.run_sync(run)
+
+
+@pytest.fixture
+def say(uncaptured: Callable[[], AbstractContextManager[None]]) -> built.Say:
+    """Prints what takes long."""
+
+    def line(text: str) -> None:
+        with uncaptured():
+            print(f"\n{text}", end="", flush=True)
+
+    return line
 
 
 @pytest.fixture
@@ -148,3 +162,25 @@ async def test_doctor_of_somebody_who_may_nothing(lab: labs.Lab, control_plane: 
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr.startswith("hexa: cannot list ")
     assert len(result.stderr.splitlines()) == 1
+
+
+async def test_enrol_reads_the_card_by_hexas_own_image(
+    lab: labs.Lab, machines: Machines, api: Api, namespace: str, crds: None, say: built.Say
+) -> None:
+    """On a real kubelet the pod of hexa's own image reads its machine's MAC address, by NET_ADMIN alone, and is gone."""
+    if lab.kind != "real":
+        pytest.skip("only real kubelets run images")
+    before = list(lab.images)
+    lab.add_image(built.image(say))
+    try:
+        box = machines.add()
+        await machines.start(box)
+        options = (box.name, "--image=localhost/hexa:0.1.0", f"--namespace={namespace}")
+        found = await hexa("enrol", *options, kubeconfig=lab.control_plane.kubeconfig())
+        documents = [each.value for each in read_documents(found.stdout, source="enrol")]
+        node = next(each for each in documents if each["kind"] == "Node")
+        assert node["spec"]["startupPodSpec"]["command"] == ["wake-on-lan", box.mac], found.stderr
+        assert "could not be read" not in found.stderr
+        assert await api.list("v1/pods", namespace=namespace) == []
+    finally:
+        lab.images[:] = before  # other machines boot without it, which is quicker
