@@ -42,9 +42,25 @@ generated:
 e2e *ARGS:
     pytest tests/e2e "$@"
 
+# a control plane and machines by hand, until Ctrl-C; tests/e2e/README.md
+lab *ARGS:
+    PYTHONPATH=tests/e2e python -m lab "$@"
+
 # a table of figures, each beside its yardstick
 bench *ARGS:
     python benchmarks/run.py "$@"
+
+# dist/hexa: the single-file executable for this machine
+binary *ARGS:
+    python packaging/binary.py "$@"
+
+# dist/hexa-image.tar: the container image as an OCI archive; needs root and .ci/packages
+image *ARGS:
+    python packaging/image.py "$@"
+
+# keep what this version stores, for the upgrade tests of later ones: docs/releasing.md
+record-release:
+    python -m tests.upgrade.record
 
 # write deploy/crds/ from the msgspec types
 crds DIR="deploy/crds":

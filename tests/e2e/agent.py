@@ -35,11 +35,12 @@ class Agent:
     address: str = field(default_factory=lambda: f"127.0.0.1:{free_port('127.0.0.1')}")
     process: subprocess.Popen[bytes] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = tuple(HEXA)
 
     async def start(self) -> None:
         """Starts it; returns when it serves."""
         before = self._served()
-        command = [*HEXA, "run", f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}"]
+        command = [*self.program, "run", f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220 - it outlives this call
                 [*command, f"--grpc-address={self.address}", "--log-format=json"],

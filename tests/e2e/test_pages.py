@@ -8,10 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
+import built
 import lab as labs
 import pytest
 import trio
@@ -23,7 +25,6 @@ END: Final = ("docs/uninstall.md",)
 
 PAGE_SECONDS: Final = 300.0
 MARK: Final = "::block "
-IMAGE: Final = ROOT / "dist" / "hexa-image.tar"
 
 
 def walk() -> list[Path]:
@@ -43,29 +44,30 @@ def script(blocks: Sequence[Block]) -> str:
 
 
 @pytest.fixture
-async def cluster(session_lab: labs.Lab, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+async def cluster(
+    session_lab: labs.Lab, tmp_path: Path, uncaptured: Callable[[], AbstractContextManager[None]]
+) -> AsyncIterator[dict[str, str]]:
     """The environment of the newcomer's shell: a cluster of its own with a machine, hexa and kubectl on PATH, an empty home."""
     if session_lab.kind != "real":
         pytest.skip("simulated pods run no image")
+
+    def say(line: str) -> None:
+        with uncaptured():
+            print(f"\n{line}", end="", flush=True)
+
+    image = await trio.to_thread.run_sync(built.image, say)
     with labs.open_run() as folder:
         lab = labs.Lab(folder, session_lab.binaries, kind="real")
         try:
             await lab.start()
             lab.add_autoscaler_image()
-            lab.add_image(hexa_image())
+            lab.add_image(image)
             async with labs.open_machines(lab) as machines:
                 machines.add(boot_delay=2.0)
                 yield newcomer(lab, machines, tmp_path)
         finally:
             with trio.CancelScope(shield=True):
                 await lab.stop()
-
-
-def hexa_image() -> Path:
-    """What `./dev image` makes."""
-    if not IMAGE.exists():
-        pytest.skip("dist/hexa-image.tar is missing: ./dev image makes it")
-    return IMAGE
 
 
 def newcomer(lab: labs.Lab, machines: labs.Machines, folder: Path) -> dict[str, str]:

@@ -169,6 +169,7 @@ class NodeController:
         return False
 
     async def _not_there(self, key: Lookup) -> None:
+        self._first_seen.pop(key, None)
         broken = self._views.malformed_machine(key)
         if broken is None:
             return
@@ -242,10 +243,16 @@ class NodeController:
         wish = self._corrected(view, event, now)
         if wish is None:
             return False
-        await self._writer.wish(view.node, wish)
+        await self._writer.wish(view.node, wish, self._beside(view, wish))
         if wish.reason != ADOPTED:  # an adoption decides nothing
             self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
         return True
+
+    @staticmethod
+    def _beside(view: MachineView, wish: WishRecord) -> dict[str, Any]:
+        """LEAVE comes next for a machine that is adopted as off while its node stands: its finalizer takes no write of its own."""
+        leaves = wish.reason == ADOPTED and wish.power is Power.OFF and view.kube is not None
+        return hold_back(view.node) if leaves and not held_back(view.node) else {}
 
     def _corrected(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
         standing = held(view.node, view.policy, now=now) is not None

@@ -34,9 +34,10 @@ class Writer:
             return group
         return await self._patch(GROUPS, self._store.groups, group, {"status": body}, "status")
 
-    async def wish(self, node: Node, wish: WishRecord) -> Node:
-        """Store a wish: annotation and spec.powerState in one write."""
-        return await self._patch(MACHINES, self._store.machines, node, wish_patch(node, wish), "")
+    async def wish(self, node: Node, wish: WishRecord, beside: dict[str, Any] | None = None) -> Node:
+        """Store a wish: annotation and spec.powerState in one write, with the change of metadata `beside` it."""
+        body = merged(wish_patch(node, wish), beside or {})
+        return await self._patch(MACHINES, self._store.machines, node, body, "")
 
     async def edit(self, node: Node, body: dict[str, Any]) -> Node:
         """Make a small change to the machine's metadata."""
@@ -59,6 +60,12 @@ class Writer:
             return obj  # the server dropped what differs (its CRDs are older than we are): nothing was written
         cache.put(new)
         return new
+
+
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Two merge patches as one; where both set the same value, the other's."""
+    both = {key: merged(one[key], other[key]) for key in one.keys() & other.keys() if isinstance(one[key], dict)}
+    return {**one, **other, **both}
 
 
 def difference(old: msgspec.Struct, new: msgspec.Struct) -> dict[str, Any]:

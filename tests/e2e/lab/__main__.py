@@ -1,6 +1,6 @@
 """The lab by hand: a control plane and machines until Ctrl-C, for looking around and for other programs.
 
-cd tests/e2e && python -m lab --machines 5 --boot-delay 8
+./dev lab --machines 5 --boot-delay 8
 """
 
 import argparse

@@ -1,0 +1,5 @@
+"""What the single-file executable runs."""
+
+from hexa.cli import main
+
+main()

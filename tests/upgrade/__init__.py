@@ -1,0 +1,1 @@
+"""Objects that released versions stored, and what the present code makes of them."""
