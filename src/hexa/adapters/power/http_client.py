@@ -18,6 +18,9 @@ from hexa.domain.resources.power import Tls
 Auth = Callable[[], httpx.Auth | None]
 """Credentials as they are now, read for each question."""
 
+IDLE: Final = 2.0
+"""Seconds after which a silent connection is closed by us: devices close theirs soon, and one that is used as it closes breaks."""
+
 BODY: Final = 4 * 2**20
 """Bytes of an answer that are looked at: none of these devices has more to say."""
 
@@ -118,7 +121,12 @@ async def open_client(context: Context, base: str, *, tls: Tls, auth: Auth) -> A
     """A client of one device. Raises `Refused` for an address or certificates that can't be used."""
     verify = _verify(context, tls) if base.startswith("https:") else _unchecked()
     async with httpx.AsyncClient(
-        base_url=base, verify=verify, timeout=context.patience, trust_env=False, follow_redirects=False
+        base_url=base,
+        verify=verify,
+        timeout=context.patience,
+        limits=httpx.Limits(keepalive_expiry=IDLE),
+        trust_env=False,
+        follow_redirects=False,
     ) as client:
         yield Client(client, context, auth=auth, server_name=tls.server_name)
 
