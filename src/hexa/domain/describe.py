@@ -44,6 +44,9 @@ HEALTH: Final[dict[Phase, NodeHealth]] = {
 }
 
 
+POWER_KNOWN: Final = "PowerKnown"
+
+
 class Finding(Struct, frozen=True):
     """A condition that holds now."""
 
@@ -62,10 +65,13 @@ def findings_of(
     off_vetoes: Sequence[Veto],
     on_vetoes: Sequence[Veto],
     manager: str,
+    reading: PowerReading | None = None,
+    trouble: str = "",
 ) -> list[Finding]:
-    """What a person should know of a machine now."""
+    """What a person should know of a machine now. `reading`: of its power, `trouble`: why it is Unknown."""
     phase = phase_of(status)
     found = [Finding("Joined", "KubeletReady" if node_ready else "NoReadyNode", "", "True" if node_ready else "False")]
+    found += [_power_known(reading, trouble)] if reading is not None else []
     found += [_of_problem(problem) for problem in problems]
     found += [Finding(veto.reason, veto.reason, veto.message) for veto in (*off_vetoes, *on_vetoes)]
     if manager:
@@ -100,6 +106,13 @@ def _lost_for_good(status: NodeStatus, wish: WishRecord | None) -> Iterator[Find
     elif status.reading.power is Reading.ON:
         text = "on is wanted, and it has power but no living kubelet; look at the machine, or cut its power once"
         yield Finding("Blocked", "Hung", text)
+
+
+def _power_known(reading: PowerReading, trouble: str) -> Finding:
+    """Whether its power is known. The time of a reading is told only when it is old: a condition is written when it changes."""
+    if reading.power is not Reading.UNKNOWN:
+        return Finding(POWER_KNOWN, "Read", f"by {reading.source}")
+    return Finding(POWER_KNOWN, "NotRead", trouble or f"{reading.source} does not tell", "Unknown")
 
 
 def _of_problem(problem: Problem) -> Finding:

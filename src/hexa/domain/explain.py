@@ -4,13 +4,13 @@ It judges nothing anew: wish, vetoes, limits and what counts come from `wish`, `
 controllers act by; here they get the object they stand in, since when, and what to do about them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
-from hexa.domain.describe import Finding, findings_of
+from hexa.domain.describe import POWER_KNOWN, Finding, findings_of
 from hexa.domain.group import Limits, Policy, Problem
 from hexa.domain.lifecycle import FAILED, Event, Phase, phase_of
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
@@ -18,6 +18,7 @@ from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Node, Power, WishRecord
 from hexa.domain.sensing import Facts, limit_due, wake_due
 from hexa.domain.sizing import Member, counts, may_be_woken, target
+from hexa.domain.spec_power import IMAGE_UNKNOWN
 from hexa.domain.wish import (
     SAFETY,
     UP,
@@ -339,6 +340,20 @@ def obstacle(known: Known) -> Reason | None:
         rule = failed[-1].reason  # Blocked comes after Failed, and says what a person can do
         return Reason(rule=rule, text=failed[-1].message, object=where, since=status.since)
     return None
+
+
+def unread(node: Node) -> Iterator[Problem]:
+    """That its power can't be read, as the agent has told it in the status."""
+    told = next((each for each in node.status.conditions if each.type == POWER_KNOWN), None)
+    if told is not None and told.status != "True":
+        what, _, remedy = told.message.partition("; ")
+        text = f"its power is not known: {what}"
+        yield Problem("spec.power", text, remedy, severity="warning", reason="PowerUnknown")
+
+
+def image_known(machines: Iterable[Node]) -> bool:
+    """Whether the agent knows an image for the Jobs of spec.power: where it does not, it has told a machine so."""
+    return not any(IMAGE_UNKNOWN in each.message for machine in machines for each in machine.status.conditions)
 
 
 def _invalid(known: Known) -> Reason:

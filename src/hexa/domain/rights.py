@@ -197,6 +197,24 @@ RIGHTS: Final = (
 )
 
 
+def for_sensors(secrets: Iterable[str]) -> tuple[Right, ...]:
+    """What reading the power of machines needs beside the table: these Secrets, by name and no other; nothing lists them."""
+    names = tuple(secrets)
+    if not names:
+        return ()
+    right = Right(
+        group="",
+        resource="secrets",
+        verbs=("get",),
+        scope=NAMESPACE,
+        names=names,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Credentials of management controllers, by which the agent reads the power of machines with spec.power.",
+    )
+    return (right,)
+
+
 def for_tenant(rights: Iterable[Right] = RIGHTS) -> tuple[Right, ...]:
     """The same rights, each where a tenant's hexa has it."""
     return tuple(structs.replace(right, scope=right.tenant) for right in rights)

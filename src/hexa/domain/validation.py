@@ -7,14 +7,16 @@ the policy's part is in `group`.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from hexa.domain.duration import parse_duration
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.power import roles
 from hexa.domain.resources.core import Kind, Metadata
+from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.v1alpha1 import (
     GROUPS,
     MACHINES,
@@ -30,6 +32,7 @@ from hexa.domain.resources.v1alpha1 import (
     VolumeMount,
 )
 from hexa.domain.shape import Path, field_path, suggestion
+from hexa.domain.spec_power import Direction, claims, lacks, power_problems, rivals_problem
 from hexa.domain.template import declared_shape, mixed, uneven
 from hexa.domain.written import bad_label, is_label_value, is_object_name
 
@@ -66,12 +69,14 @@ def group_problems(group: Group, *, now: datetime | None = None) -> Iterator[Pro
 def machine_problems(machine: Node, group: Group | None, *, now: datetime | None = None) -> Iterator[Problem]:
     """What is wrong with a machine by itself; its group lends the limits that it does not set."""
     spec = machine.spec
-    yield from machine_limits(machine, group)[1]
+    limits, problems = machine_limits(machine, group)
+    yield from problems
     yield from _backoff_problems(spec.retries)
     for name, pod in (("startupPodSpec", spec.startup_pod_spec), ("shutdownPodSpec", spec.shutdown_pod_spec)):
         if pod is not None:
             yield from pod_spec_problems(pod, f"spec.{name}")
     yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
+    yield from power_problems(machine, limits)
     yield from _unavailable(machine)
     yield from _expired(spec.hold, "spec.hold", now)
     yield from _expired(spec.paused, "spec.paused", now)
@@ -80,13 +85,23 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
         yield Problem("spec.kubernetesNodeName", text, "write it as kubectl get nodes shows it", reason="BadName")
 
 
+_WAYS: Final[tuple[tuple[Direction, str, str, str], ...]] = (
+    ("on", "startupPodSpec", "the machine can never be woken", "PowerOnUnavailable"),
+    ("off", "shutdownPodSpec", "the machine is never chosen to rest", "PowerOffUnavailable"),
+)
+
+
 def _unavailable(machine: Node) -> Iterator[Problem]:
-    if machine.spec.startup_pod_spec is None:
-        text = "is absent: the machine can never be woken"
-        yield _warning("spec.startupPodSpec", text, "add the Job that switches it on", "PowerOnUnavailable")
-    if machine.spec.shutdown_pod_spec is None:
-        text = "is absent: the machine is never chosen to rest"
-        yield _warning("spec.shutdownPodSpec", text, "add the Job that switches it off", "PowerOffUnavailable")
+    for direction, field, so, reason in _WAYS:
+        missing = lacks(machine, direction)
+        if missing and machine.spec.power is None:
+            remedy = f"add the Job that switches it {direction}, or spec.power"
+            yield _warning(f"spec.{field}", f"is absent: {so}", remedy, reason)
+        elif missing and not isinstance(
+            roles(machine.spec.power or PowerSpec()), Problem
+        ):  # that is told as what it is
+            what, _, remedy = missing.partition("; ")
+            yield _warning("spec.power", f"{what}: {so}", remedy, reason)
 
 
 def pod_spec_problems(pod: PowerPodSpec, where: str) -> Iterator[Problem]:
@@ -166,6 +181,7 @@ def site_problems(groups: Sequence[Group], machines: Sequence[Node], *, complete
             for problem in member_problems(machine, group):
                 yield Found(_subject(MACHINES, machine.metadata), problem)
     yield from _shared_names(machines)
+    yield from _shared_power(machines)
 
 
 def membership(machine: Node) -> Lookup | None:
@@ -230,6 +246,21 @@ def _shared_names(machines: Sequence[Node]) -> Iterator[Found]:
         for machine in twins if len(twins) > 1 else []:
             others = sorted(str(_key(twin.metadata)) for twin in twins if twin is not machine)
             yield Found(_subject(MACHINES, machine.metadata), shared_name_problem(name, others))
+
+
+def _shared_power(machines: Sequence[Node]) -> Iterator[Found]:
+    by_claim: dict[str, list[Node]] = {}
+    for machine in machines:
+        for claim in claims(machine):
+            by_claim.setdefault(claim, []).append(machine)
+    for machine in machines:
+        rivals = [(claim, _others(machine, by_claim[claim])) for claim in claims(machine) if len(by_claim[claim]) > 1]
+        if (problem := rivals_problem(rivals)) is not None:
+            yield Found(_subject(MACHINES, machine.metadata), problem)
+
+
+def _others(machine: Node, claimants: Iterable[Node]) -> list[Lookup]:
+    return [_key(each.metadata) for each in claimants if each is not machine]
 
 
 def shared_name_problem(name: str, others: Iterable[str]) -> Problem:

@@ -27,6 +27,7 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
+from hexa.domain.spec_power import lacks
 
 GITOPS_MANAGERS: Final = (
     "kustomize-controller",
@@ -131,15 +132,16 @@ def wish_patch(node: Node, wish: WishRecord) -> dict[str, Any]:
 
 
 def off_vetoes(
-    node: Node, policy: Policy, *, hosts: Iterable[str], control_plane: bool, now: datetime
+    node: Node, policy: Policy, *, hosts: Iterable[str], control_plane: bool, now: datetime, image_known: bool = True
 ) -> Iterator[Veto]:
-    """Every rule that forbids switching the machine off, safety first. `hosts`: what runs on it that hexa depends on."""
+    """Every rule that forbids switching the machine off, safety first. `hosts`: what runs on it that hexa depends on;
+    `image_known`: whether the Jobs of spec.power have an image."""
     if control_plane:
         yield Veto("ControlPlane", "the Kubernetes node is a control-plane member; move it out of the group")
     for name in hosts:
         yield Veto("HostsControl", f"{name} runs on it; let it run on nodes outside all groups")
-    if node.spec.shutdown_pod_spec is None:
-        yield Veto("PowerOffUnavailable", "spec.shutdownPodSpec is absent; add it to let the machine rest")
+    if missing := lacks(node, "off", image_known=image_known):
+        yield Veto("PowerOffUnavailable", missing)
     until = node.status.cool_until
     if node.status.phase == Phase.READY and until is not None and until > now:
         yield Veto("CoolingOff", f"the last drain was given up ({node.status.blocker}); left alone{_until(until)}")
@@ -183,10 +185,10 @@ def _found_booting(status: NodeStatus, wish: WishRecord) -> bool:
     return wish.since is None or status.since is None or wish.since <= status.since
 
 
-def on_vetoes(node: Node, policy: Policy, *, now: datetime) -> Iterator[Veto]:
+def on_vetoes(node: Node, policy: Policy, *, now: datetime, image_known: bool = True) -> Iterator[Veto]:
     """Every rule that keeps the machine from being chosen to wake."""
-    if node.spec.startup_pod_spec is None:
-        yield Veto("PowerOnUnavailable", "spec.startupPodSpec is absent; add it to let the machine be woken")
+    if missing := lacks(node, "on", image_known=image_known):
+        yield Veto("PowerOnUnavailable", missing)
     hold = held(node, policy, now=now)
     if hold is not None and power_of(hold.power) is Power.OFF:
         yield Veto("Hold", f"held off{_until(hold.until)}{_because(hold.reason)}")

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata, Slice, Taint, Toleration
+from hexa.domain.resources.power import PowerSpec
 
 NUMBER_PATTERN: Final = r"^([0-9]+\.?[0-9]*|\.[0-9]+)$"
 THRESHOLD_PATTERN: Final = r"^0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?|\.[0-9]+)$"
@@ -529,7 +530,25 @@ class Paused(Slice, frozen=True, kw_only=True):
     )
 
 
+POWER_DRIVERS: Final = ("wakeOnLan", "ipmi", "redfish", "pdu", "http", "ssh", "script", "plugin")
+_ANY_DRIVER: Final = " || ".join(f"has(self.power.{driver})" for driver in POWER_DRIVERS)
+
+
 class NodeSpec(Slice, frozen=True, kw_only=True):
+    RULES: ClassVar[Rules] = (
+        Rule(f"!has(self.power) || {_ANY_DRIVER}", "power needs one of its drivers"),
+        *(
+            Rule(
+                f"!has(self.power) || !has(self.power.{field}) || "
+                + " || ".join(
+                    f"(self.power.{field} == '{driver}' && has(self.power.{driver}))" for driver in POWER_DRIVERS
+                ),
+                f"power.{field} names a driver that has no settings there",
+            )
+            for field in ("turnOn", "turnOff", "sense")
+        ),
+    )
+
     kubernetes_node_name: Annotated[
         str, Meta(description="Name that the machine's kubelet registers. Default: metadata.name.")
     ] = ""
@@ -539,10 +558,23 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             description="on or off: what is wanted. Absent: as found. Cluster Autoscaler's wishes are written here too."
         ),
     ] = None
-    startup_pod_spec: Annotated[PowerPodSpec | None, Meta(description="The Job that switches the machine on.")] = None
+    startup_pod_spec: Annotated[
+        PowerPodSpec | None,
+        Meta(description="The Job that switches the machine on. It goes before power, which then does the rest."),
+    ] = None
     shutdown_pod_spec: Annotated[
         PowerPodSpec | None,
-        Meta(description="The Job that switches the machine off. Absent: it is never chosen to rest."),
+        Meta(
+            description="The Job that switches the machine off. It goes before power. Without either the machine is never "
+            "chosen to rest."
+        ),
+    ] = None
+    power: Annotated[
+        PowerSpec | None,
+        Meta(
+            description="How hexa's own drivers switch the machine, by Jobs of hexa's image, and read its power, in the agent. "
+            "Credentials are named Secrets of the machine's namespace."
+        ),
     ] = None
     pricing: Annotated[Pricing, Meta(description="What the machine costs.")] = Pricing()
     energy: Annotated[Energy, Meta(description="What the machine draws.")] = Energy()

@@ -1,0 +1,229 @@
+"""What `spec.power` means: its Jobs, what the agent reads, which hardware it claims, and what is wrong with it."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from hexa.domain.group import Limits
+from hexa.domain.resources.v1alpha1 import Node, NodeSpec
+from hexa.domain.spec_power import claims, lacks, pod_for, power_problems, sensor
+from hexa.domain.validation import machine_problems, site_problems
+
+LIMITS = Limits()
+WOL = {"wakeOnLan": {"macs": ["52:54:00:12:34:56"]}}
+SSH = {"ssh": {"address": "box.lan", "secretName": "box-ssh"}}
+IPMI = {"ipmi": {"address": "bmc.lan", "secretName": "bmc"}}
+REDFISH = {"redfish": {"address": "https://bmc.lan", "secretName": "bmc", "tls": {"caSecretName": "bmc-ca"}}}
+PDU = {"pdu": {"address": "pdu.lan", "profile": "apc-rpdu2", "outlets": ["7"], "secretName": "pdu"}}
+PLUG = {"http": {"address": "plug.lan", "device": "shelly", "secretName": "plug"}}
+SCRIPT = {"script": {"command": ["/bin/switch"], "secretName": "relay"}}
+WATTS = {"pdu": {**PDU["pdu"], "onWatts": 20.0}}
+
+
+def node(power: dict[str, Any] | None, name: str = "box", **spec: Any) -> Node:
+    """A machine of namespace machines."""
+    raw = {"metadata": {"name": name, "namespace": "machines", "labels": {"group": "rack"}}, "spec": {**spec}}
+    if power is not None:
+        raw["spec"]["power"] = power
+    return msgspec.convert(raw, Node)
+
+
+def job(power: dict[str, Any], direction: Any, limits: Limits = LIMITS) -> tuple[dict[str, Any], Any]:
+    """The settings that the Job carries, and its pod."""
+    pod = pod_for(node(power), direction, image="hexa:1", limits=limits)
+    assert pod is not None
+    return json.loads(next(each.value for each in pod.env if each.name == "HEXA_POWER")), pod
+
+
+# --- Jobs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("power", "on", "off"),
+    [
+        (WOL | SSH, ["ssh", "wakeOnLan"], ["ssh"]),
+        (IPMI, ["ipmi"], ["ipmi"]),
+        (WOL | SSH | IPMI, ["ipmi"], ["ipmi", "ssh"]),
+        (WOL | SSH | IPMI | {"turnOn": "wakeOnLan"}, ["ipmi", "wakeOnLan"], ["ipmi", "ssh"]),
+        (WOL | SSH | PDU | {"turnOn": "wakeOnLan"}, ["ssh", "wakeOnLan"], ["ssh"]),
+        (WOL | SSH | PDU | {"turnOn": "wakeOnLan", "hard": True}, ["ssh", "wakeOnLan"], ["pdu", "ssh"]),
+        (PLUG | {"hard": True}, ["http"], ["http"]),
+    ],
+)
+def test_a_job_gets_what_its_direction_needs_and_no_more(power: dict[str, Any], on: list[str], off: list[str]) -> None:
+    """Each Job carries the drivers that act or read in it, and mounts their Secrets only."""
+    for direction, wanted in (("on", on), ("off", off)):
+        settings, pod = job(power, direction)
+        assert sorted({*settings} - {"turnOn", "turnOff", "sense", "hard", "softTimeout"}) == wanted
+        named = {settings[each]["secretName"] for each in wanted if "secretName" in settings[each]}
+        assert {volume.secret_name for volume in pod.volumes} == named
+        assert all(volume.mount_path == f"/etc/hexa/power/{volume.secret_name}" for volume in pod.volumes)
+        assert pod.args[:2] == ("power", direction)
+        assert pod.image == "hexa:1"
+
+
+def test_only_a_job_that_sends_magic_packets_uses_the_hosts_network() -> None:
+    """A broadcast leaves from the host's network; every other Job stays in the pod's."""
+    assert job(WOL | SSH, "on")[1].host_network
+    assert not job(WOL | SSH, "off")[1].host_network
+    assert not job(IPMI, "on")[1].host_network
+
+
+def test_certificates_to_trust_are_mounted_too() -> None:
+    """A Secret with the CA of a BMC is mounted beside the one with its password."""
+    assert [volume.secret_name for volume in job(REDFISH, "on")[1].volumes] == ["bmc", "bmc-ca"]
+
+
+def test_a_job_ends_by_itself_before_its_deadline() -> None:
+    """A wake that nobody sees ends soon enough to be repeated; an off leaves time to cut the power where that is allowed."""
+    assert job(IPMI, "on")[1].args[3] == "45s"
+    assert job(IPMI, "off")[1].args[3] == "280s"
+    settings, pod = job(IPMI | {"hard": True}, "off")
+    assert (settings["softTimeout"], pod.args[3]) == ("120s", "160s")
+    settings, pod = job(IPMI | {"hard": True, "softTimeout": "1h"}, "off")
+    assert (settings["softTimeout"], pod.args[3]) == ("270s", "10s")
+
+
+def test_a_pod_spec_of_its_own_goes_before_power() -> None:
+    """Where a machine brings its own pod for a direction, that is the Job; spec.power does the other one."""
+    machine = node(WOL | SSH, startupPodSpec={"image": "mine:1"})
+    pods = [pod_for(machine, direction, image="hexa:1", limits=LIMITS) for direction in ("on", "off")]
+    assert [pod.image for pod in pods if pod is not None] == ["mine:1", "hexa:1"]
+
+
+# --- ways -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("power", "on", "off"),
+    [
+        (None, "spec.startupPodSpec is absent", "spec.shutdownPodSpec is absent"),
+        (WOL, "", "no driver of spec.power (wakeOnLan) turns it off; add one that does, such as ssh"),
+        (SSH, "no driver of spec.power (ssh) turns it on; add one that does, such as wakeOnLan", ""),
+        (WOL | SSH, "", ""),
+        (PDU, "", "pdu of spec.power can only cut the power; add a driver that shuts down, such as ssh, or hard: true"),
+        (PDU | {"hard": True}, "", ""),
+        (WOL | {"turnOn": "ssh"}, "spec.power.turnOn: is ssh, which has no settings", "spec.power.turnOn: is ssh"),
+    ],
+)
+def test_what_a_machine_lacks_is_said_with_the_remedy(power: dict[str, Any] | None, on: str, off: str) -> None:
+    """A machine that cannot be woken, or not be put to rest, says which driver is missing."""
+    for direction, wanted in (("on", on), ("off", off)):
+        said = lacks(node(power), direction)  # type: ignore[arg-type]
+        assert said.startswith(wanted)
+        assert bool(said) == bool(wanted)
+
+
+def test_an_unknown_image_is_in_the_way_of_power_alone() -> None:
+    """Without hexa's own image spec.power switches nothing; a pod spec has an image of its own."""
+    assert "HEXA_JOBS_IMAGE" in lacks(node(IPMI), "on", image_known=False)
+    assert lacks(node(IPMI, startupPodSpec={"image": "mine:1"}), "on", image_known=False) == ""
+    assert pod_for(node(IPMI), "on", image="", limits=LIMITS) is None
+
+
+# --- sensing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("power", "driver"),
+    [
+        (None, None),
+        (WOL | SSH, None),  # silence over SSH proves nothing
+        (IPMI, "ipmi"),
+        (WOL | SSH | IPMI, "ipmi"),
+        (WOL | SSH | PDU, None),  # its outlet stays live when the system shuts down
+        (WOL | SSH | WATTS, "pdu"),
+        (PDU, "pdu"),
+        (SCRIPT, None),  # runs in Jobs only
+        (SCRIPT | WATTS, "pdu"),
+        (IPMI | WATTS | {"sense": "pdu"}, "pdu"),
+        (SCRIPT | IPMI | {"sense": "script"}, None),
+    ],
+)
+def test_the_agent_reads_what_can_tell_on_from_off(power: dict[str, Any] | None, driver: str | None) -> None:
+    """The agent asks the best driver that can be asked from it and whose answer proves something, or none."""
+    assert sensor(node(power)) == driver
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        (IPMI, {"redfish": {"address": "https://BMC.lan:443"}}, "BMC bmc.lan"),
+        (IPMI, {"ipmi": {"address": "bmc.lan", "port": 624, "secretName": "x"}}, None),
+        ({"redfish": {"address": "b", "system": "1"}}, {"redfish": {"address": "b", "system": "/Systems/2"}}, None),
+        (WOL, {"wakeOnLan": {"macs": ["5254.0012.3456"]}}, "MAC address 52:54:00:12:34:56"),
+        (PDU, {"pdu": {**PDU["pdu"], "outlets": ["8"]}}, None),
+        (PDU, {"pdu": {**PDU["pdu"], "address": "b.lan", "outlets": ["1", "pdu.lan/7"]}}, "outlet 7 of PDU pdu.lan"),
+        (PLUG, {"http": {"address": "https://plug.lan/", "device": "shelly"}}, "outlet 0 of plug plug.lan"),
+        (SSH, {"ssh": {"address": "BOX.lan.", "secretName": "x"}}, "SSH server box.lan"),
+        (SCRIPT, SCRIPT, None),
+    ],
+)
+def test_the_same_hardware_is_recognised_however_it_is_written(
+    one: dict[str, Any], other: dict[str, Any], shared: str | None
+) -> None:
+    """Two machines of one BMC, outlet, card or SSH server are found, and validate names both; others are left in peace."""
+    first, second = node(one), node(other, "twin")
+    assert claims(first) & claims(second) == ({shared} if shared else set())
+    found = [each for each in site_problems([], [first, second]) if each.problem.reason == "DuplicatePower"]
+    assert [each.subject.name for each in found] == (["box", "twin"] if shared else [])
+    for each, twin in zip(found, ("twin", "box"), strict=False):
+        assert each.problem.text == f"{shared} is also named by machines/{twin}"
+
+
+# --- validation -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("power", "problem"),
+    [
+        ({}, "spec.power: names no driver; add one of wakeOnLan"),
+        (
+            SSH | {"wakeOnLan": {"macs": ["52:54:00:12:34"]}},
+            "spec.power.wakeOnLan.macs[0]: '52:54:00:12:34' is no MAC address",
+        ),
+        (IPMI | {"sense": "redfish"}, "spec.power.sense: is redfish, which has no settings"),
+        (WOL | SSH | {"turnOff": "wakeOnLan"}, "spec.power.turnOff: is wakeOnLan, which can't do that; name ssh"),
+        ({"ipmi": {"address": "b", "secretName": "Bad Name"}}, "spec.power.ipmi.secretName: 'Bad Name' is no name"),
+        (
+            {"hard": True, "pdu": {"address": "p", "outlets": ["1"], "secretName": "s"}},
+            "spec.power.pdu: names neither profile nor oids",
+        ),
+        ({"hard": True, "http": {"address": "p", "device": "template"}}, "spec.power.http.template: is absent"),
+        (IPMI | {"softTimeout": "soon"}, "spec.power.softTimeout: "),
+        (IPMI | {"softTimeout": "10m"}, "spec.power.softTimeout: 10m leaves no time to cut the power"),
+        (WOL, "spec.power: no driver of spec.power (wakeOnLan) turns it off: the machine is never chosen to rest"),
+    ],
+)
+def test_what_cannot_be_used_names_field_and_remedy(power: dict[str, Any], problem: str) -> None:
+    """Each mistake in spec.power is one problem that names its field."""
+    found = [str(each) for each in machine_problems(node(power), None) if each.field.startswith("spec.power")]
+    assert len(found) == 1
+    assert found[0].startswith(problem)
+    assert "; " in found[0]
+
+
+def test_good_settings_have_no_problems() -> None:
+    """A machine with ways on and off and something to read it is left in peace."""
+    for power in (IPMI, REDFISH, WOL | SSH, WOL | SSH | WATTS, PLUG | {"hard": True}, SCRIPT):
+        assert not list(power_problems(node(power), LIMITS))
+        assert not [each for each in machine_problems(node(power), None) if "ower" in each.field]
+
+
+def test_a_driver_that_a_pod_spec_overrides_is_told() -> None:
+    """Naming a driver for a direction that has a pod spec is a warning: it would never run."""
+    machine = node(WOL | SSH | {"turnOn": "wakeOnLan"}, startupPodSpec={"image": "mine:1"})
+    assert [(each.field, each.severity) for each in power_problems(machine, LIMITS)] == [
+        ("spec.power.turnOn", "warning")
+    ]
+
+
+def test_the_crd_says_what_the_type_says() -> None:
+    """spec.power round-trips, and absent settings stay absent."""
+    spec = msgspec.convert({"power": WOL | SSH}, NodeSpec)
+    assert json.loads(msgspec.json.encode(spec))["power"] == WOL | SSH
