@@ -92,6 +92,18 @@ class KubeSettings(Settings, frozen=True, kw_only=True):
     ] = 60.0
 
 
+class JobsSettings(Settings, frozen=True, kw_only=True):
+    """The power Jobs of `spec.power`."""
+
+    image: Annotated[
+        str,
+        Meta(
+            description="Image that they run: hexa's own, of the agent's version. Unset: machines are not switched by "
+            "`spec.power`, and say so."
+        ),
+    ] = ""
+
+
 class PodSelector(Settings, frozen=True, kw_only=True):
     """Pods by namespace and labels; all labels must match."""
 
@@ -124,6 +136,7 @@ class Config(Settings, frozen=True, kw_only=True):
     grpc: GrpcSettings = GrpcSettings()
     log: LogSettings = LogSettings()
     kube: KubeSettings = KubeSettings()
+    jobs: JobsSettings = JobsSettings()
     control_pods: Annotated[
         tuple[PodSelector, ...],
         Meta(description="Pods that hexa depends on: a machine that runs one of them is never switched off."),

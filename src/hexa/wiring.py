@@ -8,23 +8,31 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import trio
 from msgspec import Struct
 
 from hexa.adapters.externalgrpc.adapter import run_health, run_server
 from hexa.adapters.externalgrpc.config import Tls
-from hexa.adapters.kube_http.adapter import open_kube
+from hexa.adapters.kube_http.adapter import open_kube, secrets_of
 from hexa.adapters.kube_http.config import Cluster, Tuning, load
 from hexa.adapters.kube_jobs.adapter import load_models, open_jobs
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.kube_journal.config import Logs
+from hexa.adapters.power.context import Context
+from hexa.adapters.power.gauge import DriverGauge
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
 from hexa.config import Config, PodSelector, TlsSettings
+from hexa.domain.resources.power import PowerSpec
 from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Selector
+from hexa.ports.power import Power
+
+ANSWER: Final = 10.0
+"""Seconds that a BMC, a PDU or a plug may take to answer the agent."""
 
 
 class Agent(Struct, frozen=True):
@@ -54,7 +62,14 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         open_jobs(kube) as jobs,
         open_health(config, ready.is_set),
         open_core(
-            Ports(kube=kube, jobs=jobs, clock=clock, journal=journal),
+            Ports(
+                kube=kube,
+                jobs=jobs,
+                clock=clock,
+                journal=journal,
+                gauge=DriverGauge(_sensor, secrets_of(kube), patience=ANSWER),
+                image=config.jobs.image,
+            ),
             namespaces=config.namespaces,
             control=tuple(control_selectors(config.control_pods)),
         ) as core,
@@ -81,6 +96,15 @@ async def open_cluster(*, kubeconfig: str = "", context: str = "") -> AsyncItera
     cluster = load(kubeconfig, context=context, environment=os.environ)
     async with open_kube(cluster, clock=SystemClock()) as kube:
         yield kube, cluster
+
+
+@asynccontextmanager
+async def _sensor(spec: PowerSpec, context: Context) -> AsyncIterator[Power | None]:
+    """What reads the power of a machine with one driver. Drivers are loaded by the first machine that has one."""
+    from hexa.wiring_power import open_ways
+
+    async with open_ways(spec, context) as ways:
+        yield ways.sense
 
 
 def system_clock() -> Clock:

@@ -10,8 +10,9 @@ import pytest
 import respx
 import trio
 
-from hexa.adapters.kube_http.adapter import open_kube
+from hexa.adapters.kube_http.adapter import open_kube, secrets_of
 from hexa.adapters.kube_http.cluster import Cluster, Token
+from hexa.adapters.kube_http.secrets import Secret
 from hexa.domain.errors import AlreadyExists, Conflict, Expired, NotFound, Refused, Unavailable
 from hexa.domain.resources.core import JOBS, NODES, PODS, Malformed
 from hexa.ports.kube import Blocked, Change, Evicted, Kube, Patch, PatchStyle, Selector
@@ -301,3 +302,31 @@ async def test_no_foreign_error_leaves_any_verb(
             await ask()
         assert type(raised.value) is error
         assert raised.value.__cause__ is foreign
+
+
+# --- Secrets ----------------------------------------------------------------------------------------
+
+
+async def test_a_secret_is_read_by_name_alone(server: Any, kube: Kube) -> None:
+    """A Secret is got by its name, as bytes; one that is not there is None, and one that is forbidden names verb and resource."""
+    url = f"{SERVER}/api/v1/namespaces/machines/secrets/bmc"
+    server.get(url).mock(return_value=httpx.Response(200, json={"data": {"password": "cGxhbnRlZA=="}}))
+    secrets = secrets_of(kube)
+    assert await secrets.read("machines", "bmc") == {"password": b"planted"}
+    server.get(url).mock(return_value=status(404, "NotFound"))
+    assert await secrets.read("machines", "bmc") is None
+    said = 'secrets "bmc" is forbidden: User "system:serviceaccount:hexa-system:hexa" cannot get resource "secrets" in API group ""'
+    server.get(url).mock(return_value=status(403, "Forbidden", f'{said} in the namespace "machines"'))
+    with pytest.raises(Refused, match="needs verb get on secrets"):
+        await secrets.read("machines", "bmc")
+
+
+async def test_no_error_repeats_a_secret(server: Any, kube: Kube) -> None:
+    """An answer that cannot be read is told without what stands in it."""
+    url = f"{SERVER}/api/v1/namespaces/machines/secrets/bmc"
+    for data in ({"password": "planted!"}, {"password": ["planted"]}, "planted"):
+        server.get(url).mock(return_value=httpx.Response(200, json={"data": data}))
+        with pytest.raises(Unavailable) as caught:
+            await secrets_of(kube).read("machines", "bmc")
+        assert "planted" not in str(caught.value)
+    assert "planted" not in repr(Secret(data={"password": b"planted"}))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +19,10 @@ from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.domain.errors import NotFound, Refused, Unavailable
+from hexa.domain.group import Limits
 from hexa.domain.resources.core import JOBS, PODS, ResourceRequirements, Toleration
-from hexa.domain.resources.v1alpha1 import EnvVar, EnvVarSource, KeySelector, Lookup, PowerPodSpec, VolumeMount
+from hexa.domain.resources.v1alpha1 import EnvVar, EnvVarSource, KeySelector, Lookup, Node, PowerPodSpec, VolumeMount
+from hexa.domain.spec_power import pod_for
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 from hexa.ports.kube import Patch, Selector
 
@@ -158,6 +161,29 @@ def test_a_plain_power_pod_gets_no_token_and_no_host_network() -> None:
     pod = manifest(ORDER)["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "dnsPolicy", "serviceAccountName", "volumes", "nodeSelector"} & pod.keys()
+
+
+def test_a_job_of_spec_power_mounts_what_it_needs() -> None:
+    """The Job made of spec.power runs hexa's image, here in the host's network, with Secrets as files and no value of one."""
+    power = {
+        "wakeOnLan": {"macs": ["52:54:00:12:34:56"], "secretName": "secure-on"},
+        "redfish": {"address": "bmc.lan", "secretName": "bmc", "tls": {"caSecretName": "bmc-ca"}},
+        "ssh": {"address": "box.lan", "secretName": "ssh"},
+        "turnOn": "wakeOnLan",
+    }
+    node = msgspec.convert({"metadata": {"name": "box"}, "spec": {"power": power}}, Node)
+    pod = pod_for(node, "on", image="hexa:7", limits=Limits())
+    assert pod is not None
+    spec = manifest(replace(ORDER, spec=pod))["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    assert (container["image"], container["args"]) == ("hexa:7", ["power", "on", "--within", "45s"])
+    assert "command" not in container
+    assert spec["hostNetwork"]
+    secrets = {each["name"]: each["secret"]["secretName"] for each in spec["volumes"]}
+    mounts = {secrets[each["name"]]: each["mountPath"] for each in container["volumeMounts"]}
+    assert mounts == {name: f"/etc/hexa/power/{name}" for name in ("secure-on", "bmc", "bmc-ca")}
+    assert [each["name"] for each in container["env"]] == ["HEXA_MACHINE", "HEXA_POWER", "HEXA_SECRETS"]
+    assert all("valueFrom" not in each for each in container["env"])
 
 
 def test_a_machine_without_a_known_node_keeps_away_from_groups_only() -> None:

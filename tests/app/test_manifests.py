@@ -72,6 +72,31 @@ def test_no_role_has_a_wildcard_or_reads_secrets(overlay: Overlay) -> None:
             assert "secrets" not in rule["resources"]
 
 
+@EVERY
+def test_what_the_agent_reads_is_named_and_nothing_else(overlay: Overlay) -> None:
+    """With `--read-secret` hexa may get these Secrets beside the machines, and list none; and reach what it reads power of."""
+    objects = installed(overlay, secrets=("bmc-1", "bmc-2"))
+    role = of(objects, "Role", "hexa-sensors", "hexa-machines")
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["bmc-1", "bmc-2"]}
+    ]
+    ports = {623, 161, 80}
+    for asked in (objects, installed(overlay, sensors=True)):
+        egress = of(asked, "NetworkPolicy", "hexa", "hexa-system")["spec"]["egress"]
+        assert ports <= {port["port"] for rule in egress for port in rule["ports"]}
+    egress = of(installed(overlay), "NetworkPolicy", "hexa", "hexa-system")["spec"]["egress"]
+    assert not ports & {port["port"] for rule in egress for port in rule["ports"]}
+
+
+@EVERY
+def test_hexa_knows_its_own_image(overlay: Overlay) -> None:
+    """Jobs of spec.power run the image that hexa runs."""
+    container = of(installed(overlay, image="here/hexa:7"), "Deployment", "hexa", "hexa-system")["spec"]["template"][
+        "spec"
+    ]["containers"][0]
+    assert {"name": "HEXA_JOBS_IMAGE", "value": "here/hexa:7"} in container["env"]
+
+
 def test_a_tenant_s_pods_elsewhere_may_be_evicted_where_it_is_said() -> None:
     """A tenant names the other namespaces whose pods hexa may evict; it gets nothing else there."""
     role = of(installed(Overlay.TENANT, tenants=("shop",)), "Role", "hexa-tenant", "shop")

@@ -12,6 +12,7 @@ from hexa.app.heartbeats import LeaseHeartbeats
 from hexa.app.locks import GroupLocks
 from hexa.app.node_controller import NodeController
 from hexa.app.provider import Provider
+from hexa.app.readings import Readings
 from hexa.app.store import CONTROL_SELECTORS, Source, Store
 from hexa.app.views import Views
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
@@ -20,7 +21,7 @@ from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Jobs
 from hexa.ports.journal import Journal
 from hexa.ports.kube import Kube, Selector
-from hexa.ports.sensors import Sensors
+from hexa.ports.sensors import Gauge, Sensors
 
 
 class NoSensors:
@@ -28,6 +29,9 @@ class NoSensors:
 
     def reading(self, machine: Node) -> PowerReading | None:
         return None
+
+    def trouble(self, machine: Node) -> str:
+        return ""
 
 
 class Ports(Struct, frozen=True, kw_only=True):
@@ -39,6 +43,11 @@ class Ports(Struct, frozen=True, kw_only=True):
     journal: Journal
     heartbeats: Heartbeats | None = None
     sensors: Sensors = NoSensors()
+    """Knows of machines without `spec.power`."""
+    gauge: Gauge | None = None
+    """Asks for the power of those with `spec.power`; None: nobody does."""
+    image: str = ""
+    """What the Jobs of `spec.power` run; empty: there are none."""
 
 
 class Core(Struct, frozen=True):
@@ -50,6 +59,7 @@ class Core(Struct, frozen=True):
     nodes: NodeController
     groups: GroupController
     kubernetes_nodes: CoreController
+    readings: Readings | None
 
 
 @asynccontextmanager
@@ -73,6 +83,8 @@ async def open_core(
         await nursery.start(_follow, store, ports, extra)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
             nursery.start_soon(queue.run)
+        if core.readings is not None:
+            nursery.start_soon(core.readings.queue.run)
         yield core
         nursery.cancel_scope.cancel()
 
@@ -82,19 +94,23 @@ async def _follow(store: Store, ports: Ports, extra: tuple[Source, ...], *, task
 
 
 def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
-    views, locks = Views(store), GroupLocks()
+    views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
     kube, clock, journal = ports.kube, ports.clock, ports.journal
+    readings = _readings(ports, store, views)
     nodes = NodeController(
         store=store,
         views=views,
         kube=kube,
         jobs=ports.jobs,
         heartbeats=heartbeats,
-        sensors=ports.sensors,
+        sensors=readings or ports.sensors,
         clock=clock,
         journal=journal,
         locks=locks,
+        image=ports.image,
     )
+    if readings is not None:
+        readings.subscribe(nodes.queue.add)
     return Core(
         cloud=Provider(store=store, views=views, kube=kube, clock=clock, journal=journal, locks=locks),
         store=store,
@@ -102,4 +118,18 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         nodes=nodes,
         groups=GroupController(store=store, views=views, kube=kube, clock=clock, journal=journal, locks=locks),
         kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, journal=journal),
+        readings=readings,
+    )
+
+
+def _readings(ports: Ports, store: Store, views: Views) -> Readings | None:
+    if ports.gauge is None:
+        return None
+    return Readings(
+        store=store,
+        views=views,
+        gauge=ports.gauge,
+        elsewhere=ports.sensors,
+        clock=ports.clock,
+        journal=ports.journal,
     )

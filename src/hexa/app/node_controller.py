@@ -20,7 +20,7 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import MachineView
 from hexa.app.views import Views
-from hexa.domain.describe import Finding, described, findings_of
+from hexa.domain.describe import POWER_KNOWN, Finding, described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import HexaError
 from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
@@ -85,7 +85,9 @@ class NodeController:
         clock: Clock,
         journal: Journal,
         locks: GroupLocks,
+        image: str = "",
     ) -> None:
+        """`image`: what the Jobs of spec.power run."""
         self._store, self._views, self._kube = store, views, kube
         self._heartbeats, self._sensors = heartbeats, sensors
         self._clock, self._journal, self._locks = clock, journal, locks
@@ -94,7 +96,7 @@ class NodeController:
         """Machines without a stored phase."""
         self._renewed: dict[Lookup, int] = {}
         """Attempts begun in place of one whose Job may be forgotten."""
-        self._jobs = PowerJobs(jobs, store)
+        self._jobs = PowerJobs(jobs, store, image=image)
         self._nodes = NodeDuties(kube, store)
         self._writer = Writer(kube, store)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
@@ -103,6 +105,7 @@ class NodeController:
     def _subscribe(self) -> None:
         add = self.queue.add
         self._store.machines.subscribe(lambda key, _old, _new: add(key))
+        self._views.on_rivals(self._add_all)
         self._store.groups.subscribe(self._group_changed)
         self._store.on_sight(lambda: self._add_all(self._store.machines.objects))
         self._store.nodes.subscribe(self._node_changed)
@@ -220,7 +223,8 @@ class NodeController:
 
     def _unremarkable(self, view: MachineView, now: datetime) -> bool:
         """Nothing that a person must be told of it, beside whether it has joined."""
-        return not self._inert(view, now) and len(self._findings(view, view.node.status, now)) == 1
+        told = {finding.type for finding in self._findings(view, view.node.status, now)}
+        return not self._inert(view, now) and told <= {"Joined", POWER_KNOWN}
 
     async def _record_wish(self, view: MachineView, now: datetime) -> bool:
         """Write down a wish that somebody expressed by spec.powerState alone."""
@@ -524,6 +528,8 @@ class NodeController:
             off_vetoes=view.off_vetoes(now),
             on_vetoes=view.on_vetoes(now),
             manager=powerstate_manager(view.node),
+            reading=self._sensors.reading(view.node),
+            trouble=self._sensors.trouble(view.node),
         )
 
     def _tell(self, view: MachineView, reason: str, message: str, severity: Severity = Severity.NORMAL) -> None:

@@ -11,7 +11,8 @@ from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.domain.names import API_GROUP
 from hexa.domain.resources.core import Job
-from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus, PowerPodSpec
+from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus
+from hexa.domain.spec_power import pod_for
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 
 NONE: Final[frozenset[str]] = frozenset()
@@ -20,8 +21,9 @@ NONE: Final[frozenset[str]] = frozenset()
 class PowerJobs:
     """Orders of machines, by ports.jobs and the snapshot of Jobs."""
 
-    def __init__(self, jobs: Jobs, store: Store) -> None:
-        self._jobs, self._store = jobs, store
+    def __init__(self, jobs: Jobs, store: Store, *, image: str = "") -> None:
+        """`image`: what the Jobs of spec.power run."""
+        self._jobs, self._store, self._image = jobs, store, image
         self._begun: dict[Lookup, str] = {}
         """The last Job that we started of each machine: the snapshot may not show it yet."""
         self._known: dict[Lookup, set[str]] = {}
@@ -40,7 +42,7 @@ class PowerJobs:
     def order(self, view: MachineView, status: NodeStatus, action: Action) -> Order | None:
         """The order of the present attempt; None if the machine does not say how."""
         startup = action is Action.STARTUP
-        spec: PowerPodSpec | None = view.node.spec.startup_pod_spec if startup else view.node.spec.shutdown_pod_spec
+        spec = pod_for(view.node, "on" if startup else "off", image=self._image, limits=view.limits)
         if spec is None:
             return None
         return Order(

@@ -56,6 +56,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """Pods on it that hexa depends on."""
     shape: Shape | None
     """What its Kubernetes node will look like when it comes up; None: not known."""
+    image_known: bool = True
+    """Whether there is an image for the Jobs of spec.power."""
 
     @property
     def kube_name(self) -> str:
@@ -98,10 +100,19 @@ class MachineView(Struct, frozen=True, kw_only=True):
 
     def off_vetoes(self, now: datetime) -> tuple[Veto, ...]:
         refused = self.control_plane and not self.policy.allow_control_plane
-        return tuple(off_vetoes(self.node, self.policy, hosts=self.hosts, control_plane=refused, now=now))
+        return tuple(
+            off_vetoes(
+                self.node,
+                self.policy,
+                hosts=self.hosts,
+                control_plane=refused,
+                now=now,
+                image_known=self.image_known,
+            )
+        )
 
     def on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
-        return tuple(on_vetoes(self.node, self.policy, now=now))
+        return tuple(on_vetoes(self.node, self.policy, now=now, image_known=self.image_known))
 
     def acted_wish(self, now: datetime) -> Power | None:
         """What to act on: the wish, unless safety forbids it."""

@@ -4,12 +4,13 @@ It reads the snapshot and writes nothing. What is asked of all machines of a gro
 questions between two changes cost one walk.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final, TypeVar
 
 from msgspec import Struct
 
+from hexa.app.claims import NOTHING, Claims, Rivals
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
 from hexa.domain.cost import rates_of
@@ -19,6 +20,7 @@ from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.resources.core import KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.domain.sizing import Member
+from hexa.domain.spec_power import claims, power_problems, rivals_problem
 from hexa.domain.template import declared_shape
 
 NO_GROUP: Final = Policy()
@@ -59,6 +61,8 @@ class Parts(Struct, frozen=True):
     hosts: tuple[str, ...]
     twins: frozenset[Lookup]
     """All machines that claim its Kubernetes node, if there are several."""
+    rivals: Rivals
+    """What of its hardware others claim too."""
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -68,6 +72,7 @@ class Parts(Struct, frozen=True):
             and self.kube is other.kube
             and self.hosts is other.hosts
             and self.twins == other.twins
+            and self.rivals == other.rivals
         )
 
 
@@ -81,10 +86,13 @@ class Roster(Struct):
 
 
 class Views:
-    """Every machine and group of the snapshot."""
+    """Every machine and group of the snapshot. `image_known`: whether the Jobs of spec.power have one."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, image_known: bool = True) -> None:
         self._store = store
+        self.image_known = image_known
+        self._claims = Claims()
+        self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
         self._groups: dict[Lookup, GroupView] = {}
         self._machines: dict[Lookup, tuple[Parts, MachineView]] = {}
         self._rosters: dict[Lookup, Roster] = {}
@@ -163,7 +171,8 @@ class Views:
         kube = self._store.nodes.objects.get(Lookup("", name))
         hosts = self._hosts_of(name)
         twins = self._by_kube_name.get(name, NO_TWINS)
-        parts = Parts(node, group, kube, hosts, NO_TWINS if len(twins) < 2 else frozenset(twins))
+        several = NO_TWINS if len(twins) < 2 else frozenset(twins)
+        parts = Parts(node, group, kube, hosts, several, self._claims.rivals(key))
         cached = self._machines.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._machines[key] = (parts, self._assemble(key, parts))
@@ -181,10 +190,11 @@ class Views:
             limits=limits,
             rates=rates_of(node, price_per_kwh=policy.price_per_kwh),
             kube=kube,
-            problems=(*problems, *_references(key, parts)),
+            problems=(*problems, *power_problems(node, limits), *_references(key, parts)),
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,
             shape=declared_shape(node, policy),
+            image_known=self.image_known,
         )
 
     def by_kube_name(self, name: str) -> MachineView | None:
@@ -227,6 +237,19 @@ class Views:
             self._forget_kube_name(name, but=key)
         self._by_group.move(key, membership_of(new) if new is not None and counts else None)
         self._find_provider_id(key)
+        if rivals := self._claims.move(key, claims(new) if new is not None and counts else NOTHING):
+            self._rivals_changed(rivals)
+
+    def on_rivals(self, told: Callable[[Iterable[Lookup]], None]) -> None:
+        """Be told of machines whose hardware another began or ceased to claim."""
+        self._on_rivals.append(told)
+
+    def _rivals_changed(self, rivals: Iterable[Lookup]) -> None:
+        for key in rivals:
+            if (node := self._store.machines.objects.get(key)) is not None:
+                self._forget(membership_of(node))
+        for told in self._on_rivals:
+            told(rivals)
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
         if same_but_for_version(old, new):
@@ -297,6 +320,8 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
             "give each machine its own Kubernetes node; none of them is switched until then",
             reason="DuplicateKubernetesNode",
         )
+    if (shared := rivals_problem(parts.rivals)) is not None:
+        yield shared
 
 
 def _same_group(one: Group, other: Group) -> bool:

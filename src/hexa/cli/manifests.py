@@ -36,6 +36,17 @@ def manifests(
     ] = None,
     image: Annotated[str, typer.Option(metavar="IMAGE", help="hexa's image. Default: hexa:VERSION.")] = "",
     autoscaler_image: Annotated[str, typer.Option(metavar="IMAGE", help="Cluster Autoscaler's image.")] = "",
+    sensors: Annotated[
+        bool, typer.Option("--sensors", help="Let hexa reach BMCs, PDUs and plugs to read power (spec.power).")
+    ] = False,
+    secrets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--read-secret",
+            metavar="NAME",
+            help="A Secret beside the machines that hexa may get for that; may be repeated. Default: none.",
+        ),
+    ] = None,
     with_crds: Annotated[bool, typer.Option("--with-crds", help="Print the CustomResourceDefinitions first.")] = False,
     deploy: Annotated[
         Path | None,
@@ -57,6 +68,7 @@ def manifests(
 
     options = of.Options(overlay=of.Overlay(overlay), namespace=namespace, tenants=tuple(tenants or ()))
     changes: dict[str, Any] = {"machines": tuple(machines or ()), "image": image, "autoscaler_image": autoscaler_image}
+    changes |= {"sensors": sensors, "secrets": tuple(secrets or ())}
     options = structs.replace(options, **{key: value for key, value in changes.items() if value})
     objects = [*(_crds() if with_crds else ()), *render(options)]
     typer.echo(_documents(objects), nl=False)

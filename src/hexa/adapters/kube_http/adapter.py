@@ -6,7 +6,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
 import trio
@@ -17,11 +17,13 @@ from hexa.adapters.kube_http.client import httpx
 from hexa.adapters.kube_http.cluster import DEFAULT_TUNING, Cluster, KeyPair, Tuning
 from hexa.adapters.kube_http.credentials import identity, show_certificate, tls_context
 from hexa.adapters.kube_http.pace import Pace
+from hexa.adapters.kube_http.secrets import SECRETS, Secret
 from hexa.adapters.kube_http.wire import Call
-from hexa.domain.errors import Expired, HexaError, Refused, Unavailable
+from hexa.domain.errors import Expired, HexaError, NotFound, Refused, Unavailable
 from hexa.domain.resources.core import PODS, Kind
 from hexa.ports.clock import Clock
 from hexa.ports.kube import EVERYTHING, Blocked, Change, Evicted, Kube, Listing, Patch, Selector
+from hexa.ports.sensors import Secrets
 
 T = TypeVar("T")
 
@@ -190,6 +192,16 @@ class _HttpKube:
         response = await self._send("POST", call, body=msgspec.json.encode(body))
         return wire.evicted(call, response.status_code, response.content)
 
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        """GET of one Secret. Not one of the port's verbs: see `ports.sensors.Secrets`."""
+        call = Call("get", SECRETS, namespace, name)
+        try:
+            body = await self._ask("GET", call)
+        except NotFound:
+            return None
+        with _translated(call, self._server):
+            return msgspec.json.decode(body, type=Secret).data
+
     # --- one request ---
 
     async def _ask(self, method: str, call: Call, **request: Any) -> bytes:
@@ -303,6 +315,19 @@ async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_
         trust_env=False,
     ) as client:
         yield _HttpKube(client, cluster=cluster, tuning=tuning)
+
+
+class _HttpSecrets:
+    def __init__(self, kube: _HttpKube) -> None:
+        self._kube = kube
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
+        return await self._kube.secret(namespace, name)
+
+
+def secrets_of(kube: Kube) -> Secrets:
+    """Secrets at the API server of a client that `open_kube` gave."""
+    return _HttpSecrets(cast(_HttpKube, kube))
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

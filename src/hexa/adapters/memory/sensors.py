@@ -1,7 +1,12 @@
-"""Readings of the power of the site's machines that have a sensor."""
+"""Readings of the power of the site's machines: by a sensor that is just there, or by asking, as of a BMC."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+import trio
+
+from hexa.domain.errors import HexaError, Unavailable
+from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
 
 if TYPE_CHECKING:
@@ -25,3 +30,37 @@ class MemorySensors:
         if known.ills.sensor_blind:
             return PowerReading(power=Reading.UNKNOWN, source="memory", at=now)
         return PowerReading(power=Reading.ON if known.power else Reading.OFF, source="memory", at=now)
+
+    def trouble(self, machine: Node) -> str:
+        return ""
+
+
+class MemoryGauge:
+    """`ports.sensors.Gauge`: asks the machine of the same name. An answer takes `seconds`; a blind sensor gives none."""
+
+    def __init__(self, site: "Site", *, seconds: float = 0.05) -> None:
+        self._site = site
+        self._errors: list[HexaError] = []
+        self.seconds = seconds
+        self.calls: Counter[str] = Counter()
+        """How often each machine was asked."""
+
+    def __repr__(self) -> str:
+        return f"<MemoryGauge {self.calls.total()} calls>"
+
+    def fail_next(self, *errors: HexaError) -> None:
+        """The next calls raise these, one each."""
+        self._errors += errors
+
+    async def read(self, machine: Node, driver: DriverName) -> Reading:
+        name = machine.metadata.name
+        self.calls[name] += 1
+        await trio.sleep(self.seconds)
+        if self._errors:
+            raise self._errors.pop(0)
+        known = self._site.machines.get(name)
+        if known is None or known.ills.sensor_blind:
+            raise Unavailable(
+                f"{name}: {driver}: no answer; check its address, its network and its power", reason="NoAnswer"
+            )
+        return Reading.ON if known.power else Reading.OFF

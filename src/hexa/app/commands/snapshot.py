@@ -14,7 +14,7 @@ from hexa.app.store import Source, Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import HexaError, NotFound, Refused
-from hexa.domain.explain import Known
+from hexa.domain.explain import Known, image_known, unread
 from hexa.domain.resources.core import NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.domain.sensing import Facts
@@ -59,7 +59,7 @@ class Snapshot:
             member=view.member(self.now),
             others=self.views.judged(group, self.now) if group is not None else (),
             acted=view.acted_wish(self.now),
-            problems=(*view.problems, *blamed),
+            problems=(*view.problems, *blamed, *unread(view.node)),
             valid=view.valid,
             facts=self._facts(view),
             kube=view.kube,
@@ -128,6 +128,7 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None) -> Snapshot:
         for source in store.sources():
             if source.feed is not store.jobs:
                 nursery.start_soon(fill, source)
+    views.image_known = image_known(store.machines.objects.values())
     return Snapshot(store, views, now=clock.now(), notes=notes)
 
 

@@ -46,6 +46,10 @@ class Options(Struct, frozen=True, kw_only=True):
 
     autoscaler_flags: tuple[str, ...] = ()
     """Added to Cluster Autoscaler's own."""
+    sensors: bool = False
+    """Whether hexa may reach management controllers and plugs, to read the power of machines with `spec.power`."""
+    secrets: tuple[str, ...] = ()
+    """Secrets of `machines` that it may get for that, by name."""
     settings: tuple[tuple[str, str], ...] = ()
     """Variables added to hexa's, see docs/configuration.md."""
 

@@ -8,6 +8,12 @@ from hexa.domain.names import MACHINE_LABEL
 
 API_SERVER_PORTS: Final = (443, 6443)
 DNS_PORT: Final = 53
+SENSED: Final[list[Object]] = [
+    {"protocol": "TCP", "port": 80},  # smart plugs; Redfish has 443
+    {"protocol": "UDP", "port": 161},  # SNMP
+    {"protocol": "UDP", "port": 623},  # IPMI
+]
+"""Where the agent reads power."""
 
 
 def namespaces(options: Options) -> Iterator[Object]:
@@ -30,7 +36,8 @@ def policies(options: Options) -> Iterator[Object]:
     namespace = options.namespace
     # The API server's address is not known here, its usual ports are. Kubelets reach their pods whatever stands here.
     out: list[Object] = [{"ports": [_tcp(port) for port in API_SERVER_PORTS]}, {"ports": _dns()}]
-    of_hexa: dict[str, Any] = {"policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": out}
+    reads = [{"ports": SENSED}] if options.sensors or options.secrets else []
+    of_hexa: dict[str, Any] = {"policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": [*out, *reads]}
     if options.apart:
         of_hexa["ingress"] = [{"from": [{"podSelector": _named(AUTOSCALER)}], "ports": [_tcp(GRPC_PORT)]}]
         to_hexa = {"to": [{"podSelector": _named(HEXA)}], "ports": [_tcp(GRPC_PORT)]}

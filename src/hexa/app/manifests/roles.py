@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hexa.app.manifests.options import AUTOSCALER, HEXA, RBAC, Object, Options, Overlay, thing
-from hexa.domain.rights import RIGHTS, Right, Scope, for_tenant, rules
+from hexa.domain.rights import RIGHTS, Right, Scope, for_sensors, for_tenant, rules
 
 Rule = dict[str, list[str]]
 
@@ -63,6 +63,7 @@ def roles(options: Options) -> Iterator[Object]:
     yield from _bound(options, AUTOSCALER, options.autoscaler_account, AUTOSCALER_EVERYWHERE)
     for namespace in options.machines:
         yield from _bound(options, HEXA, HEXA, rules(_watched(rights)), namespace)
+        yield from _bound(options, f"{HEXA}-sensors", HEXA, rules(for_sensors(options.secrets)), namespace)
     for namespace in options.tenants:
         yield from _bound(options, f"{HEXA}-tenant", HEXA, rules(_moved(rights)), namespace)
     for namespace in dict.fromkeys(right.namespace for right in rights if right.namespace):

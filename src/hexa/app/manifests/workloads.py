@@ -94,6 +94,7 @@ def _settings(options: Options) -> dict[str, str]:
         "HEXA_NAMESPACES": ",".join(options.machines),
         "HEXA_GRPC_ADDRESS": f"0.0.0.0:{GRPC_PORT}" if options.apart else f"127.0.0.1:{GRPC_PORT}",
         "HEXA_GRPC_HEALTH_ADDRESS": f"0.0.0.0:{HEALTH_PORT}",
+        "HEXA_JOBS_IMAGE": options.image,
     }
     if options.apart:
         settings |= {

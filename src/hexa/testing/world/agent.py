@@ -15,7 +15,7 @@ from hexa.adapters.memory.heartbeats import open_heartbeats
 from hexa.adapters.memory.jobs import MemoryJobs
 from hexa.adapters.memory.journal import MemoryJournal
 from hexa.adapters.memory.kube import MemoryKube, Verb
-from hexa.adapters.memory.sensors import MemorySensors
+from hexa.adapters.memory.sensors import MemoryGauge, MemorySensors
 from hexa.adapters.memory.site import Site
 from hexa.app.core import Core, Ports, open_core
 from hexa.domain.errors import HexaError, Refused, Unavailable
@@ -33,6 +33,7 @@ from hexa.ports.cloud import (
     UnknownGroup,
 )
 from hexa.ports.kube import Blocked, Evicted, Patch
+from hexa.testing.world.builders import POWER_IMAGE
 
 T = TypeVar("T")
 GENERATION: Final = 1_000_000_000
@@ -116,6 +117,10 @@ class Agent:
     def __init__(self, site: Site, journal: MemoryJournal) -> None:
         self._site: Final = site
         self._journal: Final = journal
+        self.gauge: Final = MemoryGauge(site)
+        """Answers for machines whose `spec.power` has something to ask."""
+        self.image = POWER_IMAGE
+        """What the Jobs of `spec.power` run, from the next life on."""
         self.lives = 0
         self.life: Life | None = None
         self._scope: trio.CancelScope | None = None
@@ -146,6 +151,8 @@ class Agent:
                 journal=self._journal,
                 heartbeats=heartbeats,
                 sensors=MemorySensors(site),
+                gauge=self.gauge,
+                image=self.image,
             )
             async with open_core(ports) as core, trio.open_nursery() as nursery:
                 self.life = Life(core, nursery, kube)

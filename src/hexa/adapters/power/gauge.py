@@ -1,0 +1,69 @@
+"""Reads power from inside the agent: implements `ports.sensors.Gauge` by the drivers that power Jobs use.
+
+Credentials are read for each question, by name, and forgotten after it: a rotated Secret is picked up by the next one. Whoever
+shares a controller waits for its turn.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+from hexa.adapters.power.context import Context, Turns
+from hexa.domain.errors import Refused
+from hexa.domain.resources.power import DriverName, PowerSpec
+from hexa.domain.resources.v1alpha1 import Node, Reading
+from hexa.domain.spec_power import secret_names, sensing_part
+from hexa.ports.power import Power
+from hexa.ports.sensors import Secrets
+
+Opener = Callable[[PowerSpec, Context], AbstractAsyncContextManager[Power | None]]
+"""Opens what reads the power by a spec with one driver."""
+
+
+class HeldSecrets:
+    """Secrets of one question, held as long as it takes."""
+
+    def __init__(self, namespace: str, values: Mapping[str, Mapping[str, bytes]]) -> None:
+        self._namespace, self._values = namespace, values
+
+    def __repr__(self) -> str:
+        return f"<HeldSecrets {self._namespace} {', '.join(self._values)}>"
+
+    def read(self, secret: str, key: str) -> bytes | None:
+        return self._values.get(secret, {}).get(key)
+
+    def place(self, secret: str, key: str) -> str:
+        return f"key {key} of Secret {self._namespace}/{secret}"
+
+
+class DriverGauge:
+    """Asks by the driver that a machine's `spec.power` has for it."""
+
+    def __init__(self, open_driver: Opener, secrets: Secrets, *, patience: float) -> None:
+        """`patience`: seconds for one answer."""
+        self._open, self._secrets, self._patience = open_driver, secrets, patience
+        self._turns = Turns()
+
+    def __repr__(self) -> str:
+        return "<DriverGauge>"
+
+    async def read(self, machine: Node, driver: DriverName) -> Reading:
+        assert machine.spec.power is not None
+        part, name = sensing_part(machine.spec.power, driver), machine.metadata.name
+        context = Context(machine=name, driver=driver, turns=self._turns, patience=self._patience)
+        held = await self._held(part, machine.metadata.namespace, context)
+        own = Context(machine=name, secrets=held, turns=self._turns, patience=self._patience)
+        async with self._open(part, own) as power:
+            return Reading.UNKNOWN if power is None else await power.sense()
+
+    async def _held(self, part: PowerSpec, namespace: str, context: Context) -> HeldSecrets:
+        values: dict[str, Mapping[str, bytes]] = {}
+        for name in secret_names(part):
+            try:
+                found = await self._secrets.read(namespace, name)
+            except Refused as error:
+                remedy = "let hexa get this Secret: docs/power.md says how"
+                raise context.refused(str(error), remedy, reason="SecretNotReadable") from error
+            if found is None:
+                raise context.refused(f"there is no Secret {namespace}/{name}", "create it", reason="NoCredentials")
+            values[name] = found
+        return HeldSecrets(namespace, values)

@@ -1,0 +1,201 @@
+"""Reads the power of machines whose `spec.power` has something to ask, and remembers what it was told.
+
+Each machine has a pace of its own: quick while its phase waits for a reading, slow while nothing happens, and ever slower while
+the other side is silent or refuses. It is a loop beside the others: who wants a reading takes the last one, and waits for none.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from hexa.app.power_jobs import current
+from hexa.app.queue import KeyedQueue
+from hexa.app.store import Store
+from hexa.app.views import Views
+from hexa.domain.errors import HexaError, Refused, Unavailable
+from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.v1alpha1 import Lookup, Node, PowerReading, Reading
+from hexa.domain.spec_power import DUPLICATE_POWER, sensor
+from hexa.ports.clock import Clock
+from hexa.ports.jobs import Outcome
+from hexa.ports.journal import Journal
+from hexa.ports.sensors import Gauge, Sensors
+
+QUICK: Final = 2.0
+"""Seconds between two readings where the phase waits for one."""
+MODERATE: Final = 15.0
+"""The same where something is wrong, or not known yet."""
+STEADY: Final = 60.0
+"""The same while nothing is expected: a button that somebody presses is noticed within this."""
+PACE: Final = {
+    Phase.POWERING_ON: QUICK,
+    Phase.BOOTING: QUICK,
+    Phase.POWERING_OFF: QUICK,
+    Phase.UNKNOWN: MODERATE,
+    Phase.STOP_FAILED: MODERATE,
+    Phase.LOST: MODERATE,
+}
+STALE: Final = timedelta(seconds=3 * STEADY)
+"""A reading that is older is Unknown."""
+TRIES: Final = 3
+"""Failures in a row after which a reading is Unknown however young it is."""
+DEADLINE: Final = 30.0
+"""Seconds after which a reading is given up, waiting for the turn at a shared controller included."""
+AT_ONCE: Final = 100
+"""Machines that are asked at a time."""
+PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+"""Seconds until a silent side is asked again, by failures in a row."""
+REFUSED: Final = (15.0, 30.0, 60.0, 120.0, 300.0)
+"""The same where a person must act: a controller that locks accounts must not be asked with wrong credentials all day."""
+
+
+class Known(Struct):
+    """What is known of one machine."""
+
+    driver: DriverName
+    uid: str
+    last: PowerReading | None = None
+    """The last answer that was one."""
+    error: HexaError | None = None
+    """Why there was none since."""
+    failures: int = 0
+    generation: int = 0
+    """Of the machine, when it was asked."""
+    not_before: datetime | None = None
+    """A refused question is not repeated sooner, unless the machine's spec changes."""
+
+
+class Readings:
+    """Implements `ports.sensors`. `elsewhere`: who knows of machines without `spec.power`."""
+
+    def __init__(
+        self, *, store: Store, views: Views, gauge: Gauge, elsewhere: Sensors, clock: Clock, journal: Journal
+    ) -> None:
+        self._store, self._views, self._gauge = store, views, gauge
+        self._elsewhere, self._clock, self._journal = elsewhere, clock, journal
+        self._known: dict[Lookup, Known] = {}
+        self._told: Callable[[Lookup], None] = lambda _: None
+        self.queue: KeyedQueue[Lookup] = KeyedQueue(self._read, failed=lambda _key, _error: None, tasks=AT_ONCE)
+        store.machines.subscribe(self._changed)
+        views.on_rivals(self._rivals)
+
+    def subscribe(self, told: Callable[[Lookup], None]) -> None:
+        """Be told of machines whose reading is worth a look."""
+        self._told = told
+
+    # --- what is known ---
+
+    def reading(self, machine: Node) -> PowerReading | None:
+        driver = sensor(machine)
+        if driver is None:
+            return self._elsewhere.reading(machine)
+        known = self._of(machine, driver)
+        last = known.last if known is not None else None
+        if known is None or last is None or last.at is None:
+            return PowerReading(power=Reading.UNKNOWN, source=driver)
+        if known.failures >= TRIES or self._clock.now() - last.at > STALE:
+            return PowerReading(power=Reading.UNKNOWN, source=driver, at=last.at)
+        return last
+
+    def trouble(self, machine: Node) -> str:
+        driver = sensor(machine)
+        if driver is None:
+            return self._elsewhere.trouble(machine)
+        known = self._of(machine, driver)
+        if known is None or (known.error is None and known.last is None):
+            return "it was not read yet"
+        if known.error is None:
+            return f"{driver} answers, and can't tell whether it is on"
+        return f"{known.error}; last read {_read(known.last)}" if known.last is not None else str(known.error)
+
+    def _of(self, machine: Node, driver: DriverName) -> Known | None:
+        known = self._known.get(Lookup(machine.metadata.namespace, machine.metadata.name))
+        return known if known is not None and (known.driver, known.uid) == (driver, machine.metadata.uid) else None
+
+    # --- asking ---
+
+    def _changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            self._known.pop(key, None)
+        elif old is None or old.spec.power != new.spec.power or _asks_anew(old, new):
+            self.queue.add(key)
+
+    def _rivals(self, keys: Iterable[Lookup]) -> None:
+        for key in keys:
+            self.queue.add(key)
+
+    async def _read(self, key: Lookup) -> None:
+        view = self._views.machine(key)
+        driver = sensor(view.node) if view is not None and not view.leaving else None
+        if view is None or driver is None:
+            self._known.pop(key, None)
+            return
+        known = self._of(view.node, driver) or Known(driver, view.node.metadata.uid)
+        self._known[key] = known
+        shared = next((problem for problem in view.problems if problem.reason == DUPLICATE_POWER), None)
+        if shared is not None:  # whose power it would read is not known
+            known.last, known.error = None, Refused(str(shared), reason=shared.reason)
+            self._told(key)
+            return
+        now, status = self._clock.now(), view.node.status
+        same = known.generation == view.node.metadata.generation
+        if same and known.not_before is not None and known.not_before > now:
+            self.queue.add(key, delay=(known.not_before - now).total_seconds())
+            return
+        record = current(status)
+        if record is not None and record.outcome == Outcome.RUNNING:
+            self.queue.add(key, delay=MODERATE)  # its Job talks to the same controller
+            return
+        known.generation = view.node.metadata.generation
+        await self._ask(key, view.node, known, phase=phase_of(status))
+
+    async def _ask(self, key: Lookup, machine: Node, known: Known, *, phase: Phase) -> None:
+        before, trouble = self.reading(machine), known.failures >= TRIES
+        asked = self._clock.now()
+        try:
+            with trio.fail_after(DEADLINE):
+                power = await self._gauge.read(machine, known.driver)
+        except trio.TooSlowError:
+            text = f"{machine.metadata.name}: {known.driver}: no reading within {DEADLINE:g} s; look at its controller"
+            self._failed(key, known, Unavailable(text, reason="NoAnswer"))
+        except HexaError as error:
+            self._failed(key, known, error)
+        else:
+            if known.error is not None:
+                self._journal.log("power read again", machine=str(key), power=str(power))
+            known.last = PowerReading(power=power, source=known.driver, at=asked)  # no younger than the question
+            known.error, known.failures, known.not_before = None, 0, None
+            self.queue.add(key, delay=PACE.get(phase, STEADY))
+        after = self.reading(machine)
+        calm = phase is Phase.READY and _power(before) is _power(after) and trouble == (known.failures >= TRIES)
+        if not calm:
+            self._told(key)
+
+    def _failed(self, key: Lookup, known: Known, error: HexaError) -> None:
+        if known.failures == 0:
+            self._journal.log("power not read", machine=str(key), reason=error.reason, error=str(error))
+        known.error = error
+        known.failures += 1
+        pauses = REFUSED if isinstance(error, Refused) else PAUSES
+        pause = pauses[min(known.failures, len(pauses)) - 1]
+        known.not_before = self._clock.now() + timedelta(seconds=pause) if pauses is REFUSED else None
+        self.queue.add(key, delay=pause)
+
+
+def _asks_anew(old: Node, new: Node) -> bool:
+    """A phase that was entered, or a Job that ended: what was read before counts no more."""
+    was, now = old.status, new.status
+    return was.phase != now.phase or was.since != now.since or was.job != now.job
+
+
+def _power(reading: PowerReading | None) -> Reading | None:
+    return None if reading is None else reading.power
+
+
+def _read(last: PowerReading) -> str:
+    at = last.at.isoformat(timespec="seconds") if last.at else "never"
+    return f"{last.power} at {at}"

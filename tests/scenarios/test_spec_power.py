@@ -1,0 +1,208 @@
+"""What a user may rely on of `spec.power`: machines that hexa's own drivers switch, and whose power the agent reads."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from tests.scenarios.stage import QUICK, JobWatch, arrows, rack, reach, switch, up
+from trio.testing import MockClock
+
+from hexa.adapters.memory.machine import MemoryMachine
+from hexa.adapters.memory.power import MemoryPower
+from hexa.adapters.power.context import Context
+from hexa.adapters.power.gauge import DriverGauge
+from hexa.domain.errors import Refused
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.core import JOBS, Condition
+from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.ports.kube import Patch
+from hexa.ports.power import Power
+from hexa.testing.world import Machine, World, machine, open_world
+
+PLANTED = "correct-horse-battery"
+BMC = {"ipmi": {"address": "bmc-1.lan", "secretName": "bmc-1"}}
+MAGIC = {"wakeOnLan": {"macs": ["52:54:00:12:34:56"]}, "ssh": {"address": "box-1.lan", "secretName": "ssh"}}
+
+
+def wired(name: str, power: dict[str, Any], **more: Any) -> Machine:
+    """A machine without pod specs."""
+    spec = {"startupPodSpec": None, "shutdownPodSpec": None, "power": power}
+    return machine(name, group="rack", spec=spec, **{"boot_seconds": 8.0, **more})
+
+
+def condition(world: World, kind: str, name: str = "box-1") -> Condition | None:
+    """The machine's condition of this type."""
+    return next((each for each in world.node(name).status.conditions if each.type == kind), None)
+
+
+async def test_a_machine_with_a_bmc_is_woken_and_rested_by_readings(autojump_clock: MockClock) -> None:
+    """With `spec.power` alone a machine comes up, and goes off once its BMC says that it is off, not when its Job ended."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await up(world)
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+        assert [(name, action) for name, action, _ in jobs.made] == [("box-1", "startup"), ("box-1", "shutdown")]
+        assert ("PoweringOn", "PowerSeen") in arrows(world)
+        assert ("PoweringOff", "PowerGone") in arrows(world)
+        known = condition(world, "PowerKnown")
+        assert known is not None
+        assert (known.status, known.message) == ("True", "by ipmi")
+        assert world.node("box-1").status.reading.source == "ipmi"
+
+
+async def test_a_machine_that_nothing_reads_is_switched_all_the_same(autojump_clock: MockClock) -> None:
+    """Woken by a magic packet and put off over SSH: there is no reading, so silence proves the off, and no PowerKnown is said."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", MAGIC)], autoscaler=None, site=QUICK) as world:
+        await up(world)
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+        assert condition(world, "PowerKnown") is None
+        assert not world.agent.gauge.calls
+
+
+async def test_a_button_is_noticed_within_a_minute(autojump_clock: MockClock) -> None:
+    """Somebody presses the button of a machine that is off: its BMC shows it before its kubelet can, and it is adopted."""
+    slow = wired("box-1", BMC, boot_seconds=300.0)
+    async with open_world(groups=[rack()], machines=[slow], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        world.hardware("box-1").press_on()
+        assert await reach(world, Phase.BOOTING) <= 62
+
+
+async def test_a_bmc_that_falls_silent_makes_the_power_unknown(autojump_clock: MockClock) -> None:
+    """A BMC without an answer leaves the machine Unknown with the reason and the age, never off; it recovers by itself."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        await up(world)
+        world.hardware("box-1").ills.sensor_blind = True
+        await world.until(lambda: (known := condition(world, "PowerKnown")) and known.status == "Unknown", within=300)
+        known = condition(world, "PowerKnown")
+        assert known is not None
+        assert "no answer; check its address" in known.message
+        assert "last read On at 20" in known.message
+        assert world.phase("box-1") is Phase.READY
+        before = world.agent.gauge.calls["box-1"]
+        await trio.sleep(600)
+        assert world.agent.gauge.calls["box-1"] - before <= 12  # it backs off
+        world.hardware("box-1").ills.sensor_blind = False
+        await world.until(lambda: (known := condition(world, "PowerKnown")) and known.status == "True", within=120)
+
+
+async def test_a_refused_reading_is_not_repeated_all_day(autojump_clock: MockClock) -> None:
+    """Wrong credentials are tried a few times an hour, so that no BMC locks the account; a new Secret is found all the same."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        world.agent.gauge.fail_next(*[Refused("box-1: ipmi at bmc-1.lan: wrong password; correct it")] * 12)
+        await trio.sleep(3600)
+        assert world.agent.gauge.calls["box-1"] <= 75  # 12 refusals, then a reading a minute
+        refused = [line for line in world.journal.lines if line.message == "power not read"]
+        assert len(refused) == 1
+        known = condition(world, "PowerKnown")
+        assert known is not None
+        assert known.status == "True"
+
+
+async def test_a_slow_bmc_holds_up_nobody(autojump_clock: MockClock) -> None:
+    """While one BMC takes half a minute for an answer, another machine is woken as quickly as ever."""
+    other = wired("box-2", {"ipmi": {"address": "bmc-2.lan", "secretName": "bmc-2"}}, boot_seconds=600.0)
+    machines = [machine("box-1", group="rack", boot_seconds=8.0), other]
+    async with open_world(groups=[rack()], machines=machines, autoscaler=None, site=QUICK) as world:
+        world.agent.gauge.seconds = 29.0
+        await switch(world, "on", "box-2", "box-1")
+        await reach(world, Phase.READY, within=15)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "what"),
+    [
+        (BMC, {"redfish": {"address": "https://BMC-1.lan/"}}, "BMC bmc-1.lan"),
+        (MAGIC, {"wakeOnLan": {"macs": ["52-54-00-12-34-56"]}}, "MAC address 52:54:00:12:34:56"),
+        (
+            {"http": {"address": "http://plug.lan", "device": "shelly"}},
+            {"http": {"address": "plug.lan", "device": "shelly", "outlets": ["0"]}},
+            "outlet 0 of plug plug.lan",
+        ),
+    ],
+)
+async def test_two_machines_that_name_the_same_hardware_are_not_switched(
+    one: dict[str, Any], other: dict[str, Any], what: str, autojump_clock: MockClock
+) -> None:
+    """Two machines that name one BMC, outlet or MAC both say so, neither is switched or read; once one is corrected, both are."""
+    async with open_world(
+        groups=[rack()], machines=[wired("box-1", one), wired("box-2", other)], autoscaler=None, site=QUICK
+    ) as world:
+        jobs = JobWatch(world)
+        await switch(world, "on", "box-1", "box-2")
+        await trio.sleep(30)
+        for name, twin in (("box-1", "box-2"), ("box-2", "box-1")):
+            found = condition(world, "Invalid", name)
+            assert found is not None
+            assert found.reason == "DuplicatePower"
+            assert f"{what} is also named by machines/{twin}" in found.message
+        assert not jobs.made
+        assert not world.agent.gauge.calls
+        world.site.api.patch(
+            MACHINES, ("machines", "box-2"), Patch({"spec": {"power": None, "startupPodSpec": {"image": "x"}}})
+        )
+        await world.until(lambda: {name for name, _, _ in jobs.made} == {"box-1", "box-2"}, within=30)
+        assert condition(world, "Invalid") is None
+
+
+async def test_no_credential_shows_anywhere(autojump_clock: MockClock) -> None:
+    """A password that the agent reads a BMC with stands in no object, Event, condition or line of the log, whatever fails."""
+    vault = Vault()
+    async with open_world(
+        groups=[rack()], machines=[wired("box-1", BMC | MAGIC)], autoscaler=None, site=QUICK, agent=False
+    ) as world:
+        world.agent.gauge = DriverGauge(vault.opened, vault, patience=1)
+        seen: list[str] = []
+        world.site.api.listen(JOBS, lambda event: seen.append(repr(event.stored.raw)))
+        world.site.api.listen(MACHINES, lambda event: seen.append(repr(event.stored.raw)))
+        vault.machine = world.hardware("box-1")
+        await world.start_agent()
+        await up(world)
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+        for vault.error in ("BadCredentials", "NoAnswer"):
+            await trio.sleep(400)
+        told = [*seen, *map(repr, world.journal.lines), *map(repr, world.journal.events)]
+        assert vault.given
+        assert len(told) > 20
+        assert not [text for text in told if PLANTED in text]
+
+
+class Vault:
+    """Secrets, and a BMC that takes them."""
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+        self.error = ""
+        self.machine: MemoryMachine | None = None
+
+    async def read(self, namespace: str, name: str) -> dict[str, bytes] | None:
+        return {"password": PLANTED.encode()}
+
+    @asynccontextmanager
+    async def opened(self, spec: PowerSpec, context: Context) -> AsyncIterator[Power]:
+        self.given.append(context.needed("bmc-1", "password"))
+        if self.error:
+            kind = context.unavailable if self.error == "NoAnswer" else context.refused
+            raise kind("it did not work", "look at it", reason=self.error)
+        assert self.machine is not None
+        yield MemoryPower(self.machine)
+
+
+async def test_without_an_image_a_machine_says_so(autojump_clock: MockClock) -> None:
+    """Where hexa was not told its own image, a machine with `spec.power` is not switched and names the setting."""
+    machines = [wired("box-1", BMC)]
+    async with open_world(groups=[rack()], machines=machines, autoscaler=None, site=QUICK, agent=False) as world:
+        world.agent.image = ""
+        await world.start_agent()
+        await switch(world, "on")
+        await trio.sleep(10)
+        found = condition(world, "PowerOnUnavailable")
+        assert found is not None
+        assert "HEXA_JOBS_IMAGE" in found.message
+        assert world.phase("box-1") is Phase.OFF
