@@ -89,7 +89,7 @@ def test_machines_of_one_shape_are_one_group(kube: MemoryKube) -> None:
     assert (node["metadata"]["namespace"], node["metadata"]["labels"]) == ("homelab", {"group": "amd64-8cpu-32gi"})
     assert node["spec"] == {
         "kubernetesNodeName": "a",
-        "startupPodSpec": {"image": "registry.example/hexa:1", "command": ["wake-on-lan", MAC], "hostNetwork": True},
+        "power": {"wakeOnLan": {"macs": [MAC]}},
     }
     assert {problem["reason"] for problem in problems(result)} == {"PowerOffUnavailable"}
     assert result.exit_code == 0, result.stderr
@@ -116,9 +116,9 @@ def test_nothing_is_written_to_the_cluster(kube: MemoryKube) -> None:
     result = enrol("--no-probe")
     assert {verb for verb, _ in kube.calls} == {"list"}
     assert result.exit_code == 1
-    assert "a: no MAC address is known: fill in startupPodSpec, or list the address with --from" in result.stderr
-    assert "startupPodSpec" not in objects(result)["Node a"]["spec"]
-    assert "  # startupPodSpec:\n" in result.stdout
+    assert "a: no MAC address is known: fill in spec.power, or list the address with --from" in result.stderr
+    assert "power" not in objects(result)["Node a"]["spec"]
+    assert "  # power:\n" in result.stdout
     assert all(problem["severity"] == "warning" for problem in problems(result))
 
 
@@ -173,9 +173,9 @@ def test_without_an_image_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     result = enrol()
     assert result.exit_code == 1
     assert "name it by --image" in result.stderr
-    Kubelets(kube, a=GOOD)
+    kubelets = Kubelets(kube, a=GOOD)
     result = enrol("--image", "mine:2")
-    assert objects(result)["Node a"]["spec"]["startupPodSpec"]["image"] == "mine:2"
+    assert [pod["spec"]["containers"][0]["image"] for pod in kubelets.pods] == ["mine:2"]
     assert result.exit_code == 0
 
 
@@ -258,10 +258,10 @@ def test_a_list_of_machines(kube: MemoryKube, tmp_path: Path) -> None:
         "Group rack-arm64",
         "Node pi-1",
     ]
-    assert found["Node pi-1"]["spec"]["startupPodSpec"]["command"] == ["wake-on-lan", "52:54:00:12:34:58"]
+    assert found["Node pi-1"]["spec"]["power"]["wakeOnLan"]["macs"] == ["52:54:00:12:34:58"]
     assert found["Node rack-1"]["spec"]["template"]["capacity"] == {"cpu": "8", "memory": "32Gi", "pods": "110"}
-    assert "# Management controller: 192.0.2.50, Secret rack-2-bmc." in result.stdout
-    assert "# Management controller: bmc-a.example." in result.stdout
+    assert "  # power:\n  #   ipmi: {address: 192.0.2.50, secretName: rack-2-bmc}  # or redfish\n" in result.stdout
+    assert "# ipmi: {address: bmc-a.example, secretName: SECRET}  # or redfish" in result.stdout
     assert "# group rack: it would mix amd64, arm64: printed as one group for each\n" in result.stderr
     assert result.exit_code == 1
     assert all(problem["severity"] == "warning" for problem in problems(result))

@@ -179,7 +179,7 @@ async def test_enrol_reads_the_card_by_hexas_own_image(
         found = await hexa("enrol", *options, kubeconfig=lab.control_plane.kubeconfig())
         documents = [each.value for each in read_documents(found.stdout, source="enrol")]
         node = next(each for each in documents if each["kind"] == "Node")
-        assert node["spec"]["startupPodSpec"]["command"] == ["wake-on-lan", box.mac], found.stderr
+        assert node["spec"]["power"]["wakeOnLan"]["macs"] == [box.mac], found.stderr
         assert "could not be read" not in found.stderr
         assert await api.list("v1/pods", namespace=namespace) == []
     finally:

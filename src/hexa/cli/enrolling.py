@@ -16,13 +16,8 @@ HEADER: Final = """\
 # Groups and Nodes for hexa, drawn up by `hexa enrol`. Nothing has been applied. Read the comments, fill in what is missing, then:
 #   hexa validate FILE && kubectl apply -f FILE
 """
-_SHUTDOWN: Final = """\
-# shutdownPodSpec: until you fill it in, hexa never switches this machine off. By SSH it may look so:
-# shutdownPodSpec:
-#   image: REGISTRY/IMAGE-WITH-AN-SSH-CLIENT
-#   command: [ssh, -i, /key/id, -o, StrictHostKeyChecking=yes, -o, UserKnownHostsFile=/key/known_hosts, USER@HOST, sudo poweroff]
-#   volumes: [{name: key, mountPath: /key, secretName: SECRET}]
-"""
+_SSH: Final = "ssh: {address: HOST, secretName: SECRET}"
+"""A way off, to be filled in."""
 
 
 # --- the list -------------------------------------------------------------------------------------
@@ -119,9 +114,7 @@ def _machine(machine: Candidate, group: Group, found: Enrolment) -> str:
         "spec:\n",
         _indented(write_document({"kubernetesNodeName": machine.kubernetes_node})),
         _template(machine),
-        _bmc(machine),
-        _startup(machine, found.image),
-        _indented(_SHUTDOWN),
+        _power(machine),
     ]
     return "".join(parts)
 
@@ -147,28 +140,25 @@ def _template(machine: Candidate) -> str:
     return _comment(todo, 2) + _indented(write_document({"template": given}))
 
 
-def _bmc(machine: Candidate) -> str:
-    if machine.bmc is None:
-        return ""
-    secret = f", Secret {machine.bmc.secret}" if machine.bmc.secret else ""
-    return _comment(f"Management controller: {machine.bmc.address}{secret}.", 2)
-
-
-def _startup(machine: Candidate, image: str) -> str:
-    mac = mac_of(machine)
-    pod = {
-        "image": image or "IMAGE-OF-HEXA",
-        "command": ["wake-on-lan", mac or "MAC-ADDRESS"],
-        "hostNetwork": True,
-    }
-    text = write_document({"startupPodSpec": pod})
-    if mac and image:
-        return _comment(
-            "Wakes it by a magic packet, which only the machines' own network segment carries.", 2
-        ) + _indented(text)
-    return _comment("Fill in what is in capitals, or another pod that switches it on:", 2) + _indented(
-        "".join(f"# {line}\n" for line in text.splitlines())
+def _power(machine: Candidate) -> str:
+    """How it is woken; how it is switched off is left to be filled in."""
+    mac, bmc = mac_of(machine), _bmc(machine)
+    if not mac:
+        drivers = bmc or ["wakeOnLan: {macs: [MAC-ADDRESS]}", _SSH]
+        todo = "Fill in how the machine is switched, and what is in capitals: docs/power.md. For example:"
+        return _comment(todo, 2) + _comment("power:", 2) + "".join(_comment(f"  {line}", 2) for line in drivers)
+    return (
+        _comment("Wakes it by a magic packet, which only the machines' own network segment carries.", 2)
+        + _indented(write_document({"power": {"wakeOnLan": {"macs": [mac]}}}))
+        + _comment("Until you fill in a driver that switches it off, hexa never does: docs/power.md. For example:", 4)
+        + "".join(_comment(line, 4) for line in (_SSH, *bmc))
     )
+
+
+def _bmc(machine: Candidate) -> list[str]:
+    if machine.bmc is None:
+        return []
+    return [f"ipmi: {{address: {machine.bmc.address}, secretName: {machine.bmc.secret or 'SECRET'}}}  # or redfish"]
 
 
 def _comment(text: str, indent: int = 0) -> str:

@@ -233,7 +233,7 @@ def shortcomings(machine: Candidate, *, probed: bool) -> list[str]:
         found.append(f"its network card could not be read: {card.error}")
     if not mac_of(machine):
         other = "for its management controller" if machine.bmc else "or list the address with --from"
-        found.append(f"no MAC address is known: fill in startupPodSpec, {other}")
+        found.append(f"no MAC address is known: fill in spec.power, {other}")
     if card is not None and not card.error:
         found += _wake_shortcomings(card)
     return found

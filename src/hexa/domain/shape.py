@@ -82,6 +82,8 @@ class _Check:
                 yield _problem(here, "is no field that hexa knows", self.unknown(name, properties), "UnknownField")
 
     def array(self, value: list[Any], schema: Schema, path: Path) -> Iterator[Problem]:
+        if len(value) < schema.get("minItems", 0):
+            yield _problem(path, "is empty", "write one item at least", "Empty")
         most = schema.get("maxItems")
         if most is not None and len(value) > most:
             yield _problem(path, f"has {len(value)} items", f"{most} at most", "TooLong")
