@@ -30,6 +30,7 @@ PACKAGES: Final = (
     f"libpython{PYTHON}-stdlib",
     "libstdc++6",  # of greenlet
     "ca-certificates",
+    "openssh-client",  # of the power driver ssh
     "tzdata",
 )
 USER: Final = "nonroot:x:65532:65532:nonroot:/tmp:/usr/sbin/nologin\n"
@@ -45,6 +46,25 @@ UNUSED: Final = (
         "usr/bin/perl*",
         "bin/tar",
         "usr/bin/update-alternatives",
+        "usr/bin/debconf*",
+    ),
+    *(
+        "usr/bin/ssh-*",
+        "usr/bin/s[cf][tp]*",
+        "usr/bin/slogin",
+        "usr/lib/openssh",
+        "usr/bin/ch*",
+        "usr/bin/*passwd",
+        "usr/bin/expiry",
+        "etc/init.d",
+        "etc/X11",
+    ),
+    *(
+        "usr/lib/*/libdb-5*",
+        "usr/lib/python3*/lib-dynload/_dbm*",
+        "lib/*/libmvec*",
+        "lib/*/libsepol*",
+        "usr/lib/*/libsemanage*",
     ),
     *("usr/libexec/*", "usr/share/dpkg", "usr/share/bug", "etc/dpkg", "etc/cron.daily", "etc/logrotate.d"),
     *("usr/share/doc/*/changelog*", "usr/share/doc/*/NEWS*", "usr/share/doc/*/README*", "usr/share/doc/*/examples"),

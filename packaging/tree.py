@@ -26,7 +26,7 @@ MODELS_NEED: Final = {"pydantic", "python-dateutil"}
 BUILD_SPECIFIC: Final = ("direct_url.json", "uv_cache.json", "uv_build.json")
 """Files that say where and when something was installed: the same code should give the same bytes."""
 
-NOT_RUN: Final = ("include", "greenlet/tests", "trio/_tests", "trio/_core/_tests")
+NOT_RUN: Final = ("include", "tests", "greenlet/tests", "trio/_tests", "trio/_core/_tests")
 """Headers, and tests that were packed with what they test."""
 
 LEXERS: Final = ("__init__", "_mapping", "data", "python", "shell", "special")

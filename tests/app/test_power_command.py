@@ -172,3 +172,20 @@ async def test_a_cycle_sees_the_machine_off_before_it_turns_it_on(machine: Memor
     machine.ills.sensor_blind = True
     with pytest.raises(Unavailable, match="it was not turned on again"):
         await cycle(way, PATIENCE, hard=False)
+
+
+async def test_a_shutdown_has_its_time_before_a_cut(machine: MemoryMachine, autojump_clock: Any) -> None:
+    """Where nothing reads the power, or the request's answer was lost, a system that may be shutting down is not cut before the
+    soft wait is over."""
+    for lost in (False, True):
+        machine.start_up()
+        machine.ills.sensor_blind = True
+        way, power = ways(machine)
+        if lost:
+            power.fail_next(BUSY, BUSY, BUSY)
+        began = trio.current_time()
+        done = await turn_off(way, PATIENCE, hard=True)
+        assert done.steps[-1] == "power cut by ipmi"
+        assert trio.current_time() - began >= PATIENCE.soft
+        machine.ills.sensor_blind = False
+        machine.cut_hard()

@@ -114,8 +114,10 @@ def test_a_changed_packet_is_no_answer() -> None:
     """Every packet of a session is authenticated: one bit turned anywhere makes it none."""
     ours = rmcp.Session(rmcp.SUITES[17], b"cons", b"ctrl", b"k" * 32, b"c" * 32)
     theirs = rmcp.Session(rmcp.SUITES[17], b"ctrl", b"cons", b"k" * 32, b"c" * 32)
-    ours.next()
-    packet = theirs.request(rmcp.CHASSIS_STATUS)
+    for session in (ours, theirs):
+        session.next()
+    packet = theirs.request(rmcp.Command(0x01, 0x01, b"\x00\x21"))  # function and completion code of an answer
+    assert ours.answer(packet, rmcp.CHASSIS_STATUS) == b"\x21"
     for at in range(len(packet)):
         turned = bytearray(packet)
         turned[at] ^= 1

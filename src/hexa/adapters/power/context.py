@@ -103,6 +103,15 @@ class Context(Struct, frozen=True, kw_only=True):
         what = f"no answer within {self.patience:g} s"
         return self.unavailable(what, "check its address, its network and its power", reason="NoAnswer")
 
+    async def resolved(self, address: str, *, family: int = 0) -> list[str]:
+        """The address in numbers, best first. Raises `Unavailable` where it can't be resolved."""
+        try:
+            found = await trio.socket.getaddrinfo(address, None, family, trio.socket.SOCK_DGRAM)
+        except OSError as error:
+            what = f"{address} cannot be resolved ({error.strerror})"
+            raise self.unavailable(what, "correct its address, or write it in numbers", reason="UnknownHost") from error
+        return [str(where[0]) for *_, where in found]
+
     def secret(self, name: str, key: str) -> str | None:
         """The text of a key without surrounding blanks; None if there is none. Raises `Refused` where it can't be read."""
         try:

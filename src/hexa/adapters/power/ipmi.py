@@ -105,16 +105,11 @@ class IpmiPower:
 
     @asynccontextmanager
     async def _socket(self) -> AsyncIterator[trio.socket.SocketType]:
-        settings = self._settings
         with self._context.answering():
-            try:
-                found = await trio.socket.getaddrinfo(settings.address, settings.port, type=trio.socket.SOCK_DGRAM)
-            except OSError as error:
-                what, remedy = f"its name cannot be resolved ({error.strerror})", "correct its address"
-                raise self._context.unavailable(what, remedy, reason="UnknownHost") from error
-        family, kind, protocol, _, where = found[0]
-        with trio.socket.socket(family, kind, protocol) as socket:
-            await socket.connect(where)
+            address = (await self._context.resolved(self._settings.address))[0]
+        family = trio.socket.AF_INET6 if ":" in address else trio.socket.AF_INET
+        with trio.socket.socket(family, trio.socket.SOCK_DGRAM) as socket:
+            await socket.connect((address, self._settings.port))
             yield socket
 
     async def _log_in(self, line: "_Line") -> "_Session":

@@ -113,7 +113,7 @@ class PduPower:
     async def _ask(self, outlet: Outlet, question: Any) -> Any:
         context = self._context.at("pdu", outlet.address)
         async with context.turns.take(outlet.address):
-            address = await _resolved(context, outlet.address)
+            address = (await context.resolved(outlet.address))[0]
             client = puresnmp.Client(
                 address, self._credentials(context), port=self._settings.port, sender=cast(Any, _Sender(context))
             )
@@ -191,15 +191,6 @@ class _Sender:
                 await socket.send(packet)
                 with trio.move_on_after(ASK_AGAIN):
                     return bytes(await socket.recv(65535))
-
-
-async def _resolved(context: Context, address: str) -> str:
-    try:
-        found = await trio.socket.getaddrinfo(address, None, type=trio.socket.SOCK_DGRAM)
-    except OSError as error:
-        what = f"its name cannot be resolved ({error.strerror})"
-        raise context.unavailable(what, "correct its address", reason="UnknownHost") from error
-    return str(found[0][4][0])
 
 
 def _oid(text: str, outlet: Outlet) -> ObjectIdentifier:

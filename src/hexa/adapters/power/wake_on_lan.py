@@ -65,13 +65,8 @@ class WakeOnLanPower:
         return [magic.packet(mac, password) for mac in self._macs]
 
     async def _at(self, address: str) -> list[magic.Target]:
-        settings = self._settings
-        try:
-            found = await trio.socket.getaddrinfo(address, settings.port, trio.socket.AF_INET, trio.socket.SOCK_DGRAM)
-        except OSError as error:
-            what = f"{address} cannot be resolved ({error.strerror})"
-            raise self._context.unavailable(what, "write the address in numbers", reason="UnknownHost") from error
-        return [magic.Target(str(where[0]), settings.port, settings.interface) for *_, where in found]
+        found = await self._context.resolved(address, family=trio.socket.AF_INET)
+        return [magic.Target(numbers, self._settings.port, self._settings.interface) for numbers in found]
 
     def _send(self, packets: Sequence[bytes], target: magic.Target) -> None:
         try:

@@ -79,17 +79,10 @@ async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
         raise _no_soft_way(ways)
     steps: tuple[str, ...] = ()
     if ways.off is not None:
-        steps = (f"asked to shut down by {ways.roles.off}",)
-        last_rung = ways.cut is None or not hard
-        try:
-            done = await _soft(ways, before, patience.verify if last_rung else patience.soft, steps)
-        except HexaError as error:
-            if last_rung:
-                raise
-            steps = (f"{steps[0]}, in vain: {error}",)
-        else:
-            if done.verified or last_rung:
-                return done
+        done = await _soft(ways, before, patience, last_rung=ways.cut is None or not hard)
+        if isinstance(done, Switched):
+            return done
+        steps = done
     assert ways.cut is not None
     await _or_off_already(ways, ways.cut.cut)
     return await _seen(ways, Reading.OFF, before, patience.verify, (*steps, f"power cut by {ways.roles.cut}"))
@@ -111,10 +104,30 @@ async def cycle(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
     return Switched(power=on.power, verified=on.verified, steps=(*off.steps, *on.steps))
 
 
-async def _soft(ways: Ways, before: Reading, seconds: float, steps: tuple[str, ...]) -> Switched:
+async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: bool) -> Switched | tuple[str, ...]:
+    """An orderly shutdown; where power may be cut after it, the steps so far if it led nowhere. A system that may be shutting down
+    has its time before that, whether or not anything reads it."""
     assert ways.off is not None
-    await _or_off_already(ways, ways.off.turn_off)
-    return await _seen(ways, Reading.OFF, before, seconds, steps)
+    steps, seconds = (f"asked to shut down by {ways.roles.off}",), patience.verify if last_rung else patience.soft
+    until = trio.current_time() + seconds
+    try:
+        await _or_off_already(ways, ways.off.turn_off)
+    except HexaError as error:
+        if last_rung:
+            raise
+        steps = (f"{steps[0]}, in vain: {error}",)
+        if isinstance(error, Refused):
+            return steps
+    try:
+        done = await _seen(ways, Reading.OFF, before, seconds, steps)
+    except Unavailable:
+        if last_rung:
+            raise
+        return steps
+    if done.verified or last_rung:
+        return done
+    await trio.sleep_until(until)
+    return steps
 
 
 async def _or_off_already(ways: Ways, request: Callable[[], Awaitable[None]]) -> None:
