@@ -10,7 +10,7 @@ from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, kube_node, mac
 from hexa.domain.explain import Known, demands, kept_from_waking, kept_on, obstacle, stale, summary, waits
 from hexa.domain.group import Policy, Problem
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, RELEASED_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Lookup, Node, Paused, Power
 from hexa.domain.sizing import Member
@@ -104,6 +104,19 @@ def test_every_phase_says_what_it_waits_for(node: Node, text: str, until: Any) -
 def test_steady_machines_wait_for_nothing() -> None:
     """A machine that is on and wanted on just runs."""
     assert waits(known(in_phase(Phase.READY, ON))) == []
+
+
+def test_a_released_machine_says_so_and_how_to_take_it_back() -> None:
+    """Whatever is wanted of it, hexa does nothing to it, and that is not taken for an agent that is away."""
+    node = in_phase(Phase.READY, OFF)
+    notes = {**node.metadata.annotations, RELEASED_ANNOTATION: "2026-01-01T00:00:00Z"}
+    given_up = known(structs.replace(node, metadata=structs.replace(node.metadata, annotations=notes)))
+    stands = obstacle(given_up)
+    assert stands is not None
+    assert stands.rule == "Released"
+    assert f"kubectl annotate hn m1 -n site {RELEASED_ANNOTATION}-" in stands.remedy
+    assert "it was released" in summary(given_up)
+    assert (waits(given_up), stale(given_up)) == ([], "")
 
 
 def test_jobs_are_named() -> None:

@@ -62,7 +62,7 @@ async def test_a_released_machine_is_left_as_it_is(autojump_clock: MockClock, ph
         released = world.node("box-1")
         assert released.metadata.finalizers == ()
         assert RELEASED_ANNOTATION in released.metadata.annotations
-        assert released.status.phase == "Unknown"
+        assert released.status.phase == ""
         assert [condition.type for condition in released.status.conditions] == ["Released"]
 
 
@@ -239,6 +239,31 @@ async def test_a_released_machine_can_be_taken_back(autojump_clock: MockClock) -
         assert world.hardware("box-1").power
         await trio.sleep(5)
         assert "Released" not in {condition.type for condition in world.node("box-1").status.conditions}
+        await switch(world, "off")
+        await reach(world, P.OFF, within=300)
+
+
+@pytest.mark.parametrize("woken", ["by --wake", "by hand"])
+async def test_a_machine_that_rested_before_its_release_is_kept_on_when_it_is_taken_back(
+    autojump_clock: MockClock, woken: str
+) -> None:
+    """What was wanted before the release counts no more: a machine that has come up since is not switched off."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        await switch(world, "off")
+        await reach(world, P.OFF, within=300)
+        await run(world, wake=WAKE if woken == "by --wake" else None)
+        if woken == "by hand":
+            world.hardware("box-1").press_on()
+            await world.until(lambda: ready(world, "box-1"), within=60)
+        back = Patch({"metadata": {"annotations": {RELEASED_ANNOTATION: None}}})
+        for kind, name in ((GROUPS, "rack"), (MACHINES, "box-1")):
+            world.site.api.patch(kind, (NAMESPACE, name), back, manager="kubectl")
+        await world.until(at(world, P.READY), within=60)
+        await trio.sleep(900)
+        assert world.phase("box-1") is P.READY
+        await switch(world, "on")
+        await trio.sleep(5)
         await switch(world, "off")
         await reach(world, P.OFF, within=300)
 

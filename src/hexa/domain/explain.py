@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.describe import POWER_KNOWN, Finding, findings_of
+from hexa.domain.farewell import how_to_take_back, leaving, released
 from hexa.domain.group import Limits, Policy, Problem
 from hexa.domain.lifecycle import FAILED, Event, Phase, phase_of
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
@@ -157,6 +158,8 @@ def cause(known: Known) -> str:
 
 def waits(known: Known) -> list[Wait]:
     """What the machine waits for now, the next to come first."""
+    if leaving(known.node):
+        return []
     if not known.node.status.phase:
         return [Wait(text="hexa to see it for the first time")]
     if not known.valid:
@@ -328,6 +331,8 @@ STEADY: Final = {Phase.READY: Power.ON, Phase.OFF: Power.OFF}
 
 def obstacle(known: Known) -> Reason | None:
     """What stands between the machine and what is wanted of it, the most important; None: nothing does."""
+    if (given_up := _given_up(known)) is not None:
+        return given_up
     if not known.valid:
         return _invalid(known)
     if (veto := _vetoed(known)) is not None:
@@ -354,6 +359,18 @@ def unread(node: Node) -> Iterator[Problem]:
 def image_known(machines: Iterable[Node]) -> bool:
     """Whether the agent knows an image for the Jobs of spec.power: where it does not, it has told a machine so."""
     return not any(IMAGE_UNKNOWN in each.message for machine in machines for each in machine.status.conditions)
+
+
+def _given_up(known: Known) -> Reason | None:
+    """Released or being deleted: hexa does nothing more to it."""
+    metadata, where = known.node.metadata, f"Node {known.key}"
+    if metadata.deletion_timestamp is not None:
+        text = "its Node resource is being deleted, and its power stays as it is"
+        return Reason(rule="Deleted", text=text, object=where, since=metadata.deletion_timestamp)
+    if released(metadata):
+        text, remedy = "it was released, and hexa does nothing to it", f"to take it back: {how_to_take_back(known.key)}"
+        return Reason(rule="Released", text=text, object=where, remedy=remedy)
+    return None
 
 
 def _invalid(known: Known) -> Reason:
@@ -406,6 +423,8 @@ IS: Final[dict[Phase, str]] = {
 def summary(known: Known) -> str:
     """What it is, what is wanted, and what stands between: one sentence."""
     name = known.key.name
+    if (given_up := _given_up(known)) is not None:
+        return f"{name}: {given_up.text}"
     if not known.node.status.phase:
         return f"{name} was never seen by hexa"
     first = next(iter(demands(known)), None)
@@ -427,6 +446,8 @@ def stale(known: Known) -> str:
     """Why the status looks as if no agent kept it; empty: it does not."""
     node, now = known.node, known.now
     status, wish = node.status, known.member.wish
+    if leaving(node):
+        return ""
     if not status.phase:
         return "the object has no status"
     if status.observed_generation < node.metadata.generation:

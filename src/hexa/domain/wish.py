@@ -124,11 +124,22 @@ def wish_patch(node: Node, wish: WishRecord) -> dict[str, Any]:
     spec = spec_power(node)
     kept = wish.power if writes_spec else spec
     record = structs.replace(wish, spec=kept.value if kept else "")
-    text = json.dumps(msgspec.to_builtins(record), sort_keys=True)
-    patch: dict[str, Any] = {"metadata": {"annotations": {WISH_ANNOTATION: text}}}
+    patch: dict[str, Any] = {"metadata": {"annotations": _annotation(record)}}
     if writes_spec and spec is not wish.power:
         patch["spec"] = {"powerState": wish.power.value}
     return patch
+
+
+def forgotten_wish(node: Node, *, now: datetime) -> dict[str, str]:
+    """The annotation of a machine that is given up: what was wanted of it is over. Taken back, it stays as it is found then, unless
+    somebody has changed spec.powerState; `power` counts only where a hold stands in the way of that."""
+    power, spec = Power.OFF if phase_of(node.status) is Phase.OFF else Power.ON, spec_power(node)
+    record = WishRecord(power=power, by=Asker.RECOVERY, reason=ADOPTED, since=now, spec=spec.value if spec else "")
+    return _annotation(record)
+
+
+def _annotation(record: WishRecord) -> dict[str, str]:
+    return {WISH_ANNOTATION: json.dumps(msgspec.to_builtins(record), sort_keys=True)}
 
 
 def off_vetoes(

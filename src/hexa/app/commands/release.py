@@ -15,13 +15,13 @@ from hexa.app.saving import difference
 from hexa.app.unmark import unmark
 from hexa.app.view import kube_name, membership_of, ready
 from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
-from hexa.domain.farewell import MARKS, handback, let_go, marked, owner_of, released
+from hexa.domain.farewell import MARKS, handback, how_to_take_back, let_go, marked, owner_of, released
 from hexa.domain.group import Limits, Policy, policy_of
 from hexa.domain.lifecycle import Phase, enter, phase_of
 from hexa.domain.names import RELEASED_ANNOTATION, UID_LABEL
 from hexa.domain.resources.core import JOBS, NODES, Condition, Kind, KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, NodeStatus, Power
-from hexa.domain.wish import held, on_vetoes
+from hexa.domain.wish import forgotten_wish, held, on_vetoes
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Patch, Selector
 
@@ -146,14 +146,30 @@ def _kube_name(machine: Node | Malformed) -> str:
 
 
 async def _mark(kube: Kube, kind: Kind[Any], key: Lookup, now: datetime) -> None:
-    """From now on no agent touches it. A hold of ours ends with that."""
-    item = await _one(kube, kind, key)
-    if item is None or released(item.metadata):
-        return
-    body: dict[str, Any] = {"metadata": {"annotations": {RELEASED_ANNOTATION: f"{now:%Y-%m-%dT%H:%M:%SZ}"}}}
-    if isinstance(item, Node) and item.spec.hold is not None and item.spec.hold.reason == HOLD_REASON:
+    """From now on no agent touches it. What was wanted of it, and a hold of ours, end with that, in the same write."""
+    for _ in range(TRIES):
+        item = await _one(kube, kind, key)
+        if item is None or released(item.metadata):
+            return
+        try:
+            await _patch(kube, kind, key, Patch(_given_up(item, now), resource_version=item.metadata.resource_version))
+        except Conflict:  # a wish may have come meanwhile
+            continue
+    raise _restless(kind, key)
+
+
+def _given_up(item: Any, now: datetime) -> dict[str, Any]:
+    annotations = {RELEASED_ANNOTATION: f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+    if not isinstance(item, Node):
+        return {"metadata": {"annotations": annotations}}
+    body: dict[str, Any] = {"metadata": {"annotations": {**annotations, **forgotten_wish(item, now=now)}}}
+    if item.spec.hold is not None and item.spec.hold.reason == HOLD_REASON:
         body["spec"] = {"hold": None}
-    await _patch(kube, kind, key, Patch(body))
+    return body
+
+
+def _restless(kind: Kind[Any], key: Lookup) -> Conflict:
+    return Conflict(f"{kind.name} {key} is written by somebody else all the time; repeat the command")
 
 
 async def _end_jobs(kube: Kube, key: Lookup, machine: Node | Malformed) -> None:
@@ -179,17 +195,19 @@ async def _let_go(kube: Kube, key: Lookup, now: datetime) -> None:
             except Conflict:
                 continue
         return
+    raise _restless(MACHINES, key)
 
 
 def _forgotten(machine: Node, now: datetime) -> NodeStatus:
-    """The status of a machine that nobody follows: its shape is kept, and a condition says how to take it back."""
-    name, namespace = machine.metadata.name, machine.metadata.namespace
-    text = f"given up; to take it back: kubectl annotate hn {name} -n {namespace} {RELEASED_ANNOTATION}-"
+    """The status of a machine that nobody follows: its shape is kept, a condition says how to take it back, and without a phase
+    it will be seen for the first time then."""
+    text = f"given up; to take it back: {how_to_take_back(_key(machine))}"
     condition = Condition(
         type=RELEASED, status="True", reason=RELEASED, message=text, last_transition_time=now.replace(microsecond=0)
     )
     status = enter(machine.status, Phase.UNKNOWN, event=None, now=now, limits=Limits())
-    return structs.replace(status, job=None, conditions=(condition,), power_state="unknown", progress="", blocker="")
+    kept = structs.replace(status, job=None, conditions=(condition,), power_state="unknown", progress="", blocker="")
+    return structs.replace(kept, phase="")
 
 
 async def _one(kube: Kube, kind: Kind[T], key: Lookup) -> T | Malformed | None:
