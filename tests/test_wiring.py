@@ -1,5 +1,6 @@
 """Settings reach what they are about: the gRPC server with its TLS, and the listener for probes."""
 
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import structs
 
 from hexa import wiring
 from hexa.adapters.externalgrpc.config import Tls
@@ -16,6 +18,8 @@ from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.config import Config, GrpcSettings, TlsSettings
+from hexa.domain.errors import Unavailable
+from hexa.domain.resources.core import NODES
 
 
 @asynccontextmanager
@@ -57,3 +61,21 @@ async def test_tls_reaches_the_server_and_probes_are_answered_before_it(monkeypa
     async with wiring.open_agent(Config(grpc=GrpcSettings(health_address=f"127.0.0.1:{port}", tls=tls))):
         pass
     assert seen == [Tls(certificate=Path("a"), key=Path("b"), client_ca=Path("c"), clients=("d",)), "alive"]
+
+
+async def test_a_person_does_not_wait_long_for_an_api_server_that_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes a connection and never answers, as behind a broken load balancer, ends as an error within PATIENCE."""
+    assert max(wiring.PATIENCE.connect, wiring.PATIENCE.answer) <= 10
+    monkeypatch.setattr(wiring, "PATIENCE", structs.replace(wiring.PATIENCE, answer=0.05))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cluster = {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        named = {
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+        }
+        (tmp_path / "config").write_text(json.dumps({**named, "current-context": "c"}))
+        async with wiring.open_cluster(kubeconfig=str(tmp_path / "config")) as (kube, _):
+            with pytest.raises(Unavailable, match="no answer within the time"), trio.fail_after(5):
+                await kube.list(NODES)

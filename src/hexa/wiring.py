@@ -90,11 +90,15 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         nursery.cancel_scope.cancel()
 
 
+PATIENCE: Final = Tuning(connect=5.0, answer=10.0)
+"""A person at a terminal waits less long than the agent for an API server that does not answer."""
+
+
 @asynccontextmanager
 async def open_cluster(*, kubeconfig: str = "", context: str = "") -> AsyncIterator[tuple[Kube, Cluster]]:
     """The API server that the commands for people talk to. Raises `Refused` where none can be found."""
     cluster = load(kubeconfig, context=context, environment=os.environ)
-    async with open_kube(cluster, clock=SystemClock()) as kube:
+    async with open_kube(cluster, clock=SystemClock(), tuning=PATIENCE) as kube:
         yield kube, cluster
 
 

@@ -53,6 +53,18 @@ def test_errors_are_a_line_and_a_code(
     assert capsys.readouterr().err == f"hexa: {error}\n"
 
 
+def test_an_api_server_that_is_away_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """However much was asked of it at the same time; what it refuses is told one by one."""
+
+    async def question(site: Site) -> None:
+        raise ExceptionGroup("nursery", [Unavailable("pods"), Refused("no"), Unavailable("nodes"), Refused("neither")])
+
+    with pytest.raises(typer.Exit) as ended:
+        ask(Where(), question)
+    assert ended.value.exit_code == 3
+    assert capsys.readouterr().err == "hexa: pods\nhexa: no\nhexa: neither\n"
+
+
 def test_a_defect_keeps_its_traceback() -> None:
     """What is no error of ours is not turned into one line."""
 

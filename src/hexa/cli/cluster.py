@@ -1,6 +1,6 @@
 """What commands that talk to a cluster have in common: how it is named, and how an answer or an error comes back."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -59,8 +59,8 @@ def ask(where: Where, question: Callable[[Site], Awaitable[T]]) -> T:
         errors = list(leaves(error))
         if not all(isinstance(each, HexaError) for each in errors):
             raise  # a defect of ours keeps its traceback
-        for each in errors:
-            typer.echo(f"hexa: {each}", err=True)
+        for text in _told(errors):
+            typer.echo(f"hexa: {text}", err=True)
         raise typer.Exit(max(map(exit_for, errors))) from None
 
 
@@ -86,6 +86,17 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             yield from leaves(inner)
     else:
         yield error
+
+
+def _told(errors: Iterable[BaseException]) -> Iterator[str]:
+    """What is asked at once fails at once where the API server is away: of that the first line tells it all."""
+    from hexa.domain.errors import Unavailable
+
+    away = False
+    for error in errors:
+        if not (away and isinstance(error, Unavailable)):
+            yield str(error)
+        away = away or isinstance(error, Unavailable)
 
 
 def exit_for(error: BaseException) -> Exit:
