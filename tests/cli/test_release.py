@@ -93,17 +93,33 @@ def test_a_resource_that_does_not_decode_is_released_too(kube: MemoryKube) -> No
     assert stored.raw["metadata"]["finalizers"] == ["mine/too"]
 
 
+@pytest.mark.parametrize("named", [("barn/on",), ("on", "-n", "barn")])
+def test_only_the_machine_that_is_named_is_released(kube: MemoryKube, named: tuple[str, ...]) -> None:
+    """One of the same name in another namespace is another machine."""
+    kube.api.create(MACHINES, {"metadata": {"name": "on", "namespace": "barn"}, "spec": {}})
+    assert run(*named).exit_code == 0
+    marked = {
+        namespace: RELEASED_ANNOTATION in stored.raw["metadata"].get("annotations", {})
+        for namespace in ("barn", "homelab")
+        if (stored := kube.api.get(MACHINES, "on", namespace)) is not None
+    }
+    assert marked == {"barn": True, "homelab": False}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
         ((), "name machines, or give --all", 2),
         (("on", "--all"), "name machines, or give --all", 2),
         (("on", "--wake", "--timeout", "soon"), "--timeout: 'soon' is no duration", 2),
-        (("onn",), "there is no machine onn", 1),
+        (("onn",), "onn: there is no machine of that name in namespace homelab; did you mean on?; nothing was done", 1),
+        (("lab/on",), "lab/on: there is no machine", 1),
+        (("on", "-A"), "on: machines of that name are barn/on, homelab/on; write one of these", 1),
     ],
 )
 def test_what_cannot_be_meant_is_refused(kube: MemoryKube, arguments: tuple[str, ...], said: str, code: int) -> None:
     """Nothing is written then."""
+    kube.api.create(MACHINES, {"metadata": {"name": "on", "namespace": "barn"}, "spec": {}})
     version = kube.api.version
     result = run(*arguments)
     assert result.exit_code == code

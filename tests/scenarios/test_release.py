@@ -283,6 +283,6 @@ async def test_a_released_group_wakes_and_rests_nobody(autojump_clock: MockClock
 async def test_a_name_that_is_no_machine_is_refused(autojump_clock: MockClock) -> None:
     """Nothing is done then."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
-        with pytest.raises(NotFound, match="there is no machine box-9"):
+        with pytest.raises(NotFound, match="box-9: there is no machine of that name"):
             await run(world, "box-1", "box-9")
         assert RELEASED_ANNOTATION not in world.node("box-1").metadata.annotations

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hexa.cli.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site, Where, ask
+from hexa.cli.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site, ask
 from hexa.cli.exits import Exit, fail
+from hexa.cli.names import complete_machine
+from hexa.cli.people import home, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.release import Release
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
 
 def release(
     machines: Annotated[
-        list[str] | None, typer.Argument(metavar="[MACHINE]...", help="Names of Node resources.")
+        list[str] | None,
+        typer.Argument(metavar="[MACHINE]...", help="NAME or NAMESPACE/NAME.", autocompletion=complete_machine),
     ] = None,
     everything: Annotated[
         bool,
@@ -57,11 +60,14 @@ def release(
             clock=wiring.system_clock(),
             namespace=site.namespace,
             names=machines or (),
+            home=None if all_namespaces else home(site),
             wake=Wake(at_once=at_once, seconds=seconds) if wake else None,
             say=lambda line: typer.echo(line, err=True),
         )
 
-    where = Where(kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces)
+    where = within(
+        machines or (), kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces
+    )
     _tell(ask(where, question))
 
 

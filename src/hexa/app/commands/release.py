@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import trio
 from msgspec import Struct, structs
 
+from hexa.app.commands.snapshot import find
 from hexa.app.saving import difference
 from hexa.app.unmark import unmark
 from hexa.app.view import kube_name, membership_of, ready
@@ -78,13 +79,14 @@ async def release(
     clock: Clock,
     namespace: str | None,
     names: Sequence[str] = (),
+    home: str | None = None,
     wake: Wake | None = None,
     say: Say = lambda _: None,
 ) -> Release:
     """Release the machines of these names, or without any every machine, group and Kubernetes node of the namespace (None: of all).
-    Raises `NotFound` for a name that is no machine's."""
+    A name is NAME, of the namespace `home` (None: of any), or NAMESPACE/NAME. Raises `NotFound` for one that is no machine's."""
     everything = not names
-    machines = _chosen(await _all(kube, MACHINES, namespace), names)
+    machines = _chosen(await _all(kube, MACHINES, namespace), names, home)
     groups = {key: g for key, g in (await _all(kube, GROUPS, namespace)).items() if isinstance(g, Group)}
     if everything:
         for group in groups:
@@ -128,14 +130,17 @@ def _key(item: Any) -> Lookup:
     return Lookup(item.metadata.namespace, item.metadata.name)
 
 
-def _chosen(machines: Machines, names: Sequence[str]) -> Machines:
-    wanted = {name.removeprefix("hn/") for name in names}
-    chosen = {key: machine for key, machine in machines.items() if key.name in wanted or not wanted}
-    if missing := sorted(wanted - {key.name for key in chosen}):
+def _chosen(machines: Machines, names: Sequence[str], home: str | None) -> Machines:
+    """All of them, or those that are named; a name without a namespace is of `home`, if there is one."""
+    if not names:
+        return machines
+    try:
+        keys = [find(name.removeprefix("hn/"), machines, namespace=home, what="machine") for name in names]
+    except NotFound as error:
         raise NotFound(
-            f"there is no machine {', '.join(missing)}; hexa release --all also cleans nodes of deleted ones"
-        )
-    return chosen
+            f"{error}; nothing was done (hexa release --all also cleans nodes of deleted machines)"
+        ) from None
+    return {key: machines[key] for key in keys}
 
 
 def _kube_name(machine: Node | Malformed) -> str:
