@@ -157,9 +157,65 @@ async def test_pod_of_the_image_wakes_a_machine(
                 await remove(api, resource)
 
 
-def installation(namespace: str, host: Machine) -> list[labs.Resource]:
+PLANTED = "correct-horse-battery"
+
+
+async def test_spec_power_switches_a_machine_and_the_agent_reads_it(
+    api: Api, namespace: str, kubectl: Kubectl, machines: Machines, host: Machine
+) -> None:
+    """With `spec.power` alone, the image as agent and as Jobs: woken by a packet, read over HTTP with a Secret that hexa may get
+    by name, cut by its controller once it is empty; the Secret's value stands nowhere else."""
+    ready_crds(kubectl)
+    box = machines.add(boot_delay=1)
+    controller = {
+        "address": machines.controller_url,
+        "device": "template",
+        "secretName": "controller",
+        "template": {
+            "turnOn": {"path": f"/{box.name}/on", "method": "POST"},
+            "turnOff": {"path": f"/{box.name}/off", "method": "POST"},
+            "status": {"path": f"/{box.name}", "state": "power"},
+        },
+    }
+    power = {"wakeOnLan": {"macs": [box.mac]}, "http": controller, "turnOn": "wakeOnLan", "hard": True}
+    resources = installation(namespace, host, "--read-secret=controller")
+    for resource in resources:
+        await api.apply(resource)
+    try:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "controller", "namespace": namespace}}
+        await api.create({**secret, "stringData": {"username": "hexa", "password": PLANTED}})
+        await api.create(group(namespace))
+        await api.create(machine(namespace, box, startupPodSpec=None, shutdownPodSpec=None, power=power))
+        await eventually(partial(agent_is_ready, api, system(namespace)), within=60, what="the agent's pod is ready")
+        await eventually(partial(in_phase, api, namespace, "Off", [box.name]), within=30)
+        for wanted, phase in (("on", "Ready"), ("off", "Off")):
+            change = {"spec": {"powerState": wanted}}
+            await api.patch("infra.homecluster.dev/v1alpha1/nodes", box.name, change, namespace=namespace)
+            await eventually(partial(in_phase, api, namespace, phase, [box.name]), within=90)
+            assert box.power == wanted
+            node = await api.read("infra.homecluster.dev/v1alpha1/nodes", box.name, namespace=namespace)
+            known = next(each for each in node["status"]["conditions"] if each["type"] == "PowerKnown")
+            assert (known["status"], known["message"]) == ("True", "by http")
+            assert node["status"]["reading"]["power"].lower() == wanted
+        everything = kubectl("get", "nodes.infra.homecluster.dev,jobs,pods,events", "-A", "-o", "json")
+        everything += kubectl(
+            "logs", "--namespace", system(namespace), "--selector=app.kubernetes.io/name=hexa", "--tail=-1"
+        )
+        assert box.name in everything
+        assert PLANTED not in everything
+    except BaseException:
+        print(kubectl("get", "nodes.infra.homecluster.dev,jobs,pods", "--namespace", namespace, "-o", "yaml"))
+        print(kubectl("logs", "--namespace", system(namespace), "--selector=app.kubernetes.io/name=hexa", "--tail=50"))
+        raise
+    finally:
+        for resource in resources:
+            if resource["metadata"]["name"] != namespace:
+                await remove(api, resource)
+
+
+def installation(namespace: str, host: Machine, *more: str) -> list[labs.Resource]:
     """What `hexa manifests` prints for this namespace, with Cluster Autoscaler left out and the agent on its host."""
-    where = [f"--namespace={system(namespace)}", f"--machines={namespace}", f"--image={IMAGE}"]
+    where = [f"--namespace={system(namespace)}", f"--machines={namespace}", f"--image={IMAGE}", *more]
     done = subprocess.run([*HEXA, "manifests", "minimal", *where], check=True, capture_output=True, text=True)
     resources = list(yaml.safe_load_all(done.stdout))
     for resource in resources:
