@@ -69,6 +69,28 @@ def test_executable_helps_at_once(executable: Path) -> None:
     assert best < allowed(0.3)
 
 
+@pytest.mark.parametrize(
+    "driver",
+    [
+        ["pdu", "address=127.0.0.1", "port=1", "profile=apc-rpdu", "outlets=1", "version=v3", "secretName=all"],
+        ["ipmi", "address=127.0.0.1", "port=1", "secretName=all"],
+        ["redfish", "address=127.0.0.1:1", "secretName=all"],
+        ["http", "address=127.0.0.1:1", "device=shelly"],
+    ],
+    ids=lambda driver: driver[0],
+)
+def test_executable_has_the_power_drivers(executable: Path, tmp_path: Path, driver: list[str]) -> None:
+    """Drivers that are loaded when they are used are in the single file, with all that they load: each asks, and nobody answers."""
+    (tmp_path / "all").mkdir()
+    for key in ("username", "password", "authPassword", "privacyPassword"):
+        (tmp_path / "all" / key).write_text("pl4nted-s3cret")
+    command = [executable, "power", "status", "--answer-within", "2s", "--secrets", tmp_path, "--driver", *driver]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"hexa: {driver[0]} at 127.0.0.1"), done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 async def test_executable_serves(
     executable: Path, lab: labs.Lab, api: Api, namespace: str, kubectl: Kubectl, tmp_path: Path
 ) -> None:

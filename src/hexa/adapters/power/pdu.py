@@ -114,10 +114,10 @@ class PduPower:
         context = self._context.at("pdu", outlet.address)
         async with context.turns.take(outlet.address):
             address = (await context.resolved(outlet.address))[0]
-            client = puresnmp.Client(
-                address, self._credentials(context), port=self._settings.port, sender=cast(Any, _Sender(context))
-            )
             try:
+                client = puresnmp.Client(
+                    address, self._credentials(context), port=self._settings.port, sender=cast(Any, _Sender(context))
+                )
                 return await question(client)
             except puresnmp.exc.SnmpError as error:
                 raise self._ours(context, outlet, error) from None  # the request in it has the credentials
