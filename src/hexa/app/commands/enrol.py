@@ -61,11 +61,11 @@ class Enrolment(Struct, frozen=True, kw_only=True):
 
 async def enrol(kube: Kube, wanted: Wanted) -> Enrolment:
     """Look at the cluster, probe the machines that are up, and put everything in groups."""
+    nodes = [node for node in (await kube.list(ADDRESSED_NODES)).items if not isinstance(node, Malformed)]
     pods = await _agents(kube)
     wanted, watched_by = _placed(wanted, pods)
     known, notes = await _known(kube, wanted.namespace)
     notes += watched_by
-    nodes = [node for node in (await kube.list(ADDRESSED_NODES)).items if not isinstance(node, Malformed)]
     names = wanted.nodes
     there, left_out = select(nodes, wanted=names, known=known, everything=wanted.everything)
     if wanted.rows and not names:  # a list by itself is about the machines in it

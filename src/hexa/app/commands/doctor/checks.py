@@ -56,6 +56,7 @@ async def examine(sight: Sight, checks: Iterable[Check] = CHECKS) -> Report:
             found[check.name] = [unseen(check.about, str(error), "run it as somebody who may look at that")]
             blind.append(error)
 
+    await sight.reached()
     async with trio.open_nursery() as nursery:
         for check in rows:
             nursery.start_soon(one, check)

@@ -1,6 +1,7 @@
 """What the checks look at: each list is read once, whoever asks first."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from msgspec import Struct
 
 from hexa.app.commands.agents import agents, autoscalers, watched
 from hexa.domain.doctor.rights import ACCOUNT
+from hexa.domain.errors import Refused
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.cluster import DetailedPod
 from hexa.domain.resources.core import NODES, Kind, KubeNode, Malformed
@@ -44,6 +46,11 @@ class Sight:
 
     def __repr__(self) -> str:
         return f"<Sight {len(self._seen)} lists>"
+
+    async def reached(self) -> None:
+        """Raises `Unavailable` where nothing can be asked, before check after check waits for that."""
+        with suppress(Refused):
+            await self.all(NODES)
 
     async def all(self, kind: Kind[T], selector: Selector = EVERYTHING) -> tuple[T | Malformed, ...]:
         """Every object, those that do not decode included. Raises as `Kube.list`."""
