@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hexa.domain.explain import image_known, unread
 from hexa.domain.group import Limits
 from hexa.domain.resources.v1alpha1 import Node, NodeSpec
 from hexa.domain.spec_power import claims, lacks, pod_for, power_problems, sensor
@@ -227,3 +228,30 @@ def test_the_crd_says_what_the_type_says() -> None:
     """spec.power round-trips, and absent settings stay absent."""
     spec = msgspec.convert({"power": WOL | SSH}, NodeSpec)
     assert json.loads(msgspec.json.encode(spec))["power"] == WOL | SSH
+
+
+# --- what `hexa why` makes of it --------------------------------------------------------------------
+
+
+def told(kind: str, status: str, message: str) -> Node:
+    """A machine of which the agent told this."""
+    condition = {"type": kind, "status": status, "reason": "X", "message": message}
+    return msgspec.convert({"metadata": {"name": "box"}, "status": {"conditions": [condition]}}, Node)
+
+
+def test_why_tells_that_a_power_is_not_known() -> None:
+    """`hexa why` has no sensors: it repeats what the agent said, with the remedy, and nothing while the power is known."""
+    (problem,) = unread(
+        told("PowerKnown", "Unknown", "box: ipmi at b: no answer; check its power; last read On at 8:00")
+    )
+    assert str(problem) == (
+        "spec.power: its power is not known: box: ipmi at b: no answer; check its power; last read On at 8:00"
+    )
+    assert problem.severity == "warning"
+    assert not list(unread(told("PowerKnown", "True", "by ipmi")))
+
+
+def test_why_knows_that_the_agent_lacks_an_image() -> None:
+    """Whether the agent knows its own image is read from what it told of any machine."""
+    assert image_known([told("PowerOnUnavailable", "True", "no driver of spec.power (ssh) turns it on; add one")])
+    assert not image_known([node(None), told("PowerOnUnavailable", "True", lacks(node(IPMI), "on", image_known=False))])

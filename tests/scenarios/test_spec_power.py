@@ -17,7 +17,7 @@ from hexa.domain.errors import Refused
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, Condition
 from hexa.domain.resources.power import PowerSpec
-from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.domain.resources.v1alpha1 import MACHINES, Reading
 from hexa.ports.kube import Patch
 from hexa.ports.power import Power
 from hexa.testing.world import Machine, World, machine, open_world
@@ -64,7 +64,7 @@ async def test_a_machine_that_nothing_reads_is_switched_all_the_same(autojump_cl
         assert not world.agent.gauge.calls
 
 
-async def test_a_button_is_noticed_within_a_minute(autojump_clock: MockClock) -> None:
+async def test_failure_31_a_button_is_noticed_within_a_minute(autojump_clock: MockClock) -> None:
     """Somebody presses the button of a machine that is off: its BMC shows it before its kubelet can, and it is adopted."""
     slow = wired("box-1", BMC, boot_seconds=300.0)
     async with open_world(groups=[rack()], machines=[slow], autoscaler=None, site=QUICK) as world:
@@ -73,7 +73,7 @@ async def test_a_button_is_noticed_within_a_minute(autojump_clock: MockClock) ->
         assert await reach(world, Phase.BOOTING) <= 62
 
 
-async def test_a_bmc_that_falls_silent_makes_the_power_unknown(autojump_clock: MockClock) -> None:
+async def test_failure_4_a_bmc_that_falls_silent_is_left_alone(autojump_clock: MockClock) -> None:
     """A BMC without an answer leaves the machine Unknown with the reason and the age, never off; it recovers by itself."""
     async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
         await up(world)
@@ -91,17 +91,83 @@ async def test_a_bmc_that_falls_silent_makes_the_power_unknown(autojump_clock: M
         await world.until(lambda: (known := condition(world, "PowerKnown")) and known.status == "True", within=120)
 
 
+async def test_failure_3_a_bmc_says_yes_and_does_nothing(autojump_clock: MockClock) -> None:
+    """A wake that the BMC took and that did nothing shows in the reading: it is sent again within one wake interval."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await reach(world, Phase.OFF)
+        world.inject({"kind": "lostWake", "machine": "box-1"})
+        await trio.sleep(1)
+        await switch(world, "on")
+        await reach(world, Phase.READY, within=12 + 15)
+        assert len(jobs.made) == 2
+        assert "StartFailed" not in dict(arrows(world))
+
+
+async def test_failure_5_a_bmc_that_dies_with_its_machine_proves_nothing(autojump_clock: MockClock) -> None:
+    """A machine and its BMC fall silent at once: it is Lost with unknown power, not Off, and its Kubernetes node stays."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        await up(world)
+        world.inject({"kind": "sensorBlind", "machine": "box-1"}, {"kind": "powerLoss", "machine": "box-1"})
+        await reach(world, Phase.LOST)
+        await world.until(lambda: (known := condition(world, "PowerKnown")) and known.status == "Unknown", within=300)
+        await switch(world, "off")
+        await trio.sleep(900)
+        assert world.phase("box-1") is not Phase.OFF
+        assert world.kube_node("box-1") is not None
+
+
+async def test_failure_28_a_machine_that_is_cut_off_and_on_is_not_taken_for_off(autojump_clock: MockClock) -> None:
+    """While its BMC says On, a machine without a sign of life is not woken, and its Kubernetes node stays."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await up(world)
+        world.inject({"kind": "partition", "machine": "box-1", "duration": 900})
+        await reach(world, Phase.LOST)
+        await trio.sleep(600)
+        assert len(jobs.made) == 1
+        assert world.kube_node("box-1") is not None
+        await reach(world, Phase.READY, within=400)
+
+
 async def test_a_refused_reading_is_not_repeated_all_day(autojump_clock: MockClock) -> None:
     """Wrong credentials are tried a few times an hour, so that no BMC locks the account; a new Secret is found all the same."""
     async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
         world.agent.gauge.fail_next(*[Refused("box-1: ipmi at bmc-1.lan: wrong password; correct it")] * 12)
-        await trio.sleep(3600)
-        assert world.agent.gauge.calls["box-1"] <= 75  # 12 refusals, then a reading a minute
+        await trio.sleep(600)
+        assert 4 <= world.agent.gauge.calls["box-1"] <= 7
+        await trio.sleep(3000)
         refused = [line for line in world.journal.lines if line.message == "power not read"]
         assert len(refused) == 1
         known = condition(world, "PowerKnown")
         assert known is not None
         assert known.status == "True"
+
+
+async def test_a_reading_is_no_younger_than_its_question(autojump_clock: MockClock) -> None:
+    """An answer that was long on its way counts from when it was asked for, so it proves nothing about what came since."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        world.agent.gauge.seconds = 20.0
+        world.hardware("box-1").press_on()
+        await world.until(lambda: world.node("box-1").status.reading.power is Reading.ON, within=120)
+        read_at = world.node("box-1").status.reading.at
+        assert read_at is not None
+        assert (world.now - read_at).total_seconds() >= 19.5
+
+
+async def test_a_bmc_is_left_to_the_job_that_switches_it(autojump_clock: MockClock) -> None:
+    """While the machine's power Job runs the agent asks nothing: a BMC has one session at a time."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        world.inject({"kind": "stuckJob", "machine": "box-1"})
+        await trio.sleep(1)
+        await switch(world, "on")
+        await world.until(lambda: world.node("box-1").status.job is not None, within=5)
+        await trio.sleep(1)
+        before = world.agent.gauge.calls["box-1"]
+        await trio.sleep(25)
+        assert world.agent.gauge.calls["box-1"] == before
 
 
 async def test_a_slow_bmc_holds_up_nobody(autojump_clock: MockClock) -> None:
