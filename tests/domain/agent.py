@@ -12,6 +12,7 @@ from msgspec import structs
 from tests.domain.builders import at
 
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step
+from hexa.domain.proof import Claim, claim_of, proof_vetoes, slot_of, unproven
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     JobRecord,
@@ -37,6 +38,7 @@ from hexa.domain.sizing import (
 )
 from hexa.domain.wish import (
     REPLACED,
+    Veto,
     acted_power,
     base_wish,
     corrected_wish,
@@ -107,9 +109,21 @@ class Agent:
 
     def wanted(self, node: Node) -> Power | None:
         """What is acted on."""
+        return acted_power(node, self.site.policy, vetoes=self.off_vetoes(node), now=at(self.site.now))
+
+    def off_vetoes(self, node: Node) -> tuple[Veto, ...]:
+        """What forbids an off."""
         now, policy = at(self.site.now), self.site.policy
-        vetoes = off_vetoes(node, policy, hosts=(), control_plane=False, now=now)
-        return acted_power(node, policy, vetoes=vetoes, now=now)
+        found = off_vetoes(node, policy, hosts=(), control_plane=False, now=now)
+        holder = self.holder()
+        beside = None if holder is None or holder.key.name == node.metadata.name else holder
+        return (*found, *proof_vetoes(node, policy, beside, now=now))
+
+    def holder(self) -> Claim | None:
+        """The machine that may be off without wake proof."""
+        now, policy = at(self.site.now), self.site.policy
+        claims = (claim_of(Lookup("site", name), node, None, policy, now=now) for name, node in self.site.nodes.items())
+        return slot_of((claim for claim in claims if claim is not None), now=now).holder
 
     def _advance(self, name: str) -> bool:
         site, now = self.site, at(self.site.now)
@@ -287,7 +301,8 @@ class Agent:
                 wish=effective_wish(node, policy, now=now),
                 node_ready=self.site.boxes[name].node_ready,
                 on_vetoes=tuple(on_vetoes(node, policy, now=now)),
-                off_vetoes=tuple(off_vetoes(node, policy, hosts=(), control_plane=False, now=now)),
+                off_vetoes=self.off_vetoes(node),
+                unproven=unproven(node, policy, now=now),
                 failures=node.status.failures,
                 replaced=node.status.replaced,
                 cooling=node.status.cool_until is not None and node.status.cool_until > now,

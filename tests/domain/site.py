@@ -12,8 +12,10 @@ from tests.domain.agent import Agent, Crash
 from tests.domain.builders import JOB, at
 
 from hexa.domain.group import Policy, policy_of
+from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.resources.core import Metadata
 from hexa.domain.resources.v1alpha1 import (
+    Asker,
     Group,
     GroupSpec,
     Node,
@@ -23,7 +25,7 @@ from hexa.domain.resources.v1alpha1 import (
     Power,
     WishRecord,
 )
-from hexa.domain.wish import paused, wish_patch
+from hexa.domain.wish import effective_wish, paused, wish_patch
 
 BEAT: Final = 10.0
 READY_FADES: Final = 40.0
@@ -108,6 +110,8 @@ class Site:
         self.nodes = {name: _resource(name) for name in self.boxes}
         self.jobs: list[JobInSite] = []
         self.failing_jobs = 0
+        self.risked: set[str] = set()
+        """Machines that hexa by itself switched off without knowing that it can wake them, and that did not come up since."""
         self.policy = Policy()
         self.set_group(**group)
         self.crash_after: int | None = None
@@ -132,6 +136,8 @@ class Site:
     def save(self, name: str, status: NodeStatus) -> None:
         """Store a status."""
         self.nodes[name] = structs.replace(self.nodes[name], status=status)
+        if phase_of(status) is Phase.READY:
+            self.risked.discard(name)
         self.wrote()
 
     def record(self, name: str, wish: WishRecord) -> None:
@@ -176,8 +182,21 @@ class Site:
             forced = node.status.forced and self.policy.drain.force
             assert forced or not box.pods, f"a power-off with undrained pods: {box.pods}"
             assert box.cordoned or not box.node_exists, "a power-off of a machine that takes pods"
+            self._risk(name)
         else:
             assert agent.wanted(node) is Power.ON, "a wake that nobody wants"
+
+    def _risk(self, name: str) -> None:
+        """A machine goes off: if it is not proven, and no person wants it off, it is the only one."""
+        if self._off_by_person(name) or self.nodes[name].status.wake_proven_at is not None:
+            return
+        given = {each for each in self.risked - {name} if not self._off_by_person(each)}
+        assert not given, f"{name} goes off without wake proof, as {given} did"
+        self.risked.add(name)
+
+    def _off_by_person(self, name: str) -> bool:
+        wish = effective_wish(self.nodes[name], self.policy, now=at(self.now))
+        return wish is not None and wish.by in (Asker.USER, Asker.HOLD) and wish.power is Power.OFF
 
     def cancel_jobs(self, name: str, *, keep: int = -1) -> None:
         """End the machine's other Jobs."""

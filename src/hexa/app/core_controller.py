@@ -32,6 +32,7 @@ class CoreController:
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(lambda key, _old, _new: self._group_changed(key))
+        views.proofs.on_slot(self._group_changed)
         for cache in store.control_pods:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 

@@ -1,15 +1,18 @@
-"""One group at a time: wake up to minSize, rest down to a lowered maxSize, replace what failed to start, keep the status.
+"""One group at a time: wake up to minSize, rest down to a lowered maxSize, replace what failed to start, exercise,
+keep the status.
 
 It writes wishes and the group's status; what machines do about a wish is the node controller's. It counts and asks under the
 group's lock, so that it never asks for a machine that Cluster Autoscaler is just given.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Final
 
 from msgspec import structs
 
 from hexa.app.locks import GroupLocks
+from hexa.app.pods import drain_plan, pods_on
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import group_reference, machine_reference
 from hexa.app.saving import Writer
@@ -22,26 +25,34 @@ from hexa.domain.farewell import released
 from hexa.domain.group import Problem
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT
+from hexa.domain.proof import Claim, standing
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import GROUPS, Asker, Lookup, Node, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import GROUPS, Asker, Lookup, Node, Power, WakeProof, WishRecord
 from hexa.domain.sizing import (
     Member,
     Replacement,
     begun_replacements,
+    exercising,
     half_replaced,
+    next_exercise,
     replacements,
+    to_exercise,
     to_rest,
     to_wake,
     unreplaced,
 )
 from hexa.domain.template import mixed, uneven
-from hexa.domain.wish import REPLACED
+from hexa.domain.wish import EXERCISE, EXERCISED, REPLACED, WAKE_PROOF
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
 
 GATHER: Final = 0.1
 """Changes of machines are gathered for so many seconds: a thousand of them at once cost a few walks, not a thousand."""
+ARRIVES: Final = timedelta(minutes=1)
+"""So long pods may take to come to a machine that is up; one that none comes to is idle."""
+LOOK: Final = 5.0
+"""Seconds between looks at a machine that is about to be up."""
 
 
 class GroupController:
@@ -57,6 +68,7 @@ class GroupController:
         store.groups.subscribe(lambda key, _old, _new: self.queue.add(key))
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
+        views.proofs.on_slot(lambda group: self.queue.add(group, delay=GATHER))
         store.on_sight(self._sees_again)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
@@ -92,6 +104,7 @@ class GroupController:
                     await self._wish(member.key, Power.ON, "MinSize", f"minSize is {view.policy.min_size}")
                 for member in to_rest(view.policy, self._judged(view)):
                     await self._wish(member.key, Power.OFF, "MaxSize", f"maxSize is {view.policy.max_size}")
+                await self._exercise(view)
         await self._report(view)
 
     async def _malformed(self, key: Lookup) -> None:
@@ -139,6 +152,39 @@ class GroupController:
         about = machine_reference(key, machine.metadata.uid)
         self._journal.event(about, reason=reason, message=f"wanted {power}: {message}")
 
+    # --- exercise ---
+
+    async def _exercise(self, view: GroupView) -> None:
+        """Wake the machine whose proof is due, and rest it again once it is up and idle; come back when the next one is due."""
+        for member in exercising(self._judged(view)):
+            await self._end_exercise(view, member)
+        now, members = self._clock.now(), self._judged(view)
+        first = to_exercise(view.policy, members, now=now)
+        if first is not None:
+            await self._wish(first.key, Power.ON, EXERCISE, f"exerciseEvery is {view.group.spec.exercise_every}")
+        elif (due := next_exercise(view.policy, members, now=now)) is not None:
+            self.queue.add(view.key, delay=(due - now).total_seconds())
+
+    async def _end_exercise(self, view: GroupView, member: Member) -> None:
+        machine, now = self._views.machine(member.key), self._clock.now()
+        if machine is None or member.phase not in (Phase.READY, Phase.START_FAILED):
+            return
+        if member.phase is Phase.START_FAILED:
+            await self._wish(member.key, Power.OFF, EXERCISED, "it did not come up")
+            return
+        idle_from = (member.since or now) + ARRIVES
+        if not machine.node.status.welcomed or now < idle_from:
+            self.queue.add(view.key, delay=max((idle_from - now).total_seconds(), LOOK))
+        elif await self._in_use(machine):
+            await self._wish(member.key, Power.ON, "InUse", "pods came to it: it is no exercise any more")
+        else:
+            await self._wish(member.key, Power.OFF, EXERCISED, "it came up, and nothing runs on it")
+
+    async def _in_use(self, machine: MachineView) -> bool:
+        pods = await pods_on(self._kube, machine.kube_name)
+        plan = await drain_plan(self._kube, machine, pods, by=Asker.RECOVERY, forced=False)
+        return plan.left > 0
+
     # --- status ---
 
     async def _report(self, view: GroupView) -> None:
@@ -165,6 +211,19 @@ class GroupController:
             yield Finding(kind, problem.reason, str(problem))
         for machine in machines:
             yield from _member_findings(view, machine)
+        yield from _proof_findings(view, self._views.proofs.slot(view.key).holder, self._judged(view))
+
+
+def _proof_findings(view: GroupView, holder: Claim | None, members: Sequence[Member]) -> Iterator[Finding]:
+    """A machine was put off and has not shown that it can be woken: the others stay on, or nobody minds."""
+    if holder is None or not holder.dark:
+        return
+    reason = "WakeFailed" if holder.failed else "NotWoken"
+    kept = sum(any(veto.reason == WAKE_PROOF for veto in member.off_vetoes) for member in members)
+    if kept:
+        yield Finding(WAKE_PROOF, reason, f"{kept} of {len(members)} machines may not rest: {standing(holder)}")
+    elif view.policy.wake_proof is WakeProof.WARN:
+        yield Finding(WAKE_PROOF, reason, f"{holder.key.name} is off, and hexa has not shown that it can wake it")
 
 
 def _no_machines(view: GroupView) -> Problem:

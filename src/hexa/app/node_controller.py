@@ -20,12 +20,13 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import MachineView
 from hexa.app.views import Views
-from hexa.domain.describe import POWER_KNOWN, Finding, described, findings_of
+from hexa.domain.describe import ALWAYS_SAID, Finding, described, findings_of, wakeable
 from hexa.domain.drain import Plan
 from hexa.domain.errors import HexaError
 from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
 from hexa.domain.group import active_hold
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
+from hexa.domain.proof import proof_ends
 from hexa.domain.resources.core import Job, KubeNode, Pod
 from hexa.domain.resources.v1alpha1 import (
     MACHINES,
@@ -107,6 +108,7 @@ class NodeController:
         self._store.machines.subscribe(lambda key, _old, _new: add(key))
         self._views.on_rivals(self._add_all)
         self._store.groups.subscribe(self._group_changed)
+        self._views.proofs.on_slot(lambda group: self._add_all(self._views.keys_of_group(group)))
         self._store.on_sight(lambda: self._add_all(self._store.machines.objects))
         self._store.nodes.subscribe(self._node_changed)
         self._store.jobs.subscribe(self._job_changed)
@@ -222,9 +224,9 @@ class NodeController:
         return await self._save(view, status, facts)
 
     def _unremarkable(self, view: MachineView, now: datetime) -> bool:
-        """Nothing that a person must be told of it, beside whether it has joined."""
-        told = {finding.type for finding in self._findings(view, view.node.status, now)}
-        return not self._inert(view, now) and told <= {"Joined", POWER_KNOWN}
+        """Nothing that a person must be told of it, beside what is always said."""
+        found = self._findings(view, view.node.status, now)
+        return not self._inert(view, now) and all(finding.type in ALWAYS_SAID for finding in found)
 
     async def _record_wish(self, view: MachineView, now: datetime) -> bool:
         """Write down a wish that somebody expressed by spec.powerState alone."""
@@ -385,6 +387,12 @@ class NodeController:
         pause = paused(view.node, now=facts.now)
         if pause is not None and pause.until is not None:
             dues.append(pause.until)
+        if (
+            view.group is not None
+            and (ends := proof_ends(view.node.status, view.policy)) is not None
+            and ends > facts.now
+        ):
+            dues.append(ends)
         if facts.reading is not None and (look := SENSOR_LOOK.get(view.phase)) is not None:
             dues.append(facts.now + timedelta(seconds=look))
         if view.phase is Phase.LOST and looks_at_pods:
@@ -530,6 +538,7 @@ class NodeController:
             manager=powerstate_manager(view.node),
             reading=self._sensors.reading(view.node),
             trouble=self._sensors.trouble(view.node),
+            wakeable=wakeable(status, view.policy, now=now) if view.group is not None else None,
         )
 
     def _tell(self, view: MachineView, reason: str, message: str, severity: Severity = Severity.NORMAL) -> None:

@@ -26,7 +26,7 @@ from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target
 from hexa.domain.template import group_shape, mixed
-from hexa.domain.wish import GIVEN_UP, recorded_wish
+from hexa.domain.wish import EXERCISE, GIVEN_UP, WAKE_PROOF, recorded_wish
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -250,6 +250,12 @@ class Provider:
         for machine in resting.values():
             if machine.phase is Phase.READY and (vetoes := machine.off_vetoes(now)):
                 return self._deny(view, vetoes[0].reason, f"{machine.key}: {vetoes[0].message}")
+        risky = [machine for machine in resting.values() if machine.phase is Phase.READY and machine.unproven(now)]
+        if len(risky) > 1:
+            text = (
+                f"{risky[1].key}: hexa has not shown that it can wake it, and {risky[0].key.name} is not proven either"
+            )
+            return self._deny(view, WAKE_PROOF, f"{text}; one such machine at a time may be off")
         leaving = sum(counts(machine.member(now)) for machine in resting.values())
         left = target(self._judged(view)) - leaving
         if leaving and left < view.policy.min_size:
@@ -422,7 +428,8 @@ def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | Non
         case Phase.OFF:
             return Instance(view.provider_id, InstanceState.CREATING) if counts(member) else None
         case Phase.START_FAILED:
-            return _failed(view) if member.wanted and not member.replaced and not spare else None
+            covered = member.replaced or spare or (member.wish is not None and member.wish.reason == EXERCISE)
+            return _failed(view) if member.wanted and not covered else None
         case _:
             coming_back = member.wanted and STATES[view.phase] is InstanceState.DELETING
             return Instance(view.provider_id, InstanceState.CREATING if coming_back else STATES[view.phase])

@@ -13,6 +13,7 @@ from hexa.domain.farewell import leaving
 from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
+from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.sizing import Member
@@ -58,6 +59,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """What its Kubernetes node will look like when it comes up; None: not known."""
     image_known: bool = True
     """Whether there is an image for the Jobs of spec.power."""
+    waits_for: Claim | None = None
+    """Another machine of the group, which is the one without wake proof that may be off; None: there is none."""
 
     @property
     def kube_name(self) -> str:
@@ -100,29 +103,33 @@ class MachineView(Struct, frozen=True, kw_only=True):
 
     def off_vetoes(self, now: datetime) -> tuple[Veto, ...]:
         refused = self.control_plane and not self.policy.allow_control_plane
-        return tuple(
-            off_vetoes(
-                self.node,
-                self.policy,
-                hosts=self.hosts,
-                control_plane=refused,
-                now=now,
-                image_known=self.image_known,
-            )
+        found = off_vetoes(
+            self.node,
+            self.policy,
+            hosts=self.hosts,
+            control_plane=refused,
+            now=now,
+            image_known=self.image_known,
         )
+        return (*found, *proof_vetoes(self.node, self.policy, self.waits_for, now=now))
 
     def on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
         return tuple(on_vetoes(self.node, self.policy, now=now, image_known=self.image_known))
+
+    def unproven(self, now: datetime) -> bool:
+        """Whether it may be off only as the one of its group without wake proof."""
+        return self.group is not None and unproven(self.node, self.policy, now=now)
 
     def acted_wish(self, now: datetime) -> Power | None:
         """What to act on: the wish, unless safety forbids it."""
         return acted_power(self.node, self.policy, vetoes=self.off_vetoes(now), now=now)
 
     def judged_until(self, now: datetime) -> datetime | None:
-        """When a judgement of this machine changes by time alone: a hold, a pause, a cool-off or an arrival ends."""
+        """When a judgement of this machine changes by time alone: a hold, a pause, a cool-off, an arrival or a proof ends."""
         holds = (active_hold(self.node.spec.hold, now=now), active_hold(self.policy.hold, now=now))
         ends = [hold.until for hold in holds if hold is not None]
         ends += [self.node.spec.paused.until if self.node.spec.paused else None, self.node.status.cool_until]
+        ends.append(proof_ends(self.node.status, self.policy))
         if self.phase is Phase.READY and self.node.status.since is not None:
             ends.append(self.node.status.since + ARRIVAL)
         return min((end for end in ends if end is not None and end > now), default=None)
@@ -144,6 +151,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
             cooling=self.phase is not Phase.READY and status.cool_until is not None and status.cool_until > now,
             valid=self.valid and bool(status.phase),
             since=status.since,
+            unproven=self.unproven(now),
+            tried_at=tried_at(status),
         )
 
 

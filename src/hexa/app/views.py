@@ -11,12 +11,14 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from hexa.app.claims import NOTHING, Claims, Rivals
+from hexa.app.proofs import Proofs
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
 from hexa.domain.cost import rates_of
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.proof import Claim
 from hexa.domain.resources.core import KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.domain.sizing import Member
@@ -63,6 +65,7 @@ class Parts(Struct, frozen=True):
     """All machines that claim its Kubernetes node, if there are several."""
     rivals: Rivals
     """What of its hardware others claim too."""
+    waits_for: Claim | None
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -73,6 +76,7 @@ class Parts(Struct, frozen=True):
             and self.hosts is other.hosts
             and self.twins == other.twins
             and self.rivals == other.rivals
+            and self.waits_for == other.waits_for
         )
 
 
@@ -97,6 +101,9 @@ class Views:
         self._machines: dict[Lookup, tuple[Parts, MachineView]] = {}
         self._rosters: dict[Lookup, Roster] = {}
         self._until: datetime | None = None
+        self.proofs: Final = Proofs(store, self._policy)
+        """Which machine of each group may be off without wake proof."""
+        self.proofs.on_slot(self._forget)
         self._by_kube_name: Index[str] = Index()
         self._by_group: Index[Lookup] = Index()
         self._by_provider_id: Index[str] = Index()
@@ -121,6 +128,10 @@ class Views:
             known = self._groups[key] = GroupView(key=key, group=group, policy=policy, problems=problems)
         return known
 
+    def _policy(self, key: Lookup) -> Policy | None:
+        view = self.group(key)
+        return view.policy if view is not None else None
+
     def groups(self) -> Iterator[GroupView]:
         """All groups, by id."""
         for key in sorted(self._store.groups.objects, key=str):
@@ -133,10 +144,12 @@ class Views:
 
     def judged(self, group: Lookup, now: datetime) -> list[Member]:
         """The group's machines as sizing sees them, by name."""
+        self.proofs.look(group, now)
         roster = self._roster(group)
         if roster.members is None or (roster.until is not None and now >= roster.until):
             roster.members = [view.member(now) for view in roster.views]
-            roster.until = _first(view.judged_until(now) for view in roster.views)
+            ends = (view.judged_until(now) for view in roster.views)
+            roster.until = _first((*ends, self.proofs.slot(group).until))
             self._until = _first((self._until, roster.until))
         return roster.members
 
@@ -172,7 +185,8 @@ class Views:
         hosts = self._hosts_of(name)
         twins = self._by_kube_name.get(name, NO_TWINS)
         several = NO_TWINS if len(twins) < 2 else frozenset(twins)
-        parts = Parts(node, group, kube, hosts, several, self._claims.rivals(key))
+        waits_for = self.proofs.beside(key, group.key) if group is not None else None
+        parts = Parts(node, group, kube, hosts, several, self._claims.rivals(key), waits_for)
         cached = self._machines.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._machines[key] = (parts, self._assemble(key, parts))
@@ -195,6 +209,7 @@ class Views:
             hosts=parts.hosts,
             shape=declared_shape(node, policy),
             image_known=self.image_known,
+            waits_for=parts.waits_for,
         )
 
     def by_kube_name(self, name: str) -> MachineView | None:
@@ -223,6 +238,8 @@ class Views:
     def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
         if old is None or new is None or not _same_group(old, new):
             self._rosters.pop(key, None)
+            for machine in self.keys_of_group(key):
+                self.proofs.changed(machine)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         for node in (old, new):
@@ -237,6 +254,7 @@ class Views:
             self._forget_kube_name(name, but=key)
         self._by_group.move(key, membership_of(new) if new is not None and counts else None)
         self._find_provider_id(key)
+        self.proofs.changed(key)
         if rivals := self._claims.move(key, claims(new) if new is not None and counts else NOTHING):
             self._rivals_changed(rivals)
 
@@ -257,6 +275,7 @@ class Views:
         self._forget_kube_name(key.name)
         for machine in self.keys_of_kube_name(key.name):
             self._find_provider_id(machine)
+            self.proofs.changed(machine)
 
     def _control_changed(self) -> None:
         self._hosts = None

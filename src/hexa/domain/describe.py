@@ -1,6 +1,6 @@
 """A status in words: the seed system's fields, health and conditions, from what is known of a machine or a group.
 
-Conditions are present while they hold and removed when they end, but for Joined, which says True or False.
+Conditions are present while they hold and removed when they end, but for Joined, Wakeable and PowerKnown, which always say how it is.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,8 +9,9 @@ from typing import Final, Literal
 
 from msgspec import Struct, structs
 
-from hexa.domain.group import Problem
+from hexa.domain.group import Policy, Problem
 from hexa.domain.lifecycle import COMING, FAILED, PROGRESS, Phase, phase_of
+from hexa.domain.proof import proven
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import (
     GroupHealth,
@@ -19,6 +20,7 @@ from hexa.domain.resources.v1alpha1 import (
     NodeStatus,
     PowerReading,
     Reading,
+    WakeProof,
     WishRecord,
 )
 from hexa.domain.sizing import Member, counts
@@ -67,11 +69,13 @@ def findings_of(
     manager: str,
     reading: PowerReading | None = None,
     trouble: str = "",
+    wakeable: Finding | None = None,
 ) -> list[Finding]:
     """What a person should know of a machine now. `reading`: of its power, `trouble`: why it is Unknown."""
     phase = phase_of(status)
     found = [Finding("Joined", "KubeletReady" if node_ready else "NoReadyNode", "", "True" if node_ready else "False")]
     found += [_power_known(reading, trouble)] if reading is not None else []
+    found += [wakeable] if wakeable is not None else []
     found += [_of_problem(problem) for problem in problems]
     found += [Finding(veto.reason, veto.reason, veto.message) for veto in (*off_vetoes, *on_vetoes)]
     if manager:
@@ -92,6 +96,29 @@ def findings_of(
     elif phase is Phase.LOST:
         found += _lost_for_good(status, wish)
     return once_each(found)
+
+
+def wakeable(status: NodeStatus, policy: Policy, *, now: datetime) -> Finding | None:
+    """Whether hexa has shown that it can wake the machine, and when; None where the group does not care."""
+    if policy.wake_proof is WakeProof.IGNORE:
+        return None
+    at, failed = status.wake_proven_at, status.wake_failed_at
+    if proven(status, policy, now=now):
+        return Finding("Wakeable", "Woken", f"a wake of hexa last brought it up at {_moment(at)}")
+    if failed is not None:
+        return Finding("Wakeable", "WakeFailed", f"the last wake failed at {_moment(failed)}", "False")
+    if at is not None:
+        text = f"a wake of hexa last brought it up at {_moment(at)}: longer ago than wakeProofLasts"
+        return Finding("Wakeable", "ProofAged", text, "False")
+    return Finding("Wakeable", "NotWoken", "no wake of hexa has brought it up since it was last switched on", "Unknown")
+
+
+def _moment(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment is not None else ""
+
+
+ALWAYS_SAID: Final = frozenset({"Joined", "Wakeable", POWER_KNOWN})
+"""Conditions that always say how it is, instead of coming and going."""
 
 
 def _lost_for_good(status: NodeStatus, wish: WishRecord | None) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.domain.describe import POWER_KNOWN, Finding, findings_of
+from hexa.domain.describe import POWER_KNOWN, Finding, findings_of, wakeable
 from hexa.domain.farewell import how_to_take_back, leaving, released
 from hexa.domain.group import Limits, Policy, Problem
 from hexa.domain.lifecycle import FAILED, Event, Phase, phase_of
@@ -23,6 +23,7 @@ from hexa.domain.spec_power import IMAGE_UNKNOWN
 from hexa.domain.wish import (
     SAFETY,
     UP,
+    WAKE_PROOF,
     Veto,
     base_wish,
     effective_wish,
@@ -257,6 +258,7 @@ REMEDIES: Final = {
     "CoolingOff": "mend what blocked the drain: hexa drain-check {name}",
     "Hold": "hexa auto {name}",
     "Paused": "hexa resume {name}",
+    WAKE_PROOF: "wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
 }
 
 
@@ -388,7 +390,7 @@ def _vetoed(known: Known) -> Veto | None:
         return None
     found = [veto for veto in on if veto.reason == "Paused"]
     if wish.power is Power.OFF and known.phase in UP:
-        found += [veto for veto in off if veto.reason in SAFETY or veto.reason == "CoolingOff"]
+        found += [veto for veto in off if veto.reason in SAFETY | {"CoolingOff", WAKE_PROOF}]
     if wish.power is Power.ON and known.phase is Phase.OFF:
         found += on
     return found[0] if found else None
@@ -403,6 +405,7 @@ def _findings(known: Known) -> list[Finding]:
         off_vetoes=known.member.off_vetoes,
         on_vetoes=known.member.on_vetoes,
         manager=powerstate_manager(known.node),
+        wakeable=wakeable(known.node.status, known.policy, now=known.now),
     )
 
 

@@ -23,6 +23,7 @@ from hexa.domain.resources.v1alpha1 import (
     Power,
     Retries,
     Timeouts,
+    WakeProof,
 )
 
 T = TypeVar("T")
@@ -95,6 +96,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     leave: LeavePolicy = LeavePolicy.DELETE
     labels: dict[str, str] = {}
     hold: Hold | None = None
+    wake_proof: WakeProof = WakeProof.REQUIRE
+    proof_lasts: timedelta = timedelta(days=30)
+    exercise_every: timedelta | None = None
     allow_control_plane: bool = False
     price_per_kwh: float = 0.0
     currency: str = "EUR"
@@ -106,6 +110,8 @@ WAKES_PER_BOOT: Final = 6
 SHORTEST: Final = timedelta(seconds=1)
 LONGEST: Final = timedelta(days=3650)
 """Limits beyond these are slips of the pen."""
+EXERCISE_LEAST: Final = timedelta(hours=1)
+"""Waking machines more often than this for the proof alone wears them for nothing."""
 
 
 def is_on(value: OnOff) -> bool:
@@ -144,6 +150,10 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         leave=spec.node_leave_policy,
         labels=spec.node_selector,
         hold=spec.hold,
+        wake_proof=spec.wake_proof,
+        proof_lasts=reader.limit("spec.wakeProofLasts", spec.wake_proof_lasts, least=EXERCISE_LEAST)
+        or Policy().proof_lasts,
+        exercise_every=reader.limit("spec.exerciseEvery", spec.exercise_every, least=EXERCISE_LEAST),
         allow_control_plane=spec.allow_control_plane,
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         currency=spec.cost.currency,
@@ -305,6 +315,14 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
             "raise maxNodeProvisionTime, or Cluster Autoscaler gives up on machines that still come",
             severity="warning",
             reason="BootExceedsProvisionTime",
+        )
+    if policy.exercise_every is not None and policy.exercise_every > policy.proof_lasts:
+        yield Problem(
+            "spec.exerciseEvery",
+            f"exerciseEvery ({policy.exercise_every}) is longer than wakeProofLasts ({policy.proof_lasts})",
+            "shorten it, or machines stand without proof between two exercises",
+            severity="warning",
+            reason="ExerciseAfterProof",
         )
 
 

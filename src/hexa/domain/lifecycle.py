@@ -209,6 +209,8 @@ def _powering_on(status: NodeStatus, old: Phase, event: Event | None, now: datet
 def _booting(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
     if old is Phase.POWERING_ON:
         return status  # the wake that was sent is this boot's
+    if old is Phase.OFF:  # a button, or mains that came back: a network card may have lost its wake flag by it
+        status = structs.replace(status, wake_proven_at=None)
     return structs.replace(status, wakes=0, woken_at=now, replaced=False, forced=False)
 
 
@@ -236,7 +238,18 @@ def _booted(status: NodeStatus, now: datetime) -> NodeStatus:
         boots=status.energy.boots + 1,
         counted_to=status.energy.counted_to,
     )
+    if _woken_by_us(status):
+        status = structs.replace(status, wake_proven_at=now, wake_failed_at=None)
     return structs.replace(status, last_startup_time=now, boot_seconds=boots, energy=energy, woken_at=None)
+
+
+def _woken_by_us(status: NodeStatus) -> bool:
+    """Whether this boot, which has just ended in Ready, proves that the machine can be woken: it was off, our Job did not fail, and
+    it came within its limits. One that comes later may have been helped by a person."""
+    way = [entry.action for entry in status.history if entry.action != P.BOOTING]
+    job = status.job
+    worked = job is not None and job.action == "startup" and job.outcome != "failed"
+    return worked and way[-3:] == [P.OFF, P.POWERING_ON, P.READY]
 
 
 def _powering_off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
@@ -250,6 +263,12 @@ def _off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, lim
     if old in (Phase.POWERING_OFF, Phase.STOP_FAILED):
         status = structs.replace(status, last_shutdown_time=now, failures=0)
     return status
+
+
+def _start_failed(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    if status.wakes > 0:
+        status = structs.replace(status, wake_proven_at=None, wake_failed_at=now)
+    return _failed(status, now, limits)
 
 
 def _failure(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
@@ -268,6 +287,6 @@ _ENTRY: Final = {
     P.DRAINING: _draining,
     P.POWERING_OFF: _powering_off,
     P.OFF: _off,
-    P.START_FAILED: _failure,
+    P.START_FAILED: _start_failed,
     P.STOP_FAILED: _failure,
 }

@@ -4,7 +4,7 @@ It sees machines as `Member`s (status, wish and vetoes already judged) and write
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from statistics import median
 from typing import Final
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 from hexa.domain.group import Policy
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.wish import SAFETY, Veto
+from hexa.domain.wish import EXERCISE, EXERCISED, SAFETY, Veto
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -35,6 +35,10 @@ class Member(Struct, frozen=True, kw_only=True):
     valid: bool = True
     since: datetime | None = None
     pods: int = 0
+    unproven: bool = False
+    """It may be off only as the one of its group without wake proof."""
+    tried_at: datetime | None = None
+    """When a boot or a wake of it last ended, well or not."""
 
     @property
     def wanted(self) -> bool:
@@ -108,8 +112,11 @@ def may_rest(member: Member) -> bool:
 
 
 def resters(members: Iterable[Member]) -> list[Member]:
-    """Machines that count and may rest, first to go first: not yet up, then failed most, dearest, fewest pods."""
-    return sorted((m for m in members if counts(m) and may_rest(m)), key=_rest_rank)
+    """Machines that count and may rest, first to go first: not yet up, then failed most, dearest, fewest pods. Of those without
+    wake proof the first only: it must come up again before the next may go."""
+    found = sorted((m for m in members if counts(m) and may_rest(m)), key=_rest_rank)
+    risky = [member for member in found if member.unproven and member.phase is not Phase.OFF]
+    return [member for member in found if member not in risky[1:]]
 
 
 REST_ORDER: Final = {Phase.OFF: 0, Phase.POWERING_ON: 1, Phase.BOOTING: 2, Phase.LOST: 3}
@@ -206,5 +213,51 @@ def half_replaced(members: Iterable[Member]) -> list[Member]:
 
 def _replaceable(member: Member) -> bool:
     wish = member.wish
-    by_machine = wish is not None and wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY)
+    by_machine = wish is not None and wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY) and wish.reason != EXERCISE
     return member.phase is Phase.START_FAILED and member.wanted and by_machine
+
+
+# --- exercise ---
+
+
+def exercising(members: Iterable[Member]) -> list[Member]:
+    """Machines that are up, or on their way, for the proof alone."""
+    return [m for m in members if m.wanted and m.wish is not None and m.wish.reason == EXERCISE]
+
+
+def to_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> Member | None:
+    """The machine to wake for its proof now: off by no person's word, its last try the longest ago. One at a time, never above the
+    greatest size."""
+    if policy.exercise_every is None or exercising(members) or any(map(_rests_again, members)):
+        return None
+    if target(members) >= max_size(policy, members):
+        return None
+    due = [m for m in _may_exercise(members) if (at := exercise_due(policy, m)) is None or at <= now]
+    return min(due, key=lambda member: (member.tried_at or _NEVER, str(member.key)), default=None)
+
+
+def _rests_again(member: Member) -> bool:
+    """On its way down after its exercise."""
+    down = member.phase in (Phase.READY, Phase.DRAINING, Phase.POWERING_OFF)
+    return down and not member.wanted and member.wish is not None and member.wish.reason == EXERCISED
+
+
+def next_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> datetime | None:
+    """When the next exercise will be due by time alone."""
+    dues = (exercise_due(policy, member) for member in _may_exercise(members))
+    return min((due for due in dues if due is not None and due > now), default=None)
+
+
+def exercise_due(policy: Policy, member: Member) -> datetime | None:
+    """When the machine's next exercise is due; None: it was never tried, or exercise is off."""
+    if policy.exercise_every is None or member.tried_at is None:
+        return None
+    return member.tried_at + policy.exercise_every
+
+
+def _may_exercise(members: Iterable[Member]) -> list[Member]:
+    found = (member for member in members if member.phase is Phase.OFF and may_be_woken(member))
+    return [member for member in found if member.wish is None or member.wish.by not in (Asker.USER, Asker.SCHEDULE)]
+
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)

@@ -167,6 +167,9 @@ def off_vetoes(
 SAFETY: Final = frozenset({"ControlPlane", "HostsControl", "PowerOffUnavailable"})
 """Vetoes that stand above a hold: an off wish under one of these is shown as Blocked and never acted on."""
 
+WAKE_PROOF: Final = "WakeProof"
+"""The veto of a machine that hexa has not shown to wake, while another such one is off (`proof`). A person's off passes it."""
+
 PROGRAMS: Final = frozenset({Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY})
 """Who asks without a person's or a schedule's word behind it: their off is taken back where it can't be had."""
 
@@ -179,8 +182,11 @@ def acted_power(node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: date
     wish, status, phase = effective_wish(node, policy, now=now), node.status, phase_of(node.status)
     if wish is None or wish.power is Power.ON:
         return None if wish is None else wish.power
-    if any(veto.reason in SAFETY for veto in vetoes):
+    reasons = {veto.reason for veto in vetoes}
+    if not SAFETY.isdisjoint(reasons):
         return Power.ON if phase in UP else None
+    if WAKE_PROOF in reasons:
+        return Power.ON if phase is Phase.DRAINING else None
     patient = status.failures < policy.limits.attempts
     return None if patient and _found_booting(status, wish) else Power.OFF
 
@@ -216,6 +222,10 @@ REPLACED: Final = "Replaced"
 """Reason of the off wish of a machine whose place another took."""
 GIVEN_UP: Final = "GivenUp"
 """Reason of the off wish of a machine that failed to start, and for which Cluster Autoscaler does not wait any more."""
+EXERCISE: Final = "Exercise"
+"""Reason of the on wish of a machine that is woken to show that it can be, and of nothing else."""
+EXERCISED: Final = "Exercised"
+"""Reason of the off wish that ends an exercise."""
 WELCOME_LATE: Final = frozenset({REPLACED, GIVEN_UP})
 """Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
 

@@ -250,6 +250,14 @@ class LeavePolicy(StrEnum):
     KEEP = "Keep"
 
 
+class WakeProof(StrEnum):
+    """What is made of a machine that hexa has not shown to wake (words: YAML reads a bare Off as false)."""
+
+    REQUIRE = "Require"
+    WARN = "Warn"
+    IGNORE = "Ignore"
+
+
 class GroupSpec(Slice, frozen=True, kw_only=True):
     RULES: ClassVar[Rules] = (
         Rule(
@@ -333,6 +341,24 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             extra={"x-crd": {"default": "Delete"}},
         ),
     ] = LeavePolicy.DELETE
+    wake_proof: Annotated[
+        WakeProof,
+        Meta(
+            description="Require (default): of the machines that hexa has not shown to wake, one at a time may be off, "
+            "the next only after it woke; a person's off and hold pass. Warn only tells of them, Ignore does not.",
+        ),
+    ] = WakeProof.REQUIRE
+    wake_proof_lasts: Annotated[
+        Duration | None,
+        Meta(description="How long a wake that brought the machine up proves that the next one will. Default 720h."),
+    ] = None
+    exercise_every: Annotated[
+        Duration | None,
+        Meta(
+            description="Wake a machine that has been off for so long, one of the group at a time, and rest it again once "
+            "it is up and idle: so its proof stays fresh. Default: never."
+        ),
+    ] = None
     allow_control_plane: Annotated[
         bool,
         Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused."),
@@ -705,6 +731,16 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     ] = None
     last_shutdown_time: Annotated[
         datetime | None, Meta(description="When the machine was last seen off after a stop.")
+    ] = None
+    wake_proven_at: Annotated[
+        datetime | None,
+        Meta(
+            description="When a wake of ours last brought the machine from Off to Ready; gone when a wake fails, or when "
+            "somebody else switched the machine on."
+        ),
+    ] = None
+    wake_failed_at: Annotated[
+        datetime | None, Meta(description="When a wake of ours last failed; gone when one succeeds.")
     ] = None
     boot_seconds: Annotated[
         tuple[float, ...],
