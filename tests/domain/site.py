@@ -110,6 +110,8 @@ class Site:
         self.nodes = {name: _resource(name) for name in self.boxes}
         self.jobs: list[JobInSite] = []
         self.failing_jobs = 0
+        self.served: set[str] = set()
+        """Machines that were up since their last power-off."""
         self.risked: set[str] = set()
         """Machines that hexa by itself switched off without knowing that it can wake them, and that did not come up since."""
         self.policy = Policy()
@@ -138,6 +140,7 @@ class Site:
         self.nodes[name] = structs.replace(self.nodes[name], status=status)
         if phase_of(status) is Phase.READY:
             self.risked.discard(name)
+            self.served.add(name)
         self.wrote()
 
     def record(self, name: str, wish: WishRecord) -> None:
@@ -187,8 +190,10 @@ class Site:
             assert agent.wanted(node) is Power.ON, "a wake that nobody wants"
 
     def _risk(self, name: str) -> None:
-        """A machine goes off: if it is not proven, and no person wants it off, it is the only one."""
-        if self._off_by_person(name) or self.nodes[name].status.wake_proven_at is not None:
+        """A machine that was up goes off: if it is not proven, and no person wants it off, it is the only one."""
+        served = name in self.served
+        self.served.discard(name)
+        if not served or self._off_by_person(name) or self.nodes[name].status.wake_proven_at is not None:
             return
         given = {each for each in self.risked - {name} if not self._off_by_person(each)}
         assert not given, f"{name} goes off without wake proof, as {given} did"

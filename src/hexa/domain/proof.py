@@ -22,9 +22,6 @@ from hexa.domain.wish import WAKE_PROOF, Veto, effective_wish
 PEOPLE: Final = frozenset({Asker.HOLD, Asker.USER, Asker.MODE})
 """Whose off needs no proof."""
 
-DARK: Final = frozenset({Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Phase.START_FAILED, Phase.UNKNOWN, Phase.LOST})
-"""Phases of a machine that, once put off, has not shown yet that it comes back."""
-
 MAY_GO: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING, Phase.LOST})
 """Phases that an off leads out of."""
 
@@ -75,9 +72,10 @@ class Claim(Struct, frozen=True, kw_only=True):
         return self.proven_until is None or now >= self.proven_until
 
 
-_GOING: Final = {Phase.POWERING_OFF: 1, Phase.STOP_FAILED: 1, Phase.DRAINING: 2}
-_ASKED: Final = 3
-_ASKED_BY_TAINT: Final = 4
+_GOES_OFF: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED})
+_DRAINS: Final = 1
+_ASKED: Final = 2
+_ASKED_BY_TAINT: Final = 3
 _TAINTS: Final = {CA_TO_BE_DELETED_TAINT: _ASKED_BY_TAINT, CA_CANDIDATE_TAINT: _ASKED_BY_TAINT + 1}
 """Cluster Autoscaler says by taints what it drains, and what it means to once it was unneeded for long enough. The first of them
 claims, so that the others are refused while they serve, and not when they are drained."""
@@ -102,11 +100,12 @@ def by_person(wish: WishRecord | None) -> bool:
 
 
 def _place(status: NodeStatus, wish: WishRecord | None, *, off: bool) -> tuple[int, datetime] | None:
+    """A phase that is nearer to dark never has a greater rank: else a machine could turn to and fro between two of them."""
     phase, since = phase_of(status), status.since or _FIRST
-    if phase in _GOING:
-        return _GOING[phase], since
-    if phase in DARK and put_off(status):
+    if phase in _GOES_OFF or (phase is not Phase.READY and put_off(status)):
         return 0, status.last_shutdown_time or since
+    if phase is Phase.DRAINING:
+        return _DRAINS, since
     if off and phase in MAY_GO:
         return _ASKED, (wish.since if wish is not None else None) or since
     return None
