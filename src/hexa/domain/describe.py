@@ -1,6 +1,6 @@
 """A status in words: the seed system's fields, health and conditions, from what is known of a machine or a group.
 
-Conditions are present while they hold and removed when they end, but for Joined, Wakeable and PowerKnown, which always say how it is.
+Conditions are present while they hold and removed when they end, but for Joined, Wakeable and PowerKnown, which always stand.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
