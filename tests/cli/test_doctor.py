@@ -431,6 +431,19 @@ def test_rights_are_asked_where_hexa_watches(kube: MemoryKube) -> None:
     ]
 
 
+def test_secrets_of_sensors_are_asked_by_name(kube: MemoryKube) -> None:
+    """For each machine whose power the agent reads, whether it may get that Secret; what others name is not asked."""
+    ipmi, ssh = {"address": "bmc", "secretName": "bmc"}, {"address": "box", "secretName": "ssh"}
+    add_machine(kube, "a", power={"ipmi": ipmi, "ssh": ssh})
+    add_machine(kube, "b", power={"wakeOnLan": {"macs": ["52:54:00:12:34:56"]}, "ssh": {**ssh, "address": "b"}})
+    assert not [each for each in ask(kube).findings if "Secret" in each.text + each.object]
+    kube.bans.append(Ban(verb="get", resource="secrets"))
+    (found,) = [each for each in ask(kube).findings if each.check == "rights"]
+    assert found.object == "Secret homelab/bmc"
+    assert found.severity == "warning"
+    assert "hexa manifests --read-secret bmc" in found.remedy
+
+
 def test_a_tenant_s_rights_are_enough(kube: MemoryKube) -> None:
     """Rights that a tenant's hexa has in its namespaces alone are not missing; those it needs everywhere are."""
     kube.bans.append(Ban(resource="pods/eviction", namespace=""))

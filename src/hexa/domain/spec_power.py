@@ -203,6 +203,12 @@ def sensing_part(spec: PowerSpec, driver: DriverName) -> PowerSpec:
     return structs.replace(spec, **others, turn_on=None, turn_off=None, sense=driver)
 
 
+def sensing_secrets(node: Node) -> tuple[str, ...]:
+    """The Secrets that the agent reads the machine's power with."""
+    driver = sensor(node)
+    return secret_names(sensing_part(node.spec.power, driver)) if node.spec.power is not None and driver else ()
+
+
 # --- claims ---------------------------------------------------------------------------------------
 
 

@@ -36,8 +36,7 @@ def policies(options: Options) -> Iterator[Object]:
     namespace = options.namespace
     # The API server's address is not known here, its usual ports are. Kubelets reach their pods whatever stands here.
     out: list[Object] = [{"ports": [_tcp(port) for port in API_SERVER_PORTS]}, {"ports": _dns()}]
-    reads = [{"ports": SENSED}] if options.sensors or options.secrets else []
-    of_hexa: dict[str, Any] = {"policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": [*out, *reads]}
+    of_hexa: dict[str, Any] = {"policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": out}
     if options.apart:
         of_hexa["ingress"] = [{"from": [{"podSelector": _named(AUTOSCALER)}], "ports": [_tcp(GRPC_PORT)]}]
         to_hexa = {"to": [{"podSelector": _named(HEXA)}], "ports": [_tcp(GRPC_PORT)]}
@@ -51,6 +50,9 @@ def policies(options: Options) -> Iterator[Object]:
             egress=[to_hexa, *out],
         )
     yield _policy(HEXA, namespace, _named(HEXA), **of_hexa)
+    if options.sensors or options.secrets:
+        reads: dict[str, Any] = {"policyTypes": ["Egress"], "egress": [{"ports": SENSED}]}
+        yield _policy(f"{HEXA}-sensors", namespace, _named(HEXA), **reads)
     for name in options.machines:
         jobs = {"matchExpressions": [{"key": MACHINE_LABEL, "operator": "Exists"}]}
         # Where they go to is the site's own: management controllers, PDUs, machines.

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from hexa.domain.doctor.finding import Finding, error
-from hexa.domain.rights import RIGHTS, Right, Scope
+from hexa.domain.doctor.finding import Finding, error, warning
+from hexa.domain.resources.v1alpha1 import Node
+from hexa.domain.rights import RIGHTS, Right, Scope, for_sensors
+from hexa.domain.spec_power import sensing_secrets
 
 ACCOUNT: Final = "system:serviceaccount:"
 EVERYWHERE: Final = ""
@@ -44,6 +46,12 @@ def questions(namespaces: Sequence[str], rights: Iterable[Right] = RIGHTS) -> It
                     yield Question(right, verb, namespace, name)
 
 
+def of_sensors(machines: Iterable[Node]) -> list[Question]:
+    """Whether the Secrets may be got by which the agent reads the power of these machines."""
+    wanted = {(each.metadata.namespace, name) for each in machines for name in sensing_secrets(each)}
+    return [Question(for_sensors((name,))[0], "get", namespace, name) for namespace, name in sorted(wanted)]
+
+
 def _places(right: Right, namespaces: Sequence[str]) -> Sequence[str]:
     if right.namespace:
         return [right.namespace]
@@ -69,6 +77,10 @@ def subject_of(account: str) -> dict[str, Any]:
 def refusal(question: Question, who: str) -> Finding:
     """What it means that the answer is no."""
     right, where = question.right, f" in namespace {question.namespace}" if question.namespace else ""
+    if question.name:
+        about = f"Secret {question.namespace}/{question.name}"
+        text = f"{who} may not get it, so the power of the machines whose sensor names it stays unknown"
+        return warning(about, text, f"hexa manifests --read-secret {question.name} grants it: docs/power.md")
     text = f"{who} may not {question.verb} {right.resource} ({right.group or 'core'}){where}: {right.reason}"
     remedy = (
         f"apply hexa's roles again, or grant verb {question.verb} on {right.resource} ({right.group or 'core'}){where}"

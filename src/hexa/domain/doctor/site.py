@@ -64,7 +64,7 @@ def judge_images(pods: Iterable[Pod]) -> Iterator[Finding]:
                 action = pod.metadata.labels.get(ACTION_LABEL, "power")
                 image = next((each.image for each in pod.spec.containers), "")
                 text = f"the image {image} of its {action} Job cannot be had: {waiting.message or waiting.reason}"
-                remedy = f"correct image or imagePullSecrets in its {action}PodSpec"
+                remedy = f"correct image or imagePullSecrets in its {action}PodSpec, or with spec.power HEXA_JOBS_IMAGE of hexa"
                 yield error(f"Node {pod.metadata.namespace}/{machine}", text, remedy)
 
 
