@@ -7,6 +7,7 @@ import grpc
 import pytest
 import trio
 
+from hexa.adapters.externalgrpc import adapter
 from hexa.adapters.externalgrpc.adapter import run_health
 
 SERVICE = b"clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider"
@@ -39,6 +40,16 @@ async def test_listener_for_probes_tells_alive_from_ready(nursery: trio.Nursery,
     assert await check(client, SERVICE) == SERVING
     status, _ = await client.refused("NodeGroups", b"")
     assert status is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_who_stays_on_the_listener_for_probes_keeps_no_probe_out(
+    nursery: trio.Nursery, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any pod may reach it: connections that have asked something and stay are the first to go when another comes."""
+    monkeypatch.setattr(adapter, "MAX_CONNECTIONS", 2)
+    address = await nursery.start(functools.partial(run_health, lambda: True, address="127.0.0.1:0"))
+    for _ in range(4):
+        assert await check(connect(address)) == SERVING
 
 
 @pytest.mark.parametrize("request_", [b"\x0a\x05ab", b"\x0a\x01\xff"], ids=["cut off", "no UTF-8"])

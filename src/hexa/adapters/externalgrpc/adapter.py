@@ -74,9 +74,11 @@ async def run_health(
     ready: Callable[[], bool], *, address: str, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Answer grpc.health.v1, and nothing else, on `address` until cancelled. In plain text, which is all that kubelet speaks:
-    it tells nothing but alive and ready. Raises Refused where it cannot listen."""
+    it tells nothing but alive and ready. Raises Refused where it cannot listen.
+
+    A probe is one question. Whoever stays makes room, or a hundred of them would keep kubelet out, and it would restart us."""
     sock, bound = await listen(address, trusted=True)
-    await _serve(_Server({CHECK: check(ready)}, {}, None), sock, bound, task_status)
+    await _serve(_Server({CHECK: check(ready)}, {}, None, keeps=False), sock, bound, task_status)
 
 
 async def _serve(server: "_Server", sock: socket.socket, bound: str, task_status: TaskStatus[str]) -> None:
@@ -104,8 +106,16 @@ def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 class _Server:
     """All connections of one listener, and the writes under way."""
 
-    def __init__(self, reads: Mapping[str, Read], writes: Mapping[str, Write], credentials: Credentials | None) -> None:
+    def __init__(
+        self,
+        reads: Mapping[str, Read],
+        writes: Mapping[str, Write],
+        credentials: Credentials | None,
+        *,
+        keeps: bool = True,
+    ) -> None:
         self.reads = reads
+        self.keeps = keeps
         self.writes = writes
         self.credentials = credentials
         self.complaints = Complaints()

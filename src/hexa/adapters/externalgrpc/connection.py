@@ -81,6 +81,8 @@ class Host(Protocol):
     complaints: Complaints
     unfinished: int
     """Bytes of requests that are not answered."""
+    keeps: bool
+    """Whether a peer that has asked something may stay."""
 
     def opened(self, connection: "Connection") -> None: ...
     def closed(self, connection: "Connection") -> None: ...
@@ -106,7 +108,7 @@ class Connection(H2Protocol):
         self.transport: asyncio.Transport | None = None
         """None while hands are shaken."""
         self.asked = False
-        """Whether a call ever came that the peer was allowed."""
+        """Whether a call ever came that the peer was allowed, and that earns it its place."""
         self.since = time.monotonic()
 
     @property
@@ -193,7 +195,7 @@ class Connection(H2Protocol):
         if self._barred:
             self._refuse(event.stream_id, GRPCError(Status.PERMISSION_DENIED, f"NotAllowed: {self._barred}"))
             return
-        self.asked = True
+        self.asked = self._host.keeps
         if not headers.get(b"content-type", b"").startswith(b"application/grpc") or headers.get(b":method") != b"POST":
             self._refuse(event.stream_id, GRPCError(Status.INVALID_ARGUMENT, "NotGrpc: gRPC is spoken here"))
         elif path not in self._host.reads and path not in self._host.writes:
