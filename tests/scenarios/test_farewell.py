@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from hexa.domain.farewell import marked
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import CORDON_ANNOTATION, FINALIZER_ANNOTATION, OFF_FINALIZER
+from hexa.domain.names import CORDON_ANNOTATION, FINALIZER_ANNOTATION, MACHINE_ANNOTATION, OFF_FINALIZER
 from hexa.domain.resources.core import JOBS, NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
@@ -135,6 +135,29 @@ async def test_the_finalizer_stands_while_the_machine_is_off_and_says_how_to_cle
         await up(world)
         assert world.node("box-1").metadata.finalizers == ()
         assert FINALIZER_ANNOTATION not in world.node("box-1").metadata.annotations
+
+
+async def test_a_machine_goes_though_a_resource_that_is_not_valid_claims_its_node(autojump_clock: MockClock) -> None:
+    """Whoever declares it anew under another name, and wrongly, is not left with a resource that hangs in its finalizer."""
+    async with open_world(
+        groups=[rack(nodeLeavePolicy="Keep")], machines=boxes(1), autoscaler=None, site=QUICK
+    ) as world:
+        await up(world)
+        await switch(world, "off")
+        await reach(world, P.OFF)
+        await trio.sleep(120)
+        heir = {"metadata": {"name": "heir", "namespace": NAMESPACE, "labels": {"group": "nowhere"}}}
+        world.site.api.create(MACHINES, {**heir, "spec": {"kubernetesNodeName": "box-1"}}, manager="kubectl")
+        await trio.sleep(5)
+        delete(world, MACHINES, "box-1")
+        await trio.sleep(30)
+        assert not there(world)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert (node.spec.unschedulable, node.metadata.annotations.get(MACHINE_ANNOTATION)) == (False, "machines/heir")
+        delete(world, MACHINES, "heir")  # never acted on, it forbade its off to Cluster Autoscaler all the same
+        await trio.sleep(5)
+        assert clean(world)
 
 
 async def test_what_a_machine_that_is_off_had_is_told_when_its_node_is_deleted(autojump_clock: MockClock) -> None:

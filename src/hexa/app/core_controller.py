@@ -15,7 +15,7 @@ from hexa.app.welcome import missing_provider_id, record_of, required_labels, re
 from hexa.domain.errors import HexaError
 from hexa.domain.farewell import MARKS, leaving, owner_of
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import CORDON_ANNOTATION, OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.names import CORDON_ANNOTATION, MACHINE_ANNOTATION, OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup, Node
 from hexa.ports.clock import Clock
@@ -63,7 +63,7 @@ class CoreController:
         if node is None:
             return
         view = self._views.by_kube_name(name)
-        if view is None and self._given_up(node):
+        if (view is None or not view.valid) and self._given_up(node):
             self._store.nodes.put(await unmark(self._kube, node))
             return
         body = core_patch(node, view, now=self._clock.now()) if view is not None else {}
@@ -92,7 +92,11 @@ def core_patch(node: KubeNode, view: MachineView, *, now: datetime) -> dict[str,
     if turns_back(view):
         body["spec"] = {**body.get("spec", {}), "unschedulable": None}
     metadata = body.get("metadata", {})
-    annotations = {**metadata.get("annotations", {}), **_annotations(node, _forbids(view, now)), **_uncordoned(view)}
+    annotations = {
+        **metadata.get("annotations", {}),
+        **_annotations(node, view, _forbids(view, now)),
+        **_uncordoned(view),
+    }
     if annotations:
         body["metadata"] = {**metadata, "annotations": annotations}
     return body
@@ -126,14 +130,16 @@ def _forbids(view: MachineView, now: datetime) -> str:
     return vetoes[0].reason if vetoes else ""
 
 
-def _annotations(node: KubeNode, rule: str) -> dict[str, str | None]:
-    """scale-down-disabled while a rule stands. Only ours is changed: one that somebody else set stays."""
+def _annotations(node: KubeNode, view: MachineView, rule: str) -> dict[str, str | None]:
+    """scale-down-disabled while a rule stands, with whose it is. Only ours is changed: one that somebody else set stays."""
     present = node.metadata.annotations
     ours = present.get(OFF_FORBIDDEN_ANNOTATION)
     if rule:
         if SCALE_DOWN_DISABLED in present and ours is None:
             return {}
         wanted = {SCALE_DOWN_DISABLED: "true", OFF_FORBIDDEN_ANNOTATION: rule}
+        if owner_of(node) is None:
+            wanted[MACHINE_ANNOTATION] = str(view.key)
         return {key: value for key, value in wanted.items() if present.get(key) != value}
     if ours is None:
         return {}
