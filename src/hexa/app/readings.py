@@ -14,9 +14,10 @@ from msgspec import Struct
 from hexa.app.power_jobs import current
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
+from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import HexaError, Refused, Unavailable
-from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import Lookup, Node, PowerReading, Reading
 from hexa.domain.spec_power import DUPLICATE_POWER, sensor
@@ -108,9 +109,13 @@ class Readings:
         known = self._of(machine, driver)
         if known is None or (known.error is None and known.last is None):
             return "it was not read yet"
-        if known.error is None:
+        if known.last is None:
+            return str(known.error)
+        if known.error is not None:
+            return f"{known.error}; last read {_read(known.last)}"
+        if known.last.power is Reading.UNKNOWN:
             return f"{driver} answers, and can't tell whether it is on"
-        return f"{known.error}; last read {_read(known.last)}" if known.last is not None else str(known.error)
+        return f"last read {_read(known.last)}"
 
     def _of(self, machine: Node, driver: DriverName) -> Known | None:
         known = self._known.get(Lookup(machine.metadata.namespace, machine.metadata.name))
@@ -151,9 +156,10 @@ class Readings:
             self.queue.add(key, delay=MODERATE)  # its Job talks to the same controller
             return
         known.generation = view.node.metadata.generation
-        await self._ask(key, view.node, known, phase=phase_of(status))
+        await self._ask(key, view, known)
 
-    async def _ask(self, key: Lookup, machine: Node, known: Known, *, phase: Phase) -> None:
+    async def _ask(self, key: Lookup, view: MachineView, known: Known) -> None:
+        machine, phase = view.node, view.phase
         before, trouble = self.reading(machine), known.failures >= TRIES
         asked = self._clock.now()
         try:
@@ -170,9 +176,9 @@ class Readings:
             known.last = PowerReading(power=power, source=known.driver, at=asked)  # no younger than the question
             known.error, known.failures, known.not_before = None, 0, None
             self.queue.add(key, delay=PACE.get(phase, STEADY))
-        after = self.reading(machine)
-        calm = phase is Phase.READY and _power(before) is _power(after) and trouble == (known.failures >= TRIES)
-        if not calm:
+        steady = phase is Phase.READY or (phase is Phase.OFF and view.kube is None)  # nothing waits for a newer reading
+        same = _power(before) is _power(self.reading(machine)) and trouble == (known.failures >= TRIES)
+        if not (steady and same):
             self._told(key)
 
     def _failed(self, key: Lookup, known: Known, error: HexaError) -> None:

@@ -10,9 +10,10 @@ from trio.testing import MockClock
 
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge, HeldSecrets
-from hexa.domain.errors import Refused
+from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, Reading
+from hexa.ports.power import Power
 
 PLANTED = "correct-horse-battery"
 
@@ -112,6 +113,20 @@ async def test_a_secret_that_is_missing_or_forbidden_is_named(autojump_clock: Mo
     ):
         await gauge.read(box(), "ipmi")
     assert not bmc.passwords
+
+
+async def test_a_driver_that_breaks_does_not_end_the_agent(autojump_clock: MockClock) -> None:
+    """An error that no driver should raise is one of this machine's readings, without the words in which a secret might stand."""
+
+    @asynccontextmanager
+    async def broken(spec: PowerSpec, context: Context) -> AsyncIterator[Power]:
+        async with trio.open_nursery():
+            raise ValueError(PLANTED)
+        yield
+
+    with pytest.raises(Unavailable, match=r"box: ipmi: it failed by \w+ in \w+\.py:\d+; that is a defect") as caught:
+        await DriverGauge(broken, Vault(), patience=1).read(box(), "ipmi")
+    assert PLANTED not in str(caught.value)
 
 
 def test_what_is_held_is_not_shown() -> None:

@@ -4,11 +4,13 @@ Credentials are read for each question, by name, and forgotten after it: a rotat
 shares a controller waits for its turn.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from hexa.adapters.power.context import Context, Turns
-from hexa.domain.errors import Refused
+from hexa.domain.errors import HexaError, Refused
 from hexa.domain.resources.power import DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, Reading
 from hexa.domain.spec_power import secret_names, sensing_part
@@ -52,8 +54,17 @@ class DriverGauge:
         context = Context(machine=name, driver=driver, turns=self._turns, patience=self._patience)
         held = await self._held(part, machine.metadata.namespace, context)
         own = Context(machine=name, secrets=held, turns=self._turns, patience=self._patience)
-        async with self._open(part, own) as power:
-            return Reading.UNKNOWN if power is None else await power.sense()
+        try:
+            async with self._open(part, own) as power:
+                return Reading.UNKNOWN if power is None else await power.sense()
+        except HexaError:
+            raise
+        except Exception as error:  # a defect of a driver, or an answer that nobody thought of, must not end the agent
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"it failed by {type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
+            raise context.unavailable(
+                what, "that is a defect of the driver: report it", reason="DriverFailed"
+            ) from error
 
     async def _held(self, part: PowerSpec, namespace: str, context: Context) -> HeldSecrets:
         values: dict[str, Mapping[str, bytes]] = {}
