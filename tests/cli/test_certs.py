@@ -150,6 +150,8 @@ BAD = {
     ("--renew",): "--renew needs the folder that holds the CA",
     ("--secrets", "--ip", "10.0.0.300"): "a name that no certificate can hold: '10.0.0.300'",
     ("--secrets", "--dns", "hexä.example"): "a name that no certificate can hold",
+    ("--secrets", "--address", "hexa.example"): "--address: 'hexa.example' is not HOST:PORT",
+    ("--secrets", "--mount", "etc/ca"): "--mount: 'etc/ca' is not a path from the root",
     ("--renew", "-o", "absent"): "cannot read the CA in absent",
 }
 

@@ -37,7 +37,10 @@ def test_the_namespace_is_the_context_s_unless_named(where: Where, namespace: st
     assert ask(where, question) == namespace
 
 
-@pytest.mark.parametrize(("error", "code"), [(Unavailable("away"), 1), (Refused("no"), 3)])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Unavailable("away"), 1), (Refused("no"), 3), (Refused("no context", reason="BadKubeconfig"), 2)],
+)
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_errors_are_a_line_and_a_code(
     error: Exception, code: int, wrapped: bool, capsys: pytest.CaptureFixture[str]

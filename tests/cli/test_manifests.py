@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from hexa.cli.app import app
@@ -38,6 +39,14 @@ def test_a_tenant_without_the_overlay_is_a_usage_error() -> None:
     result = CliRunner().invoke(app, ["manifests", "minimal", "--tenant", "shop"])
     assert result.exit_code == 2
     assert "overlay tenant" in result.stderr
+
+
+@pytest.mark.parametrize("wrong", [("--namespace", "Power_1"), ("--machines", "rack.a"), ("--read-secret", "a b")])
+def test_what_is_no_name_is_a_usage_error(wrong: tuple[str, str]) -> None:
+    """The option is named, before kubectl refuses objects one by one."""
+    result = CliRunner().invoke(app, ["manifests", *wrong])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{wrong[0]}: {wrong[1]!r} is no name" in result.stderr
 
 
 def test_deploy_writes_overlays_and_chart(tmp_path: Path) -> None:

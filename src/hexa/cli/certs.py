@@ -52,6 +52,11 @@ def certs(
         fail("--renew needs the folder that holds the CA: --output DIR", Exit.USAGE)
     if output is None and not secrets:
         fail("say where they shall go: --output DIR for files, --secrets for Secrets on standard output", Exit.USAGE)
+    host, _, port = address.rpartition(":")
+    if address and not (host and port.isascii() and port.isdigit()):
+        fail(f"--address: {address!r} is not HOST:PORT", Exit.USAGE)
+    if not mount.startswith("/"):
+        fail(f"--mount: {mount!r} is not a path from the root, such as /etc/cluster-autoscaler", Exit.USAGE)
     from hexa.app.commands.certs import Order
 
     order = Order(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NO_CLUSTER = frozenset({"NoKubeconfig", "BadKubeconfig"})
+"""Reasons of a Refused that no API server has said: a file or an option is to be changed."""
+
 KubeconfigOption = Annotated[str, typer.Option("--kubeconfig", metavar="FILE", help="Kubeconfig file.")]
 ContextOption = Annotated[str, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.")]
 NamespaceOption = Annotated[
@@ -104,6 +107,6 @@ def exit_for(error: BaseException) -> Exit:
     from hexa.config import ConfigError
     from hexa.domain.errors import Refused
 
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError) or (isinstance(error, Refused) and error.reason in NO_CLUSTER):
         return Exit.USAGE
     return Exit.REFUSED if isinstance(error, Refused) else Exit.FAILED

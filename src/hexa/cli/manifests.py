@@ -1,6 +1,6 @@
 """hexa manifests: what installs hexa, as YAML to standard output; or the folders of deploy/ that are made of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,6 +61,7 @@ def manifests(
     if deploy is not None:
         _write_all(deploy)
         return
+    _check_names({"--namespace": [namespace], "--machines": machines, "--tenant": tenants, "--read-secret": secrets})
     from msgspec import structs
 
     from hexa.app.manifests import options as of
@@ -72,6 +73,16 @@ def manifests(
     options = structs.replace(options, **{key: value for key, value in changes.items() if value})
     objects = [*(_crds() if with_crds else ()), *render(options)]
     typer.echo(_documents(objects), nl=False)
+
+
+def _check_names(given: Mapping[str, Iterable[str] | None]) -> None:
+    """What is printed goes to kubectl, which would name objects and not the option."""
+    from hexa.domain.written import is_object_name
+
+    for option, names in given.items():
+        for name in names or ():
+            if not is_object_name(name) or (option != "--read-secret" and ("." in name or len(name) > 63)):
+                fail(f"{option}: {name!r} is no name: use lower case letters, digits and -", Exit.USAGE)
 
 
 def _crds() -> Iterable[Any]:
