@@ -125,6 +125,7 @@ def serving(device: Device, *, tls: bool = False) -> Iterator[Device]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two packets: the second would wait 40 ms
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
