@@ -278,6 +278,8 @@ async def test_a_released_group_wakes_and_rests_nobody(autojump_clock: MockClock
         world.site.api.patch(GROUPS, (NAMESPACE, "rack"), mark, manager="kubectl")
         await trio.sleep(300)
         assert not any(world.hardware(name).power for name in ("box-1", "box-2"))
+        told = {condition.type: condition.message for condition in world.group("rack").status.conditions}
+        assert f"kubectl annotate hg rack -n {NAMESPACE} {RELEASED_ANNOTATION}-" in told["Released"]
 
 
 async def test_a_name_that_is_no_machine_is_refused(autojump_clock: MockClock) -> None:

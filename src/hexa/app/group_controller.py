@@ -21,7 +21,7 @@ from hexa.app.view import GroupView, MachineView, membership_of
 from hexa.app.views import Views
 from hexa.domain.describe import Finding, group_status, once_each
 from hexa.domain.errors import HexaError
-from hexa.domain.farewell import released
+from hexa.domain.farewell import how_to_take_back, released
 from hexa.domain.group import Problem
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT
@@ -206,6 +206,9 @@ class GroupController:
         problems = [*view.problems, *filter(None, (mixed(shapes) or uneven(shapes),))]
         if not machines:
             problems.append(_no_machines(view))
+        if released(view.group.metadata):
+            text = f"given up, so that minSize and maxSize are not kept; to take it back: {how_to_take_back(view.key, kind='hg')}"
+            yield Finding("Released", "Released", text)
         for problem in problems:
             kind = "Invalid" if problem.severity == "error" and problem.reason != "MixedShape" else problem.reason
             yield Finding(kind, problem.reason, str(problem))

@@ -140,9 +140,9 @@ def how_to_clear(key: Lookup) -> str:
     return f"kubectl patch hn {key.name} -n {key.namespace} --type=merge -p {patch}"
 
 
-def how_to_take_back(key: Lookup) -> str:
-    """The command that puts a released machine into hexa's hands again."""
-    return f"kubectl annotate hn {key.name} -n {key.namespace} {RELEASED_ANNOTATION}-"
+def how_to_take_back(key: Lookup, *, kind: str = "hn") -> str:
+    """The command that puts a released machine (or a group, hg) into hexa's hands again."""
+    return f"kubectl annotate {kind} {key.name} -n {key.namespace} {RELEASED_ANNOTATION}-"
 
 
 def held_back(node: Node) -> bool:
