@@ -152,7 +152,7 @@ class Agent:
         standing = held(node, self.site.policy, now=now) is not None
         most = self.site.policy.max_size
         room = target(members) < (max_size(self.site.policy, members) if most is None else most)
-        return corrected_wish(node, event, held=standing, room=room, now=now)
+        return corrected_wish(node, event, held=standing, room=room, now=now, policy=self.site.policy)
 
     def _job_result(self, name: str, status: NodeStatus) -> bool:
         record = status.job
@@ -206,6 +206,9 @@ class Agent:
             self.site.save(name, status)
             return True
         self.due.pop(name, None)
+        record = recorded_wish(node)
+        if record is not None and record.until is not None and record.until > facts.now:
+            self._again(name, (record.until - at(0)).total_seconds())
         duty = DUTIES.get(phase_of(status))
         if duty is not None and not facts.paused and self._DO[duty](self, name, status, facts):
             return True

@@ -4,6 +4,7 @@ What must never happen to a machine is checked where it would: when a Job starts
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -122,7 +123,8 @@ class Site:
     def set_group(self, **spec: Any) -> None:
         """Change the group."""
         group = Group(metadata=Metadata(name="rack", namespace="site"), spec=msgspec.convert(spec, GroupSpec))
-        self.policy, problems = policy_of(group)
+        policy, problems = policy_of(group)
+        self.policy = structs.replace(policy, adopted_for=timedelta(seconds=60))
         assert not [problem for problem in problems if problem.severity == "error"]
 
     # --- what is stored ---

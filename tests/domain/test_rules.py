@@ -34,10 +34,13 @@ class SiteMachine(RuleBasedStateMachine):
         least=st.integers(0, 2),
         more=st.none() | st.integers(0, 2),
         force=st.booleans(),
+        does=st.sampled_from(["Adopt", "Correct", "Ignore"]),
     )
-    def begin(self, sensors: list[bool], found: list[bool], least: int, more: int | None, force: bool) -> None:
+    def begin(
+        self, sensors: list[bool], found: list[bool], least: int, more: int | None, force: bool, does: str
+    ) -> None:
         """Some machines are on when hexa sees them for the first time."""
-        self.force, self.born = force, 0
+        self.force, self.does, self.born = force, does, 0
         self.site = Site(sensors=sensors, group=self.group(least, more))
         for box, on in zip(self.site.boxes.values(), found, strict=True):
             if on:
@@ -49,7 +52,7 @@ class SiteMachine(RuleBasedStateMachine):
     def group(self, least: int, more: int | None) -> dict[str, Any]:
         """A group of these limits."""
         limits = {"minSize": least} if more is None else {"minSize": least, "maxSize": least + more}
-        return {**QUICK, **limits, "drain": {"force": self.force}}
+        return {**QUICK, **limits, "drain": {"force": self.force}, "onUnexpectedPower": self.does}
 
     # --- time and wishes ---
 

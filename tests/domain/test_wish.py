@@ -1,6 +1,7 @@
 """Who decides: what stands in the spec, what was recorded, who holds, what safety forbids, and what hexa corrects itself."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,7 +15,17 @@ from hexa.domain.group import Policy
 from hexa.domain.lifecycle import Event, Phase
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.core import ManagedFields
-from hexa.domain.resources.v1alpha1 import Asker, Hold, Node, NodeStatus, Paused, Power, Reading, WishRecord
+from hexa.domain.resources.v1alpha1 import (
+    Asker,
+    Hold,
+    Node,
+    NodeStatus,
+    OnUnexpectedPower,
+    Paused,
+    Power,
+    Reading,
+    WishRecord,
+)
 from hexa.domain.wish import (
     REPLACED,
     SAFETY,
@@ -163,6 +174,8 @@ def test_wish_and_spec_are_one_patch() -> None:
         "reason": "Test",
         "since": "2026-03-02T08:00:00Z",
         "spec": "off",
+        "until": None,
+        "then": None,
         "replaces": "",
     }
     assert "spec" not in wish_patch(machine(power_state=True), wish(ON, Asker.CLUSTER_AUTOSCALER))
@@ -448,6 +461,41 @@ def test_machine_is_adopted_before_its_first_phase_is_stored(event: Event, power
         assert correction(stale, event) == (None if before is power else (power, "Adopted"))
         stored = structs.replace(stale, status=NodeStatus(phase="Unknown"))
         assert correction(stored, event) is None
+
+
+@pytest.mark.parametrize(
+    ("does", "by", "reason", "found"),
+    [
+        ("Adopt", Asker.USER, "Test", (ON, "FoundOn", Asker.RECOVERY, Asker.USER)),
+        ("Adopt", Asker.CLUSTER_AUTOSCALER, "ScaleDown", (ON, "FoundOn", Asker.RECOVERY, Asker.RECOVERY)),
+        ("Adopt", Asker.RECOVERY, "Adopted", (ON, "FoundOn", Asker.RECOVERY, None)),
+        ("Adopt", Asker.RECOVERY, "Replaced", (ON, "FoundOn", Asker.RECOVERY, None)),
+        ("Correct", Asker.RECOVERY, "Adopted", (ON, "FoundOn", Asker.RECOVERY, None)),
+        ("Correct", Asker.USER, "Test", (OFF, "Corrected", Asker.USER, None)),
+        ("Correct", Asker.CLUSTER_AUTOSCALER, "ScaleDown", (OFF, "Corrected", Asker.RECOVERY, None)),
+        ("Correct", Asker.RECOVERY, "Corrected", None),
+        ("Ignore", Asker.USER, "Test", (ON, "FoundOn", Asker.RECOVERY, None)),
+    ],
+)
+def test_power_that_somebody_else_switched_on(does: str, by: Asker, reason: str, found: Any) -> None:
+    """As the group says, and who wants it off afterwards: never Cluster Autoscaler, which judged the pods of another boot. What
+    nobody wanted off itself stays on."""
+    node = standing(Phase.OFF, wish(OFF, by, reason=reason))
+    policy = Policy(on_unexpected_power=OnUnexpectedPower(does))
+    made = corrected_wish(node, Event.POWER_SEEN, held=False, room=False, now=NOW, policy=policy)
+    assert (made and (made.power, made.reason, made.by, made.then)) == found
+    assert made is None or (made.until is not None) is (made.then is not None)
+
+
+def test_an_adoption_ends() -> None:
+    """At its time the off stands again, by whom it was; before, and under a hold, nothing changes."""
+    record = wish(ON, Asker.RECOVERY, reason="FoundOn", until=NOW, then=Asker.USER)
+    node = standing(Phase.READY, record)
+    over = corrected_wish(node, None, held=False, room=True, now=NOW)
+    assert over is not None
+    assert (over.power, over.by, over.until) == (OFF, Asker.USER, None)
+    assert corrected_wish(node, None, held=False, room=True, now=NOW - timedelta(seconds=1)) is None
+    assert corrected_wish(node, None, held=True, room=True, now=NOW) is None
 
 
 @pytest.mark.parametrize("by", [Asker.USER, Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY])

@@ -41,7 +41,17 @@ from hexa.domain.resources.v1alpha1 import (
 from hexa.domain.sensing import Facts, may_leave, next_due, sense, wake_again
 from hexa.domain.sizing import target
 from hexa.domain.template import same_shape, shape_of
-from hexa.domain.wish import ADOPTED, base_wish, corrected_wish, held, paused, powerstate_manager, recorded_wish
+from hexa.domain.wish import (
+    ADOPTED,
+    UNEXPECTED,
+    base_wish,
+    corrected_wish,
+    held,
+    paused,
+    powerstate_manager,
+    recorded_wish,
+    unexpected,
+)
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Action, Jobs, Outcome
@@ -250,7 +260,9 @@ class NodeController:
         if wish is None:
             return False
         await self._writer.wish(view.node, wish, self._beside(view, wish))
-        if wish.reason != ADOPTED:  # an adoption decides nothing
+        if wish.reason in UNEXPECTED:
+            self._tell(view, wish.reason, unexpected(wish), Severity.WARNING)
+        elif wish.reason != ADOPTED:  # an adoption decides nothing
             self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
         return True
 
@@ -262,7 +274,7 @@ class NodeController:
 
     def _corrected(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
         standing = held(view.node, view.policy, now=now) is not None
-        return corrected_wish(view.node, event, held=standing, room=self._room(view, now), now=now)
+        return corrected_wish(view.node, event, held=standing, room=self._room(view, now), now=now, policy=view.policy)
 
     def _room(self, view: MachineView, now: datetime) -> bool:
         """Whether the group may have one more machine on: without maxSize, all that there are."""
@@ -384,6 +396,9 @@ class NodeController:
     def _schedule(self, view: MachineView, facts: Facts, *, looks_at_pods: bool) -> None:
         dues = [due] if (due := next_due(view.node.status, facts, limits=view.limits)) is not None else []
         dues += [hold.until for hold in self._holds(view, facts.now) if hold.until is not None]
+        wish = recorded_wish(view.node)
+        if wish is not None and wish.until is not None and wish.until > facts.now:
+            dues.append(wish.until)
         pause = paused(view.node, now=facts.now)
         if pause is not None and pause.until is not None:
             dues.append(pause.until)

@@ -26,7 +26,7 @@ from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target
 from hexa.domain.template import group_shape, mixed
-from hexa.domain.wish import EXERCISE, GIVEN_UP, WAKE_PROOF, recorded_wish
+from hexa.domain.wish import EXERCISE, FOUND_ON, GIVEN_UP, WAKE_PROOF, recorded_wish
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -428,8 +428,8 @@ def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | Non
         case Phase.OFF:
             return Instance(view.provider_id, InstanceState.CREATING) if counts(member) else None
         case Phase.START_FAILED:
-            covered = member.replaced or spare or (member.wish is not None and member.wish.reason == EXERCISE)
-            return _failed(view) if member.wanted and not covered else None
+            not_asked = member.wish is None or member.wish.reason in (EXERCISE, FOUND_ON)
+            return _failed(view) if member.wanted and not (member.replaced or spare or not_asked) else None
         case _:
             coming_back = member.wanted and STATES[view.phase] is InstanceState.DELETING
             return Instance(view.provider_id, InstanceState.CREATING if coming_back else STATES[view.phase])

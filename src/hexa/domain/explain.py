@@ -115,7 +115,7 @@ def _demand(known: Known, wish: WishRecord) -> Demand:
         object=_hold_place(known) if hold is not None else f"Node {known.key} {field}",
         reason=hold.reason if hold is not None else wish.reason,
         since=_since_of(known, wish),
-        until=hold.until if hold is not None else None,
+        until=hold.until if hold is not None else wish.until,
     )
 
 

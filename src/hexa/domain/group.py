@@ -20,6 +20,7 @@ from hexa.domain.resources.v1alpha1 import (
     LeavePolicy,
     Node,
     OnOff,
+    OnUnexpectedPower,
     Power,
     Retries,
     Timeouts,
@@ -99,6 +100,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     wake_proof: WakeProof = WakeProof.REQUIRE
     proof_lasts: timedelta = timedelta(days=30)
     exercise_every: timedelta | None = None
+    on_unexpected_power: OnUnexpectedPower = OnUnexpectedPower.ADOPT
+    adopted_for: timedelta = timedelta(hours=1)
+    """How long a machine that somebody else switched on is kept on."""
     allow_control_plane: bool = False
     price_per_kwh: float = 0.0
     currency: str = "EUR"
@@ -154,6 +158,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         proof_lasts=reader.limit("spec.wakeProofLasts", spec.wake_proof_lasts, least=EXERCISE_LEAST)
         or Policy().proof_lasts,
         exercise_every=reader.limit("spec.exerciseEvery", spec.exercise_every, least=EXERCISE_LEAST),
+        on_unexpected_power=spec.on_unexpected_power,
         allow_control_plane=spec.allow_control_plane,
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         currency=spec.cost.currency,

@@ -13,7 +13,7 @@ from msgspec import Struct
 from hexa.domain.group import Policy
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.wish import EXERCISE, EXERCISED, SAFETY, Veto
+from hexa.domain.wish import EXERCISE, EXERCISED, FOUND_ON, SAFETY, Veto
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -213,7 +213,11 @@ def half_replaced(members: Iterable[Member]) -> list[Member]:
 
 def _replaceable(member: Member) -> bool:
     wish = member.wish
-    by_machine = wish is not None and wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY) and wish.reason != EXERCISE
+    by_machine = (
+        wish is not None
+        and wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY)
+        and wish.reason not in (EXERCISE, FOUND_ON)
+    )
     return member.phase is Phase.START_FAILED and member.wanted and by_machine
 
 

@@ -21,6 +21,7 @@ from hexa.domain.resources.v1alpha1 import (
     Hold,
     Node,
     NodeStatus,
+    OnUnexpectedPower,
     OwnedMetadata,
     Paused,
     Power,
@@ -214,6 +215,7 @@ def on_vetoes(node: Node, policy: Policy, *, now: datetime, image_known: bool = 
         yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
 
 
+DEFAULT_POLICY: Final = Policy()
 ADOPTED: Final = "Adopted"
 """Reason of the wish of a machine that nobody ever asked for anything: as it was found."""
 FOUND: Final = {Phase.READY: Power.ON, Phase.BOOTING: Power.ON, Phase.OFF: Power.OFF}
@@ -230,10 +232,25 @@ WELCOME_LATE: Final = frozenset({REPLACED, GIVEN_UP})
 """Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
 
 
-def corrected_wish(node: Node, event: Event | None, *, held: bool, room: bool, now: datetime) -> WishRecord | None:
+NOBODYS_OFF: Final = WELCOME_LATE | {ADOPTED}
+"""Reasons of off wishes that nobody would miss: a machine that is on after all stays on."""
+FOUND_ON: Final = "FoundOn"
+"""Reason of the on wish of a machine that somebody else switched on."""
+FOUND_OFF: Final = "FoundOff"
+"""Reason of the off wish of a machine that somebody else switched off, where the group says Ignore."""
+CORRECTED: Final = "Corrected"
+"""Reason of the off wish that stands against a machine that somebody else switched on."""
+ADOPTION_OVER: Final = "AdoptionOver"
+"""Reason of the off wish once a machine that somebody else switched on was kept on for its time."""
+UNEXPECTED: Final = frozenset({FOUND_ON, FOUND_OFF, CORRECTED})
+
+
+def corrected_wish(
+    node: Node, event: Event | None, *, held: bool, room: bool, now: datetime, policy: Policy = DEFAULT_POLICY
+) -> WishRecord | None:
     """The wish that hexa itself sets (`recovery`), before `event` is acted on; None: the wish stands.
 
-    - Found on while Off: what somebody switched on is kept on.
+    - Somebody else switched the power: as the group's onUnexpectedPower says.
     - Never asked for anything: the machine stays as it was found.
     - A drain was given up: Cluster Autoscaler's off (and hexa's own) is taken back, so that the target rises again.
     - A late arrival whose place was taken, or that was given up, is kept while the group has room.
@@ -241,25 +258,59 @@ def corrected_wish(node: Node, event: Event | None, *, held: bool, room: bool, n
     if held:
         return None
     phase, wish = phase_of(node.status), base_wish(node, now=now)
-    power, reason = _correction(node, phase, event, wish, room, now)
-    return None if power is None else WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=now)
-
-
-def _correction(
-    node: Node, phase: Phase, event: Event | None, wish: WishRecord | None, room: bool, now: datetime
-) -> tuple[Power | None, str]:
     if wish is None or (not node.status.phase and wish.reason == ADOPTED):
-        return _adopted(phase, event, wish), ADOPTED
-    off = wish.power is Power.OFF
-    if off and phase is Phase.OFF and event is Event.POWER_SEEN:
-        return Power.ON, "FoundOn"
-    if off and phase is Phase.READY and wish.by in PROGRAMS:
-        until = node.status.cool_until
-        if until is not None and until > now:
-            return Power.ON, "DrainGivenUp"
-        if wish.reason in WELCOME_LATE and room:
-            return Power.ON, "LateArrival"
-    return None, ""
+        power = _adopted(phase, event, wish)
+        return None if power is None else _recovery(power, ADOPTED, now)
+    found = _unexpected(phase, event, wish, policy, now)
+    if found is not None or wish.power is Power.ON or phase is not Phase.READY or wish.by not in PROGRAMS:
+        return found
+    until = node.status.cool_until
+    if until is not None and until > now:
+        return _recovery(Power.ON, "DrainGivenUp", now)
+    return _recovery(Power.ON, "LateArrival", now) if wish.reason in WELCOME_LATE and room else None
+
+
+def _recovery(power: Power, reason: str, now: datetime) -> WishRecord:
+    return WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=now)
+
+
+def _unexpected(
+    phase: Phase, event: Event | None, wish: WishRecord, policy: Policy, now: datetime
+) -> WishRecord | None:
+    """Power that somebody else switched, and an adoption that is over.
+
+    A machine that goes dark is woken again by the table, for a button, a crash and mains that fail look alike, and pods wait.
+    """
+    then, does = _asks_again(wish), policy.on_unexpected_power
+    if wish.power is Power.ON:
+        if wish.until is not None and wish.until <= now:
+            return structs.replace(_recovery(Power.OFF, ADOPTION_OVER, now), by=wish.then or Asker.RECOVERY)
+        seen_off = phase in (Phase.READY, Phase.LOST) and event is Event.POWER_GONE
+        return _recovery(Power.OFF, FOUND_OFF, now) if seen_off and does is OnUnexpectedPower.IGNORE else None
+    if phase is not Phase.OFF or event is not Event.POWER_SEEN:
+        return None
+    on = _recovery(Power.ON, FOUND_ON, now)
+    if wish.reason in NOBODYS_OFF or does is OnUnexpectedPower.IGNORE:
+        return on
+    if does is OnUnexpectedPower.ADOPT:
+        return structs.replace(on, until=now + policy.adopted_for, then=then)
+    return None if wish.reason == CORRECTED else structs.replace(_recovery(Power.OFF, CORRECTED, now), by=then)
+
+
+def unexpected(wish: WishRecord) -> str:
+    """What hexa makes of power that somebody else switched, for people."""
+    match wish.reason:
+        case "FoundOff":
+            return "somebody else switched it off, or its power failed; left off"
+        case "Corrected":
+            return f"somebody else switched it on, or its power came back; {wish.by} wants it off: drained and switched off"
+        case _:
+            return f"somebody else switched it on, or its power came back; kept on{_until(wish.until)}"
+
+
+def _asks_again(wish: WishRecord) -> Asker:
+    """Who wants off again what was off by this wish: not Cluster Autoscaler, which judged the pods of another boot."""
+    return Asker.RECOVERY if wish.by is Asker.CLUSTER_AUTOSCALER else wish.by
 
 
 def _adopted(phase: Phase, event: Event | None, wish: WishRecord | None) -> Power | None:

@@ -258,6 +258,14 @@ class WakeProof(StrEnum):
     IGNORE = "Ignore"
 
 
+class OnUnexpectedPower(StrEnum):
+    """What is made of a machine whose power somebody else switched."""
+
+    ADOPT = "Adopt"
+    CORRECT = "Correct"
+    IGNORE = "Ignore"
+
+
 class GroupSpec(Slice, frozen=True, kw_only=True):
     RULES: ClassVar[Rules] = (
         Rule(
@@ -359,6 +367,14 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "it is up and idle: so its proof stays fresh. Default: never."
         ),
     ] = None
+    on_unexpected_power: Annotated[
+        OnUnexpectedPower,
+        Meta(
+            description="What to make of a machine that is found on while off is wanted (a button, mains that came back): "
+            "Adopt (default) keeps it on for an hour, Correct drains it and switches it off again, Ignore leaves it as it is "
+            "for good. One that is found off while on is wanted is woken again; with Ignore it is left off."
+        ),
+    ] = OnUnexpectedPower.ADOPT
     allow_control_plane: Annotated[
         bool,
         Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused."),
@@ -632,6 +648,8 @@ class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
         Literal["", "on", "off"],
         Meta(description="spec.powerState when it was asked: another value there is a new wish, by user."),
     ] = ""
+    until: Annotated[datetime | None, Meta(description="When this wish ends, and off is wanted again.")] = None
+    then: Annotated[Asker | None, Meta(description="Who wants it off again then.")] = None
     replaces: Annotated[
         str, Meta(description="The machine of the group that failed to start and whose place this one takes.")
     ] = ""
