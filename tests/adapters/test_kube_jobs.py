@@ -91,6 +91,7 @@ EVERYTHING_AS_A_JOB = {
             },
             "spec": {
                 "restartPolicy": "Never",
+                "priorityClassName": "system-cluster-critical",
                 "terminationGracePeriodSeconds": 5,
                 "hostNetwork": True,
                 "dnsPolicy": "ClusterFirstWithHostNet",

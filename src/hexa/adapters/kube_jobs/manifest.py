@@ -22,6 +22,9 @@ _GRACE: Final = 5
 _LEAST_TTL: Final = 60
 """Seconds that a finished Job stays at least: its result must be seen before it goes."""
 
+_PRIORITY: Final = "system-cluster-critical"
+"""hexa's own: every cluster has the class, and pods that wait for a machine must not stand in the way of its wake."""
+
 _CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 _RESTRICTED: Final = k8s.V1PodSecurityContext(seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"))
@@ -69,6 +72,7 @@ def _pod(order: Order) -> k8s.V1PodSpec:
     spec = order.spec
     return k8s.V1PodSpec(
         restart_policy="Never",
+        priority_class_name=_PRIORITY,
         termination_grace_period_seconds=_GRACE,
         containers=[_container(spec)],
         volumes=_volumes(spec.volumes) or None,
