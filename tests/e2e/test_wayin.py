@@ -7,7 +7,6 @@ removed, and the rest is printed all the same.
 import json
 import subprocess
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -34,17 +33,6 @@ async def hexa(*arguments: str, kubeconfig: Path) -> subprocess.CompletedProcess
     command = [*HEXA, *arguments, f"--kubeconfig={kubeconfig}"]
     run = partial(subprocess.run, command, capture_output=True, text=True, check=False)
     return await trio.to_thread.run_sync(run)
-
-
-@pytest.fixture
-def say(uncaptured: Callable[[], AbstractContextManager[None]]) -> built.Say:
-    """Prints what takes long."""
-
-    def line(text: str) -> None:
-        with uncaptured():
-            print(f"\n{text}", end="", flush=True)
-
-    return line
 
 
 @pytest.fixture
