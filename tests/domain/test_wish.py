@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +40,6 @@ from hexa.domain.wish import (
     powerstate_manager,
     recorded_wish,
     wish_patch,
-    wish_text,
 )
 
 POLICY = Policy(namespace="site", name="rack")
@@ -187,13 +185,6 @@ def test_adopting_a_machine_does_not_write_a_field_that_nobody_wrote() -> None:
     assert node.spec.power_state is None
     assert getattr(base_wish(node, now=NOW), "power", None) is ON
     assert recorded(node, wish(OFF, Asker.CLUSTER_AUTOSCALER)).spec.power_state == "off"
-
-
-def test_wish_text_is_what_was_recorded() -> None:
-    """People can read the record as it stands."""
-    node = recorded(machine(), wish(ON, Asker.RECOVERY))
-    assert msgspec.json.decode(wish_text(node.metadata.annotations))["by"] == "recovery"
-    assert wish_text({}) == ""
 
 
 # --- GitOps ---------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ DISRUPTION_BUDGET: Final = "DisruptionBudget"
 def blocked_by_budgets(pods: Iterable[Pod], budgets: Sequence[PodDisruptionBudget]) -> Iterator[Blocker]:
     """The pods whose eviction would be refused now, each asked by itself."""
     for pod in pods:
-        standing = [budget for budget in budgets if _covers(budget, pod)]
+        standing = [budget for budget in budgets if covers(budget, pod)]
         if len(standing) > 1 and _counted(pod):
             names = ", ".join(_name(budget) for budget in standing)
             text = f"several PDBs cover it ({names}), and the Eviction API refuses that; narrow their selectors"
@@ -49,7 +49,8 @@ def _refuses(budget: PodDisruptionBudget, pod: Pod) -> bool:
     return status.disruptions_allowed <= 0
 
 
-def _covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
+def covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
+    """Whether the budget selects the pod."""
     return budget.metadata.namespace == pod.metadata.namespace and selects(budget.spec.selector, pod.metadata.labels)
 
 

@@ -39,8 +39,6 @@ FOREIGN_ANNOTATIONS: Final = (
 )
 """Annotations that the kubelet, the controller manager or Cluster Autoscaler keep by themselves."""
 
-RESTRICTED_LABELS: Final = ("kubernetes.io/", "k8s.io/", "node-role.kubernetes.io/")
-
 
 def transient(taint: Taint) -> bool:
     """A taint that tells of a moment, not of the machine."""

@@ -1,13 +1,12 @@
 """Why Cluster Autoscaler leaves a node alone because of a pod. The rules are Cluster Autoscaler's, in its order."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from hexa.domain.drain import FINISHED, controller_kind
 from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
-from hexa.domain.resources.core import LabelSelector, Pod, PodDisruptionBudget, Volume
+from hexa.domain.resources.core import Pod, Volume
 
 SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 KNOWN_CONTROLLERS: Final = frozenset({"ReplicationController", "Job", "ReplicaSet", "StatefulSet", "DaemonSet"})
@@ -45,29 +44,6 @@ def keeps(pod: Pod, skips: Skips, *, covered: bool, exhausted: str, age: float) 
     if skips.skip_nodes_with_local_storage and _has_local_storage(pod):
         return "it has local storage"
     return f"disruption budget {exhausted} allows no disruption now" if exhausted else ""
-
-
-def covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
-    """Whether the budget selects the pod."""
-    same_place = budget.metadata.namespace == pod.metadata.namespace
-    return same_place and budget.spec.selector is not None and selects(budget.spec.selector, pod.metadata.labels)
-
-
-def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Whether a label selector matches; an empty one matches everything."""
-    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
-        return False
-    for need in selector.match_expressions:
-        value = labels.get(need.key)
-        held = {
-            "In": value is not None and value in need.values,
-            "NotIn": value is None or value not in need.values,
-            "Exists": value is not None,
-            "DoesNotExist": value is None,
-        }
-        if not held.get(need.operator, False):
-            return False
-    return True
 
 
 def _has_local_storage(pod: Pod) -> bool:

@@ -6,7 +6,7 @@ It knows no phase beyond what a veto needs.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -320,11 +320,6 @@ def _adopted(phase: Phase, event: Event | None, wish: WishRecord | None) -> Powe
         phase = TRANSITIONS[phase].get(event, phase)
     power = FOUND.get(phase)
     return None if wish is not None and wish.power is power else power
-
-
-def wish_text(annotations: Mapping[str, str]) -> str:
-    """The raw record, for people."""
-    return annotations.get(WISH_ANNOTATION, "")
 
 
 def _until(until: datetime | None) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hexa.domain.budgets import covers
 from hexa.domain.doctor.finding import Finding, error, warning
 from hexa.domain.drain import controller_kind, pod_name, welcomes
 from hexa.domain.group import Problem
 from hexa.domain.names import ACTION_LABEL, GROUP_LABEL, MACHINE_LABEL, SAFE_TO_EVICT
 from hexa.domain.resources.core import KubeNode, Lease, Pod, PodDisruptionBudget, PodSpec, Toleration
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
-from hexa.domain.undrainable import Skips, covers, ignored, keeps
+from hexa.domain.undrainable import Skips, ignored, keeps
 from hexa.domain.validation import Subject, group_problems, machine_problems, membership, site_problems
 
 # --- clocks ---------------------------------------------------------------------------------------
