@@ -1,5 +1,6 @@
 """What people rely on beside the plain way up and down: holds, pauses, GitOps, first sight, replacements, drains of hexa's own."""
 
+import json
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,11 +11,12 @@ from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, loaded, rack, reac
 from trio.testing import MockClock
 
 from hexa.domain.lifecycle import Phase
+from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.core import CLAIMS, VOLUMES
 from hexa.domain.resources.v1alpha1 import MACHINES, Asker, Power
 from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Done, ExternalNode, InstanceState
-from hexa.testing.world import World, group, machine, open_world
+from hexa.testing.world import Machine, World, group, machine, open_world
 
 SHORT_DRAIN = {"timeouts": {"drain": "30s"}}
 
@@ -61,6 +63,31 @@ async def test_first_sight_switches_nothing(autojump_clock: MockClock, sensor: b
         assert (world.kube_node("c") is None) == sensor
         assert {name: wished(world, name)[1] for name in "abc"} == dict.fromkeys("abc", Asker.RECOVERY)
         assert {name: world.node(name).spec.power_state for name in "abc"} == dict.fromkeys("abc")
+
+
+def restored(name: str, *, on: bool, by: Asker) -> Machine:
+    """A machine whose Node comes from a backup without its status: what was wanted when it was taken is not what is."""
+    was = "off" if on else "on"
+    made = machine(name, group="rack", on=on, boot_seconds=8.0, spec={"powerState": was})
+    record = {"power": was, "by": by, "reason": "Asked", "since": "2026-01-01T00:00:00Z", "spec": was}
+    made.manifest["metadata"]["annotations"] = {WISH_ANNOTATION: json.dumps(record)}
+    return made
+
+
+@pytest.mark.parametrize("by", [Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY])
+async def test_a_backup_switches_nothing_that_a_program_had_asked_for(autojump_clock: MockClock, by: Asker) -> None:
+    """Restored without their status, machines stay as they are, with whatever runs on them; who wants other ones asks anew."""
+    machines = [restored("a", on=True, by=by), restored("b", on=False, by=by)]
+    async with open_world(groups=[rack()], machines=machines, autoscaler=None, site=QUICK) as world:
+        await trio.sleep(3600)
+        assert (world.phase("a"), world.phase("b")) == (Phase.READY, Phase.OFF)
+        assert world.site.report().wakes == 0
+        assert {name: wished(world, name) for name in "ab"} == {
+            "a": (Power.ON, Asker.RECOVERY),
+            "b": (Power.OFF, Asker.RECOVERY),
+        }
+        await switch(world, "off", "a")
+        await reach(world, Phase.OFF, "a", within=300)
 
 
 @pytest.mark.parametrize("value", ["on", True])

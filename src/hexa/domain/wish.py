@@ -251,14 +251,14 @@ def corrected_wish(
     """The wish that hexa itself sets (`recovery`), before `event` is acted on; None: the wish stands.
 
     - Somebody else switched the power: as the group's onUnexpectedPower says.
-    - Never asked for anything: the machine stays as it was found.
+    - Never asked for anything, or not since its status was lost (a backup was restored): it stays as it is found.
     - A drain was given up: Cluster Autoscaler's off (and hexa's own) is taken back, so that the target rises again.
     - A late arrival whose place was taken, or that was given up, is kept while the group has room.
     """
     if held:
         return None
     phase, wish = phase_of(node.status), base_wish(node, now=now)
-    if wish is None or (not node.status.phase and wish.reason == ADOPTED):
+    if wish is None or (not node.status.phase and wish.by in PROGRAMS):
         power = _adopted(phase, event, wish)
         return None if power is None else _recovery(power, ADOPTED, now)
     found = _unexpected(phase, event, wish, policy, now)
@@ -315,11 +315,12 @@ def _asks_again(wish: WishRecord) -> Asker:
 
 def _adopted(phase: Phase, event: Event | None, wish: WishRecord | None) -> Power | None:
     """As found. At first sight that is where the arrow out of Unknown leads, and it is adopted before the phase is stored: an
-    adoption whose phase was never stored is taken anew, for the machine may have been switched since."""
+    adoption whose phase was never stored is taken anew, for the machine may have been switched since. What a program asked for
+    before the status was lost spoke of other pods."""
     if phase is Phase.UNKNOWN and event is not None:
         phase = TRANSITIONS[phase].get(event, phase)
     power = FOUND.get(phase)
-    return None if wish is not None and wish.power is power else power
+    return None if wish is not None and (wish.power, wish.reason) == (power, ADOPTED) else power
 
 
 def _until(until: datetime | None) -> str:
