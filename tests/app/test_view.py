@@ -149,6 +149,43 @@ async def test_the_only_api_server_is_not_switched_off_and_one_of_several_is(aut
         assert seen(rig, "m").off_vetoes(now) == ()
 
 
+@pytest.mark.parametrize(
+    ("labels", "what"),
+    [
+        ({"longhorn.io/component": "instance-manager"}, "Longhorn"),
+        ({"app": "rook-ceph-osd", "ceph-osd-id": "3"}, "Ceph OSD"),
+        ({"app": "io-engine"}, "Mayastor"),
+        ({"app": "nfs-server-provisioner"}, "NFS"),
+        ({"app": "longhorn-manager"}, ""),
+    ],
+)
+async def test_what_holds_data_for_others_is_never_rested(
+    autojump_clock: MockClock, labels: dict[str, str], what: str
+) -> None:
+    """A machine on which a storage pod runs may not be switched off, a person's off included; the veto names pod and remedy. A
+    group that says so is excepted."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.group("h", storage="ignore")
+        rig.machine("m", Phase.READY, wish(OFF, USER))
+        rig.machine("careless", Phase.READY, wish(OFF, USER), group="h")
+        await rig.seen()
+        for node in ("m", "careless"):
+            pod(rig, f"data-{node}", node, labels)
+        await rig.seen()
+        now = rig.clock.now()
+        vetoes = seen(rig, "m").off_vetoes(now)
+        assert [veto.reason for veto in vetoes] == ["HostsStorage"] * bool(what)
+        assert all(
+            what in v.message and "kube-system/data-m" in v.message and "storage: ignore" in v.message for v in vetoes
+        )
+        assert seen(rig, "m").acted_wish(now) is (ON if what else OFF)
+        assert seen(rig, "careless").off_vetoes(now) == ()
+        rig.api.delete(PODS, ("kube-system", "data-m"), grace=0)
+        await rig.seen()
+        assert seen(rig, "m").off_vetoes(now) == ()
+
+
 async def test_a_finished_pod_hosts_nothing(autojump_clock: MockClock) -> None:
     """A pod of hexa's that has ended keeps no machine on."""
     async with open_rig() as rig:

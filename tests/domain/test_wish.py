@@ -291,10 +291,15 @@ def reasons(vetoes: Any) -> list[str]:
 
 
 def forbidding_off(
-    node: Node, *, policy: Policy = POLICY, hosts: tuple[str, ...] = (), control: bool = False
+    node: Node,
+    *,
+    policy: Policy = POLICY,
+    hosts: tuple[str, ...] = (),
+    control: bool = False,
+    storage: tuple[str, ...] = (),
 ) -> list[str]:
     """Reasons that forbid an off."""
-    return reasons(off_vetoes(node, policy, hosts=hosts, control_plane=control, now=NOW))
+    return reasons(off_vetoes(node, policy, hosts=hosts, control_plane=control, now=NOW, storage=storage))
 
 
 def forbidding_on(node: Node, *, policy: Policy = POLICY) -> list[str]:
@@ -312,9 +317,10 @@ def test_every_rule_that_forbids_an_off_is_named_safety_first() -> None:
     """All of them at once, in the order in which people are told."""
     node = machine(shutdown_pod_spec=None, hold=Hold(power="on"), paused=Paused())
     node = structs.replace(node, status=status(Phase.READY, cool_until=at(200), blocker="apps/db: budget db"))
-    found = forbidding_off(node, hosts=("kube-system/hexa",), control=True)
-    assert found == ["ControlPlane", "HostsControl", "PowerOffUnavailable", "CoolingOff", "Hold", "Paused"]
-    assert set(found[:3]) == SAFETY
+    found = forbidding_off(node, hosts=("kube-system/hexa",), control=True, storage=("ceph/osd-1 runs on it (an OSD)",))
+    safety = ["ControlPlane", "HostsControl", "HostsStorage", "PowerOffUnavailable"]
+    assert found == [*safety, "CoolingOff", "Hold", "Paused"]
+    assert set(safety) == SAFETY
 
 
 def test_cooling_off_forbids_an_off_only_while_it_lasts_and_only_when_ready() -> None:

@@ -125,6 +125,42 @@ async def test_failure_34_cluster_autoscaler_restarts_while_machines_boot(autoju
         assert world.site.report().pods_killed == 0
 
 
+# --- 24, 25: machines that hold data for others ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({"longhorn.io/component": "instance-manager"}, id="failure-24-longhorn"),
+        pytest.param({"app": "rook-ceph-osd"}, id="failure-25-ceph"),
+    ],
+)
+async def test_failures_24_and_25_a_machine_that_holds_data_stays_on(
+    autojump_clock: MockClock, labels: dict[str, str]
+) -> None:
+    """A machine that runs a Longhorn instance manager or a Ceph OSD is refused with the reason, before anything is drained, to
+    Cluster Autoscaler and to a person, until the group says storage: ignore."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await loaded(world, labels=labels, namespace="storage")
+        await trio.sleep(5)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert node.metadata.annotations[SCALE_DOWN_DISABLED] == "true"
+        assert node.metadata.annotations[OFF_FORBIDDEN_ANNOTATION] == "HostsStorage"
+        denied = await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")])
+        assert isinstance(denied, Denied)
+        assert denied.reason == "HostsStorage"
+        await switch(world, "off")
+        await trio.sleep(900)
+        assert world.phase("box-1") is Phase.READY
+        assert not cordoned(world)
+        assert "storage/" in conditions(world)["HostsStorage"]
+        assert "storage: ignore" in conditions(world)["Blocked"]
+        assert world.waiting == 0
+        world.edit_group("rack", {"storage": "ignore", "drain": {"force": True}, "timeouts": {"drain": "30s"}})
+        await reach(world, Phase.OFF, within=300)
+
+
 # --- 21: providerID -------------------------------------------------------------------------------------
 
 

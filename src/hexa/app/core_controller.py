@@ -33,7 +33,7 @@ class CoreController:
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(lambda key, _old, _new: self._group_changed(key))
         views.proofs.on_slot(self._group_changed)
-        for cache in store.control_pods:
+        for cache in store.guarding_pods:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:

@@ -123,7 +123,7 @@ class NodeController:
         self._store.nodes.subscribe(self._node_changed)
         self._store.jobs.subscribe(self._job_changed)
         self._heartbeats.subscribe(self._heard)
-        for cache in self._store.control_pods:
+        for cache in self._store.guarding_pods:
             cache.subscribe(lambda _key, old, new: self._control_pod_changed(old, new))
 
     def _add_all(self, keys: Iterable[Lookup]) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.resources.core import JOBS, NODES, PODS, Job, Kind, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.storage import storage_labels
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
 from hexa.ports.kube import ChangeType, Kube, Selector
@@ -128,6 +129,8 @@ CONTROL_SELECTORS: Final = (
     Selector(labels="app in (cluster-autoscaler,hexa)"),
 )
 """Pods that hexa depends on: a machine that hosts one is never rested."""
+STORAGE_SELECTORS: Final = tuple(Selector(labels=labels) for labels in storage_labels())
+"""Pods that hold data for others."""
 
 
 class Store:
@@ -149,6 +152,7 @@ class Store:
         self.nodes: Cache[KubeNode] = Cache(NODES)
         self.jobs: Cache[Job] = Cache(JOBS)
         self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in self.control_selectors)
+        self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in STORAGE_SELECTORS)
         self.version = 0
         self.synced = trio.Event()
         self._waiting: set[int] = set()
@@ -158,9 +162,14 @@ class Store:
         self._blind_spells: list[tuple[datetime, datetime]] = []
         self._random = Random(seed)
         self._on_sight: list[Callable[[], None]] = []
-        caches: tuple[Cache[Any], ...] = (self.groups, self.machines, self.nodes, *self.control_pods)
+        caches: tuple[Cache[Any], ...] = (self.groups, self.machines, self.nodes, *self.guarding_pods)
         for cache in caches:
             cache.subscribe(self._changed)
+
+    @property
+    def guarding_pods(self) -> tuple[Cache[Pod], ...]:
+        """Pods that keep the machine on which they run from being rested."""
+        return (*self.control_pods, *self.storage_pods)
 
     def touch(self) -> None:
         """An answer may have changed."""
@@ -178,6 +187,8 @@ class Store:
         """Every watch that the store needs."""
         yield Source(NODES, Selector(), self.nodes)
         for selector, cache in zip(self.control_selectors, self.control_pods, strict=True):
+            yield Source(PODS, selector, cache)
+        for selector, cache in zip(STORAGE_SELECTORS, self.storage_pods, strict=True):
             yield Source(PODS, selector, cache)
         for namespace in self.namespaces or (None,):
             yield Source(GROUPS, Selector(namespace=namespace), self.groups)

@@ -55,6 +55,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     control_plane: bool
     hosts: tuple[str, ...]
     """Pods on it that hexa depends on."""
+    storage: tuple[str, ...] = ()
+    """Pods on it that hold data for others."""
     shape: Shape | None
     """What its Kubernetes node will look like when it comes up; None: not known."""
     image_known: bool = True
@@ -107,6 +109,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             self.node,
             self.policy,
             hosts=self.hosts,
+            storage=self.storage,
             control_plane=refused,
             now=now,
             image_known=self.image_known,

@@ -23,6 +23,7 @@ from hexa.domain.resources.core import KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import claims, power_problems, rivals_problem
+from hexa.domain.storage import holds
 from hexa.domain.template import declared_shape
 
 NO_GROUP: Final = Policy()
@@ -61,6 +62,7 @@ class Parts(Struct, frozen=True):
     group: GroupView | None
     kube: KubeNode | None
     hosts: tuple[str, ...]
+    storage: tuple[str, ...]
     twins: frozenset[Lookup]
     """All machines that claim its Kubernetes node, if there are several."""
     rivals: Rivals
@@ -74,6 +76,7 @@ class Parts(Struct, frozen=True):
             and self.group is other.group
             and self.kube is other.kube
             and self.hosts is other.hosts
+            and self.storage is other.storage
             and self.twins == other.twins
             and self.rivals == other.rivals
             and self.waits_for == other.waits_for
@@ -108,10 +111,11 @@ class Views:
         self._by_group: Index[Lookup] = Index()
         self._by_provider_id: Index[str] = Index()
         self._hosts: dict[str, tuple[str, ...]] | None = None
+        self._storage: dict[str, tuple[str, ...]] | None = None
         store.groups.subscribe(self._group_changed)
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
-        for cache in store.control_pods:
+        for cache in store.guarding_pods:
             cache.subscribe(lambda *_: self._control_changed())
 
     # --- groups ---
@@ -186,7 +190,7 @@ class Views:
         twins = self._by_kube_name.get(name, NO_TWINS)
         several = NO_TWINS if len(twins) < 2 else frozenset(twins)
         waits_for = self.proofs.beside(key, group.key) if group is not None else None
-        parts = Parts(node, group, kube, hosts, several, self._claims.rivals(key), waits_for)
+        parts = Parts(node, group, kube, hosts, self._storage_on(name), several, self._claims.rivals(key), waits_for)
         cached = self._machines.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._machines[key] = (parts, self._assemble(key, parts))
@@ -207,6 +211,7 @@ class Views:
             problems=(*problems, *power_problems(node, limits), *_references(key, parts)),
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,
+            storage=parts.storage,
             shape=declared_shape(node, policy),
             image_known=self.image_known,
             waits_for=parts.waits_for,
@@ -278,7 +283,7 @@ class Views:
             self.proofs.changed(machine)
 
     def _control_changed(self) -> None:
-        self._hosts = None
+        self._hosts = self._storage = None
         self._rosters.clear()
 
     def _forget(self, group: Lookup | None) -> None:
@@ -311,6 +316,19 @@ class Views:
                 if pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed"):
                     found.setdefault(pod.spec.node_name, set()).add(str(key))
         return {name: tuple(sorted(pods)) for name, pods in found.items()}
+
+    def _storage_on(self, name: str) -> tuple[str, ...]:
+        """Pods on the Kubernetes node that hold data for others, each with what it holds."""
+        if self._storage is None:
+            found: dict[str, set[str]] = {}
+            for cache in self._store.storage_pods:
+                for key, pod in cache.objects.items():
+                    if pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed"):
+                        found.setdefault(pod.spec.node_name, set()).add(
+                            f"{key} runs on it ({holds(pod.metadata.labels)})"
+                        )
+            self._storage = {node: tuple(sorted(pods)) for node, pods in found.items()}
+        return self._storage.get(name, NO_HOSTS)
 
 
 def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:

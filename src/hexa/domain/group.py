@@ -23,6 +23,7 @@ from hexa.domain.resources.v1alpha1 import (
     OnUnexpectedPower,
     Power,
     Retries,
+    Storage,
     Timeouts,
     WakeProof,
 )
@@ -103,6 +104,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     on_unexpected_power: OnUnexpectedPower = OnUnexpectedPower.ADOPT
     adopted_for: timedelta = timedelta(hours=1)
     """How long a machine that somebody else switched on is kept on."""
+    storage: Storage = Storage.KEEP
     allow_control_plane: bool = False
     price_per_kwh: float = 0.0
     currency: str = "EUR"
@@ -159,6 +161,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         or Policy().proof_lasts,
         exercise_every=reader.limit("spec.exerciseEvery", spec.exercise_every, least=EXERCISE_LEAST),
         on_unexpected_power=spec.on_unexpected_power,
+        storage=spec.storage,
         allow_control_plane=spec.allow_control_plane,
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         currency=spec.cost.currency,

@@ -145,7 +145,7 @@ RIGHTS: Final = (
         tenant=CLUSTER,
         used_by="agent",
         reason="A machine is switched off only when no pod is left on it, of whatever namespace; one that runs hexa, Cluster"
-        " Autoscaler or the API server is never rested; and why a power Job fails is said by its pod.",
+        " Autoscaler, the API server or a storage system is never rested; and why a power Job fails is said by its pod.",
     ),
     Right(
         group="",

@@ -6,7 +6,7 @@ It knows no phase beyond what a veto needs.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from hexa.domain.resources.v1alpha1 import (
     Paused,
     Power,
     Reading,
+    Storage,
     WishRecord,
 )
 from hexa.domain.spec_power import lacks
@@ -38,6 +39,10 @@ GITOPS_MANAGERS: Final = (
     "flux",
 )
 """Field managers of GitOps tools: a field that one of them owns is never written by us. Matched by prefix for flux."""
+
+
+HOSTS_STORAGE: Final = "HostsStorage"
+"""The veto of a machine that holds data for others."""
 
 
 class Veto(Struct, frozen=True):
@@ -144,14 +149,24 @@ def _annotation(record: WishRecord) -> dict[str, str]:
 
 
 def off_vetoes(
-    node: Node, policy: Policy, *, hosts: Iterable[str], control_plane: bool, now: datetime, image_known: bool = True
+    node: Node,
+    policy: Policy,
+    *,
+    hosts: Iterable[str],
+    control_plane: bool,
+    now: datetime,
+    image_known: bool = True,
+    storage: Sequence[str] = (),
 ) -> Iterator[Veto]:
-    """Every rule that forbids switching the machine off, safety first. `hosts`: what runs on it that hexa depends on;
-    `image_known`: whether the Jobs of spec.power have an image."""
+    """Every rule that forbids switching the machine off, safety first. `hosts`: what runs on it that hexa depends on; `storage`:
+    what holds data for others; `image_known`: whether the Jobs of spec.power have an image."""
     if control_plane:
         yield Veto("ControlPlane", "the Kubernetes node is a control-plane member; move it out of the group")
     for name in hosts:
         yield Veto("HostsControl", f"{name} runs on it; let it run on nodes outside all groups")
+    if storage and policy.storage is Storage.KEEP:
+        text = f"{'; '.join(storage)}: move the data and stop them, or set spec.storage: ignore on the group"
+        yield Veto(HOSTS_STORAGE, text)
     if missing := lacks(node, "off", image_known=image_known):
         yield Veto("PowerOffUnavailable", missing)
     until = node.status.cool_until
@@ -165,7 +180,7 @@ def off_vetoes(
         yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
 
 
-SAFETY: Final = frozenset({"ControlPlane", "HostsControl", "PowerOffUnavailable"})
+SAFETY: Final = frozenset({"ControlPlane", "HostsControl", HOSTS_STORAGE, "PowerOffUnavailable"})
 """Vetoes that stand above a hold: an off wish under one of these is shown as Blocked and never acted on."""
 
 WAKE_PROOF: Final = "WakeProof"

@@ -258,6 +258,13 @@ class WakeProof(StrEnum):
     IGNORE = "Ignore"
 
 
+class Storage(StrEnum):
+    """What is made of machines that hold data for others."""
+
+    KEEP = "keep"
+    IGNORE = "ignore"
+
+
 class OnUnexpectedPower(StrEnum):
     """What is made of a machine whose power somebody else switched."""
 
@@ -375,6 +382,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "for good. One that is found off while on is wanted is woken again; with Ignore it is left off."
         ),
     ] = OnUnexpectedPower.ADOPT
+    storage: Annotated[
+        Storage,
+        Meta(
+            description="keep (default): a machine that runs pods which hold data for others (Longhorn instance managers, "
+            "Ceph OSDs, Mayastor engines, NFS servers) is not switched off. ignore: it is like any other."
+        ),
+    ] = Storage.KEEP
     allow_control_plane: Annotated[
         bool,
         Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused."),
