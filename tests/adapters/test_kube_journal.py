@@ -132,6 +132,19 @@ async def test_what_is_forbidden_is_logged_and_does_not_stop_the_rest(kube: Memo
     assert {"level": "warning", "event": "event not recorded", "reason": "Forbidden"}.items() <= lines(log)[-1].items()
 
 
+async def test_who_is_cancelled_while_it_is_open_stays_cancelled(kube: MemoryKube) -> None:
+    """A signal ends hexa in order while it starts, too; and what it has told before that is still written."""
+    went_on = False
+    with trio.CancelScope() as scope:
+        async with opened(kube) as journal:
+            journal.event(MACHINE, reason="Woken", message="sent a wake")
+            scope.cancel()
+            await trio.sleep_forever()
+        went_on = True
+    assert not went_on
+    assert len(await events(kube)) == 1
+
+
 async def test_the_end_does_not_wait_long(kube: MemoryKube, autojump_clock: object) -> None:
     """Stopping takes a second at most, however many Events wait, and an Event after the end is dropped."""
     began = trio.current_time()

@@ -107,12 +107,17 @@ async def open_journal(
     """A journal that writes Events until the block ends, and for a second more."""
     write = writer(logs, clock=clock, stream=stream)
     journal = KubeJournal(kube, clock=clock, write=write)
+    writing = trio.CancelScope(shield=True)  # what cancels the block shall not cancel what it has told
+
+    async def run() -> None:
+        with writing:
+            await journal.run()
+
     with libraries(write):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.run)
+            nursery.start_soon(run)
             try:
                 yield journal
             finally:
                 journal.close()
-                nursery.cancel_scope.shield = True
-                nursery.cancel_scope.deadline = trio.current_time() + _FLUSH
+                writing.deadline = trio.current_time() + _FLUSH
