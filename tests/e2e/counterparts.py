@@ -1,4 +1,4 @@
-"""Power supplies and controllers that others wrote, each on a port of loopback and ended with its block."""
+"""Power supplies and controllers that others wrote, each on a port of loopback unless told otherwise, and ended with its block."""
 
 import os
 import shutil
@@ -16,10 +16,13 @@ OUTLETS: Final = "1.3.6.1.4.1.318.1.1.12.3.3.1.1.4"  # PowerNet-MIB rPDUOutletCo
 _PATIENCE: Final = 20.0
 
 
-def free_port(kind: socket.SocketKind) -> int:
+LOOPBACK: Final = "127.0.0.1"
+
+
+def free_port(kind: socket.SocketKind, address: str = LOOPBACK) -> int:
     """A port that nobody has."""
     with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
@@ -45,23 +48,23 @@ def running(*command: str, log: Path, up: Callable[[], bool]) -> Iterator[None]:
         process.wait()
 
 
-def tcp(port: int) -> Callable[[], bool]:
+def tcp(port: int, address: str = LOOPBACK) -> Callable[[], bool]:
     """Whether somebody listens there."""
 
     def up() -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+            return probe.connect_ex((address, port)) == 0
 
     return up
 
 
-def udp(port: int) -> Callable[[], bool]:
+def udp(port: int, address: str = LOOPBACK) -> Callable[[], bool]:
     """Whether somebody has the port."""
 
     def up() -> bool:
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((address, port))
         except OSError:
             return True
         return False
@@ -76,9 +79,9 @@ def _script(file: Path, text: str) -> Path:
 
 
 @contextmanager
-def ipmi_sim(folder: Path, *, password: str) -> Iterator[int]:
+def ipmi_sim(folder: Path, *, password: str, address: str = LOOPBACK) -> Iterator[int]:
     """OpenIPMI's simulator of a BMC (Debian: openipmi); the machine's power is the file `power`."""
-    port, power = free_port(socket.SOCK_DGRAM), folder / "power"
+    port, power = free_port(socket.SOCK_DGRAM, address), folder / "power"
     power.write_text("0\n")
     chassis = _script(
         folder / "chassis",
@@ -96,7 +99,7 @@ def ipmi_sim(folder: Path, *, password: str) -> Iterator[int]:
         name "worker-01"
         set_working_mc 0x20
           startlan 1
-            addr 127.0.0.1 {port}
+            addr {address} {port}
             priv_limit admin
             allowed_auths_callback none md2 md5 straight
             allowed_auths_user none md2 md5 straight
@@ -114,7 +117,7 @@ def ipmi_sim(folder: Path, *, password: str) -> Iterator[int]:
     state = folder / "state"
     state.mkdir()
     files = ("-c", str(folder / "lan.conf"), "-f", str(folder / "bmc.emu"), "-s", str(state))
-    with running("ipmi_sim", *files, "-n", log=folder / "ipmi_sim.log", up=udp(port)):
+    with running("ipmi_sim", *files, "-n", log=folder / "ipmi_sim.log", up=udp(port, address)):
         yield port
 
 
@@ -154,39 +157,41 @@ def snmpd(folder: Path, *, secret: str) -> Iterator[int]:
 
 
 @contextmanager
-def sshd(folder: Path) -> Iterator[int]:
+def sshd(folder: Path, *, address: str = LOOPBACK) -> Iterator[int]:
     """OpenSSH's server; keys `host` and `user` in the folder, and only the second may log in."""
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port(socket.SOCK_STREAM, address)
     for name in ("host", "user", "stranger"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     shutil.copy(folder / "user.pub", folder / "authorized_keys")
     (folder / "sshd_config").write_text(
         textwrap.dedent(f"""
         Port {port}
-        ListenAddress 127.0.0.1
+        ListenAddress {address}
         HostKey {folder}/host
         AuthorizedKeysFile {folder}/authorized_keys
         PasswordAuthentication no
         StrictModes no
-        PidFile none
+        PidFile {folder}/sshd.pid
         """)
     )
     Path("/run/sshd").mkdir(exist_ok=True)  # where it keeps its privileges apart
-    with running(_sbin("sshd"), "-D", "-e", "-f", str(folder / "sshd_config"), log=folder / "sshd.log", up=tcp(port)):
+    with running(
+        _sbin("sshd"), "-D", "-e", "-f", str(folder / "sshd_config"), log=folder / "sshd.log", up=tcp(port, address)
+    ):
         yield port
 
 
 @contextmanager
-def redfish_emulator(folder: Path, *, password: str) -> Iterator[int]:
+def redfish_emulator(folder: Path, *, password: str, address: str = LOOPBACK) -> Iterator[int]:
     """sushy's emulator of a BMC, with a system that is no more than its state; it obeys within a second instead of eleven."""
     import bcrypt
 
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port(socket.SOCK_STREAM, address)
     users = folder / "htpasswd"
     users.write_text(f"admin:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
     system = {"uuid": "11111111-1111-1111-1111-111111111111", "name": "worker-01", "power_state": "Off", "nics": []}
     settings = {
-        "LISTEN_IP": "127.0.0.1",
+        "LISTEN_IP": address,
         "LISTEN_PORT": port,
         "FAKE_DRIVER": True,
         "FAKE_SYSTEMS": [system],
@@ -196,7 +201,9 @@ def redfish_emulator(folder: Path, *, password: str) -> Iterator[int]:
     config = folder / "emulator.conf"
     config.write_text("".join(f"SUSHY_EMULATOR_{key} = {value!r}\n" for key, value in settings.items()))
     quick = "import random; random.randint = lambda *_: 1; from sushy_tools.emulator.main import main; main()"
-    with running(sys.executable, "-c", quick, "--config", str(config), log=folder / "emulator.log", up=tcp(port)):
+    with running(
+        sys.executable, "-c", quick, "--config", str(config), log=folder / "emulator.log", up=tcp(port, address)
+    ):
         yield port
 
 

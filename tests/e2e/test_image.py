@@ -5,23 +5,27 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import built
+import httpx
 import lab as labs
 import pytest
 import trio
 import yaml
 from agent import HEXA, ROOT, Agent, group, in_phase, machine
+from counterparts import ipmi_sim, redfish_emulator, sshd
 from lab import Api, Machine, Machines, eventually
 from lab.hardware import Hardware
 
 IMAGE: Final = "localhost/hexa:0.1.0"
 LARGEST: Final = 120e6
+NODES: Final = "infra.homecluster.dev/v1alpha1/nodes"
 Kubectl = Callable[..., str]
 
 
@@ -179,7 +183,54 @@ async def test_pod_of_the_image_wakes_a_machine(
                 await remove(api, resource)
 
 
-PLANTED = "correct-horse-battery"
+PLANTED = "correct-horse-12345"  # IPMI takes 20 bytes at most
+
+
+@asynccontextmanager
+async def at_work(
+    api: Api, kubectl: Kubectl, namespace: str, host: Machine, *more: str, secrets: Mapping[str, Mapping[str, str]]
+) -> AsyncIterator[None]:
+    """hexa as `hexa manifests` installs it, beside these Secrets; what went wrong is printed, and in the end all of it goes."""
+    ready_crds(kubectl)
+    resources = installation(namespace, host, *more)
+    for resource in resources:
+        await api.apply(resource)
+    for name, values in secrets.items():
+        metadata = {"name": name, "namespace": namespace}
+        await api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)})
+    await api.create(group(namespace))
+    try:
+        yield
+        everything = kubectl("get", "nodes.infra.homecluster.dev,jobs,pods,events", "-A", "-o", "json")
+        everything += kubectl("logs", "-n", system(namespace), "-l=app.kubernetes.io/name=hexa", "--tail=-1")
+        assert "PowerKnown" in everything
+        assert [word for word in (PLANTED, "PRIVATE KEY") if word in everything] == []
+    except BaseException:
+        print(kubectl("get", "nodes.infra.homecluster.dev,jobs,pods", "--namespace", namespace, "-o", "yaml"))
+        print(kubectl("logs", "-n", system(namespace), "-l=app.kubernetes.io/name=hexa", "--tail=50"))
+        raise
+    finally:
+        for resource in resources:
+            if resource["metadata"]["name"] != namespace:
+                await remove(api, resource)
+
+
+async def on_and_off(api: Api, namespace: str, power: Mapping[str, Mapping[str, Any]], boxes: list[Machine]) -> None:
+    """Machines with this `spec.power` and no pod specs come up and go off again; whose power is read, of those it is known."""
+    for box in boxes:
+        await api.create(machine(namespace, box, startupPodSpec=None, shutdownPodSpec=None, power=power[box.name]))
+    names = [box.name for box in boxes]
+    await eventually(partial(agent_is_ready, api, system(namespace)), within=60, what="the agent's pod is ready")
+    await eventually(partial(in_phase, api, namespace, "Off", names), within=30)
+    for wanted, phase in (("on", "Ready"), ("off", "Off")):
+        for name in names:
+            await api.patch(NODES, name, {"spec": {"powerState": wanted}}, namespace=namespace)
+        await eventually(partial(in_phase, api, namespace, phase, names), within=150)
+        assert [box.power for box in boxes] == [wanted] * len(boxes)
+        for node in await api.list(NODES, namespace=namespace):
+            known = [each for each in node["status"]["conditions"] if each["type"] == "PowerKnown"]
+            assert [each["status"] for each in known] == ["True"] * len(known)
+            assert not known or node["status"]["reading"]["power"].lower() == wanted
 
 
 async def test_spec_power_switches_a_machine_and_the_agent_reads_it(
@@ -187,7 +238,6 @@ async def test_spec_power_switches_a_machine_and_the_agent_reads_it(
 ) -> None:
     """With `spec.power` alone, the image as agent and as Jobs: woken by a packet, read over HTTP with a Secret that hexa may get
     by name, cut by its controller once it is empty; the Secret's value stands nowhere else."""
-    ready_crds(kubectl)
     box = machines.add(boot_delay=1)
     controller = {
         "address": machines.controller_url,
@@ -200,39 +250,80 @@ async def test_spec_power_switches_a_machine_and_the_agent_reads_it(
         },
     }
     power = {"wakeOnLan": {"macs": [box.mac]}, "http": controller, "turnOn": "wakeOnLan", "hard": True}
-    resources = installation(namespace, host, "--read-secret=controller")
-    for resource in resources:
-        await api.apply(resource)
-    try:
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "controller", "namespace": namespace}}
-        await api.create({**secret, "stringData": {"username": "hexa", "password": PLANTED}})
-        await api.create(group(namespace))
-        await api.create(machine(namespace, box, startupPodSpec=None, shutdownPodSpec=None, power=power))
-        await eventually(partial(agent_is_ready, api, system(namespace)), within=60, what="the agent's pod is ready")
-        await eventually(partial(in_phase, api, namespace, "Off", [box.name]), within=30)
-        for wanted, phase in (("on", "Ready"), ("off", "Off")):
-            change = {"spec": {"powerState": wanted}}
-            await api.patch("infra.homecluster.dev/v1alpha1/nodes", box.name, change, namespace=namespace)
-            await eventually(partial(in_phase, api, namespace, phase, [box.name]), within=90)
-            assert box.power == wanted
-            node = await api.read("infra.homecluster.dev/v1alpha1/nodes", box.name, namespace=namespace)
-            known = next(each for each in node["status"]["conditions"] if each["type"] == "PowerKnown")
-            assert (known["status"], known["message"]) == ("True", "by http")
-            assert node["status"]["reading"]["power"].lower() == wanted
-        everything = kubectl("get", "nodes.infra.homecluster.dev,jobs,pods,events", "-A", "-o", "json")
-        everything += kubectl(
-            "logs", "--namespace", system(namespace), "--selector=app.kubernetes.io/name=hexa", "--tail=-1"
+    secrets = {"controller": {"username": "hexa", "password": PLANTED}}
+    async with at_work(api, kubectl, namespace, host, "--read-secret=controller", secrets=secrets):
+        await on_and_off(api, namespace, {box.name: power}, [box])
+
+
+SYSTEM = "/redfish/v1/Systems/11111111-1111-1111-1111-111111111111"
+
+
+async def test_machines_are_switched_by_what_others_wrote(
+    lab: labs.Lab,
+    api: Api,
+    namespace: str,
+    kubectl: Kubectl,
+    machines: Machines,
+    host: Machine,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Real kubelets are woken by packets, OpenIPMI's BMC and sushy's Redfish, and put off by these and by OpenSSH, through real
+    Jobs of `spec.power`; the agent reads the controllers, and no password stands anywhere."""
+    by_ipmi, by_redfish, by_ssh = boxes = [machines.add(boot_delay=1) for _ in range(3)]
+    folders = {box.name: tmp_path_factory.mktemp(box.name) for box in boxes}
+    keys, state, at = folders[by_ssh.name], folders[by_ipmi.name] / "power", {"address": lab.address}
+    with (
+        ipmi_sim(folders[by_ipmi.name], password=PLANTED, **at) as ipmi,
+        redfish_emulator(folders[by_redfish.name], password=PLANTED, **at) as redfish,
+        sshd(keys, **at) as ssh,
+    ):
+        goes = (
+            f"curl -s -X POST {machines.controller_url}/{by_ssh.name}/off; kill $(cat {keys}/sshd.pid); kill -9 $PPID"
         )
-        assert box.name in everything
-        assert PLANTED not in everything
-    except BaseException:
-        print(kubectl("get", "nodes.infra.homecluster.dev,jobs,pods", "--namespace", namespace, "-o", "yaml"))
-        print(kubectl("logs", "--namespace", system(namespace), "--selector=app.kubernetes.io/name=hexa", "--tail=50"))
-        raise
-    finally:
-        for resource in resources:
-            if resource["metadata"]["name"] != namespace:
-                await remove(api, resource)
+        public = (keys / "user.pub").read_text()
+        (keys / "authorized_keys").write_text(f'restrict,command="echo hexa: going down; {goes}" {public}')
+        secrets = {
+            "ipmi": {"username": "admin", "password": PLANTED},
+            "redfish": {"username": "admin", "password": PLANTED},
+            "ssh": {"ssh-privatekey": (keys / "user").read_text(), "known_hosts": (keys / "host.pub").read_text()},
+        }
+        url = f"http://{lab.address}:{redfish}"
+        power = {
+            by_ipmi.name: {"ipmi": {**at, "port": ipmi, "secretName": "ipmi"}},
+            by_redfish.name: {"redfish": {"address": url, "secretName": "redfish"}},
+            by_ssh.name: {
+                "wakeOnLan": {"macs": [by_ssh.mac]},
+                "ssh": {**at, "port": ssh, "secretName": "ssh", "forcedCommand": True},
+            },
+        }
+
+        async def ipmi_says() -> bool:
+            return await trio.Path(state).read_text() == "1\n"
+
+        async def redfish_says() -> bool:
+            async with httpx.AsyncClient(base_url=url, auth=("admin", PLANTED)) as client:
+                return bool((await client.get(SYSTEM)).json()["PowerState"] == "On")
+
+        read = ("--read-secret=ipmi", "--read-secret=redfish")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow, by_ipmi, ipmi_says)
+            nursery.start_soon(follow, by_redfish, redfish_says)
+            async with at_work(api, kubectl, namespace, host, *read, secrets=secrets):
+                await on_and_off(api, namespace, power, boxes)
+            nursery.cancel_scope.cancel()
+
+
+async def follow(box: Machine, on: Callable[[], Awaitable[bool]]) -> None:
+    """The machine does what its controller says."""
+    was = False
+    while True:
+        now = await on()
+        if now and not was:
+            box.start()
+        elif was and not now:
+            box.ask_off()
+        was = now
+        await trio.sleep(0.3)
 
 
 def installation(namespace: str, host: Machine, *more: str) -> list[labs.Resource]:

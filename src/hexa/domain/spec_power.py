@@ -120,17 +120,17 @@ def pod_for(node: Node, direction: Direction, *, image: str, limits: Limits) -> 
 
 
 def part_for(spec: PowerSpec, direction: Direction) -> PowerSpec:
-    """What a Job of this direction needs of the spec and no more: a Job that wakes never sees the key that shuts down."""
+    """What a Job of this direction needs of the spec and no more. A Job that wakes never sees the key that shuts down, nor does it
+    take whoever answers at the address of the machine's SSH server for the machine."""
     found = roles(spec)
     if isinstance(found, Problem):
         return spec
-    needed = (
-        {found.on, found.sense} if direction == "on" else {found.off, found.cut if spec.hard else None, found.sense}
-    )
-    others = {FIELDS.get(name, name): None for name in DRIVERS if name not in needed}
     on = direction == "on"
+    sense = None if on and found.sense == "ssh" else found.sense
+    needed = {found.on, sense} if on else {found.off, found.cut if spec.hard else None, sense}
+    others = {FIELDS.get(name, name): None for name in DRIVERS if name not in needed}
     return structs.replace(
-        spec, **others, turn_on=found.on if on else None, turn_off=None if on else spec.turn_off, sense=found.sense
+        spec, **others, turn_on=found.on if on else None, turn_off=None if on else spec.turn_off, sense=sense
     )
 
 
