@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.domain.builders import at, machine
 
 from hexa.domain.group import (
@@ -21,10 +22,20 @@ from hexa.domain.group import (
     machine_limits,
     policy_of,
     power_of,
+    slowest_boot,
     usable,
 )
 from hexa.domain.resources.core import Metadata
-from hexa.domain.resources.v1alpha1 import Group, GroupSpec, Hold, LeavePolicy, NodeSpec, Power
+from hexa.domain.resources.v1alpha1 import (
+    Group,
+    GroupSpec,
+    Hold,
+    LeavePolicy,
+    NodeSpec,
+    NodeStatus,
+    Power,
+    Timeouts,
+)
 
 
 def group(**spec: Any) -> Group:
@@ -365,3 +376,40 @@ def test_hold_stands_until_its_end() -> None:
     assert active_hold(hold, now=at(10)) is None
     assert active_hold(Hold(power="on"), now=at(10**9)) is not None
     assert active_hold(None, now=at(0)) is None
+
+
+# --- what boots teach ---------------------------------------------------------------------------------
+
+
+def taught(*boots: float, **group_spec: Any) -> Limits:
+    """The limits of a machine that booted like this."""
+    node = structs.replace(machine(), status=NodeStatus(boot_seconds=boots))
+    return machine_limits(node, group(**group_spec))[0]
+
+
+def test_three_boots_shorten_the_limits() -> None:
+    """The slowest of the recent boots sets when a wake is sent again and when a boot is given up: a dead machine costs its group
+    less. Fewer boots teach nothing, and the floors stand."""
+    assert taught(40, 60) == taught() == Limits()
+    limits = taught(40, 60, 44)
+    assert (limits.wake_interval, limits.boot) == (timedelta(seconds=85), timedelta(seconds=2 * 85 + 90 + 30))
+    assert limits.power_on == 3 * limits.wake_interval
+    quick = taught(8, 8, 8)
+    assert (quick.wake_interval, quick.boot) == (timedelta(seconds=30), timedelta(minutes=2))
+
+
+def test_what_boots_teach_never_lengthens_a_limit_nor_overrides_a_person() -> None:
+    """A slow machine keeps the defaults, which follow from maxNodeProvisionTime; fields that are set stand."""
+    assert taught(400, 500, 450) == Limits()
+    assert taught(8, 8, 8, maxNodeProvisionTime="2m") == taught(maxNodeProvisionTime="2m")
+    limits = taught(8, 8, 8, timeouts={"boot": "7m"}, retries={"wakeInterval": "50s"})
+    assert (limits.boot, limits.wake_interval) == (timedelta(minutes=7), timedelta(seconds=50))
+    own = machine(timeouts=Timeouts(boot="6m"))
+    node = structs.replace(own, status=NodeStatus(boot_seconds=(8.0, 8.0, 8.0)))
+    assert machine_limits(node, group())[0].boot == timedelta(minutes=6)
+
+
+def test_one_slow_boot_in_twenty_is_forgotten() -> None:
+    """It does not set the limits for all later boots."""
+    assert slowest_boot([10.0] * 19 + [500.0]) == timedelta(seconds=10)
+    assert slowest_boot([10.0, 500.0, 10.0]) == timedelta(seconds=500)

@@ -15,7 +15,7 @@ from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.ports.kube import Patch
 from hexa.testing.autoscaler import Settings
-from hexa.testing.world import World, open_world
+from hexa.testing.world import World, group, machine, open_world
 
 SHORT_DRAIN = {"timeouts": {"drain": "30s"}}
 
@@ -48,6 +48,31 @@ async def idle(world: World) -> None:
     """hexa knows all machines, and nothing happens."""
     await world.until(lambda: Phase.UNKNOWN not in world.phases().values(), within=60)
     await trio.sleep(1)
+
+
+# --- 11: a dead machine costs its group one boot deadline at most ---------------------------------------
+
+
+async def test_failure_11_what_boots_have_taught_bounds_what_a_dead_machine_costs(autojump_clock: MockClock) -> None:
+    """Once three boots have shown that the machine is up within seconds, its death is noticed within two minutes instead of nine,
+    with every wake sent, and the next candidate takes its place."""
+    machines = [machine(name, group="rack", boot_seconds=8.0) for name in ("box-1", "box-2")]
+    async with open_world(groups=[group("rack")], machines=machines, autoscaler=None, site=QUICK) as world:
+        await idle(world)
+        world.edit("box-2", {"hold": {"power": "off"}})
+        for _ in range(3):
+            assert await world.cloud.increase_size(ID, delta=1) == Done()
+            await reach(world, Phase.READY)
+            assert await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")]) == Done()
+            await reach(world, Phase.OFF)
+        world.inject({"kind": "dead", "machine": "box-1"})
+        world.edit("box-2", {"hold": None, "pricing": {"hourlyRate": 1}})
+        await trio.sleep(1)
+        jobs = JobWatch(world)
+        assert await world.cloud.increase_size(ID, delta=1) == Done()
+        await reach(world, Phase.START_FAILED, within=150)
+        assert jobs.of("box-1") == ["startup"] * 3
+        await reach(world, Phase.READY, "box-2", within=60)
 
 
 # --- 14 to 17, 34: what Cluster Autoscaler asks ---------------------------------------------------------

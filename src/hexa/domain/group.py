@@ -3,9 +3,10 @@
 It turns resources into plain numbers and into `Problem`s that name field and remedy; it knows no machine's phase.
 """
 
+import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
@@ -170,16 +171,17 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
 
 
 def machine_limits(node: Node, group: Group | None) -> tuple[Limits, tuple[Problem, ...]]:
-    """The limits of one machine: its own fields over its group's over the defaults."""
-    reader, own = _Reader(), node.spec
+    """The limits of one machine: its own fields over its group's over what its boots have taught over the defaults."""
+    reader, own, slowest = _Reader(), node.spec, slowest_boot(node.status.boot_seconds)
     if group is None:
-        return _limits(reader, PROVISION_DEFAULT, (("spec", own.timeouts, own.retries),)), tuple(reader.problems)
+        limits = _limits(reader, PROVISION_DEFAULT, (("spec", own.timeouts, own.retries),), slowest)
+        return limits, tuple(reader.problems)
     silent = _Reader()  # the group's own problems are told on the group
     provision = silent.limit("", group.spec.max_node_provision_time, least=SHORTEST) or PROVISION_DEFAULT
     if own.timeouts == Timeouts() and own.retries == Retries():
-        return _limits(silent, provision, (("", group.spec.timeouts, group.spec.retries),)), ()
+        return _limits(silent, provision, (("", group.spec.timeouts, group.spec.retries),), slowest), ()
     sources = (("spec", own.timeouts, own.retries), ("", group.spec.timeouts, group.spec.retries))
-    limits = _limits(reader, provision, sources)
+    limits = _limits(reader, provision, sources, slowest)
     return limits, tuple(problem for problem in reader.problems if problem.field.startswith("spec"))
 
 
@@ -254,7 +256,35 @@ _WORKING_FIELDS: Final = frozenset({"power_on", "boot", "drain", "power_off", "w
 _RETRY_FIELDS: Final = {"wake_interval": "wakeInterval", "backoff": "backoff", "max_backoff": "maxBackoff"}
 
 
-def _limits(reader: _Reader, provision: timedelta, sources: tuple[Source, ...]) -> Limits:
+BOOTS_TO_LEARN_FROM: Final = 3
+LEARNED_SHARE: Final = 0.95
+SHORTEST_INTERVAL: Final = timedelta(seconds=30)
+SHORTEST_BOOT: Final = timedelta(minutes=2)
+"""What is learned makes no limit shorter: a file-system check or a slow pull of the Job's image is no failure."""
+
+
+def slowest_boot(boots: Sequence[float]) -> timedelta | None:
+    """How long all but one in twenty of the recent boots took at most; None: there were too few to tell."""
+    if len(boots) < BOOTS_TO_LEARN_FROM:
+        return None
+    return timedelta(seconds=sorted(boots)[math.ceil(LEARNED_SHARE * len(boots)) - 1])
+
+
+def learned_interval(default: timedelta, slowest: timedelta) -> timedelta:
+    """A machine that gave no sign of life for a quarter longer than it boots has not got the wake."""
+    return min(default, max(1.25 * slowest + timedelta(seconds=10), SHORTEST_INTERVAL))
+
+
+def learned_boot(default: timedelta, slowest: timedelta, *, interval: timedelta, attempts: int) -> timedelta:
+    """Time for every wake to be sent, and for the last one's boot to take half as long again. Never longer than the default, which
+    Cluster Autoscaler's patience bounds."""
+    needed = (attempts - 1) * interval + 1.5 * slowest + timedelta(seconds=30)
+    return min(default, max(needed, SHORTEST_BOOT))
+
+
+def _limits(
+    reader: _Reader, provision: timedelta, sources: tuple[Source, ...], slowest: timedelta | None = None
+) -> Limits:
     given: dict[str, timedelta] = {}
     for prefix, timeouts, retries in reversed(sources):
         given |= dict(_given(reader, f"{prefix}.timeouts", timeouts, _TIMEOUT_FIELDS))
@@ -262,6 +292,10 @@ def _limits(reader: _Reader, provision: timedelta, sources: tuple[Source, ...]) 
     attempts = next((retries.attempts for _, _, retries in sources if retries.attempts), Limits().attempts)
     boot = given.get("boot", provision * BOOT_SHARE)
     interval = given.get("wake_interval", boot / WAKES_PER_BOOT)
+    if slowest is not None and "wake_interval" not in given:
+        interval = learned_interval(interval, slowest)
+    if slowest is not None and "boot" not in given:
+        boot = learned_boot(boot, slowest, interval=interval, attempts=attempts)
     derived = {"boot": boot, "wake_interval": interval, "power_on": interval * attempts} | given
     return Limits(attempts=attempts, **derived)
 

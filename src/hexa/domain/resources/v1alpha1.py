@@ -154,7 +154,7 @@ class Timeouts(Slice, frozen=True, kw_only=True):
         Duration | None,
         Meta(
             description="How long booting may take until the Kubernetes node is Ready. Default: 0.6 x "
-            "maxNodeProvisionTime."
+            "maxNodeProvisionTime, and shorter once three boots have shown how long this machine takes."
         ),
     ] = None
     drain: Annotated[
@@ -195,7 +195,10 @@ class Retries(Slice, frozen=True, kw_only=True):
     ] = None
     wake_interval: Annotated[
         Duration | None,
-        Meta(description="A wake with no sign of life is sent again after this. Default: boot / 6."),
+        Meta(
+            description="A wake with no sign of life is sent again after this. Default: boot / 6, and shorter once three "
+            "boots have shown how long this machine takes."
+        ),
     ] = None
     backoff: Annotated[
         Duration | None,
