@@ -17,9 +17,13 @@ demo *ARGS:
 picture FILE="docs/simulate.svg":
     @hexa simulate examples/scenarios/office-week.yaml --svg "$1"
 
-# all tests but e2e, with the coverage floor; with ARGS, plain pytest ARGS
+# all tests but long and e2e, with the coverage floor; with ARGS, plain pytest ARGS
 test *ARGS:
-    {{ if ARGS == "" { "pytest -n auto --cov --cov-report=term" } else { 'pytest "$@"' } }}
+    {{ if ARGS == "" { "pytest -n auto -m 'not long' --cov --cov-report=term" } else { 'pytest "$@"' } }}
+
+# whole scenarios played many times over: killed after each write, the examples at length, the figures of the main path
+long *ARGS:
+    pytest -n auto -m long "$@"
 
 # ruff, mypy --strict, import-linter, generated files unchanged, the docs site builds
 check: check-quick types generated docs

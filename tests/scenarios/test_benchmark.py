@@ -52,6 +52,7 @@ async def until_dark(world: World, count: int) -> None:
     await world.until(lambda: not any(each.power for each in machines), within=900, every=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("policy", ["Delete", "Keep"])
 async def test_eight_pods_run_within_ten_seconds_of_the_first_job(

@@ -92,6 +92,7 @@ def check(world: World, jobs: JobWatch, policy: str) -> None:
     assert not node.spec.unschedulable
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("by", "policy"), [("person", "Delete"), ("cluster-autoscaler", "Keep")])
 async def test_failure_12_killed_at_each_write(autojump_clock: MockClock, by: str, policy: str) -> None:
     """Killed after any single write of a whole cycle and started again a second later, hexa makes exactly the Jobs that it makes
@@ -107,6 +108,7 @@ async def test_failure_12_killed_at_each_write(autojump_clock: MockClock, by: st
     assert deaths >= writes - 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("down", [60.0, 1200.0])
 async def test_failure_12_dead_for_long(autojump_clock: MockClock, down: float) -> None:
     """However long hexa was dead, and though finished Jobs have gone meanwhile, the machines end where they are wanted."""

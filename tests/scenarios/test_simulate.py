@@ -60,9 +60,9 @@ def report() -> Report:
 @pytest.mark.parametrize(
     ("name", "hours", "saved"),
     [
-        ("office-week", "33h", 0.5),
-        ("batch-burst", None, 0.6),
-        ("flaky-rack", None, 0.3),
+        pytest.param("office-week", "33h", 0.5, marks=pytest.mark.long),
+        pytest.param("batch-burst", None, 0.6, marks=pytest.mark.long),
+        pytest.param("flaky-rack", None, 0.3, marks=pytest.mark.long),
         ("homelab-weekend", None, 0.6),
     ],
 )

@@ -122,6 +122,7 @@ def test_a_run_can_be_repeated() -> None:
     assert run_day() == run_day()
 
 
+@pytest.mark.long
 def test_skipped_loops_change_nothing() -> None:
     """Leaving out the loops in which nothing changed and nothing is due leads to the same decisions at the same moments, and to
     the same hours, energy and waiting times."""

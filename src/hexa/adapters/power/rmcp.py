@@ -162,7 +162,12 @@ class Handshake:
         found, payload = _opened_plain(packet)
         if found != kind or len(payload) < 2:
             raise Broken
-        if payload[1]:
+        told = payload[id_at : id_at + 4]
+        if payload[1] and told in (
+            self._console,
+            b"",
+            bytes(4),
+        ):  # with another's ID it speaks of another session, or is damaged
             raise SessionRefused(payload[1])
         if len(payload) < least or payload[id_at : id_at + 4] != self._console:
             raise Broken
