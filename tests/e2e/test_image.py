@@ -277,9 +277,8 @@ async def test_machines_are_switched_by_what_others_wrote(
         redfish_emulator(folders[by_redfish.name], password=PLANTED, **at) as redfish,
         sshd(keys, **at) as ssh,
     ):
-        goes = (
-            f"curl -s -X POST {machines.controller_url}/{by_ssh.name}/off; kill $(cat {keys}/sshd.pid); kill -9 $PPID"
-        )
+        off = f"busybox wget -qO- --post-data= {machines.controller_url}/{by_ssh.name}/off"
+        goes = f"{off}; kill $(cat {keys}/sshd.pid); kill -9 $PPID"
         public = (keys / "user.pub").read_text()
         (keys / "authorized_keys").write_text(f'restrict,command="echo hexa: going down; {goes}" {public}')
         secrets = {
