@@ -17,9 +17,13 @@ demo *ARGS:
 picture FILE="docs/simulate.svg":
     @hexa simulate examples/scenarios/office-week.yaml --svg "$1"
 
-# all tests but long and e2e, with the coverage floor; with ARGS, plain pytest ARGS
+# all tests but long and e2e; with ARGS, plain pytest ARGS
 test *ARGS:
-    {{ if ARGS == "" { "pytest -n auto -m 'not long' --cov --cov-report=term" } else { 'pytest "$@"' } }}
+    {{ if ARGS == "" { "pytest -n auto -m 'not long'" } else { 'pytest "$@"' } }}
+
+# what the tests of domain, app and commands reach of domain and app, and its floor; tracing makes them three times slower
+coverage:
+    pytest -n auto -m 'not long' tests/domain tests/app tests/cli --cov --cov-report=term
 
 # whole scenarios played many times over: killed after each write, the examples at length, the figures of the main path
 long *ARGS:

@@ -239,6 +239,7 @@ async def follow(kube: MemoryKube, kind: Kind[Any], seen: Counter[str]) -> None:
             seen[change.type] += 1
 
 
+@pytest.mark.long
 async def test_a_week_of_twenty_machines_and_two_thousand_pods(autojump_clock: MockClock, site: Site) -> None:
     """A whole week of load passes without losing a pod; what it took is printed, for people who work on its speed."""
     began, rng, seen = time.process_time(), random.Random(1), Counter[str]()

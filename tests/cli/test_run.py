@@ -61,6 +61,7 @@ def test_signal_stops_in_order(number: signal.Signals) -> None:
     assert (process.returncode, out, errors) == (0, "cleaned up\n", "")
 
 
+@pytest.mark.long
 def test_agent_that_hangs_is_ended() -> None:
     """An agent that does not stop is ended after 5 s, with 1 and a line that says so."""
     process = agent(

@@ -117,6 +117,7 @@ def run_day(**settings: Any) -> Any:
         return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
+@pytest.mark.long
 def test_a_run_can_be_repeated() -> None:
     """With its scheduling fixed, the same day leads to the same decisions and the same figures again."""
     assert run_day() == run_day()
