@@ -141,11 +141,16 @@ def test_image_is_small_and_plain(image: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def host(machines: Machines, image: Path) -> Machine:
-    """A machine that is on and has the image; the agent and the power Jobs run there."""
+async def host(api: Api, machines: Machines, image: Path) -> AsyncIterator[Machine]:
+    """A machine that is on and has the image; the agent and the power Jobs run there.
+
+    The worker is as old as the session and may be without the image: it takes no pods meanwhile.
+    """
     host = machines.add()
     await machines.start(host)
-    return host
+    await api.patch("v1/nodes", machines.worker, {"spec": {"unschedulable": True}})
+    yield host
+    await api.patch("v1/nodes", machines.worker, {"spec": {"unschedulable": False}})
 
 
 async def test_pod_of_the_image_wakes_a_machine(
