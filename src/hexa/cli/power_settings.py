@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hexa.domain.power import DRIVERS, FIELDS
+from hexa.domain.power import DRIVERS
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.schema import Schema, schema_of
 from hexa.domain.shape import Path as FieldPath
@@ -148,8 +148,3 @@ def _suggest(name: str, known: Sequence[str]) -> str:
 
 def _schema() -> Schema:
     return schema_of(PowerSpec)
-
-
-def driver_keys(driver: str) -> list[str]:
-    """Settings of a driver, for its help."""
-    return [key for key in _keys(_schema()["properties"][driver]) if key not in FIELDS]
