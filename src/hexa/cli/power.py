@@ -1,4 +1,4 @@
-"""hexa power: one machine switched or read by its drivers, without a cluster. What power Jobs run."""
+"""hexa power: one machine switched or read by its drivers, without a cluster. What power Jobs run. (`test` needs a cluster.)"""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from hexa.cli.cluster import exit_for
+from hexa.cli.conformance import conform
 from hexa.cli.exits import Exit, fail
 
 if TYPE_CHECKING:
@@ -151,6 +152,9 @@ def cycle(
         return await off_and_on(ways, patience, hard=hard or settings.hard)
 
     command.run(act, within=within, answer_within=answer_within, pause=pause)
+
+
+power.command("test")(conform)
 
 
 class _Command:
