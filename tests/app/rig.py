@@ -90,7 +90,7 @@ class Rig:
         since: float = 0.0,
         **status: Any,
     ) -> None:
-        """A machine with a past: its phase, the wish that stands, more of its status. hexa has woken it before."""
+        """A healthy machine with a past: its phase, the wish that stands, more of its status. hexa has woken it before."""
         asked = asked or wish(ON if phase in (Phase.READY, Phase.BOOTING, Phase.POWERING_ON) else OFF, RECOVERY)
         given: dict[str, Any] = {"startupPodSpec": POD, "shutdownPodSpec": POD, "template": {"capacity": CAPACITY}}
         if asked.spec:
@@ -98,7 +98,7 @@ class Rig:
         given |= spec or {}
         known: dict[str, Any] = {}
         if phase is not None:
-            known = {"phase": str(phase), "since": stamp(since), "wakeProvenAt": stamp(0)}
+            known = {"phase": str(phase), "since": stamp(since), "wakeProvenAt": stamp(0), "health": "healthy"}
         metadata = {
             "name": name,
             "namespace": SPACE,

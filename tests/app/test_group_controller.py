@@ -10,7 +10,8 @@ from trio.testing import MockClock
 from hexa.domain.errors import Conflict, HexaError, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import NODES
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, GroupHealth
+from hexa.domain.resources.health import GroupHealth
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.cloud import Denied, Done
 from hexa.ports.kube import Patch
 

@@ -7,16 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.builders import OFF, ON, at, read, status, wish
 
-from hexa.domain.describe import Finding, conditions, described, findings_of, group_status
+from hexa.domain.describe import described, findings_of, group_status
+from hexa.domain.findings import Finding, conditions
 from hexa.domain.group import Problem
+from hexa.domain.health import Judgement, Signs, judged
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import Condition
+from hexa.domain.resources.health import GroupHealth, NodeHealth
 from hexa.domain.resources.v1alpha1 import (
-    GroupHealth,
     GroupStatus,
     JobRecord,
     Lookup,
-    NodeHealth,
     NodeStatus,
     Power,
     PowerReading,
@@ -31,7 +32,7 @@ NOW = at(100)
 
 def found(machine: NodeStatus, **known: Any) -> dict[str, Finding]:
     """The findings of a machine by type."""
-    nothing: dict[str, Any] = {"wish": None, "node_ready": False, "problems": (), "off_vetoes": (), "on_vetoes": ()}
+    nothing: dict[str, Any] = {"wish": None, "problems": (), "off_vetoes": (), "on_vetoes": ()}
     listed = findings_of(machine, **{**nothing, "manager": "", **known})
     assert len({finding.type for finding in listed}) == len(listed)
     return {finding.type: finding for finding in listed}
@@ -40,17 +41,19 @@ def found(machine: NodeStatus, **known: Any) -> dict[str, Finding]:
 def told(machine: NodeStatus, **known: Any) -> NodeStatus:
     """The described status."""
     listed = known.pop("found", [])
-    nothing: dict[str, Any] = {"wish": None, "reading": None, "generation": 3, "now": NOW}
+    nothing: dict[str, Any] = {"wish": None, "reading": None, "check": None, "generation": 3, "now": NOW}
+    nothing["health"] = judged(Signs(status=machine, ready=Condition(type="Ready", status="True")))
     return described(machine, listed, **{**nothing, **known})
 
 
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def test_joined_is_always_said() -> None:
-    """Whether the kubelet reports Ready is a condition that is True or False, and never absent."""
-    assert found(status(Phase.OFF)) == {"Joined": Finding("Joined", "NoReadyNode", "", "False")}
-    assert found(status(Phase.READY), node_ready=True)["Joined"] == Finding("Joined", "KubeletReady", "", "True")
+def test_what_always_stands_comes_first() -> None:
+    """The conditions of `health` are findings like the others."""
+    joined = Finding("Joined", "NoNode", "", "False")
+    assert found(status(Phase.OFF), standing=[joined]) == {"Joined": joined}
+    assert found(status(Phase.OFF)) == {}
 
 
 def test_vetoes_are_conditions_of_their_own() -> None:
@@ -90,8 +93,8 @@ def test_job_in_trouble_is_named_with_the_pods_own_words() -> None:
     """An image that is missing is shown while the Job waits, and when it failed; a Job that runs well is not."""
     assert found(job("failed", "ErrImagePull"))["PowerJobFailed"].message == "wake-1: ErrImagePull"
     assert found(job("running", "ImagePullBackOff"))["PowerJobWaiting"].message == "wake-1: ImagePullBackOff"
-    assert set(found(job("running"))) == {"Joined"}
-    assert set(found(job("done"))) == {"Joined"}
+    assert not found(job("running"))
+    assert not found(job("done"))
 
 
 def test_blocker_is_named() -> None:
@@ -212,6 +215,14 @@ def test_describing_again_changes_nothing(phase: Phase, power: Power | None, rea
     assert told(once, found=listed, wish=asked, reading=reading, now=at(later)) == once
 
 
+def test_health_is_dated_when_it_changes() -> None:
+    """healthSince says since when the machine is ill for this reason; looking again does not move it, another reason does."""
+    first = told(status(Phase.READY), health=Judgement(NodeHealth.DEGRADED, "NotReady"))
+    assert (first.health_reason, first.health_since) == ("NotReady", NOW)
+    assert told(first, health=Judgement(NodeHealth.DEGRADED, "NotReady"), now=at(500)).health_since == NOW
+    assert told(first, health=Judgement(NodeHealth.DEGRADED, "CheckFailed"), now=at(500)).health_since == at(500)
+
+
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 
@@ -230,18 +241,4 @@ def test_group_is_told_in_numbers() -> None:
     counted = (shown.size, shown.target, shown.ready, shown.booting, shown.off, shown.failed)
     assert counted == (7, 6, 2, 2, 1, 2)
     assert (shown.observed_generation, shown.conditions[0].type) == (2, "NoMachines")
-
-
-@pytest.mark.parametrize(
-    ("phases", "health"),
-    [
-        ((), GroupHealth.UNKNOWN),
-        ((Phase.OFF, Phase.READY), GroupHealth.HEALTHY),
-        ((Phase.LOST, Phase.READY), GroupHealth.DEGRADED),
-        ((Phase.LOST, Phase.START_FAILED, Phase.STOP_FAILED), GroupHealth.OFFLINE),
-    ],
-    ids=str,
-)
-def test_group_is_as_healthy_as_its_machines(phases: tuple[Phase, ...], health: GroupHealth) -> None:
-    """One failed machine degrades a group, all failed take it offline, none at all is unknown."""
-    assert grouped(*phases).health is health
+    assert shown.health is GroupHealth.DEGRADED

@@ -19,9 +19,10 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, membership_of
 from hexa.app.views import Views
-from hexa.domain.describe import Finding, group_status, once_each
+from hexa.domain.describe import group_status
 from hexa.domain.errors import HexaError
 from hexa.domain.farewell import how_to_take_back, released
+from hexa.domain.findings import Finding, once_each
 from hexa.domain.group import Problem
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT

@@ -20,11 +20,13 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import MachineView
 from hexa.app.views import Views
-from hexa.domain.describe import ALWAYS_SAID, Finding, described, findings_of, wakeable
+from hexa.domain.describe import described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import HexaError
 from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
+from hexa.domain.findings import Finding
 from hexa.domain.group import active_hold
+from hexa.domain.health import ALWAYS_SAID, Signs, judged, standing
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.proof import proof_ends
 from hexa.domain.resources.core import Job, KubeNode, Pod
@@ -536,6 +538,8 @@ class NodeController:
             self._findings(view, status, now),
             wish=wish,
             reading=self._sensors.reading(view.node),
+            health=judged(self._signs(view, status)),
+            check=None,
             generation=view.node.metadata.generation,
             now=now,
         )
@@ -546,14 +550,23 @@ class NodeController:
         return findings_of(
             status,
             wish=view.wish(now),
-            node_ready=view.node_ready,
             problems=problems,
             off_vetoes=view.off_vetoes(now),
             on_vetoes=view.on_vetoes(now),
             manager=powerstate_manager(view.node),
+            standing=standing(self._signs(view, status), view.policy, now=now),
+        )
+
+    def _signs(self, view: MachineView, status: NodeStatus) -> Signs:
+        life = self._heartbeats.life(view.kube_name)
+        return Signs(
+            status=status,
+            kube_name=view.kube_name,
+            ready=view.kubelet_says,
+            node_exists=view.kube is not None,
+            alive=life is not None and self._clock.now() < life.until,
             reading=self._sensors.reading(view.node),
             trouble=self._sensors.trouble(view.node),
-            wakeable=wakeable(status, view.policy, now=now) if view.group is not None else None,
         )
 
     def _tell(self, view: MachineView, reason: str, message: str, severity: Severity = Severity.NORMAL) -> None:

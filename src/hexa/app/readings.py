@@ -17,6 +17,7 @@ from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import HexaError, Refused, Unavailable
+from hexa.domain.health import NOT_READ_YET, READING_STALE
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import Lookup, Node, PowerReading, Reading
@@ -31,7 +32,8 @@ QUICK: Final = 2.0
 MODERATE: Final = 15.0
 """The same where something is wrong, or not known yet."""
 STEADY: Final = 60.0
-"""The same while nothing is expected: a button that somebody presses is noticed within this."""
+"""The same while nothing is expected: a button that somebody presses is noticed within this. A few may fail in a row until a
+reading is too old (`health.READING_STALE`)."""
 PACE: Final = {
     Phase.POWERING_ON: QUICK,
     Phase.BOOTING: QUICK,
@@ -40,8 +42,6 @@ PACE: Final = {
     Phase.STOP_FAILED: MODERATE,
     Phase.LOST: MODERATE,
 }
-STALE: Final = timedelta(seconds=3 * STEADY)
-"""A reading that is older is Unknown."""
 TRIES: Final = 3
 """Failures in a row after which a reading is Unknown however young it is."""
 DEADLINE: Final = 30.0
@@ -98,7 +98,7 @@ class Readings:
         last = known.last if known is not None else None
         if known is None or last is None or last.at is None:
             return PowerReading(power=Reading.UNKNOWN, source=driver)
-        if known.failures >= TRIES or self._clock.now() - last.at > STALE:
+        if known.failures >= TRIES or self._clock.now() - last.at > READING_STALE:
             return PowerReading(power=Reading.UNKNOWN, source=driver, at=last.at)
         return last
 
@@ -108,7 +108,7 @@ class Readings:
             return self._elsewhere.trouble(machine)
         known = self._of(machine, driver)
         if known is None or (known.error is None and known.last is None):
-            return "it was not read yet"
+            return NOT_READ_YET
         if known.last is None:
             return str(known.error)
         if known.error is not None:

@@ -14,7 +14,7 @@ from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
 from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
-from hexa.domain.resources.core import KubeNode
+from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.sizing import Member
 from hexa.domain.wish import Veto, acted_power, effective_wish, off_vetoes, on_vetoes
@@ -80,6 +80,11 @@ class MachineView(Struct, frozen=True, kw_only=True):
     @property
     def node_ready(self) -> bool:
         return self.kube is not None and ready(self.kube)
+
+    @property
+    def kubelet_says(self) -> Condition | None:
+        """The condition Ready of its Kubernetes node."""
+        return ready_condition(self.kube) if self.kube is not None else None
 
     @property
     def our_cordon(self) -> bool:
@@ -156,6 +161,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             since=status.since,
             unproven=self.unproven(now),
             tried_at=tried_at(status),
+            health=status.health,
         )
 
 
@@ -174,7 +180,13 @@ def provider_id_of(machine: Node, kube: KubeNode | None) -> str:
 
 def ready(node: KubeNode) -> bool:
     """The kubelet reports Ready."""
-    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+    said = ready_condition(node)
+    return said is not None and said.status == "True"
+
+
+def ready_condition(node: KubeNode) -> Condition | None:
+    """What the kubelet, or of a silent one the controller manager, says of being Ready."""
+    return next((condition for condition in node.status.conditions if condition.type == "Ready"), None)
 
 
 def membership_of(node: Node) -> Lookup | None:

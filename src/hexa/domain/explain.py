@@ -10,9 +10,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.domain.describe import POWER_KNOWN, Finding, findings_of, wakeable
+from hexa.domain.describe import findings_of
 from hexa.domain.farewell import how_to_take_back, leaving, released
+from hexa.domain.findings import Finding
 from hexa.domain.group import Limits, Policy, Problem
+from hexa.domain.health import NO_SENSOR, POWER_KNOWN
 from hexa.domain.lifecycle import FAILED, Event, Phase, phase_of
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import KubeNode
@@ -352,7 +354,7 @@ def obstacle(known: Known) -> Reason | None:
 def unread(node: Node) -> Iterator[Problem]:
     """That its power can't be read, as the agent has told it in the status."""
     told = next((each for each in node.status.conditions if each.type == POWER_KNOWN), None)
-    if told is not None and told.status != "True":
+    if told is not None and told.status != "True" and told.reason != NO_SENSOR:
         what, _, remedy = told.message.partition("; ")
         text = f"its power is not known: {what}"
         yield Problem("spec.power", text, remedy, severity="warning", reason="PowerUnknown")
@@ -400,12 +402,10 @@ def _findings(known: Known) -> list[Finding]:
     return findings_of(
         known.node.status,
         wish=known.member.wish,
-        node_ready=known.facts.node_ready,
         problems=known.problems,
         off_vetoes=known.member.off_vetoes,
         on_vetoes=known.member.on_vetoes,
         manager=powerstate_manager(known.node),
-        wakeable=wakeable(known.node.status, known.policy, now=known.now),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
+from hexa.domain.availability import Side, counted, woken
 from hexa.domain.errors import IllegalTransition
 from hexa.domain.group import Limits
 from hexa.domain.resources.v1alpha1 import EnergyAccount, HistoryEntry, NodeStatus
@@ -117,6 +118,12 @@ COMING: Final = frozenset({P.POWERING_ON, P.BOOTING})
 
 FAILED: Final = frozenset({P.START_FAILED, P.STOP_FAILED, P.LOST})
 
+UP_PHASES: Final = frozenset({P.READY, P.DRAINING})
+"""Phases in which the machine is there for pods."""
+
+DOWN_PHASES: Final = frozenset({P.LOST, P.START_FAILED})
+"""Phases in which it should be there and is not; on the way up from one of them it still is not."""
+
 PROGRESS: Final[dict[Phase, str]] = {  # the seed system's words, for old readers
     P.UNKNOWN: "",
     P.OFF: "shutdown",
@@ -158,7 +165,7 @@ def enter(status: NodeStatus, phase: Phase, *, event: Event | None, now: datetim
     old = phase_of(status)
     entry = HistoryEntry(at=now, action=str(phase), by=str(event) if event else "FirstSight")
     status = structs.replace(
-        count_energy(status, now=now),
+        count_availability(count_energy(status, now=now), now=now),
         phase=str(phase),
         since=now,
         stood_still=0.0,
@@ -177,6 +184,20 @@ def count_energy(status: NodeStatus, *, now: datetime) -> NodeStatus:
     side = "on_seconds" if phase_of(status) in ON_PHASES else "off_seconds"
     changes = {side: getattr(account, side) + seconds, "counted_to": max(now, account.counted_to)}
     return structs.replace(status, energy=structs.replace(account, **changes))
+
+
+def count_availability(status: NodeStatus, *, now: datetime) -> NodeStatus:
+    """Add the time since the account was last complete to the time up or down, if it was either."""
+    return structs.replace(status, availability=counted(status.availability, _side(status), now=now))
+
+
+def _side(status: NodeStatus) -> Side:
+    phase = phase_of(status)
+    if phase in UP_PHASES:
+        return "up"
+    marks = UP_PHASES | DOWN_PHASES | {P.POWERING_OFF}
+    last = next((entry.action for entry in reversed(status.history) if entry.action in marks), "")
+    return "down" if phase in DOWN_PHASES or (phase in COMING and last in DOWN_PHASES) else ""
 
 
 def send_wake(status: NodeStatus, *, now: datetime) -> NodeStatus:
@@ -239,17 +260,23 @@ def _booted(status: NodeStatus, now: datetime) -> NodeStatus:
         counted_to=status.energy.counted_to,
     )
     if _woken_by_us(status):
-        status = structs.replace(status, wake_proven_at=now, wake_failed_at=None)
+        availability = woken(status.availability, worked=True)
+        status = structs.replace(status, wake_proven_at=now, wake_failed_at=None, availability=availability)
     return structs.replace(status, last_startup_time=now, boot_seconds=boots, energy=energy, woken_at=None)
 
 
 def _woken_by_us(status: NodeStatus) -> bool:
     """Whether this boot, which has just ended in Ready, proves that the machine can be woken: it was off, our Job did not fail, and
     it came within its limits. One that comes later may have been helped by a person."""
-    way = [entry.action for entry in status.history if entry.action != P.BOOTING]
     job = status.job
     worked = job is not None and job.action == "startup" and job.outcome != "failed"
-    return worked and way[-3:] == [P.OFF, P.POWERING_ON, P.READY]
+    return worked and _from_off(status, to=P.READY)
+
+
+def _from_off(status: NodeStatus, *, to: Phase) -> bool:
+    """Whether the way that has just ended in `to` began with a wake of a machine that was off."""
+    way = [entry.action for entry in status.history if entry.action != P.BOOTING]
+    return way[-3:] == [P.OFF, P.POWERING_ON, to]
 
 
 def _powering_off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
@@ -268,6 +295,8 @@ def _off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, lim
 def _start_failed(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
     if status.wakes > 0:
         status = structs.replace(status, wake_proven_at=None, wake_failed_at=now)
+        if _from_off(status, to=P.START_FAILED):
+            status = structs.replace(status, availability=woken(status.availability, worked=False))
     return _failed(status, now, limits)
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from hexa.domain.group import Policy
 from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.health import NodeHealth
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.wish import EXERCISE, EXERCISED, FOUND_ON, SAFETY, Veto
 
@@ -39,6 +40,7 @@ class Member(Struct, frozen=True, kw_only=True):
     """It may be off only as the one of its group without wake proof."""
     tried_at: datetime | None = None
     """When a boot or a wake of it last ended, well or not."""
+    health: NodeHealth = NodeHealth.UNKNOWN
 
     @property
     def wanted(self) -> bool:

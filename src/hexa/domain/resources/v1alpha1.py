@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata, Slice, Taint, Toleration
+from hexa.domain.resources.health import Availability, CheckRecord, GroupHealth, NodeHealth
 from hexa.domain.resources.power import PowerSpec
 
 NUMBER_PATTERN: Final = r"^([0-9]+\.?[0-9]*|\.[0-9]+)$"
@@ -399,13 +400,6 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
     cost: Annotated[Cost, Meta(description="Tariff of the group's machines.")] = Cost()
 
 
-class GroupHealth(StrEnum):
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    OFFLINE = "offline"
-    UNKNOWN = "unknown"
-
-
 class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
     size: Annotated[int, Meta(description="Machines that belong to the group.")] = 0
     target: Annotated[
@@ -418,7 +412,10 @@ class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
     failed: Annotated[int, Meta(description="Machines that failed to start or to stop, or are lost.")] = 0
     health: Annotated[
         GroupHealth,
-        Meta(description="healthy, degraded (a machine failed), offline (every machine failed) or unknown."),
+        Meta(
+            description="offline (no machine can serve), degraded (a machine is), unknown (of more than half nobody knows) or "
+            "healthy."
+        ),
     ] = GroupHealth.UNKNOWN
     observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
@@ -710,13 +707,6 @@ class HistoryEntry(Slice, frozen=True, kw_only=True):
     message: Annotated[str, Meta(description="In a sentence.")] = ""
 
 
-class NodeHealth(StrEnum):
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    OFFLINE = "offline"
-    UNKNOWN = "unknown"
-
-
 class EnergyAccount(Slice, frozen=True, kw_only=True):
     on_seconds: Annotated[float, Meta(description="Time on since the machine was enrolled, in seconds.")] = 0.0
     off_seconds: Annotated[float, Meta(description="Time off since the machine was enrolled, in seconds.")] = 0.0
@@ -742,6 +732,14 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
         Meta(description="The phase in the seed system's words."),
     ] = ""
     health: Annotated[NodeHealth, Meta(description="healthy, degraded, offline or unknown.")] = NodeHealth.UNKNOWN
+    health_reason: Annotated[
+        str, Meta(description="Why it is not healthy, in CamelCase; the condition of that name or phase says more.")
+    ] = ""
+    health_since: Annotated[datetime | None, Meta(description="Since when the health is so, for that reason.")] = None
+    check: Annotated[CheckRecord | None, Meta(description="The health check, and how its last runs ended.")] = None
+    availability: Annotated[Availability, Meta(description="How often the machine was there when it should be.")] = (
+        Availability()
+    )
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
     reading: Annotated[PowerReading, Meta(description="The last power reading.")] = PowerReading()
     attempt: Annotated[int, Meta(ge=0, description="Counts power Jobs for life; part of their names.")] = 0
