@@ -11,10 +11,10 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from hexa.domain.describe import POWER_KNOWN
 from hexa.domain.explain import IS, STEADY, Known, Reason, kept_from_waking, kept_on, obstacle, waits
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Limits
+from hexa.domain.health import POWER_KNOWN
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.power import Roles, roles
 from hexa.domain.resources.core import Condition, KubeNode
