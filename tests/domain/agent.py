@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import structs
 from tests.domain.builders import at
 
-from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step
-from hexa.domain.proof import Claim, claim_of, proof_vetoes, slot_of, unproven
+from hexa.domain.hedge import begun_hedges, next_hedge, with_takers
+from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step, trying_since
+from hexa.domain.proof import Claim, claim_of, proof_vetoes, slot_of, tried_at, unproven
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     JobRecord,
@@ -24,7 +25,7 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
-from hexa.domain.sensing import LEASE_PERIOD, Facts, may_leave, next_due, sense, wake_again
+from hexa.domain.sensing import LEASE_PERIOD, Facts, may_leave, next_due, sense, silent, wake_again
 from hexa.domain.sizing import (
     Member,
     begun_replacements,
@@ -37,6 +38,7 @@ from hexa.domain.sizing import (
     to_wake,
 )
 from hexa.domain.wish import (
+    HEDGE,
     REPLACED,
     Veto,
     acted_power,
@@ -230,10 +232,13 @@ class Agent:
                 return False
             return self._start(name, status, "startup")
         running = job is not None and job.outcome == "running"
+        before, status = status, structs.replace(status, silent=silent(status, facts, limits=self.site.policy.limits))
         if wake_again(status, facts, limits=self.site.policy.limits, job_running=running):
             self.site.save(name, send_wake(status, now=facts.now))
             return True
-        return False
+        if status != before:
+            self.site.save(name, status)
+        return status != before
 
     def _power_off(self, name: str, status: NodeStatus, facts: Facts) -> bool:
         if status.job is not None and status.job.attempt == status.attempt:
@@ -297,7 +302,7 @@ class Agent:
     def members(self) -> list[Member]:
         """The machines as sizing sees them."""
         now, policy = at(self.site.now), self.site.policy
-        return [
+        return with_takers(
             Member(
                 key=Lookup("site", name),
                 phase=phase_of(node.status),
@@ -308,18 +313,21 @@ class Agent:
                 unproven=unproven(node, policy, now=now),
                 failures=node.status.failures,
                 replaced=node.status.replaced,
+                silent=node.status.silent,
+                began=trying_since(node.status),
+                tried_at=tried_at(node.status),
                 cooling=node.status.cool_until is not None and node.status.cool_until > now,
                 valid=bool(node.status.phase),
                 since=node.status.since,
             )
             for name, node in sorted(self.site.nodes.items())
-        ]
+        )
 
     def tend_group(self) -> bool:
         """Replace, fill and lower, as hexa does it by itself; whether anything changed. The limits are checked at each act."""
         if self.blind:
             return False
-        acts = [*self._replace(), *self._fill(), *self._lower()]
+        acts = [*self._replace(), *self._hedge(), *self._fill(), *self._lower()]
         return bool(acts)
 
     def _replace(self) -> Iterator[str]:
@@ -335,6 +343,21 @@ class Agent:
             assert most is None or target(self.members()) <= most, "a replacement above the maximum"
             assert target(self.members()) == before + 1
             yield self._retire(failed.key.name)
+
+    def _hedge(self) -> Iterator[str]:
+        for pair in begun_hedges(self.members()):
+            yield self._stand_aside(pair.failed.key.name)
+        while (pair := next_hedge(self.site.policy, self.members())) is not None:
+            before, most = target(self.members()), self.site.policy.max_size
+            self._wish(pair.successor, Power.ON, HEDGE, replaces=pair.failed.key.name)
+            assert target(self.members()) == before, "a hedge changed the target"
+            assert most is None or before <= most, "a hedge above the maximum"
+            yield self._stand_aside(pair.failed.key.name)
+            assert target(self.members()) == before, "the mark of a hedge changed the target"
+
+    def _stand_aside(self, name: str) -> str:
+        self.site.save(name, structs.replace(self.site.nodes[name].status, replaced=True))
+        return name
 
     def _retire(self, name: str) -> str:
         self.site.save(name, structs.replace(self.site.nodes[name].status, replaced=True))

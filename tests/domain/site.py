@@ -24,6 +24,7 @@ from hexa.domain.resources.v1alpha1 import (
     NodeStatus,
     OwnedMetadata,
     Power,
+    WakeProof,
     WishRecord,
 )
 from hexa.domain.wish import effective_wish, paused, wish_patch
@@ -193,6 +194,8 @@ class Site:
 
     def _risk(self, name: str) -> None:
         """A machine that was up goes off: if it is not proven, and no person wants it off, it is the only one."""
+        if self.policy.wake_proof is not WakeProof.REQUIRE:
+            return
         served = name in self.served
         self.served.discard(name)
         if not served or self._off_by_person(name) or self.nodes[name].status.wake_proven_at is not None:

@@ -17,8 +17,8 @@ from hexa.domain.wish import WAKE_PROOF, effective_wish
 QUICK: dict[str, Any] = {
     "maxNodeProvisionTime": "2m",
     "timeouts": {"drain": "1m", "powerOff": "1m", "lost": "30s"},
-    "retries": {"backoff": "10s", "maxBackoff": "1m"},
 }
+RETRIES = {"backoff": "10s", "maxBackoff": "1m"}
 SETTLES_WITHIN = 1200.0
 """Seconds in which every machine settles: more than a whole round of failing, cooling off and trying again."""
 REST = 600.0
@@ -35,12 +35,20 @@ class SiteMachine(RuleBasedStateMachine):
         more=st.none() | st.integers(0, 2),
         force=st.booleans(),
         does=st.sampled_from(["Adopt", "Correct", "Ignore"]),
+        hedge=st.sampled_from([{}, {"wakeProof": "Ignore"}]),
     )
     def begin(
-        self, sensors: list[bool], found: list[bool], least: int, more: int | None, force: bool, does: str
+        self,
+        sensors: list[bool],
+        found: list[bool],
+        least: int,
+        more: int | None,
+        force: bool,
+        does: str,
+        hedge: dict[str, str],
     ) -> None:
         """Some machines are on when hexa sees them for the first time."""
-        self.force, self.does, self.born = force, does, 0
+        self.force, self.does, self.hedge, self.born = force, does, hedge, 0
         self.site = Site(sensors=sensors, group=self.group(least, more))
         for box, on in zip(self.site.boxes.values(), found, strict=True):
             if on:
@@ -52,7 +60,8 @@ class SiteMachine(RuleBasedStateMachine):
     def group(self, least: int, more: int | None) -> dict[str, Any]:
         """A group of these limits."""
         limits = {"minSize": least} if more is None else {"minSize": least, "maxSize": least + more}
-        return {**QUICK, **limits, "drain": {"force": self.force}, "onUnexpectedPower": self.does}
+        spec = {"drain": {"force": self.force}, "onUnexpectedPower": self.does, **self.hedge}
+        return {**QUICK, **limits, **spec, "retries": {**RETRIES, "hedge": bool(self.hedge)}}
 
     # --- time and wishes ---
 

@@ -1,5 +1,5 @@
-"""One group at a time: wake up to minSize, rest down to a lowered maxSize, replace what failed to start, exercise,
-keep the status.
+"""One group at a time: wake up to minSize, rest down to a lowered maxSize, replace what failed to start, hedge what stays silent,
+exercise, keep the status.
 
 It writes wishes and the group's status; what machines do about a wish is the node controller's. It counts and asks under the
 group's lock, so that it never asks for a machine that Cluster Autoscaler is just given.
@@ -24,7 +24,8 @@ from hexa.domain.errors import HexaError
 from hexa.domain.farewell import how_to_take_back, released
 from hexa.domain.findings import Finding, once_each
 from hexa.domain.group import Problem
-from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.hedge import begun_hedges, next_hedge
+from hexa.domain.lifecycle import COMING, Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.proof import Claim, standing
 from hexa.domain.resources.core import KubeNode
@@ -43,7 +44,7 @@ from hexa.domain.sizing import (
     unreplaced,
 )
 from hexa.domain.template import mixed, uneven
-from hexa.domain.wish import EXERCISE, EXERCISED, REPLACED, WAKE_PROOF
+from hexa.domain.wish import EXERCISE, EXERCISED, HEDGE, REPLACED, WAKE_PROOF
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
@@ -101,6 +102,7 @@ class GroupController:
         if view.valid and not released(view.group.metadata) and self._store.watching_since is not None:
             async with self._locks.of(key):
                 await self._replace_failed(view)
+                await self._hedge(view)
                 for member in to_wake(view.policy, self._judged(view)):
                     await self._wish(member.key, Power.ON, "MinSize", f"minSize is {view.policy.min_size}")
                 for member in to_rest(view.policy, self._judged(view)):
@@ -135,6 +137,27 @@ class GroupController:
             await self._give_way(pairs[0])
         for member in half_replaced(self._judged(view)):
             await self._wish(member.key, Power.OFF, REPLACED, "another took its place")
+
+    async def _hedge(self, view: GroupView) -> None:
+        """One spare is woken beside each machine that stays silent, and has its place in the target from that write on; the mark on
+        the silent one outlives the spare's wish."""
+        for begun in begun_hedges(self._judged(view)):
+            await self._stand_aside(begun)
+        while (pair := next_hedge(view.policy, self._judged(view))) is not None:
+            silent = pair.failed.key.name
+            text = f"{silent} gives no sign of life since it was woken"
+            await self._wish(pair.successor.key, Power.ON, HEDGE, text, replaces=silent)
+            await self._stand_aside(pair)
+
+    async def _stand_aside(self, pair: Replacement) -> None:
+        """The silent machine is woken on; when it comes, it is one that came late."""
+        machine = self._store.machines.objects.get(pair.failed.key)
+        if machine is None or phase_of(machine.status) not in COMING:  # it came, or failed, meanwhile
+            return
+        await self._writer.status(machine, structs.replace(machine.status, replaced=True))
+        text = f"gives no sign of life since it was woken: {pair.successor.key.name} is woken beside it"
+        about = machine_reference(pair.failed.key, machine.metadata.uid)
+        self._journal.event(about, reason="Hedged", message=text, severity=Severity.WARNING)
 
     async def _give_way(self, pair: Replacement) -> None:
         """The failed machine is marked, so that Cluster Autoscaler is told nothing of it; its wish follows."""

@@ -40,7 +40,7 @@ from hexa.domain.resources.v1alpha1 import (
     Power,
     WishRecord,
 )
-from hexa.domain.sensing import Facts, may_leave, next_due, sense, wake_again
+from hexa.domain.sensing import Facts, may_leave, next_due, sense, silent, wake_again
 from hexa.domain.sizing import target
 from hexa.domain.template import same_shape, shape_of
 from hexa.domain.wish import (
@@ -432,10 +432,11 @@ class NodeController:
         running = record is not None and record.outcome == Outcome.RUNNING
         if running:
             self.queue.add(view.key, delay=JOB_LOOK)
+        status = structs.replace(status, silent=silent(status, facts, limits=view.limits))
         if wake_again(status, facts, limits=view.limits, job_running=running):
             self._tell(view, "WakeAgain", f"no sign of life: wake {status.wakes + 1} of {view.limits.attempts}")
             return await self._save(view, send_wake(status, now=facts.now), facts)
-        return False
+        return status != view.node.status and await self._save(view, status, facts)
 
     async def _power_off(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         status = view.node.status

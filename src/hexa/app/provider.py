@@ -19,7 +19,8 @@ from hexa.app.views import Views
 from hexa.domain.cost import Rates, node_price, pod_price
 from hexa.domain.drain import requests
 from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.hedge import hedged_by
+from hexa.domain.lifecycle import COMING, Phase
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
@@ -108,9 +109,10 @@ class Provider:
         view = self._group(group)
         if view is None:
             return UnknownGroup(group)
-        spare = bool(candidates(self._judged(view)))
-        now = self._clock.now()
-        found = (instance(machine, now, spare=spare) for machine in self._views.members(view.key))
+        members = self._judged(view)
+        spare = bool(candidates(members))
+        views = self._views.members(view.key)
+        found = (instance(machine, member, spare=spare) for machine, member in zip(views, members, strict=True))
         return [shown for shown in found if shown is not None]
 
     def template(self, group: str) -> NodeTemplate | UnknownGroup | Denied:
@@ -278,8 +280,10 @@ class Provider:
             members = self._judged(view)
             spare = target(members) - view.policy.min_size
             found = cancellable(members)[: max(min(-delta, spare), 0)]
+            keys = [member.key for member in found]
+            keys += hedged_by(members, keys)
             wish = self._wished(Power.OFF, "RequestTakenBack")
-            return await self._wish_all([member.key for member in found], lambda _: wish, count=len(found))
+            return await self._wish_all(keys, lambda _: wish, count=len(keys))
 
     def _wished(self, power: Power, reason: str) -> WishRecord:
         return WishRecord(power=power, by=Asker.CLUSTER_AUTOSCALER, reason=reason, since=self._clock.now())
@@ -401,7 +405,7 @@ def is_member(view: MachineView, now: datetime) -> bool:
         case Phase.OFF:
             return wanted and view.kube is None
         case Phase.POWERING_ON | Phase.BOOTING:
-            return view.kube is None
+            return view.kube is None and not view.node.status.replaced
         case Phase.START_FAILED:
             return False
 
@@ -417,10 +421,9 @@ def _arriving(view: MachineView, now: datetime) -> bool:
     return not view.node.status.welcomed or any(key in ARRIVAL_TAINTS for key in left)
 
 
-def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | None:
+def instance(view: MachineView, member: Member, *, spare: bool) -> Instance | None:
     """The machine as Cluster Autoscaler is shown it; None: not at all."""
-    member = view.member(now)
-    if not member.valid:
+    if not member.valid or (view.phase in COMING and member.gave_way):
         return None
     match view.phase:
         case Phase.UNKNOWN:
@@ -429,7 +432,7 @@ def instance(view: MachineView, now: datetime, *, spare: bool) -> Instance | Non
             return Instance(view.provider_id, InstanceState.CREATING) if counts(member) else None
         case Phase.START_FAILED:
             not_asked = member.wish is None or member.wish.reason in (EXERCISE, FOUND_ON)
-            return _failed(view) if member.wanted and not (member.replaced or spare or not_asked) else None
+            return _failed(view) if member.wanted and not (member.gave_way or spare or not_asked) else None
         case _:
             coming_back = member.wanted and STATES[view.phase] is InstanceState.DELETING
             return Instance(view.provider_id, InstanceState.CREATING if coming_back else STATES[view.phase])

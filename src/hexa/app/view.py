@@ -11,7 +11,7 @@ from msgspec import Struct
 from hexa.domain.cost import Rates, hourly_price
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
-from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.lifecycle import Phase, phase_of, trying_since
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
 from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
 from hexa.domain.resources.core import Condition, KubeNode
@@ -159,6 +159,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
             cooling=self.phase is not Phase.READY and status.cool_until is not None and status.cool_until > now,
             valid=self.valid and bool(status.phase),
             since=status.since,
+            silent=status.silent,
+            began=trying_since(status),
             unproven=self.unproven(now),
             tried_at=tried_at(status),
             health=status.health,

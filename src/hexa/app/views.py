@@ -17,6 +17,7 @@ from hexa.app.view import GroupView, MachineView, kube_name, membership_of, prov
 from hexa.domain.cost import rates_of
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
+from hexa.domain.hedge import with_takers
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.proof import Claim
 from hexa.domain.resources.core import KubeNode, Malformed
@@ -151,7 +152,7 @@ class Views:
         self.proofs.look(group, now)
         roster = self._roster(group)
         if roster.members is None or (roster.until is not None and now >= roster.until):
-            roster.members = [view.member(now) for view in roster.views]
+            roster.members = with_takers(view.member(now) for view in roster.views)
             ends = (view.judged_until(now) for view in roster.views)
             roster.until = _first((*ends, self.proofs.slot(group).until))
             self._until = _first((self._until, roster.until))

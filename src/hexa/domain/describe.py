@@ -63,6 +63,9 @@ def findings_of(
         found.append(Finding("PowerJobWaiting", "JobWaiting", f"{status.job.name}: {status.job.message}"))
     if phase in FAILED:
         found.append(Finding("Failed", str(phase), _failure_text(phase, status)))
+    if status.replaced and phase in COMING:
+        text = "no sign of life since it was woken; another machine of the group was woken beside it and has its place"
+        found.append(Finding("Hedged", "Silent", text))
     if status.blocker:
         found.append(Finding("Blocked", "DrainBlocked", status.blocker))
     elif wish is not None and wish.power == "off" and phase is Phase.READY and off_vetoes:

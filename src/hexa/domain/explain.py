@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.describe import findings_of
+from hexa.domain.explain_others import beside
 from hexa.domain.farewell import how_to_take_back, leaving, released
 from hexa.domain.findings import Finding
 from hexa.domain.group import Limits, Policy, Problem
@@ -170,7 +171,8 @@ def waits(known: Known) -> list[Wait]:
     pause = paused(known.node, now=known.now)
     if pause is not None:
         return [Wait(text="the end of its pause; until then it is only watched", until=pause.until)]
-    return [*_WAITS[known.phase](known), *_waits_for_job(known)]
+    others = (Wait(text=text) for text in beside(known.member, known.others))
+    return [*_WAITS[known.phase](known), *_waits_for_job(known), *others]
 
 
 def _waits_for_job(known: Known) -> Iterator[Wait]:

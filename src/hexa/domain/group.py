@@ -60,6 +60,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     wake_interval: timedelta = timedelta(seconds=90)
     backoff: timedelta = timedelta(minutes=1)
     max_backoff: timedelta = timedelta(hours=1)
+    hedge: bool = False
+    """Whether a spare machine is woken beside one that stays silent."""
 
 
 class DrainRules(Struct, frozen=True, kw_only=True):
@@ -297,7 +299,8 @@ def _limits(
     if slowest is not None and "boot" not in given:
         boot = learned_boot(boot, slowest, interval=interval, attempts=attempts)
     derived = {"boot": boot, "wake_interval": interval, "power_on": interval * attempts} | given
-    return Limits(attempts=attempts, **derived)
+    hedge = next((retries.hedge for _, _, retries in sources if retries.hedge is not None), False)
+    return Limits(attempts=attempts, hedge=hedge, **derived)
 
 
 def _given(

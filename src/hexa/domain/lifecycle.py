@@ -116,6 +116,9 @@ ON_PHASES: Final = frozenset({P.BOOTING, P.READY, P.DRAINING, P.POWERING_OFF, P.
 COMING: Final = frozenset({P.POWERING_ON, P.BOOTING})
 """On the way up: may still be cancelled, and its Kubernetes node is not schedulable yet."""
 
+TRYING: Final = COMING | {P.START_FAILED}
+"""Coming up, or failed to."""
+
 FAILED: Final = frozenset({P.START_FAILED, P.STOP_FAILED, P.LOST})
 
 UP_PHASES: Final = frozenset({P.READY, P.DRAINING})
@@ -169,10 +172,21 @@ def enter(status: NodeStatus, phase: Phase, *, event: Event | None, now: datetim
         phase=str(phase),
         since=now,
         stood_still=0.0,
+        silent=status.silent and event is Event.STARTED,  # a Job that ended is no sign of life
         paused_since=now if status.paused_since else None,
         history=(*status.history, entry)[-HISTORY_LENGTH:],
     )
     return _ENTRY.get(phase, _plain)(status, old, event, now, limits)
+
+
+def trying_since(status: NodeStatus) -> datetime | None:
+    """When the try to come up began that is under way, or that failed; None: there is none."""
+    began = None
+    for entry in reversed(status.history):
+        if entry.action not in TRYING:
+            break
+        began = entry.at
+    return began
 
 
 def count_energy(status: NodeStatus, *, now: datetime) -> NodeStatus:

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.group import Limits
-from hexa.domain.lifecycle import LIMITS, TRANSITIONS, Event, Phase, phase_of
+from hexa.domain.lifecycle import COMING, LIMITS, TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
 
 LEASE_PERIOD: Final = timedelta(seconds=40)
@@ -310,9 +310,11 @@ def _instants_of_work(view: _View) -> Iterator[datetime]:
     status, facts, phase = view.status, view.facts, view.phase
     if status.cool_until is not None:
         yield status.cool_until
-    if phase in (Phase.POWERING_ON, Phase.BOOTING) and facts.wish is Power.ON and status.wakes < view.limits.attempts:
+    if phase in COMING and facts.wish is Power.ON and status.wakes < view.limits.attempts:
         due = wake_due(status, limits=view.limits)
         yield due if facts.heard_until is None or not view.fresh else max(due, facts.heard_until)
+    if phase in COMING and not status.silent and (hush := silence_due(status, facts, limits=view.limits)) is not None:
+        yield hush
     if phase is Phase.LOST and (due_lost := view.due(view.limits.lost)) is not None:
         yield due_lost
     if phase is Phase.OFF and facts.node_exists and not facts.blind:
@@ -338,6 +340,23 @@ def wake_again(status: NodeStatus, facts: Facts, *, limits: Limits, job_running:
     if view.fresh or view.power is Reading.ON:
         return False
     return facts.now >= wake_due(status, limits=limits)
+
+
+def silence_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
+    """When the first wake of this boot will have gone unanswered for a wake interval, as seen by us; None: nobody asks."""
+    if not limits.hedge or status.wakes == 0 or facts.wish is not Power.ON or facts.watching_since is None:
+        return None
+    sighted = facts.watching_since + min(limits.wake_interval, LEASE_PERIOD)
+    return max(sighted, wake_due(status, limits=limits)) if status.wakes == 1 else sighted
+
+
+def silent(status: NodeStatus, facts: Facts, *, limits: Limits) -> bool:
+    """Whether the machine was woken and gives no sign of life: from the end of the first wake interval until there is one."""
+    view = _View(status, facts, limits)
+    if view.phase not in COMING or view.fresh or view.power is Reading.ON:
+        return False
+    due = silence_due(status, facts, limits=limits)
+    return status.silent or (due is not None and not facts.paused and facts.now >= due)
 
 
 def leave_due(facts: Facts) -> datetime:

@@ -11,10 +11,10 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.group import Policy
-from hexa.domain.lifecycle import Phase
+from hexa.domain.lifecycle import COMING, TRYING, Phase
 from hexa.domain.resources.health import NodeHealth
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.wish import EXERCISE, EXERCISED, FOUND_ON, SAFETY, Veto
+from hexa.domain.wish import EXERCISE, EXERCISED, FOUND_ON, PROGRAMS, SAFETY, Veto
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -31,6 +31,13 @@ class Member(Struct, frozen=True, kw_only=True):
     boot_seconds: tuple[float, ...] = ()
     hourly: float = 0.0
     replaced: bool = False
+    """It is written down that another took its place."""
+    taken: bool = False
+    """Another was asked to take its place (`hedge.with_takers`)."""
+    silent: bool = False
+    """Woken, and no sign of life for a wake interval."""
+    began: datetime | None = None
+    """When the try to come up began that is under way, or that failed."""
     cooling: bool = False
     """Left alone after a failure."""
     valid: bool = True
@@ -45,6 +52,11 @@ class Member(Struct, frozen=True, kw_only=True):
     @property
     def wanted(self) -> bool:
         return self.wish is not None and self.wish.power is Power.ON
+
+    @property
+    def gave_way(self) -> bool:
+        """Another has its place: until it comes up after all, nobody counts on it."""
+        return self.replaced or self.taken
 
 
 IN_TARGET: Final = frozenset(
@@ -68,6 +80,8 @@ def counts(member: Member) -> bool:
     if member.phase is Phase.UNKNOWN:
         return member.node_ready
     if member.phase is Phase.OFF and member.on_vetoes:
+        return False
+    if member.phase in COMING and member.gave_way:
         return False
     return member.phase in IN_TARGET
 
@@ -114,8 +128,8 @@ def may_rest(member: Member) -> bool:
 
 
 def resters(members: Iterable[Member]) -> list[Member]:
-    """Machines that count and may rest, first to go first: not yet up, then failed most, dearest, fewest pods. Of those without
-    wake proof the first only: it must come up again before the next may go."""
+    """Machines that count and may rest, first to go first: not yet up, then those that came late, failed most, dearest, fewest
+    pods. Of those without wake proof the first only: it must come up again before the next may go."""
     found = sorted((m for m in members if counts(m) and may_rest(m)), key=_rest_rank)
     risky = [member for member in found if member.unproven and member.phase is not Phase.OFF]
     return [member for member in found if member not in risky[1:]]
@@ -124,8 +138,10 @@ def resters(members: Iterable[Member]) -> list[Member]:
 REST_ORDER: Final = {Phase.OFF: 0, Phase.POWERING_ON: 1, Phase.BOOTING: 2, Phase.LOST: 3}
 
 
-def _rest_rank(member: Member) -> tuple[int, int, int, float, str]:
-    return REST_ORDER.get(member.phase, 4), member.pods, -member.failures, -member.hourly, str(member.key)
+def _rest_rank(member: Member) -> tuple[int, bool, int, int, float, str]:
+    late = member.replaced  # what took its place has the pods
+    place = REST_ORDER.get(member.phase, 4)
+    return place, not late, member.pods, -member.failures, -member.hourly, str(member.key)
 
 
 CANCELLABLE: Final = frozenset({Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Phase.UNKNOWN})
@@ -192,15 +208,22 @@ def replacements(policy: Policy, members: Sequence[Member]) -> list[Replacement]
 
 def begun_replacements(members: Sequence[Member]) -> list[Replacement]:
     """Failed machines whose successor was asked already, before a crash came."""
-    successors = {m.wish.replaces: m for m in members if m.wish is not None and m.wanted and m.wish.replaces}
-    pairs = ((failed, successors.get(failed.key.name)) for failed in unreplaced(members))
+    alone = {member.key for member in unreplaced(members)}
+    return [pair for pair in successors(members) if pair.failed.key in alone]
+
+
+def successors(members: Sequence[Member]) -> list[Replacement]:
+    """Machines that do not come up, wanted on, and who was asked to take their place since that try began."""
+    takers = {m.wish.replaces: m for m in members if m.wish is not None and m.wanted and m.wish.replaces}
+    tried = (member for member in members if takers and member.phase in TRYING and member.wanted)
+    pairs = ((failed, takers.get(failed.key.name)) for failed in tried)
     return [Replacement(failed, taker) for failed, taker in pairs if taker is not None and _asked_since(taker, failed)]
 
 
 def _asked_since(taker: Member, failed: Member) -> bool:
-    """The wish speaks of this failure, not of an earlier one."""
-    asked = taker.wish.since if taker.wish is not None else None
-    return taker.key != failed.key and (failed.since is None or (asked is not None and asked >= failed.since))
+    """The wish speaks of this try, not of an earlier one."""
+    asked, began = taker.wish.since if taker.wish is not None else None, failed.began or failed.since
+    return taker.key != failed.key and (began is None or (asked is not None and asked >= began))
 
 
 def unreplaced(members: Iterable[Member]) -> list[Member]:
@@ -214,13 +237,13 @@ def half_replaced(members: Iterable[Member]) -> list[Member]:
 
 
 def _replaceable(member: Member) -> bool:
+    return member.phase is Phase.START_FAILED and member.wanted and asked_by_program(member)
+
+
+def asked_by_program(member: Member) -> bool:
+    """Whether its wish is Cluster Autoscaler's or hexa's own: any machine of the group would do."""
     wish = member.wish
-    by_machine = (
-        wish is not None
-        and wish.by in (Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY)
-        and wish.reason not in (EXERCISE, FOUND_ON)
-    )
-    return member.phase is Phase.START_FAILED and member.wanted and by_machine
+    return wish is not None and wish.by in PROGRAMS and wish.reason not in (EXERCISE, FOUND_ON)
 
 
 # --- exercise ---

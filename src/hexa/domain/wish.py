@@ -237,6 +237,8 @@ FOUND: Final = {Phase.READY: Power.ON, Phase.BOOTING: Power.ON, Phase.OFF: Power
 """What adoption makes of a phase; the others do not tell yet."""
 REPLACED: Final = "Replaced"
 """Reason of the off wish of a machine whose place another took."""
+HEDGE: Final = "Hedge"
+"""Reason of the on wish of a spare machine that is woken beside a silent one."""
 GIVEN_UP: Final = "GivenUp"
 """Reason of the off wish of a machine that failed to start, and for which Cluster Autoscaler does not wait any more."""
 EXERCISE: Final = "Exercise"

@@ -206,6 +206,13 @@ class Retries(Slice, frozen=True, kw_only=True):
         Meta(description="First cool-off after a failed start, stop or drain; doubles with each failure. Default 1m."),
     ] = None
     max_backoff: Annotated[Duration | None, Meta(description="Longest cool-off. Default 1h.")] = None
+    hedge: Annotated[
+        bool | None,
+        Meta(
+            description="Wake one spare machine of the group beside a machine that gives no sign of life for a wakeInterval "
+            "after its first wake, instead of waiting for its boot to be given up. The spare must be shown to wake. Default false."
+        ),
+    ] = None
 
 
 # --- Group ----------------------------------------------------------------------------------------
@@ -665,7 +672,10 @@ class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
     until: Annotated[datetime | None, Meta(description="When this wish ends, and off is wanted again.")] = None
     then: Annotated[Asker | None, Meta(description="Who wants it off again then.")] = None
     replaces: Annotated[
-        str, Meta(description="The machine of the group that failed to start and whose place this one takes.")
+        str,
+        Meta(
+            description="The machine of the group that failed to start, or is silent, and whose place this one takes."
+        ),
     ] = ""
 
 
@@ -750,7 +760,14 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     welcomed: Annotated[
         bool, Meta(description="The node of this boot was given back its labels and made schedulable.")
     ] = False
-    replaced: Annotated[bool, Meta(description="Failed to start, and another machine took its place.")] = False
+    silent: Annotated[
+        bool,
+        Meta(description="No sign of life for a wake interval since it was woken (noted where retries.hedge is set)."),
+    ] = False
+    replaced: Annotated[
+        bool,
+        Meta(description="Another machine took its place: it failed to start, or was silent (retries.hedge)."),
+    ] = False
     forced: Annotated[bool, Meta(description="This power-off was forced at the drain deadline.")] = False
     stood_still: Annotated[
         float,

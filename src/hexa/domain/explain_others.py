@@ -1,0 +1,18 @@
+"""What of other machines explains a machine: the spare beside a silent one, the machine whose place it takes."""
+
+from collections.abc import Iterator, Sequence
+
+from hexa.domain.lifecycle import COMING, Phase
+from hexa.domain.sizing import Member, successors
+from hexa.domain.wish import HEDGE
+
+
+def beside(member: Member, others: Sequence[Member]) -> Iterator[str]:
+    """What a machine on its way has to do with others of its group, in sentences."""
+    pair = next((pair for pair in successors(others) if pair.failed.key == member.key), None)
+    if member.phase in COMING and (member.replaced or pair is not None):
+        who = pair.successor.key.name if pair is not None else "another machine"
+        yield f"nobody counts on it: it was silent, and {who} was woken beside it; it stays if it comes while there is room"
+    wish = member.wish
+    if wish is not None and wish.reason == HEDGE and member.phase in (*COMING, Phase.OFF):
+        yield f"it has the place of {wish.replaces}, which gave no sign of life; no spare is woken beside this one"
