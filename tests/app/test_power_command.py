@@ -103,6 +103,27 @@ async def test_a_refused_shutdown_is_told_in_the_steps_of_the_cut(machine: Memor
     )
 
 
+async def test_a_controller_without_a_free_session_is_asked_again(machine: MemoryMachine, autojump_clock: Any) -> None:
+    """Ever more seldom, for half a minute; whatever else it says is told at once."""
+    none_free = Unavailable("bmc: it has no session free; try again", reason="Busy")
+    way, power = ways(machine, sense=None)
+    power.fail_next(none_free, none_free, none_free)
+    began = trio.current_time()
+    await turn_on(way, PATIENCE)
+    assert power.calls == ["turn_on"] * 4
+    assert trio.current_time() - began == 1 + 2 + 4
+    power.calls.clear()
+    power.fail_next(*[none_free] * 100)
+    with pytest.raises(Unavailable, match="no session free"):
+        await turn_off(way, PATIENCE, hard=False)
+    assert 7 <= len(power.calls) <= 9
+    way, power = ways(machine, sense=None)
+    power.fail_next(BUSY)
+    with pytest.raises(Unavailable):
+        await turn_on(way, PATIENCE)
+    assert power.calls == ["turn_on"]
+
+
 async def test_what_can_only_cut_needs_leave(machine: MemoryMachine, autojump_clock: Any) -> None:
     """An outlet alone never takes power from a machine unless it was allowed to."""
     machine.start_up()

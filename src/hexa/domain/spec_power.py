@@ -221,17 +221,17 @@ def _claims(spec: PowerSpec) -> Iterator[str]:
     if spec.wake_on_lan is not None:
         yield from (f"MAC address {plain_mac(mac)}" for mac in spec.wake_on_lan.macs)
     if spec.ipmi is not None:
-        yield f"BMC {_host(spec.ipmi.address, spec.ipmi.port, usual=(623,))}"
+        yield f"BMC {plain_host(spec.ipmi.address, spec.ipmi.port, usual=(623,))}"
     if spec.redfish is not None:
         system = spec.redfish.system.rstrip("/").rpartition("/")[2]
-        yield f"BMC {_host(spec.redfish.address, None, usual=(443,))}" + (f" system {system}" if system else "")
+        yield f"BMC {plain_host(spec.redfish.address, None, usual=(443,))}" + (f" system {system}" if system else "")
     if spec.pdu is not None:
         yield from _outlets("PDU", spec.pdu.address, spec.pdu.port, spec.pdu.outlets, usual=(161,))
     if spec.http is not None:
         outlets = spec.http.outlets or (FIRST_OUTLET[spec.http.device],)
         yield from _outlets("plug", spec.http.address, None, outlets, usual=(80, 443))
     if spec.ssh is not None:
-        yield f"SSH server {_host(spec.ssh.address, spec.ssh.port, usual=(22,))}"
+        yield f"SSH server {plain_host(spec.ssh.address, spec.ssh.port, usual=(22,))}"
 
 
 def _outlets(
@@ -239,10 +239,10 @@ def _outlets(
 ) -> Iterator[str]:
     for outlet in outlets:
         elsewhere, slash, name = outlet.rpartition("/")
-        yield f"outlet {name if slash else outlet} of {what} {_host(elsewhere or address, port, usual=usual)}"
+        yield f"outlet {name if slash else outlet} of {what} {plain_host(elsewhere or address, port, usual=usual)}"
 
 
-def _host(address: str, port: int | None, *, usual: Collection[int]) -> str:
+def plain_host(address: str, port: int | None, *, usual: Collection[int]) -> str:
     """The same text for each way of writing the same address."""
     url = urlsplit(address if "//" in address else f"//{address}")
     try:

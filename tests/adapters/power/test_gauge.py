@@ -82,12 +82,17 @@ async def test_a_rotated_secret_is_used_by_the_next_reading(autojump_clock: Mock
 
 
 async def test_a_controller_is_asked_one_question_at_a_time(autojump_clock: MockClock) -> None:
-    """Machines that share a controller wait for each other; those with their own do not."""
+    """Machines that share a controller wait for each other, however its address is written; those with their own do not."""
     bmc = Bmc()
     gauge = DriverGauge(bmc.opened, Vault(), patience=1)
     async with trio.open_nursery() as nursery:
         for number in range(5):
             nursery.start_soon(gauge.read, box(f"box-{number}"), "ipmi")
+    assert bmc.most == 1
+    same = ("bmc.lan", "BMC.lan.", "https://bmc.lan", "https://bmc.lan:443/", "bmc.lan:623")
+    async with trio.open_nursery() as nursery:
+        for number, address in enumerate(same):
+            nursery.start_soon(gauge.read, box(f"box-{number}", address), "ipmi")
     assert bmc.most == 1
     begun = trio.current_time()
     async with trio.open_nursery() as nursery:

@@ -82,8 +82,11 @@ async def test_the_controllers_own_words_are_told(
     """A refusal carries the controller's message; being busy may go by itself."""
     bmc.reset_status = status
     async with open_power(settings(bmc), context(tmp_path)) as power:
-        with pytest.raises(error, match=rf'the reset On was answered by status {status} \("The chassis is busy"\)'):
+        with pytest.raises(
+            error, match=rf'the reset On was answered by status {status} \("The chassis is busy"\)'
+        ) as raised:
             await power.turn_on()
+    assert (getattr(raised.value, "reason", "") == "Busy") == (status == 503)
 
 
 async def test_unknown_system(bmc: Device, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
 _LONGEST: Final = 63
 """Characters of a DNS label and of a label's value."""
 
-_SHOWN: Final = 300
-"""Characters shown of what a pod says."""
+_SHOWN: Final = 600
+"""Characters shown of what a pod says: a sentence of `hexa power` with machine, driver, address and remedy is never cut."""
 
 
 # --- names and labels -----------------------------------------------------------------------------

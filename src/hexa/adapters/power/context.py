@@ -14,6 +14,10 @@ import trio
 from msgspec import Struct, field, structs
 
 from hexa.domain.errors import Refused, Unavailable
+from hexa.domain.spec_power import plain_host
+
+_USUAL: Final = (22, 80, 161, 443, 623)
+"""Ports that need not be written: an address with one of them is the address without."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9_]*[A-Za-z0-9])?")
 
@@ -59,8 +63,8 @@ class Turns:
 
     @asynccontextmanager
     async def take(self, address: str) -> AsyncIterator[None]:
-        """Wait for the turn, and have it during the block."""
-        lock = self._locks.setdefault(address, trio.Lock())
+        """Wait for the turn, and have it during the block. The same address written otherwise is the same."""
+        lock = self._locks.setdefault(plain_host(address, None, usual=_USUAL), trio.Lock())
         async with lock:
             yield
 

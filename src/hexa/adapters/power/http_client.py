@@ -21,6 +21,9 @@ Auth = Callable[[], httpx.Auth | None]
 IDLE: Final = 2.0
 """Seconds after which a silent connection is closed by us: devices close theirs soon, and one that is used as it closes breaks."""
 
+BUSY: Final = (429, 503)
+"""Statuses of a device that has no session free, or too much to do: iDRAC says so with 503."""
+
 BODY: Final = 4 * 2**20
 """Bytes of an answer that are looked at: none of these devices has more to say."""
 
@@ -86,7 +89,11 @@ class Client:
     def odd(self, answer: Answer, doing: str) -> HexaError:
         """An answer that is no success."""
         what = f"{doing} was answered by status {answer.status}{_said(answer)}"
-        if answer.status >= 500 or answer.status in (408, 429):
+        if answer.status in BUSY:
+            return self._context.unavailable(
+                what, "try again later, and close sessions that nobody uses", reason="Busy"
+            )
+        if answer.status >= 500 or answer.status == 408:
             return self._context.unavailable(what, "try again later, and look at its own log", reason="DeviceError")
         return self._context.refused(
             what, "look whether it is the kind of device that the settings say", reason="BadAnswer"

@@ -15,6 +15,11 @@ from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import HardPower, Power
 
 FIRST_LOOK: Final = 0.2
+BUSY: Final = "Busy"
+"""Reason of the error of a controller that has no session free: it is asked again."""
+BUSY_PAUSE: Final = 1.0
+BUSY_FOR: Final = 30.0
+"""Seconds for which a busy controller is asked again, ever more seldom; never more than half of what may be waited at all."""
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two readings grow from the first to the second: most machines answer at once, and BMCs are easily annoyed."""
 
@@ -65,7 +70,7 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
     before = await _read_if_possible(ways)
     if before is Reading.ON:
         return Switched(power=before, verified=True, steps=())
-    await ways.on.turn_on()
+    await _asked(ways.on.turn_on, patience)
     return await _seen(ways, Reading.ON, before, patience.verify, (f"turned on by {ways.roles.on}",))
 
 
@@ -84,7 +89,7 @@ async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
             return done
         steps = done
     assert ways.cut is not None
-    await _or_off_already(ways, ways.cut.cut)
+    await _or_off_already(ways, ways.cut.cut, patience)
     return await _seen(ways, Reading.OFF, before, patience.verify, (*steps, f"power cut by {ways.roles.cut}"))
 
 
@@ -111,7 +116,7 @@ async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: b
     steps, seconds = (f"asked to shut down by {ways.roles.off}",), patience.verify if last_rung else patience.soft
     until = trio.current_time() + seconds
     try:
-        await _or_off_already(ways, ways.off.turn_off)
+        await _or_off_already(ways, ways.off.turn_off, patience)
     except HexaError as error:
         if last_rung:
             raise
@@ -130,10 +135,23 @@ async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: b
     return steps
 
 
-async def _or_off_already(ways: Ways, request: Callable[[], Awaitable[None]]) -> None:
+async def _asked(request: Callable[[], Awaitable[None]], patience: Patience) -> None:
+    """Make the request; a controller that has no session free is asked again."""
+    until, pause = trio.current_time() + min(BUSY_FOR, patience.verify / 2), BUSY_PAUSE
+    while True:
+        try:
+            return await request()
+        except Unavailable as error:
+            if error.reason != BUSY or trio.current_time() + pause > until:
+                raise
+        await trio.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
+
+
+async def _or_off_already(ways: Ways, request: Callable[[], Awaitable[None]], patience: Patience) -> None:
     """Some answer with an error when the machine is off already: what counts is the reading after it."""
     try:
-        await request()
+        await _asked(request, patience)
     except HexaError:
         if await _read_if_possible(ways) is not Reading.OFF:
             raise
