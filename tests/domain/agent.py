@@ -12,8 +12,10 @@ from msgspec import structs
 from tests.domain.builders import at
 
 from hexa.domain.hedge import begun_hedges, next_hedge, with_takers
-from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, enter, phase_of, send_wake, step, trying_since
+from hexa.domain.lifecycle import DUTIES, ILL, Duty, Event, Phase, enter, phase_of, send_wake, step, trying_since
 from hexa.domain.proof import Claim, claim_of, proof_vetoes, slot_of, tried_at, unproven
+from hexa.domain.remedy import Patient, verdict
+from hexa.domain.remedy import Site as Around
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     JobRecord,
@@ -25,7 +27,7 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
-from hexa.domain.sensing import LEASE_PERIOD, Facts, may_leave, next_due, sense, silent, wake_again
+from hexa.domain.sensing import LEASE_PERIOD, Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
 from hexa.domain.sizing import (
     Member,
     begun_replacements,
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 
 LOOK: Final = 2.0
 """Seconds between looks at pods that go."""
+ILL_LOOK: Final = 15.0
+"""The same at a machine that is ill."""
 
 
 class Crash(Exception):
@@ -189,7 +193,28 @@ class Agent:
             paused=halted,
             may_wake=not list(on_vetoes(node, site.policy, now=now)),
             blind_seconds=self.blind_seconds(status.since) if status.since else 0.0,
+            remedy_after=self._remedy_after(name, node),
         )
+
+    def _remedy_after(self, name: str, node: Node) -> timedelta | None:
+        """How long it must be ill before its power is cycled; None: it is not."""
+        site, members, holder = self.site, self.members(), self.holder()
+        alive = sum(
+            site.now < heard + LEASE_PERIOD.total_seconds() for each, heard in self.heard.items() if each != name
+        )
+        lost = sum(member.phase is Phase.LOST for member in members if member.key.name != name)
+        patient = Patient(
+            node=node,
+            policy=site.policy,
+            limits=site.policy.limits,
+            member=next(member for member in members if member.key.name == name),
+            others=members,
+            holder=None if holder is None or holder.key.name == name else holder,
+            sensed=site.boxes[name].sensor,
+            site=Around(heard=1 + alive, lost=lost),  # a control plane is always there
+            now=at(site.now),
+        )
+        return verdict(patient).after
 
     def _count_pods(self, box: "Box", status: NodeStatus, wanted: Power | None) -> int | None:
         phase, job = phase_of(status), status.job
@@ -214,6 +239,8 @@ class Agent:
         duty = DUTIES.get(phase_of(status))
         if duty is not None and not facts.paused and self._DO[duty](self, name, status, facts):
             return True
+        if phase_of(status) in ILL and self.site.policy.remedy is not None:
+            self._again(name, self.site.now + ILL_LOOK)  # whether its power may be cycled depends on others too
         due = next_due(status, facts, limits=self.site.policy.limits)
         if due is not None:
             assert due > facts.now
@@ -243,7 +270,8 @@ class Agent:
     def _power_off(self, name: str, status: NodeStatus, facts: Facts) -> bool:
         if status.job is not None and status.job.attempt == status.attempt:
             return False
-        if facts.blind or (facts.pods != 0 and not status.forced):
+        drained = not facts.blind and (facts.pods == 0 or status.forced)
+        if not (may_cycle(facts) if status.remediation.cycling else drained):
             self._again(name, self.site.now + LOOK)
             return False
         return self._start(name, status, "shutdown")
@@ -319,6 +347,8 @@ class Agent:
                 cooling=node.status.cool_until is not None and node.status.cool_until > now,
                 valid=bool(node.status.phase),
                 since=node.status.since,
+                ill=node.status.remediation.ill_since is not None,
+                cycling=node.status.remediation.cycling,
             )
             for name, node in sorted(self.site.nodes.items())
         )

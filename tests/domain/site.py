@@ -13,7 +13,7 @@ from tests.domain.agent import Agent, Crash
 from tests.domain.builders import JOB, at
 
 from hexa.domain.group import Policy, policy_of
-from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.lifecycle import FAILED, Phase, phase_of
 from hexa.domain.resources.core import Metadata
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -112,6 +112,8 @@ class Site:
         self.nodes = {name: _resource(name) for name in self.boxes}
         self.jobs: list[JobInSite] = []
         self.failing_jobs = 0
+        self.cycles = 0
+        """Power cycles so far."""
         self.served: set[str] = set()
         """Machines that were up since their last power-off."""
         self.risked: set[str] = set()
@@ -186,11 +188,25 @@ class Site:
         if action == "shutdown":
             assert not agent.blind, "a power-off while blind"
             forced = node.status.forced and self.policy.drain.force
-            assert forced or not box.pods, f"a power-off with undrained pods: {box.pods}"
+            cycled = node.status.remediation.cycling and self._may_be_cycled(name)
+            assert cycled or forced or not box.pods, f"a power-off with undrained pods: {box.pods}"
             assert box.cordoned or not box.node_exists, "a power-off of a machine that takes pods"
             self._risk(name)
         else:
             assert agent.wanted(node) is Power.ON, "a wake that nobody wants"
+
+    def _may_be_cycled(self, name: str) -> bool:
+        """A machine whose power is cycled hangs, or nobody can see that it does not; it is wanted, and the only one that is ill."""
+        box, node = self.boxes[name], self.nodes[name]
+        assert self.policy.remedy is not None, "a power cycle that nobody allows"
+        assert node.spec.hold is None, "a power cycle against a person's word"
+        assert self.agent.wanted(node) is Power.ON, "a power cycle of a machine that nobody wants"
+        assert box.last_beat is None or self.now - box.last_beat >= READY_FADES, "a power cycle of a living kubelet"
+        others = [each for key, each in self.nodes.items() if key != name and each.spec.paused is None]
+        ill = [each for each in others if phase_of(each.status) in FAILED or each.status.remediation.ill_since]
+        assert not ill, "a power cycle while others are ill"
+        self.cycles += 1
+        return True
 
     def _risk(self, name: str) -> None:
         """A machine that was up goes off: if it is not proven, and no person wants it off, it is the only one."""

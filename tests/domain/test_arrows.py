@@ -3,6 +3,7 @@
 Most arrows have a slower way round, so a lost arrow would hide in longer tests; here each stands alone.
 """
 
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -29,6 +30,7 @@ ALIVE: Final = {"node_exists": True, "heard": 8.0}
 READY: Final = {**ALIVE, "node_ready": True}
 SILENT: Final = {"node_exists": True, "heard": -5.0}
 COOLING: Final = {"cool_until": at(60)}
+LONG: Final = timedelta(minutes=10)
 
 STORIES: Final[dict[tuple[Phase, Event], Story]] = {
     (P.UNKNOWN, E.NODE_READY): Story("a running machine is enrolled", 9, READY),
@@ -88,6 +90,12 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
         {"node_exists": True, "heard": 295.0, "wish": OFF, "job_done": True, "pods": 0},
     ),
     (P.START_FAILED, E.NODE_READY): Story("it was a slow boot after all", 9, READY, COOLING),
+    (P.START_FAILED, E.REMEDY): Story(
+        "it hung in its boot, and the group cycles power",
+        600,
+        {"wish": ON, "reading": (Reading.ON, 599), "remedy_after": LONG},
+        {"cool_until": at(900)},
+    ),
     (P.START_FAILED, E.COOLED_DOWN): Story("the cool-off ends", 60, {}, COOLING),
     (P.STOP_FAILED, E.POWER_GONE): Story(
         "it was a slow shutdown after all", 9, {"reading": (Reading.OFF, 8), "wish": OFF}, COOLING
@@ -99,6 +107,11 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
     (P.LOST, E.EMPTY): Story("an unwanted machine is lost, and no pod is bound to it", 9, {"wish": OFF, "pods": 0}),
     (P.LOST, E.FORCED): Story("the group forces, and pods never end", 120, {"wish": OFF, "pods": 2, "force": True}),
     (P.LOST, E.WANTED): Story("the machine crashed and is woken again", 120, {"wish": ON}),
+    (P.LOST, E.REMEDY): Story(
+        "it hangs, and the group cycles power",
+        600,
+        {**SILENT, "wish": ON, "reading": (Reading.ON, 599), "remedy_after": LONG},
+    ),
 }
 
 

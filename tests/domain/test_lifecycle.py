@@ -17,20 +17,26 @@ from hexa.domain.lifecycle import (
     DUTIES,
     FAILED,
     HISTORY_LENGTH,
+    ILL,
+    IN_CYCLE,
     LIMITS,
     ON_PHASES,
     PROGRESS,
     TRANSITIONS,
+    WELL,
+    WELL_FOR,
     Duty,
     Event,
     Phase,
     cool_off,
     count_energy,
+    cycles_in_a_row,
     enter,
     phase_of,
     send_wake,
     step,
 )
+from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import EnergyAccount, JobRecord, NodeStatus
 
 # The documented table, written down a second time: phase | events by priority -> next phase | limit | duty.
@@ -42,9 +48,9 @@ Booting     | UNWANTED -> Draining, NODE_READY -> Ready, POWER_GONE -> StartFail
 Ready       | POWER_GONE -> Lost, NODE_LOST -> Lost, UNWANTED -> Draining                                    |           | WELCOME
 Draining    | POWER_GONE -> Off, KEPT -> Ready, WANTED -> Booting, EMPTY -> PoweringOff, NODE_LOST -> Lost, FORCED -> PoweringOff, OVERDUE -> Ready | drain | DRAIN
 PoweringOff | POWER_GONE -> Off, OCCUPIED -> Draining, OVERDUE -> StopFailed                                 | power_off | POWER_OFF
-StartFailed | NODE_READY -> Ready, COOLED_DOWN -> Unknown                                                    |           |
+StartFailed | NODE_READY -> Ready, REMEDY -> PoweringOff, COOLED_DOWN -> Unknown                               |           |
 StopFailed  | POWER_GONE -> Off, WANTED -> Booting, COOLED_DOWN -> Draining                                  |           |
-Lost        | NODE_READY -> Ready, POWER_GONE -> Off, EMPTY -> PoweringOff, FORCED -> PoweringOff, WANTED -> PoweringOn | |
+Lost        | NODE_READY -> Ready, POWER_GONE -> Off, EMPTY -> PoweringOff, FORCED -> PoweringOff, WANTED -> PoweringOn, REMEDY -> PoweringOff | |
 """  # noqa: E501
 Row = tuple[Phase, list[tuple[Event, Phase]], str, str]
 
@@ -101,7 +107,7 @@ def test_table_has_every_phase_and_every_event_and_duty_is_used() -> None:
     assert {phase for phase, *_ in ROWS} == set(TRANSITIONS) == set(Phase)
     assert {event for _, event, _ in ARROWS} == set(Event)
     assert set(DUTIES.values()) == set(Duty)
-    assert len(ARROWS) == 38
+    assert len(ARROWS) == 40
 
 
 def test_phases_are_written_as_they_always_were() -> None:
@@ -140,9 +146,12 @@ def test_phases_with_a_limit_are_those_that_can_be_overdue() -> None:
     assert all(isinstance(getattr(Limits(), field), timedelta) for field in LIMITS.values())
 
 
-def test_only_an_empty_machine_or_force_leads_to_the_power_off() -> None:
-    """Whatever the phase, the way into PoweringOff is an empty machine, or force that the group allows."""
-    assert {event for _, event, target in ARROWS if target is Phase.POWERING_OFF} == {Event.EMPTY, Event.FORCED}
+def test_only_an_empty_machine_force_or_a_remedy_leads_to_the_power_off() -> None:
+    """Whatever the phase, the way into PoweringOff is an empty machine, force that the group allows, or, from the two phases of
+    illness alone, a power cycle that the group allows."""
+    ways = {event for _, event, target in ARROWS if target is Phase.POWERING_OFF}
+    assert ways == {Event.EMPTY, Event.FORCED, Event.REMEDY}
+    assert {phase for phase, event, _ in ARROWS if event is Event.REMEDY} == {Phase.LOST, Phase.START_FAILED} == ILL
 
 
 def test_only_a_wish_leads_to_a_wake() -> None:
@@ -326,6 +335,39 @@ def test_new_phase_begins_its_own_pause() -> None:
     """A pause that stands goes on in the next phase, whose deadline it stops from its entry on."""
     after = entered(Phase.READY, Event.NODE_LOST, paused_since=at(-30), stood_still=12.0)
     assert (after.paused_since, after.stood_still) == (T0, 0.0)
+
+
+# --- illness and power cycles -------------------------------------------------------------------------
+
+
+def ill(phase: Phase, event: Event, **known: object) -> RemediationStatus:
+    """What is known of an illness after `event` in `phase`."""
+    return entered(phase, event, remediation=RemediationStatus(**known)).remediation  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("phase", "event", "target"), ARROWS, ids=str)
+def test_illness_lasts_until_the_machine_is_well_or_begins_anew(phase: Phase, event: Event, target: Phase) -> None:
+    """It begins with Lost or StartFailed, goes on through every look at it, and ends where the machine is Ready, off, or woken."""
+    assert ill(phase, event).ill_since == (T0 if target in ILL else None)
+    assert ill(phase, event, ill_since=at(-900)).ill_since == (None if target in WELL else at(-900))
+
+
+@pytest.mark.parametrize(("phase", "event", "target"), ARROWS, ids=str)
+def test_only_a_remedy_begins_a_cycle_and_it_ends_with_the_boot(phase: Phase, event: Event, target: Phase) -> None:
+    """The mark by which pods are disregarded stands from REMEDY on, as long as the machine goes off, is off and boots."""
+    assert ill(phase, event).cycling == (event is Event.REMEDY)
+    assert ill(phase, event, cycling=True).cycling == (event is Event.REMEDY or target in IN_CYCLE)
+
+
+@pytest.mark.parametrize("phase", ILL, ids=str)
+def test_cycles_are_counted_until_the_machine_was_well_for_long(phase: Phase) -> None:
+    """Each cycle is counted with its time; one in an illness that began hours after the last is the first again."""
+    after = ill(phase, Event.REMEDY, ill_since=at(-900), cycles=2, cycled_at=at(-2000))
+    assert (after.cycles, after.cycled_at, after.ill_since) == (3, T0, at(-900))
+    long_ago = at(-900) - WELL_FOR
+    assert ill(phase, Event.REMEDY, ill_since=at(-900), cycles=2, cycled_at=long_ago).cycles == 1
+    assert cycles_in_a_row(RemediationStatus(ill_since=at(-900), cycles=2, cycled_at=long_ago)) == 0
+    assert cycles_in_a_row(RemediationStatus(cycles=2, cycled_at=at(-2000))) == 2
 
 
 # --- cool-off -----------------------------------------------------------------------------------------

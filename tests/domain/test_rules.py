@@ -36,6 +36,7 @@ class SiteMachine(RuleBasedStateMachine):
         force=st.booleans(),
         does=st.sampled_from(["Adopt", "Correct", "Ignore"]),
         hedge=st.sampled_from([{}, {"wakeProof": "Ignore"}]),
+        cycle=st.booleans(),
     )
     def begin(
         self,
@@ -46,9 +47,10 @@ class SiteMachine(RuleBasedStateMachine):
         force: bool,
         does: str,
         hedge: dict[str, str],
+        cycle: bool,
     ) -> None:
         """Some machines are on when hexa sees them for the first time."""
-        self.force, self.does, self.hedge, self.born = force, does, hedge, 0
+        self.force, self.does, self.hedge, self.cycle, self.born = force, does, hedge, cycle, 0
         self.site = Site(sensors=sensors, group=self.group(least, more))
         for box, on in zip(self.site.boxes.values(), found, strict=True):
             if on:
@@ -61,7 +63,14 @@ class SiteMachine(RuleBasedStateMachine):
         """A group of these limits."""
         limits = {"minSize": least} if more is None else {"minSize": least, "maxSize": least + more}
         spec = {"drain": {"force": self.force}, "onUnexpectedPower": self.does, **self.hedge}
-        return {**QUICK, **limits, **spec, "retries": {**RETRIES, "hedge": bool(self.hedge)}}
+        cycles = {"powerCycle": self.cycle, "after": "1m"}
+        return {
+            **QUICK,
+            **limits,
+            **spec,
+            "retries": {**RETRIES, "hedge": bool(self.hedge)},
+            "remediation": cycles,
+        }
 
     # --- time and wishes ---
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import event, example, given, settings, target
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.domain.builders import LIMITS, OFF, ON, at, facts, read, status
+from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, read, status
 
 from hexa.domain.group import Limits
 from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
+from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import NodeStatus, Power, Reading
 from hexa.domain.sensing import (
     EVENTS_NOT_SEEN_BLIND,
@@ -101,7 +102,7 @@ def test_done_wake_job_is_a_start_only_without_a_sensor() -> None:
 
 def test_no_fact_holds_the_time_of_a_machines_clock() -> None:
     """Facts have no room for the times that a kubelet writes: a machine whose clock is years off is sensed alike."""
-    times = {name for name, kind in Facts.__annotations__.items() if "datetime" in str(kind)}
+    times = {name for name, kind in Facts.__annotations__.items() if "datetime.datetime" in str(kind)}
     assert times == {"now", "watching_since", "heard", "heard_until"}
 
 
@@ -437,9 +438,11 @@ def test_blind_hexa_never_takes_anything_for_gone(phase: Phase) -> None:
 
 def test_what_a_pause_and_blindness_hide_is_what_is_documented() -> None:
     """The two lists of events that are not noticed are those of the lifecycle's page."""
-    assert {str(e) for e in EVENTS_NOT_SEEN_BLIND} == {"PowerGone", "NodeLost", "Empty", "Forced", "Overdue"}
+    assert {str(e) for e in EVENTS_NOT_SEEN_BLIND} == {
+        *("PowerGone", "NodeLost", "Empty", "Forced", "Overdue", "Remedy"),
+    }
     assert {str(e) for e in EVENTS_OF_WISH_OR_TIME} == {
-        *("Wanted", "Unwanted", "Kept", "Empty", "Forced", "Overdue", "CooledDown"),
+        *("Wanted", "Unwanted", "Kept", "Empty", "Forced", "Overdue", "CooledDown", "Remedy"),
     }
 
 
@@ -518,12 +521,16 @@ ago = st.sampled_from([0.0, 0.5, 11.0, 25.0, 39.9, 40.0, 130.0, 700.0])
 
 
 def stored(
-    phase: Phase, wakes: int, woken: float, cool: float | None, still: float, marks: tuple[bool, bool]
+    phase: Phase, wakes: int, woken: float, cool: float | None, still: float, marks: tuple[bool, bool, bool]
 ) -> NodeStatus:
     """A status that entered its phase at T0."""
-    forced, paused = marks
+    forced, paused, ill = marks
+    cycling = ill and phase is Phase.POWERING_OFF
     return status(
         phase,
+        remediation=RemediationStatus(
+            ill_since=at(-500) if ill else None, cycling=cycling, cycles=int(cycling), cycled_at=T0 if cycling else None
+        ),
         wakes=wakes,
         woken_at=at(woken) if wakes else None,
         cool_until=None if cool is None else at(cool),
@@ -556,7 +563,7 @@ def statuses() -> st.SearchStrategy[NodeStatus]:
         woken=st.sampled_from([-30.0, 0.0, 60.0]),
         cool=st.sampled_from([None, -5.0, 50.0, 1000.0]),
         still=st.sampled_from([0.0, 30.0, 700.0]),
-        marks=st.tuples(flags, flags),
+        marks=st.tuples(flags, flags, flags),
     )
 
 
@@ -573,6 +580,7 @@ def all_facts() -> st.SearchStrategy[Facts]:
                 "wish": st.sampled_from([ON, OFF, None]),
                 "pods": st.sampled_from([None, 0, 2]),
                 "blind_seconds": st.sampled_from([0.0, 45.0]),
+                "remedy_after": st.sampled_from([None, timedelta(0), timedelta(seconds=600)]),
                 "period": st.sampled_from([40.0, 120.0]),
                 **dict.fromkeys(("node_exists", "node_ready", "job_done", "force", "paused", "may_wake"), flags),
             }
@@ -606,24 +614,34 @@ def test_no_facts_make_a_machine_run_in_circles(machine: NodeStatus, known: Fact
 
 
 def undrained(machine: NodeStatus, known: Facts, found: Event) -> bool:
-    """Whether acting on `found` would begin a power-off that nobody forced with pods left, or not counted."""
+    """Whether acting on `found` would begin a power-off with pods left, or not counted, that neither force nor a remedy allows."""
     begins = TRANSITIONS[phase_of(machine)][found] is Phase.POWERING_OFF
-    return begins and known.pods != 0 and not (found is Event.FORCED and known.force)
+    allowed = (found is Event.FORCED and known.force) or (found is Event.REMEDY and hangs(known))
+    return begins and known.pods != 0 and not allowed
+
+
+def hangs(known: Facts) -> bool:
+    """Whether the group cycles power, and this machine is wanted on, reads On, can be woken, and is silent."""
+    silent = not known.node_ready and (known.heard_until is None or known.now >= known.heard_until)
+    on = known.reading is not None and known.reading.power is Reading.ON
+    return known.remedy_after is not None and known.wish is ON and known.may_wake and silent and on
 
 
 @given(machine=statuses(), known=all_facts())
 def test_no_facts_lead_to_an_undrained_power_off(machine: NodeStatus, known: Facts) -> None:
-    """A power-off begins only with off wanted, with sight, not paused, and with all pods gone or by the group's force."""
+    """A power-off begins only with sight and not paused: with off wanted and all pods gone or by the group's force; or as the first
+    half of a power cycle of a machine that is wanted on and hangs."""
     found = sense(machine, known, limits=LIMITS)
     if found is None or TRANSITIONS[phase_of(machine)][found] is not Phase.POWERING_OFF:
         return
     event(str(found))
     assert not undrained(machine, known, found)
-    assert (known.wish, known.blind, known.paused) == (Power.OFF, False, False)
+    wished = Power.ON if found is Event.REMEDY else Power.OFF
+    assert (known.wish, known.blind, known.paused) == (wished, False, False)
 
 
 def test_random_walks_take_every_arrow() -> None:
-    """No arrow is dead: changing facts take all 38, and never once an undrained, unforced power-off."""
+    """No arrow is dead: changing facts take all 40, and never once an undrained power-off that nothing allows."""
     assert set(walk(1)) == {(phase, e) for phase, row in TRANSITIONS.items() for e in row}
 
 
@@ -655,6 +673,7 @@ def random_facts(dice: Random, now: float) -> Facts:
         "job_done": dice.random() < 0.5,
         "pods": dice.choice([None, 0, 2]),
         "force": dice.random() < 0.3,
+        "remedy_after": dice.choice([None, timedelta(seconds=60)]),
     }
     return facts(now, **known)
 

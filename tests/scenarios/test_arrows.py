@@ -50,6 +50,7 @@ def story(phase: Phase, event: Event, *, ends: Phase, **more: Any) -> Callable[[
 SENSOR = {"sensor": True}
 BUDGET = {"minAvailable": 1}
 SHORT_DRAIN = {"timeouts": {"drain": "30s"}}
+CYCLES = {"remediation": {"powerCycle": True, "after": "1m"}}
 FORCE = {"drain": {"force": True}, "timeouts": {"drain": "30s"}}
 
 # --- Unknown --------------------------------------------------------------------------------------
@@ -382,6 +383,21 @@ async def lost_and_wanted(world: World) -> None:
     """It loses its power unseen: after a while it is woken again."""
     await up(world)
     world.hardware("box-1").lose_power()
+
+
+@story(P.START_FAILED, E.REMEDY, ends=P.READY, group=CYCLES, machine={**SENSOR, "hard_off": True})
+async def hung_boot_is_cycled(world: World) -> None:
+    """Its boot hangs, no other machine may come in its place, and the group cycles power."""
+    world.edit("box-2", {"hold": {"power": "off"}})
+    world.inject({"kind": "noJoin", "machine": "box-1"})
+    await switch(world, "on")
+
+
+@story(P.LOST, E.REMEDY, ends=P.READY, group=CYCLES, machine={**SENSOR, "hard_off": True})
+async def hung_system_is_cycled(world: World) -> None:
+    """Its system hangs for good, and the group cycles power."""
+    await up(world)
+    world.hardware("box-1").hang()
 
 
 def machine_key(name: str) -> tuple[Any, tuple[str, str]]:

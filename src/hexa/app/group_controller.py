@@ -28,6 +28,7 @@ from hexa.domain.hedge import begun_hedges, next_hedge
 from hexa.domain.lifecycle import COMING, Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.proof import Claim, standing
+from hexa.domain.remedy import stopped
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, Asker, Lookup, Node, Power, WakeProof, WishRecord
 from hexa.domain.sizing import (
@@ -238,6 +239,8 @@ class GroupController:
             yield Finding(kind, problem.reason, str(problem))
         for machine in machines:
             yield from _member_findings(view, machine)
+        if (left_ill := stopped(machine.node for machine in machines)) is not None:
+            yield left_ill
         yield from _proof_findings(view, self._views.proofs.slot(view.key).holder, self._judged(view))
 
 

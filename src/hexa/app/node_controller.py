@@ -16,6 +16,7 @@ from hexa.app.pods import drain_plan, pods_on
 from hexa.app.power_jobs import PowerJobs, current, machine_of, with_job
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
+from hexa.app.remedies import Remedies
 from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import MachineView
@@ -29,6 +30,7 @@ from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, standing
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.proof import proof_ends
+from hexa.domain.remedy import newly_refused, with_remedy
 from hexa.domain.resources.core import Job, KubeNode, Pod
 from hexa.domain.resources.v1alpha1 import (
     MACHINES,
@@ -40,7 +42,7 @@ from hexa.domain.resources.v1alpha1 import (
     Power,
     WishRecord,
 )
-from hexa.domain.sensing import Facts, may_leave, next_due, sense, silent, wake_again
+from hexa.domain.sensing import Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
 from hexa.domain.sizing import target
 from hexa.domain.template import same_shape, shape_of
 from hexa.domain.wish import (
@@ -72,6 +74,7 @@ SENSOR_LOOK: Final = {
     Phase.POWERING_ON: 2.0,
     Phase.BOOTING: 2.0,
     Phase.POWERING_OFF: 2.0,
+    Phase.START_FAILED: 15.0,
     Phase.STOP_FAILED: 15.0,
     Phase.LOST: 15.0,
 }
@@ -112,6 +115,7 @@ class NodeController:
         self._jobs = PowerJobs(jobs, store, image=image)
         self._nodes = NodeDuties(kube, store)
         self._writer = Writer(kube, store)
+        self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
         self._subscribe()
 
@@ -211,6 +215,8 @@ class NodeController:
         event = sense(status, facts, limits=view.limits)
         if await self._correct_wish(view, event, now):
             return True
+        if event is Event.REMEDY:
+            return await self._cycle(view.key)
         if event is not None:
             return await self._step(view, event, facts)
         return await self._dwell(view, facts, plan, pods)
@@ -296,6 +302,22 @@ class NodeController:
         self._log_step(view, status, event)
         return changed
 
+    async def _cycle(self, key: Lookup) -> bool:
+        """The step into a power cycle. One at a time in a group: it is judged again while nobody else of the group is at it."""
+        view = self._views.machine(key)
+        if view is None or view.group is None:
+            return False
+        async with self._locks.of(view.group.key):
+            view, now = self._views.machine(key), self._clock.now()
+            if view is None:
+                return False
+            facts = self._facts(view, now, None)
+            if sense(view.node.status, facts, limits=view.limits) is not Event.REMEDY:
+                return True
+            text = "it reads On and its kubelet is silent; its power is cut, and its pods end without grace"
+            self._tell(view, "PowerCycle", text, Severity.WARNING)
+            return await self._step(view, Event.REMEDY, facts)
+
     def _log_step(self, view: MachineView, status: NodeStatus, event: Event) -> None:
         self._journal.log("phase", machine=str(view.key), was=str(view.phase), phase=status.phase, noticed=str(event))
 
@@ -358,6 +380,7 @@ class NodeController:
             paused=self._inert(view, now),
             may_wake=not view.on_vetoes(now),
             blind_seconds=self._store.blind_seconds(status.since) if status.since else 0.0,
+            remedy_after=self._remedies.verdict(view, now).after,
         )
 
     # --- staying in a phase ---
@@ -445,7 +468,11 @@ class NodeController:
             if record.outcome == Outcome.RUNNING:
                 self.queue.add(view.key, delay=JOB_LOOK)
             return False
-        if facts.blind or (facts.pods != 0 and not status.forced):
+        if status.remediation.cycling:
+            may = may_cycle(facts)
+        else:
+            may = not facts.blind and (facts.pods == 0 or status.forced)
+        if not may:
             self.queue.add(view.key, delay=DRAIN_LOOK)
             return False
         return await self._start(view, Action.SHUTDOWN)
@@ -544,11 +571,13 @@ class NodeController:
             generation=view.node.metadata.generation,
             now=now,
         )
+        if (refused := newly_refused(view.node.status.conditions, status.conditions)) is not None:
+            self._tell(view, refused.reason, f"its power is not cycled: {refused.message}", Severity.WARNING)
         return await self._writer.status(view.node, status) is not view.node
 
     def _findings(self, view: MachineView, status: NodeStatus, now: datetime) -> list[Finding]:
         problems = (*view.problems, *(view.group.problems if view.group and not view.group.valid else ()))
-        return findings_of(
+        found = findings_of(
             status,
             wish=view.wish(now),
             problems=problems,
@@ -557,6 +586,7 @@ class NodeController:
             manager=powerstate_manager(view.node),
             standing=standing(self._signs(view, status), view.policy, now=now),
         )
+        return with_remedy(found, self._remedies.findings(view, status, now))
 
     def _signs(self, view: MachineView, status: NodeStatus) -> Signs:
         life = self._heartbeats.life(view.kube_name)

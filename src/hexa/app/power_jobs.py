@@ -42,7 +42,8 @@ class PowerJobs:
     def order(self, view: MachineView, status: NodeStatus, action: Action) -> Order | None:
         """The order of the present attempt; None if the machine does not say how."""
         startup = action is Action.STARTUP
-        spec = pod_for(view.node, "on" if startup else "off", image=self._image, limits=view.limits)
+        cut = not startup and status.remediation.cycling
+        spec = pod_for(view.node, "on" if startup else "off", image=self._image, limits=view.limits, cut=cut)
         if spec is None:
             return None
         return Order(

@@ -161,6 +161,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
             since=status.since,
             silent=status.silent,
             began=trying_since(status),
+            ill=status.remediation.ill_since is not None,
+            cycling=status.remediation.cycling,
             unproven=self.unproven(now),
             tried_at=tried_at(status),
             health=status.health,

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from hexa.domain.describe import findings_of
 from hexa.domain.explain_others import beside
+from hexa.domain.explain_remedy import remedy_words
 from hexa.domain.farewell import how_to_take_back, leaving, released
 from hexa.domain.findings import Finding
 from hexa.domain.group import Limits, Policy, Problem
@@ -149,6 +150,7 @@ EVENT_WORDS: Final[dict[str, str]] = {
     Event.OCCUPIED: "pods came to it before it was switched off",
     Event.OVERDUE: "the limit of the phase before passed",
     Event.COOLED_DOWN: "its cool-off is over",
+    Event.REMEDY: "it had power and no living kubelet for long: its power is cycled",
     "FirstSight": "hexa saw it for the first time",
 }
 """What an entry of the history was noticed by."""
@@ -225,16 +227,20 @@ def _draining(known: Known) -> Iterator[Wait]:
 
 
 def _powering_off(known: Known) -> Iterator[Wait]:
+    yield from (Wait(text=text) for text in remedy_words(known.node))
     yield Wait(text="the machine to go dark; else it has failed to stop", until=_limit(known))
 
 
 def _failed(known: Known) -> Iterator[Wait]:
+    yield from (Wait(text=text) for text in remedy_words(known.node))
     then = "it is drained and switched off again" if known.phase is Phase.STOP_FAILED else "it is looked at anew"
     yield Wait(text=f"the end of its cool-off; then {then}", until=known.node.status.cool_until)
 
 
 def _lost(known: Known) -> Iterator[Wait]:
-    if known.acted is Power.ON and known.facts.may_wake:
+    if words := list(remedy_words(known.node)):
+        yield from (Wait(text=text) for text in words)
+    elif known.acted is Power.ON and known.facts.may_wake:
         yield Wait(text="its kubelet; else it is woken, unless it has power", until=_limit(known))
     elif known.acted is Power.OFF and known.policy.drain.force:
         yield Wait(text="its pods to end; else it is switched off by force", until=_limit(known))

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 from msgspec import Struct
 
 from hexa.domain.duration import format_duration, parse_duration
+from hexa.domain.resources.remediation import PERCENT_PATTERN, Remediation
 from hexa.domain.resources.v1alpha1 import (
     NUMBER_PATTERN,
     Group,
@@ -75,6 +76,17 @@ class DrainRules(Struct, frozen=True, kw_only=True):
     bare: bool = False
 
 
+class RemedyRules(Struct, frozen=True, kw_only=True):
+    """When the power of a machine that is ill is cycled."""
+
+    after: timedelta = timedelta(minutes=10)
+    max_unhealthy: int | None = 1
+    """So many machines of the group may be ill; None: `share` of them."""
+    share: float = 1.0
+    cycles: int = 3
+    """In a row."""
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """Cluster Autoscaler's options of the group; durations in seconds; None: the group is silent."""
 
@@ -108,6 +120,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     adopted_for: timedelta = timedelta(hours=1)
     """How long a machine that somebody else switched on is kept on."""
     storage: Storage = Storage.KEEP
+    remedy: RemedyRules | None = None
+    """None: no machine's power is cycled."""
+    out_of_service: bool = False
+    """Whether nodes of machines that are proven to be off are tainted, so that what is stuck on them is let go."""
     allow_control_plane: bool = False
     price_per_kwh: float = 0.0
     currency: str = "EUR"
@@ -165,6 +181,8 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         exercise_every=reader.limit("spec.exerciseEvery", spec.exercise_every, least=EXERCISE_LEAST),
         on_unexpected_power=spec.on_unexpected_power,
         storage=spec.storage,
+        remedy=_remedy(reader, spec.remediation),
+        out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         currency=spec.cost.currency,
@@ -216,6 +234,9 @@ class _Reader:
     def share(self, field: str, value: float | str | None) -> float | None:
         return self._parse(field, value, _share, 'write a share such as "0.5" or a percentage of 100 at most')
 
+    def percent(self, field: str, value: str) -> float | None:
+        return self._parse(field, value, _percent, 'write a number of machines, or a percentage such as "40%"')
+
     def _parse(self, field: str, value: Any, parse: Callable[[Any], T], remedy: str) -> T | None:
         if value is None:
             return None
@@ -240,6 +261,12 @@ def _share(value: float | str) -> float:
     if number > 100:
         raise ValueError(f"{value!r} is more than 100 percent")
     return number / 100 if number > 1 else number
+
+
+def _percent(value: str) -> float:
+    if not re.fullmatch(PERCENT_PATTERN, value, re.ASCII):
+        raise ValueError(f"{value!r} is no percentage")
+    return int(value[:-1]) / 100
 
 
 Source = tuple[str, Timeouts, Retries]
@@ -322,6 +349,19 @@ def _drain(reader: _Reader, spec: GroupSpec) -> DrainRules:
         pinned=spec.drain.allow_pinned,
         bare=spec.drain.allow_bare,
     )
+
+
+def _remedy(reader: _Reader, spec: Remediation) -> RemedyRules | None:
+    default = RemedyRules()
+    after = reader.limit("spec.remediation.after", spec.after, least=SHORTEST) or default.after
+    most, share = default.max_unhealthy, 1.0
+    if isinstance(spec.max_unhealthy, int):
+        most = spec.max_unhealthy
+    elif spec.max_unhealthy is not None:
+        found = reader.percent("spec.remediation.maxUnhealthy", spec.max_unhealthy)
+        most, share = (most, share) if found is None else (None, found)
+    rules = RemedyRules(after=after, max_unhealthy=most, share=share, cycles=spec.cycles or default.cycles)
+    return rules if spec.power_cycle else None
 
 
 def _options(reader: _Reader, spec: GroupSpec, provision: timedelta | None) -> Options:

@@ -13,6 +13,7 @@ from msgspec import structs
 from hexa.domain.availability import Side, counted, woken
 from hexa.domain.errors import IllegalTransition
 from hexa.domain.group import Limits
+from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import EnergyAccount, HistoryEntry, NodeStatus
 
 
@@ -44,6 +45,7 @@ class Event(StrEnum):
     FORCED = "Forced"
     OCCUPIED = "Occupied"
     OVERDUE = "Overdue"
+    REMEDY = "Remedy"
     COOLED_DOWN = "CooledDown"
 
 
@@ -82,7 +84,7 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {  # most urgent event fir
         E.OVERDUE: P.READY,
     },
     P.POWERING_OFF: {E.POWER_GONE: P.OFF, E.OCCUPIED: P.DRAINING, E.OVERDUE: P.STOP_FAILED},
-    P.START_FAILED: {E.NODE_READY: P.READY, E.COOLED_DOWN: P.UNKNOWN},
+    P.START_FAILED: {E.NODE_READY: P.READY, E.REMEDY: P.POWERING_OFF, E.COOLED_DOWN: P.UNKNOWN},
     P.STOP_FAILED: {E.POWER_GONE: P.OFF, E.WANTED: P.BOOTING, E.COOLED_DOWN: P.DRAINING},
     P.LOST: {
         E.NODE_READY: P.READY,
@@ -90,6 +92,7 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {  # most urgent event fir
         E.EMPTY: P.POWERING_OFF,
         E.FORCED: P.POWERING_OFF,
         E.WANTED: P.POWERING_ON,
+        E.REMEDY: P.POWERING_OFF,  # the wish stays on: once it is off, it is woken again
     },
 }
 
@@ -140,6 +143,18 @@ PROGRESS: Final[dict[Phase, str]] = {  # the seed system's words, for old reader
     P.STOP_FAILED: "shuttingdown",
 }
 
+ILL: Final = frozenset({P.LOST, P.START_FAILED})
+"""Entering these begins an illness, unless one goes on."""
+
+WELL: Final = frozenset({P.READY, P.OFF, P.POWERING_ON})
+"""Entering these ends it: the machine works, or begins anew."""
+
+IN_CYCLE: Final = frozenset({P.POWERING_OFF, P.OFF, P.POWERING_ON, P.BOOTING})
+"""The way of a machine whose power is cycled, until it is up or has failed."""
+
+WELL_FOR: Final = timedelta(hours=6)
+"""An illness that begins so long after the last power cycle is a new one: its cycles are counted from one."""
+
 HISTORY_LENGTH: Final = 20
 BOOTS_KEPT: Final = 10
 DOUBLINGS: Final = 64
@@ -176,6 +191,7 @@ def enter(status: NodeStatus, phase: Phase, *, event: Event | None, now: datetim
         paused_since=now if status.paused_since else None,
         history=(*status.history, entry)[-HISTORY_LENGTH:],
     )
+    status = structs.replace(status, remediation=_illness(status.remediation, phase, event, now))
     return _ENTRY.get(phase, _plain)(status, old, event, now, limits)
 
 
@@ -187,6 +203,23 @@ def trying_since(status: NodeStatus) -> datetime | None:
             break
         began = entry.at
     return began
+
+
+def _illness(known: RemediationStatus, phase: Phase, event: Event | None, now: datetime) -> RemediationStatus:
+    """Illness and power cycles on entry into `phase`."""
+    if event is Event.REMEDY:
+        return structs.replace(known, cycles=cycles_in_a_row(known) + 1, cycled_at=now, cycling=True)
+    goes_on = known.cycling and phase in IN_CYCLE
+    since = None if phase in WELL else known.ill_since or (now if phase in ILL else None)
+    return structs.replace(known, ill_since=since, cycling=goes_on)
+
+
+def cycles_in_a_row(known: RemediationStatus) -> int:
+    """Power cycles that this illness had, those of one that it may be the sequel of included."""
+    if known.cycled_at is None:
+        return 0
+    anew = known.ill_since is not None and known.ill_since - known.cycled_at >= WELL_FOR
+    return 0 if anew else known.cycles
 
 
 def count_energy(status: NodeStatus, *, now: datetime) -> NodeStatus:

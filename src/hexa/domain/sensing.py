@@ -35,11 +35,14 @@ EVENTS_OF_WISH_OR_TIME: Final = frozenset(
         Event.FORCED,
         Event.OVERDUE,
         Event.COOLED_DOWN,
+        Event.REMEDY,
     }
 )
 """Not noticed while a machine is paused."""
 
-EVENTS_NOT_SEEN_BLIND: Final = frozenset({Event.POWER_GONE, Event.NODE_LOST, Event.EMPTY, Event.FORCED, Event.OVERDUE})
+EVENTS_NOT_SEEN_BLIND: Final = frozenset(
+    {Event.POWER_GONE, Event.NODE_LOST, Event.EMPTY, Event.FORCED, Event.OVERDUE, Event.REMEDY}
+)
 """Not noticed while we are blind: blind, hexa only ever powers on."""
 
 
@@ -70,6 +73,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """False: nothing could switch it on."""
     blind_seconds: float = 0.0
     """Seconds since the phase began in which we were blind: deadlines stood still."""
+    remedy_after: timedelta | None = None
+    """How long the machine must be ill before its power is cycled; None: it is not, or something stands against it (`remedy`)."""
 
     @property
     def blind(self) -> bool:
@@ -151,10 +156,16 @@ class _View:
         sight = self.facts.watching_since
         if sight is None or self.facts.paused:
             return None
-        still = timedelta(seconds=self.status.stood_still + self.facts.blind_seconds)
+        still = self._paused_for + timedelta(seconds=self.facts.blind_seconds)
+        return max(self.since + span + still, sight + min(span, LEASE_PERIOD))
+
+    @property
+    def _paused_for(self) -> timedelta:
+        """How long of this phase it was paused."""
+        still = timedelta(seconds=self.status.stood_still)
         if self.status.paused_since is not None:  # a pause that has ended and is not booked yet
             still += max(self.now - max(self.status.paused_since, self.since), timedelta(0))
-        return max(self.since + span + still, sight + min(span, LEASE_PERIOD))
+        return still
 
     def passed(self, span: timedelta) -> bool:
         due = self.due(span)
@@ -204,6 +215,26 @@ class _View:
         return until is not None and self.now < until
 
     @property
+    def remedy_due(self) -> datetime | None:
+        """When the power may be cycled: ill, watched without a gap, silent and not cycled for so long. None: not at all."""
+        after, sight, known = self.facts.remedy_after, self.facts.watching_since, self.status.remediation
+        if after is None or sight is None or self.facts.paused or self.facts.wish is not Power.ON:
+            return None
+        marks = (known.ill_since or self.since, sight, known.cycled_at, self.facts.heard)
+        return max(mark for mark in marks if mark is not None) + after + self._paused_for
+
+    @property
+    def hung(self) -> bool:
+        """It has power, and nothing else speaks for it."""
+        return self.power is Reading.ON and not self.alive and not self.facts.node_ready
+
+    @property
+    def cycle_not_begun(self) -> bool:
+        """Its power is to be cycled, and its Job is not made yet."""
+        job = self.status.job
+        return self.status.remediation.cycling and (job is None or job.attempt != self.status.attempt)
+
+    @property
     def goes_by_silence(self) -> bool:
         """Whether only silence can tell that the machine went off."""
         return self.phase is Phase.POWERING_OFF and self.facts.reading is None and self.facts.job_done
@@ -248,8 +279,16 @@ def _forced(view: _View) -> bool:
     return view.passed(view.limits.lost if view.phase is Phase.LOST else view.limits.drain)
 
 
+def _remedy(view: _View) -> bool:
+    due = view.remedy_due
+    return due is not None and view.now >= due and view.hung and view.facts.may_wake
+
+
 def _occupied(view: _View) -> bool:
-    return bool(view.facts.pods) and view.fresh and not view.status.forced
+    if view.cycle_not_begun:  # it works after all, or nobody waits for it any more
+        return view.fresh or view.facts.wish is not Power.ON
+    cycled = view.status.remediation.cycling
+    return bool(view.facts.pods) and view.fresh and not (view.status.forced or cycled)
 
 
 def _overdue(view: _View) -> bool:
@@ -270,6 +309,7 @@ HOLDS: Final[dict[Event, Callable[[_View], bool]]] = {
     Event.OCCUPIED: _occupied,
     Event.OVERDUE: _overdue,
     Event.COOLED_DOWN: _cooled_down,
+    Event.REMEDY: _remedy,
 }
 
 
@@ -301,8 +341,19 @@ def _instants(view: _View) -> Iterator[datetime]:
         yield view.off_confirmed_at
     if view.boots_until is not None:
         yield view.boots_until
+    yield from _instants_of_remedy(view)
     if Event.NODE_READY in TRANSITIONS[phase] and facts.node_ready and view.alive and facts.heard is not None:
         yield facts.heard + RENEWAL_MISSED  # the next sign of life may be of this phase
+
+
+def _instants_of_remedy(view: _View) -> Iterator[datetime]:
+    """When a power cycle is due, and when its Job is."""
+    if Event.REMEDY in TRANSITIONS[view.phase] and view.remedy_due is not None:
+        yield view.remedy_due
+        if view.facts.heard_until is not None:
+            yield view.facts.heard_until
+    if view.cycle_not_begun:
+        yield cycle_due(view.facts)
 
 
 def _instants_of_work(view: _View) -> Iterator[datetime]:
@@ -319,6 +370,24 @@ def _instants_of_work(view: _View) -> Iterator[datetime]:
         yield due_lost
     if phase is Phase.OFF and facts.node_exists and not facts.blind:
         yield leave_due(facts)
+
+
+def cycle_due(facts: Facts) -> datetime:
+    """When a whole lease period of silence has been watched."""
+    if facts.watching_since is None:
+        return NEVER
+    marks = (facts.heard, facts.watching_since)
+    silent = max(mark for mark in marks if mark is not None) + LEASE_PERIOD
+    return max(silent, facts.heard_until or silent)
+
+
+def may_cycle(facts: Facts) -> bool:
+    """Whether the Job that cuts the power of a machine in a cycle may be made. What led to the cycle is looked at again: hexa may
+    have been away since, and the machine may have come back."""
+    on = facts.reading is not None and facts.reading.power is Reading.ON
+    silent = not facts.node_ready and facts.now >= cycle_due(facts)
+    wanted = facts.wish is Power.ON and facts.may_wake and facts.remedy_after is not None
+    return not facts.blind and not facts.paused and wanted and on and silent
 
 
 def wake_due(status: NodeStatus, *, limits: Limits) -> datetime:

@@ -43,6 +43,10 @@ class Member(Struct, frozen=True, kw_only=True):
     valid: bool = True
     since: datetime | None = None
     pods: int = 0
+    ill: bool = False
+    """Lost or unable to join, and not off since."""
+    cycling: bool = False
+    """Its power is being cycled."""
     unproven: bool = False
     """It may be off only as the one of its group without wake proof."""
     tried_at: datetime | None = None

@@ -33,6 +33,9 @@ DUPLICATE_POWER: Final = "DuplicatePower"
 SOFT_TIMEOUT: Final = 120.0
 """Seconds, where spec.power does not say (hexa.domain.resources.power)."""
 
+SOFT_IN_VAIN: Final = "10s"
+"""How long a system that hangs is given for an orderly shutdown."""
+
 SPARE: Final = 20.0
 """Seconds of a Job's deadline that are left for its pod to start and to say how it ended."""
 
@@ -91,15 +94,25 @@ def _no_way(spec: PowerSpec, found: Roles, direction: Direction) -> str:
     return f"no driver of spec.power ({given}) turns it off; add one that does, such as ssh"
 
 
+def cuts(node: Node) -> bool:
+    """Whether the way off can end a system that hangs: by a driver that cuts power. A pod of the machine's own is trusted to."""
+    if own_pod(node, "off") is not None:
+        return True
+    found = roles(node.spec.power) if node.spec.power is not None else None
+    return isinstance(found, Roles) and found.cut is not None
+
+
 # --- power Jobs -----------------------------------------------------------------------------------
 
 
-def pod_for(node: Node, direction: Direction, *, image: str, limits: Limits) -> PowerPodSpec | None:
-    """The pod of the Job that switches the machine: its own, else `hexa power` of `image`. None: there is no way."""
+def pod_for(node: Node, direction: Direction, *, image: str, limits: Limits, cut: bool = False) -> PowerPodSpec | None:
+    """The pod of the Job that switches the machine: its own, else `hexa power` of `image`. None: there is no way. `cut`: its system
+    hangs, and power may be cut whatever `hard` says."""
     own = own_pod(node, direction)
     if own is not None or node.spec.power is None or lacks(node, direction, image_known=bool(image)):
         return own
-    part = part_for(node.spec.power, direction)
+    power = structs.replace(node.spec.power, hard=True, soft_timeout=SOFT_IN_VAIN) if cut else node.spec.power
+    part = part_for(power, direction)
     within, soft = _patience(part, direction, limits)
     if soft is not None:
         part = structs.replace(part, soft_timeout=soft)

@@ -65,6 +65,9 @@ ROUTES: Final[dict[tuple[Phase, Phase], Route]] = {
     (P.POWERING_OFF, P.STOP_FAILED): Route(((412, 740), (268, 740)), (313, 732)),
     (P.START_FAILED, P.READY): Route(((988, 110), (1310, 110), (1310, 354)), (1120, 104)),
     (P.START_FAILED, P.UNKNOWN): Route(((772, 90), (268, 90)), (520, 84)),
+    (P.START_FAILED, P.POWERING_OFF): Route(
+        ((800, 156), (800, 176), (755, 176), (755, 670), (590, 670), (590, 694)), (747, 600), "end"
+    ),
     (P.STOP_FAILED, P.OFF): Route(((95, 694), (95, 446)), (104, 560), "start"),
     (P.STOP_FAILED, P.BOOTING): Route(
         ((230, 694), (230, 660), (300, 660), (300, 500), (800, 500), (800, 446)), (400, 494)
@@ -72,7 +75,7 @@ ROUTES: Final[dict[tuple[Phase, Phase], Route]] = {
     (P.STOP_FAILED, P.DRAINING): Route(((200, 786), (200, 880), (850, 880), (850, 786)), (280, 874)),
     (P.LOST, P.READY): Route(((1380, 694), (1380, 446)), (1388, 560), "start"),
     (P.LOST, P.OFF): Route(((1370, 786), (1370, 970), (30, 970), (30, 400), (52, 400)), (700, 964)),
-    (P.LOST, P.POWERING_OFF): Route(((1250, 786), (1250, 840), (520, 840), (520, 786)), (1080, 816)),
+    (P.LOST, P.POWERING_OFF): Route(((1250, 786), (1250, 840), (520, 840), (520, 786)), (1120, 797)),
     (P.LOST, P.POWERING_ON): Route(
         ((1310, 786), (1310, 925), (360, 925), (360, 470), (480, 470), (480, 446)), (700, 919)
     ),

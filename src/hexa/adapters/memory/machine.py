@@ -62,6 +62,8 @@ class MachineSpec(Struct, frozen=True, kw_only=True):
     off_seconds: float | None = None
     sensor: bool = False
     """Something reads its power."""
+    hard_off: bool = False
+    """Its shutdown Job cuts the power of a system that does not run."""
     idle_watts: float = 60.0
     max_watts: float = 200.0
     off_watts: float = 3.0
@@ -140,6 +142,13 @@ class MemoryMachine:
             self.ills.ignored_offs -= 1
         elif self.state is State.UP:
             self._shut_down()
+
+    def switch_off(self) -> None:
+        """What its shutdown Job does."""
+        if self.spec.hard_off and self.state in (State.HUNG, State.BOOTING):
+            self.cut_hard()
+        else:
+            self.cut_soft()
 
     def cut_hard(self) -> None:
         """Power is cut by order, whatever runs."""

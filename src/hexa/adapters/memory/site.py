@@ -273,7 +273,7 @@ class Site:
         machine = self.machines.get(name)
         if machine is None:
             return Behaviour(self.settings.job_seconds, fails=True)
-        effect = machine.wake if action == Action.STARTUP else machine.cut_soft
+        effect = machine.wake if action == Action.STARTUP else machine.switch_off
         return Behaviour(self.settings.job_seconds, effect=effect)
 
 

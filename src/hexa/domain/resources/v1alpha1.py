@@ -15,6 +15,7 @@ from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata, Slice, Taint, Toleration
 from hexa.domain.resources.health import Availability, CheckRecord, GroupHealth, NodeHealth
 from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.remediation import Remediation, RemediationStatus
 
 NUMBER_PATTERN: Final = r"^([0-9]+\.?[0-9]*|\.[0-9]+)$"
 THRESHOLD_PATTERN: Final = r"^0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?|\.[0-9]+)$"
@@ -404,6 +405,10 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         bool,
         Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused."),
     ] = False
+    remediation: Annotated[
+        Remediation,
+        Meta(description="What hexa may do by itself about machines of the group that are ill. Default: nothing."),
+    ] = Remediation()
     cost: Annotated[Cost, Meta(description="Tariff of the group's machines.")] = Cost()
 
 
@@ -792,6 +797,9 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     wake_failed_at: Annotated[
         datetime | None, Meta(description="When a wake of ours last failed; gone when one succeeds.")
     ] = None
+    remediation: Annotated[
+        RemediationStatus, Meta(description="Illness of the machine and power cycles against it.")
+    ] = RemediationStatus()
     boot_seconds: Annotated[
         tuple[float, ...],
         Meta(description="Recent boots in seconds, from the last wake to Ready, newest last."),
