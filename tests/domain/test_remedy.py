@@ -15,6 +15,7 @@ from hexa.domain.lifecycle import Phase
 from hexa.domain.proof import Claim
 from hexa.domain.remedy import Patient, Site, Verdict, findings, is_ill, most_ill, verdict
 from hexa.domain.resources.core import Condition, Metadata
+from hexa.domain.resources.health import CheckOutcome, CheckRecord
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import Group, GroupSpec, Hold, Lookup, Reading
@@ -31,6 +32,12 @@ def member(name: str, phase: Phase = Phase.READY, **more: Any) -> Member:
     """A machine of the group that is wanted on."""
     known = {"wish": wish(ON), "node_ready": phase is Phase.READY, **more}
     return Member(key=Lookup("site", name), phase=phase, **known)
+
+
+def checked(outcome: CheckOutcome) -> Any:
+    """A lost machine whose health check says so."""
+    node = machine("m1", phase=Phase.LOST)
+    return structs.replace(node, status=structs.replace(node.status, check=CheckRecord(outcome=outcome)))
 
 
 def patient(*others: Member, known: RemediationStatus | None = None, **more: Any) -> Patient:
@@ -116,6 +123,7 @@ CASES: dict[str, Patient] = {
     "Invalid": patient(member=member("m1", Phase.LOST, valid=False)),
     "WakeProof": patient(member=member("m1", Phase.LOST, unproven=True), holder=CLAIM),
     "NoSensor": patient(sensed=False),
+    "HealthCheckPasses": patient(node=checked(CheckOutcome.PASSED)),
     "NoHardOff": patient(node=machine("m1", phase=Phase.LOST, shutdown_pod_spec=None)),
     "GivenUp": patient(known=SPENT),
     "Storm": patient(member("m2", Phase.LOST)),

@@ -15,6 +15,7 @@ from hexa.domain.group import Limits, Policy, RemedyRules, active_hold
 from hexa.domain.lifecycle import FAILED, ILL, Phase, cycles_in_a_row, phase_of
 from hexa.domain.proof import Claim, standing
 from hexa.domain.resources.core import Condition
+from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import Node
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import cuts
@@ -143,6 +144,14 @@ def _unread(patient: Patient) -> Refusal | None:
     return Refusal("NoSensor", text)
 
 
+def _passes(patient: Patient) -> Refusal | None:
+    """Its own health check is asked by another way than its kubelet is heard."""
+    check = patient.node.status.check
+    if check is None or check.outcome is not CheckOutcome.PASSED:
+        return None
+    return Refusal("HealthCheckPasses", "its health check passes, so it works, and its kubelet or its network does not")
+
+
 def _cannot_cut(patient: Patient) -> Refusal | None:
     if cuts(patient.node):
         return None
@@ -193,6 +202,7 @@ REFUSALS: Final[Sequence[Callable[[Patient], Refusal | None]]] = (
     _vetoed,
     _unproven,
     _unread,
+    _passes,
     _cannot_cut,
     _given_up,
     _storm,
