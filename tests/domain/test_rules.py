@@ -171,6 +171,12 @@ class SiteMachine(RuleBasedStateMachine):
         """Power, and no sign of life."""
         self.site.boxes[name].beats_from = None
 
+    @rule(name=machines, seconds=st.sampled_from([130.0, 300.0]))
+    def system_hangs(self, name: str, seconds: float) -> None:
+        """The same, for longer than a machine's illness is watched."""
+        self.site.boxes[name].beats_from = None
+        self.site.pass_time(seconds)
+
     @rule(jobs=st.integers(1, 3))
     def jobs_fail(self, jobs: int) -> None:
         """The next power Jobs fail."""
