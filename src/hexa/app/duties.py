@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import trio
 
+from hexa.app.core_patch import core_patch
+from hexa.app.saving import merged
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.welcome import welcomed
@@ -94,11 +96,12 @@ class NodeDuties:
 
     async def suspend(self, view: MachineView, now: datetime) -> None:
         """Mark the node of a machine that is off: cordoned, and Suspended=True, which keeps it out of Cluster Autoscaler's
-        count of unready nodes (1.36 and later)."""
+        count of unready nodes (1.36 and later). What the node lacks else comes with the cordon (core_patch.comes_with_cordon)."""
         node = view.kube
         if node is None:
             return
-        await self.cordon(view, now)
+        if not node.spec.unschedulable:
+            await self._patch(node, merged(core_patch(node, view, now=now), cordon_patch(now)))
         if not any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
             await self._suspended(node, suspended=True, now=now)
 

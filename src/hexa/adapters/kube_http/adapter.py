@@ -36,8 +36,10 @@ _HEADERS: Final = {
 REQUESTS_AT_ONCE: Final = 10
 """Besides watches. More of them would wait for our one thread; each connection costs a TLS handshake, and each idle one a look
 at its socket with every request."""
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=REQUESTS_AT_ONCE, keepalive_expiry=80.0)
-"""Each watch holds a connection, so their number is not limited. The API server closes idle ones after 90 s."""
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=80.0)
+"""Each watch holds a connection, so their number is not limited. Neither is that of idle ones, which are at most REQUESTS_AT_ONCE:
+httpcore counts busy connections with the idle, so beside as many watches as the limit each request would make its own connection.
+The API server closes idle ones after 90 s."""
 
 _KEEPALIVE: Final = {
     "SO_KEEPALIVE": 1,

@@ -1,0 +1,81 @@
+"""What a machine's Kubernetes node lacks and what Cluster Autoscaler shall read on it, as one merge patch. It writes nothing."""
+
+from datetime import datetime
+from typing import Any
+
+from hexa.app.view import MachineView
+from hexa.app.welcome import missing_provider_id, record_of, required_labels, returned
+from hexa.domain.farewell import owner_of
+from hexa.domain.lifecycle import Phase
+from hexa.domain.names import CORDON_ANNOTATION, MACHINE_ANNOTATION, OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.resources.core import KubeNode
+from hexa.domain.wish import paused
+
+
+def comes_with_cordon(view: MachineView, *, now: datetime) -> bool:
+    """Whether the machine is off, or about to be found so at first sight: LEAVE cordons its node then, and this patch is part of
+    that write. Thousands of machines seen for the first time are a third of the writes cheaper so."""
+    if view.kube is None or view.kube.spec.unschedulable or view.leaving or not view.valid:
+        return False
+    unseen = not view.node.status.phase and not view.node_ready
+    return (unseen or view.phase is Phase.OFF) and paused(view.node, now=now) is None
+
+
+def core_patch(node: KubeNode, view: MachineView, *, now: datetime) -> dict[str, Any]:
+    """What differs on the node; empty where nothing does."""
+    body = _given(node, view) if view.valid else {}
+    if turns_back(view):
+        body["spec"] = {**body.get("spec", {}), "unschedulable": None}
+    metadata = body.get("metadata", {})
+    annotations = {
+        **metadata.get("annotations", {}),
+        **_annotations(node, view, _forbids(view, now)),
+        **_uncordoned(view),
+    }
+    if annotations:
+        body["metadata"] = {**metadata, "annotations": annotations}
+    return body
+
+
+def turns_back(view: MachineView) -> bool:
+    """The group of a machine that drains was deleted: nobody ends the drain, so our cordon is lifted."""
+    no_job = view.phase is Phase.POWERING_OFF and view.node.status.job is None
+    return view.our_cordon and view.group_missing and (view.phase is Phase.DRAINING or no_job)
+
+
+def _uncordoned(view: MachineView) -> dict[str, None]:
+    return {CORDON_ANNOTATION: None} if turns_back(view) else {}
+
+
+def _given(node: KubeNode, view: MachineView) -> dict[str, Any]:
+    """What the node lacks. Until it is welcomed that is all that it had; later people may take off what they like, but for the
+    labels of members and the providerID."""
+    if not view.node.status.welcomed:
+        return returned(view, node)
+    labels = {k: v for k, v in required_labels(view).items() if k not in node.metadata.labels}
+    metadata = {"labels": labels, "annotations": record_of(view, node, labels)}
+    body: dict[str, Any] = {"metadata": given} if (given := {k: v for k, v in metadata.items() if v}) else {}
+    provider_id = missing_provider_id(view, node)
+    return {**body, "spec": {"providerID": provider_id}} if provider_id else body
+
+
+def _forbids(view: MachineView, now: datetime) -> str:
+    """The rule that forbids switching the machine off, if any."""
+    vetoes = view.off_vetoes(now)
+    return vetoes[0].reason if vetoes else ""
+
+
+def _annotations(node: KubeNode, view: MachineView, rule: str) -> dict[str, str | None]:
+    """scale-down-disabled while a rule stands, with whose it is. Only ours is changed: one that somebody else set stays."""
+    present = node.metadata.annotations
+    ours = present.get(OFF_FORBIDDEN_ANNOTATION)
+    if rule:
+        if SCALE_DOWN_DISABLED in present and ours is None:
+            return {}
+        wanted = {SCALE_DOWN_DISABLED: "true", OFF_FORBIDDEN_ANNOTATION: rule}
+        if owner_of(node) is None:
+            wanted[MACHINE_ANNOTATION] = str(view.key)
+        return {key: value for key, value in wanted.items() if present.get(key) != value}
+    if ours is None:
+        return {}
+    return {SCALE_DOWN_DISABLED: None, OFF_FORBIDDEN_ANNOTATION: None}
