@@ -65,13 +65,15 @@ async def _all(lab: labs.Lab, scratch: Path) -> None:
 
 async def _start_and_memory(lab: labs.Lab, api: labs.Api, scratch: Path) -> None:
     rows = []
-    for count in (10, 100, 1000):
-        async with labs.open_namespace(api, f"bench-{count}") as namespace:
-            await _declare(api, namespace, count)
-            rows.append([count, *await _one_start(lab, namespace, scratch, seconds=100 if count == 1000 else 10)])
+    for count, nodes in ((10, 10), (100, 100), (1000, 0), (1000, 1000)):
+        async with labs.open_namespace(api, f"bench-{count}-{nodes}") as namespace:
+            await _declare(api, namespace, count, nodes=nodes > 0)
+            seconds = 100 if count == 1000 else 10
+            rows.append([count, nodes, *await _one_start(lab, namespace, scratch, seconds=seconds)])
             await _clear(api, namespace, count)
     heads = [
         "machines",
+        "dead nodes",
         "serving s",
         "again s",
         "list only s",
@@ -88,16 +90,17 @@ async def _start_and_memory(lab: labs.Lab, api: labs.Api, scratch: Path) -> None
     )
 
 
-async def _declare(api: labs.Api, namespace: str, count: int) -> None:
+async def _declare(api: labs.Api, namespace: str, count: int, *, nodes: bool = True) -> None:
+    """Machines that are off; with `nodes`, each with a Kubernetes node that no kubelet keeps: the dearest first sight."""
     for number in range(max(count // GROUPS_OF, 1)):
         await api.create(group(namespace, f"g{number}"))
     async with trio.open_nursery() as nursery:
         limit = trio.CapacityLimiter(16)
         for number in range(count):
-            nursery.start_soon(_declare_one, api, namespace, number, limit)
+            nursery.start_soon(_declare_one, api, namespace, number, nodes, limit)
 
 
-async def _declare_one(api: labs.Api, namespace: str, number: int, limit: trio.CapacityLimiter) -> None:
+async def _declare_one(api: labs.Api, namespace: str, number: int, nodes: bool, limit: trio.CapacityLimiter) -> None:
     name, owner = f"{namespace}-{number}", f"g{number // GROUPS_OF}"
     pod = {"image": "example.org/power:1", "command": ["wake", name]}
     capacity = {"cpu": "8", "memory": "32Gi", "pods": "110"}
@@ -109,6 +112,8 @@ async def _declare_one(api: labs.Api, namespace: str, number: int, limit: trio.C
             "spec": {"startupPodSpec": pod, "shutdownPodSpec": pod, "template": {"capacity": capacity}},
         }
         await api.create(machine)
+        if not nodes:
+            return
         labels = {f"example.org/label-{n}": f"value-{n}" for n in range(30)}
         await api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
 

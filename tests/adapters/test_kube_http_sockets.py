@@ -280,6 +280,27 @@ async def test_ten_writes_go_side_by_side() -> None:
     assert len(connections) == 10
 
 
+async def test_requests_keep_their_connection_beside_many_watches() -> None:
+    """However many watches are open, writes one after the other need one connection: a handshake costs more than a write."""
+    connections = set()
+
+    async def behave(peer: Peer, request: h11.Request) -> None:
+        if b"watch=" in request.target:
+            await peer.begin()
+            await trio.sleep_forever()
+        connections.add(id(peer))
+        await peer.answer(b"{}")
+
+    async with serving(behave) as url, client(url) as kube, trio.open_nursery() as nursery:
+        for _ in range(15):
+            nursery.start_soon(follow, kube, [])
+        for index in range(5):
+            await trio.sleep(0.01)
+            await kube.patch(NODES, f"n{index}", Patch({}))
+        nursery.cancel_scope.cancel()
+    assert len(connections) == 1
+
+
 # --- who is who -------------------------------------------------------------------------------------
 
 

@@ -93,6 +93,22 @@ async def test_nodes_that_are_no_machines_are_left_alone(autojump_clock: MockClo
             assert await core(rig, name) == before
 
 
+async def test_a_node_found_off_is_left_to_its_cordon(autojump_clock: MockClock) -> None:
+    """The node of a machine that is off, or about to be found so, is written once, with its cordon; one that is cordoned already,
+    and that of a machine which hexa only watches, get what they lack at once."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("new", None)
+        rig.machine("off", Phase.OFF)
+        rig.machine("cordoned", Phase.OFF)
+        rig.machine("watched", Phase.OFF, spec={"paused": {"reason": "new fans"}})
+        for name in ("new", "off", "watched"):
+            rig.kube_node(name, ready=False)
+        rig.kube_node("cordoned", ready=False, spec={"unschedulable": True})
+        found = {name: (await core(rig, name)).spec.provider_id for name in ("new", "off", "cordoned", "watched")}
+        assert found == {"new": "", "off": "", "cordoned": "hexa://d/cordoned", "watched": "hexa://d/watched"}
+
+
 # --- labels -----------------------------------------------------------------------------------------
 
 

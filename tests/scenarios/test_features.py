@@ -11,8 +11,8 @@ from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, loaded, rack, reac
 from trio.testing import MockClock
 
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import WISH_ANNOTATION
-from hexa.domain.resources.core import CLAIMS, VOLUMES
+from hexa.domain.names import GROUP_LABEL, WISH_ANNOTATION
+from hexa.domain.resources.core import CLAIMS, NODES, VOLUMES
 from hexa.domain.resources.v1alpha1 import MACHINES, Asker, Power
 from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Done, ExternalNode, InstanceState
@@ -63,6 +63,28 @@ async def test_first_sight_switches_nothing(autojump_clock: MockClock, sensor: b
         assert (world.kube_node("c") is None) == sensor
         assert {name: wished(world, name)[1] for name in "abc"} == dict.fromkeys("abc", Asker.RECOVERY)
         assert {name: world.node(name).spec.power_state for name in "abc"} == dict.fromkeys("abc")
+
+
+async def test_a_node_found_off_is_marked_with_its_cordon(autojump_clock: MockClock) -> None:
+    """The node of a machine that lost its power gets its group's label, its providerID and hexa's cordon in one write:
+    there is no moment at which Cluster Autoscaler sees a member that takes pods."""
+    async with open_world(
+        groups=[rack()], machines=[machine("a", group="rack", on=True)], autoscaler=None, agent=False
+    ) as world:
+        await trio.sleep(30)
+        world.hardware("a").lose_power()
+        await trio.sleep(120)
+        listing = await world.kube.list(NODES)
+        await world.start_agent()
+        await trio.sleep(300)
+        seen = []
+        async with world.kube.watch(NODES, since=listing.resource_version) as changes:
+            with trio.move_on_after(1):
+                async for change in changes:
+                    seen.append(change.object)  # noqa: PERF401
+        marked = [node for node in seen if GROUP_LABEL in node.metadata.labels]
+        assert marked
+        assert all(node.spec.unschedulable and node.spec.provider_id for node in marked)
 
 
 def restored(name: str, *, on: bool, by: Asker) -> Machine:
