@@ -363,6 +363,13 @@ def test_machine_of_which_nothing_could_tell_is_off_at_once() -> None:
     assert noticed(Phase.UNKNOWN, 14.999, reading=(Reading.UNKNOWN, 1)) is None
 
 
+def test_machine_whose_node_stands_ready_has_a_lease_period_to_show_itself() -> None:
+    """A kubelet that renews its lease more seldom than we settle is not taken for off: its node would be cordoned."""
+    ready: dict[str, Any] = {"node_exists": True, "node_ready": True}
+    assert noticed(Phase.UNKNOWN, 39.999, **ready) is None
+    assert noticed(Phase.UNKNOWN, 40, **ready) is Event.OVERDUE
+
+
 @pytest.mark.parametrize("phase", ENDS)
 @pytest.mark.parametrize("why", ["stood_still", "blind_seconds"])
 def test_deadline_stands_still(phase: Phase, why: str) -> None:

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.app.commands.release import HOLD_REASON, Release, Wake, release
+from hexa.app.power_jobs import PowerJobs
 from hexa.domain.errors import NotFound, Refused, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OFF_FINALIZER, RELEASED_ANNOTATION
@@ -288,3 +289,28 @@ async def test_a_name_that_is_no_machine_is_refused(autojump_clock: MockClock) -
         with pytest.raises(NotFound, match="box-9: there is no machine of that name"):
             await run(world, "box-1", "box-9")
         assert RELEASED_ANNOTATION not in world.node("box-1").metadata.annotations
+
+
+@pytest.mark.parametrize("power", ["on", "off"])
+async def test_an_agent_that_stalls_before_it_acts_does_not_switch_what_was_released_meanwhile(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, power: str
+) -> None:
+    """Between the decision, which is saved, and its Job the agent may stand still for long; what it decided counts no more then."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        if power == "off":
+            await up(world)
+        else:
+            await reach(world, P.OFF)
+        order = PowerJobs.order
+
+        def stalls(jobs: PowerJobs, view: Any, status: Any, action: Any) -> Any:
+            mark = Patch({"metadata": {"annotations": {RELEASED_ANNOTATION: "2026-11-24T22:00:00Z"}}})
+            world.site.api.patch(MACHINES, (NAMESPACE, "box-1"), mark, manager="kubectl")
+            return order(jobs, view, status, action)
+
+        monkeypatch.setattr(PowerJobs, "order", stalls)
+        made = JobWatch(world)
+        await switch(world, power)
+        await trio.sleep(900)
+        assert made.made == []
+        assert world.hardware("box-1").power is (power == "off")

@@ -486,6 +486,9 @@ class NodeController:
         order = self._jobs.order(view, view.node.status, action)
         if order is None:
             return False
+        await self._writer.confirm(
+            view.node
+        )  # we may have stalled since we decided: released meanwhile, it is not ours
         record = await self._jobs.start(order)
         if record is None:
             self.queue.add(view.key, delay=DRAIN_LOOK)

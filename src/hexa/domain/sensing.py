@@ -183,6 +183,8 @@ class _View:
         if self.phase is Phase.UNKNOWN and not facts.node_exists and facts.heard is None and facts.reading is None:
             return timedelta(0)  # nothing could ever tell us more
         span: timedelta = getattr(self.limits, LIMITS[self.phase])
+        if self.phase is Phase.UNKNOWN and facts.node_ready:  # its kubelet may renew more seldom than we settle
+            return max(span, LEASE_PERIOD)
         return span
 
     @property

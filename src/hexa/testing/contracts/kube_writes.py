@@ -45,6 +45,9 @@ async def a_stale_writer_gets_a_conflict(bench: KubeBench) -> None:
         newer = await hold(bench, lease, "first")
         async with refused(Conflict, "a patch on an old version"):
             await hold(bench, lease, "late", version=lease.metadata.resource_version)
+        async with refused(Conflict, "a patch on an old version that changes nothing"):
+            stale = Patch({}, resource_version=lease.metadata.resource_version)
+            await bench.kube.patch(LEASES, lease.metadata.name, stale, namespace=lease.metadata.namespace)
         expect(await only(bench, LEASES, lease.metadata.name) == newer, "a conflict should change nothing")
         last = await hold(bench, newer, "second", version=newer.metadata.resource_version)
         expect(last.spec.holder_identity == "second", "a patch on the current version should be made")
