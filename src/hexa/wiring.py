@@ -18,6 +18,7 @@ from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.kube_http.adapter import open_kube, secrets_of
 from hexa.adapters.kube_http.config import Cluster, Tuning, load
 from hexa.adapters.kube_jobs.adapter import load_models, open_jobs
+from hexa.adapters.kube_jobs.checks import open_checks
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.power.context import Context
@@ -60,6 +61,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
         open_journal(kube, clock=clock, logs=Logs(config.log.format, config.log.level)) as journal,
         open_jobs(kube) as jobs,
+        open_checks(kube) as checks,
         open_health(config, ready.is_set),
         open_core(
             Ports(
@@ -69,6 +71,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
                 journal=journal,
                 gauge=DriverGauge(_sensor, secrets_of(kube), patience=ANSWER),
                 image=config.jobs.image,
+                checks=checks,
             ),
             namespaces=config.namespaces,
             control=tuple(control_selectors(config.control_pods)),

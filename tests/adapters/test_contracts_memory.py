@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 
 from hexa.adapters.kube_jobs.adapter import open_jobs
+from hexa.adapters.kube_jobs.checks import open_checks
+from hexa.adapters.memory.checks import MemoryChecks
 from hexa.adapters.memory.faults import Fault, FaultKind
 from hexa.adapters.memory.jobs import MemoryJobs
 from hexa.adapters.memory.site import Site, open_site
 from hexa.domain.resources.core import LEASES
 from hexa.domain.resources.v1alpha1 import PowerPodSpec
+from hexa.ports.checks import Checks
 from hexa.ports.jobs import Jobs
 from hexa.ports.kube import Kube
+from hexa.testing.check_checks import CHECKS_CHECKS, ChecksBench
+from hexa.testing.check_checks import Check as ChecksCheck
 from hexa.testing.check_jobs import JOBS_CHECKS, Does, JobsBench
 from hexa.testing.check_jobs import Check as JobsCheck
 from hexa.testing.check_kube import KUBE_CHECKS, Check, KubeBench
@@ -77,3 +82,26 @@ async def jobs_bench(site: Site, request: pytest.FixtureRequest) -> AsyncIterato
 async def test_power_jobs(check: JobsCheck, jobs_bench: JobsBench, autojump_clock: Any) -> None:
     """Whatever hexa may rely on of power Jobs, those in RAM keep, and so do those of Kubernetes."""
     await check(jobs_bench)
+
+
+@pytest.fixture(params=["memory", "kube"])
+async def checks_bench(site: Site, request: pytest.FixtureRequest) -> AsyncIterator[ChecksBench]:
+    """A bench on the health checks of RAM, and one on those of Kubernetes over an API server in RAM."""
+    worker = site.add_control_plane()
+    kube = site.client()
+
+    def spec(does: Does, machine: str) -> PowerPodSpec:
+        if does is Does.FINISH:
+            site.add_machine(machine, on=True, group="contracts")  # no check runs on a member
+        return PowerPodSpec(image="example")
+
+    async with AsyncExitStack() as stack:
+        memory = request.param == "memory"
+        checks: Checks = MemoryChecks(kube) if memory else await stack.enter_async_context(open_checks(kube))
+        yield ChecksBench(kube=kube, checks=checks, spec=spec, worker=worker.spec.name, patience=200)
+
+
+@pytest.mark.parametrize("check", CHECKS_CHECKS, ids=lambda check: check.__name__)
+async def test_health_checks(check: ChecksCheck, checks_bench: ChecksBench, autojump_clock: Any) -> None:
+    """Whatever hexa may rely on of health checks, those in RAM keep, and so do those of Kubernetes."""
+    await check(checks_bench)

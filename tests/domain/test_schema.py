@@ -79,6 +79,7 @@ def test_few_defaults_are_filled_in() -> None:
         "Group.spec.nodeLeavePolicy": "Delete",
         "Node.spec.startupPodSpec.ttlSecondsAfterFinished": 600,
         "Node.spec.shutdownPodSpec.ttlSecondsAfterFinished": 600,
+        "Node.spec.healthcheckPodSpec.ttlSecondsAfterFinished": 600,
     }
 
 

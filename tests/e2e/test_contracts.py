@@ -14,12 +14,15 @@ from lab.users import Context
 from hexa.adapters.kube_http.adapter import open_kube
 from hexa.adapters.kube_http.config import Cluster, Tuning, load
 from hexa.adapters.kube_jobs.adapter import open_jobs
+from hexa.adapters.kube_jobs.checks import open_checks
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.system.clock import SystemClock
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import EVENTS, LEASES, NODES, ObjectReference
 from hexa.domain.resources.v1alpha1 import MACHINES, PowerPodSpec
 from hexa.ports.kube import Kube, Selector
+from hexa.testing.check_checks import CHECKS_CHECKS, ChecksBench
+from hexa.testing.check_checks import Check as ChecksCheck
 from hexa.testing.check_jobs import JOBS_CHECKS, Does, JobsBench
 from hexa.testing.check_jobs import Check as JobsCheck
 from hexa.testing.check_kube import KUBE_CHECKS, Check, KubeBench
@@ -95,6 +98,18 @@ async def test_power_jobs(check: JobsCheck, kube: Kube, namespace: str, machines
             kube=kube, jobs=jobs, namespace=namespace, patience=PATIENCE, spec=spec_for, worker=machines.worker
         )
         with trio.fail_after(120):
+            await check(bench)
+
+
+@pytest.mark.parametrize("check", CHECKS_CHECKS, ids=lambda check: check.__name__)
+async def test_health_checks(check: ChecksCheck, kube: Kube, namespace: str, machines: labs.Machines) -> None:
+    """What hexa relies on of health checks, the CronJobs of a real cluster keep."""
+    async with open_checks(kube) as checks:
+        patience, worker = PATIENCE + 60, machines.worker  # cron's shortest period is a minute
+        bench = ChecksBench(
+            kube=kube, checks=checks, namespace=namespace, patience=patience, spec=spec_for, worker=worker
+        )
+        with trio.fail_after(200):
             await check(bench)
 
 

@@ -445,3 +445,55 @@ async def test_stops_cleanly(hexa: Agent) -> None:
     """SIGTERM ends the agent within five seconds, with exit code 0."""
     with trio.fail_after(5):
         assert await hexa.stop() == 0
+
+
+async def test_a_health_check_runs_while_the_machine_is_up(
+    api: Api, namespace: str, machines: Machines, rack: list[Machine]
+) -> None:
+    """A real CronJob each minute: suspended while the machine is off, then failed with its pod's own words, then passed; and the
+    machine stays on all the time."""
+    box = rack[0]
+    failing = {
+        **box.startup_pod,
+        "hostNetwork": False,
+        "command": ["sh", "-c", "echo the disk is hot; exit 3"],
+        "args": [],
+    }
+    spec = {"healthcheckPodSpec": failing, "healthcheckPeriod": "1m"}
+    await api.patch(f"{API}/nodes", box.name, {"spec": spec}, namespace=namespace)
+
+    async def cron_job() -> Any:
+        found = await api.list("batch/v1/cronjobs", namespace=namespace)
+        return found[0] if found else None
+
+    async def told(kind: str) -> Any:
+        status = (await api.read(f"{API}/nodes", box.name, namespace=namespace)).get("status", {})
+        return next((each for each in status.get("conditions", ()) if each["type"] == kind), {}), status
+
+    async def suspended(wanted: bool) -> bool:
+        found = await cron_job()
+        return found is not None and found["spec"]["suspend"] is wanted
+
+    async def says(reason: str, health: str) -> bool:
+        condition, status = await told("HealthCheck")
+        return condition.get("reason") == reason and status["health"] == health
+
+    await eventually(partial(suspended, True), within=20)
+    await api.patch(f"{API}/nodes", box.name, {"spec": {"powerState": "on"}}, namespace=namespace)
+    await eventually(partial(in_phase, api, namespace, "Ready", [box.name]), within=UP)
+    await eventually(partial(suspended, False), within=20)
+    await eventually(partial(says, "Failed", "degraded"), within=150)
+    condition, status = await told("HealthCheck")
+    assert condition["message"].endswith("exit code 3: the disk is hot")
+    assert status["healthReason"] == "CheckFailed"
+    passing = {**failing, "command": ["true"]}
+    await api.patch(f"{API}/nodes", box.name, {"spec": {"healthcheckPodSpec": passing}}, namespace=namespace)
+    await eventually(partial(says, "Passed", "healthy"), within=150)
+    assert box.power == "on"
+    gone = {"spec": {"healthcheckPodSpec": None, "healthcheckPeriod": None}}
+    await api.patch(f"{API}/nodes", box.name, gone, namespace=namespace)
+
+    async def removed() -> bool:
+        return await cron_job() is None
+
+    await eventually(removed, within=20)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import trio
 from msgspec import Struct
 
+from hexa.app.checks import HealthChecks
 from hexa.app.core_controller import CoreController
 from hexa.app.group_controller import GroupController
 from hexa.app.heartbeats import LeaseHeartbeats
@@ -16,6 +17,7 @@ from hexa.app.readings import Readings
 from hexa.app.store import CONTROL_SELECTORS, Source, Store
 from hexa.app.views import Views
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
+from hexa.ports.checks import Checks
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Jobs
@@ -48,6 +50,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     """Asks for the power of those with `spec.power`; None: nobody does."""
     image: str = ""
     """What the Jobs of `spec.power` run; empty: there are none."""
+    checks: Checks | None = None
+    """Runs health checks; None: nobody does."""
 
 
 class Core(Struct, frozen=True):
@@ -60,6 +64,7 @@ class Core(Struct, frozen=True):
     groups: GroupController
     kubernetes_nodes: CoreController
     readings: Readings | None
+    checks: HealthChecks | None
 
 
 @asynccontextmanager
@@ -83,8 +88,9 @@ async def open_core(
         await nursery.start(_follow, store, ports, extra)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
             nursery.start_soon(queue.run)
-        if core.readings is not None:
-            nursery.start_soon(core.readings.queue.run)
+        for loop in (core.readings, core.checks):
+            if loop is not None:
+                nursery.start_soon(loop.queue.run)
         yield core
         nursery.cancel_scope.cancel()
 
@@ -96,7 +102,7 @@ async def _follow(store: Store, ports: Ports, extra: tuple[Source, ...], *, task
 def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
     kube, clock, journal = ports.kube, ports.clock, ports.journal
-    readings = _readings(ports, store, views)
+    readings, checks = _readings(ports, store, views), _checks(ports, store, views)
     nodes = NodeController(
         store=store,
         views=views,
@@ -108,7 +114,10 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         journal=journal,
         locks=locks,
         image=ports.image,
+        checks=checks,
     )
+    if checks is not None:
+        checks.subscribe(nodes.queue.add)
     if readings is not None:
         readings.subscribe(nodes.queue.add)
     return Core(
@@ -119,7 +128,14 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         groups=GroupController(store=store, views=views, kube=kube, clock=clock, journal=journal, locks=locks),
         kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, journal=journal),
         readings=readings,
+        checks=checks,
     )
+
+
+def _checks(ports: Ports, store: Store, views: Views) -> HealthChecks | None:
+    if ports.checks is None:
+        return None
+    return HealthChecks(store=store, views=views, checks=ports.checks, clock=ports.clock, journal=ports.journal)
 
 
 def _readings(ports: Ports, store: Store, views: Views) -> Readings | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from hexa.app.checks import HealthChecks
 from hexa.app.duties import NodeDuties
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import drain_plan, pods_on
@@ -32,6 +33,7 @@ from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phas
 from hexa.domain.proof import proof_ends
 from hexa.domain.remedy import newly_refused, with_remedy
 from hexa.domain.resources.core import Job, KubeNode, Pod
+from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import (
     MACHINES,
     Group,
@@ -102,10 +104,11 @@ class NodeController:
         journal: Journal,
         locks: GroupLocks,
         image: str = "",
+        checks: HealthChecks | None = None,
     ) -> None:
         """`image`: what the Jobs of spec.power run."""
         self._store, self._views, self._kube = store, views, kube
-        self._heartbeats, self._sensors = heartbeats, sensors
+        self._heartbeats, self._sensors, self._checks = heartbeats, sensors, checks
         self._clock, self._journal, self._locks = clock, journal, locks
         self._born = clock.now()
         self._first_seen: dict[Lookup, datetime] = {}
@@ -570,7 +573,7 @@ class NodeController:
             wish=wish,
             reading=self._sensors.reading(view.node),
             health=judged(self._signs(view, status)),
-            check=None,
+            check=self._check(view, status),
             generation=view.node.metadata.generation,
             now=now,
         )
@@ -601,7 +604,12 @@ class NodeController:
             alive=life is not None and self._clock.now() < life.until,
             reading=self._sensors.reading(view.node),
             trouble=self._sensors.trouble(view.node),
+            check=self._check(view, status) if view.node.spec.healthcheck_pod_spec is not None else None,
+            check_trouble=self._checks.trouble(view.node) if self._checks is not None else "",
         )
+
+    def _check(self, view: MachineView, status: NodeStatus) -> CheckRecord | None:
+        return self._checks.record(view.node, status, kubernetes_node=view.kube_name) if self._checks else None
 
     def _tell(self, view: MachineView, reason: str, message: str, severity: Severity = Severity.NORMAL) -> None:
         self._journal.event(

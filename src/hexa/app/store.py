@@ -13,7 +13,8 @@ import trio
 from msgspec import Struct, structs
 
 from hexa.domain.errors import Expired, HexaError, Refused
-from hexa.domain.resources.core import JOBS, NODES, PODS, Job, Kind, KubeNode, Malformed, Pod
+from hexa.domain.names import CHECK_LABEL
+from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, PODS, CronJob, Job, Kind, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.domain.storage import storage_labels
 from hexa.ports.clock import Clock
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 FIRST_RETRY: Final = 0.2
 LONGEST_RETRY: Final = 30.0
+FORBIDDEN_RETRY: Final = 120.0
+"""Seconds until a watch that hexa may not hold, and can do without, is tried again."""
 SHORT_WATCH: Final = 1.0
 """A watch that ends sooner than this, in seconds, and brought nothing, is not opened again without a pause for ever."""
 SHORT_WATCHES: Final = 3
@@ -94,6 +97,53 @@ class Cache(Generic[T]):
             on_change(key, old, new)
 
 
+class Aside(Cache[T]):
+    """A cache that hexa can do without: it makes nobody blind. Its watches are held only once something `wanted` them, and what
+    keeps them from being held, a right that is missing for one, is told by `trouble`."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        super().__init__(kind)
+        self.wanted: Final = trio.Event()
+        self._unseen: set[str | None] = set()
+        self._troubles: dict[str | None, str] = {}
+        self._on_sight: list[Callable[[], None]] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that there is, is known."""
+        return self.wanted.is_set() and not self._unseen
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not known; empty where it is, or will be in a moment."""
+        return next(iter(self._troubles.values()), "")
+
+    def expect(self, scope: str | None) -> None:
+        """There is a watch of this namespace (None: of all)."""
+        self._unseen.add(scope)
+
+    def on_sight(self, notify: Callable[[], None]) -> None:
+        """Call `notify` whenever `complete` or `trouble` has changed."""
+        self._on_sight.append(notify)
+
+    def sees(self, scope: str | None) -> None:
+        """The namespace was listed."""
+        self._unseen.discard(scope)
+        self._troubles.pop(scope, None)
+        self._notify()
+
+    def lost(self, scope: str | None, error: HexaError) -> None:
+        """Its watch cannot be held. An API server that is away is no trouble of this one watch."""
+        self._unseen.add(scope)
+        if isinstance(error, Refused):
+            self._troubles[scope] = str(error)
+        self._notify()
+
+    def _notify(self) -> None:
+        for notify in self._on_sight:
+            notify()
+
+
 def same_but_for_version(old: Any, new: Any) -> bool:
     """Whether two states differ in nothing that we read: a kubelet's heartbeat changes the resourceVersion alone."""
     if old is None or new is None:
@@ -151,6 +201,8 @@ class Store:
         self.machines: Cache[Node] = Cache(MACHINES)
         self.nodes: Cache[KubeNode] = Cache(NODES)
         self.jobs: Cache[Job] = Cache(JOBS)
+        self.checks: Aside[CronJob] = Aside(CRON_JOBS)
+        """CronJobs of health checks."""
         self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in self.control_selectors)
         self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in STORAGE_SELECTORS)
         self.version = 0
@@ -195,6 +247,11 @@ class Store:
             yield Source(MACHINES, Selector(namespace=namespace), self.machines)
             yield Source(JOBS, Selector(namespace=namespace, labels="infra.homecluster.dev/machine"), self.jobs)
 
+    def asides(self) -> Iterator[Source]:
+        """The watches that hexa can do without."""
+        for namespace in self.namespaces or (None,):
+            yield Source(CRON_JOBS, Selector(namespace=namespace, labels=CHECK_LABEL), self.checks)
+
     @property
     def watching_since(self) -> datetime | None:
         """Since when every watch has been held without a gap; None: blind."""
@@ -219,6 +276,8 @@ class Store:
         async with trio.open_nursery() as nursery:
             for index, source in enumerate(sources):
                 nursery.start_soon(self._follow, kube, index, source, journal)
+            for aside in self.asides():
+                nursery.start_soon(self._follow_aside, kube, aside, aside.feed, journal)
             await self.synced.wait()
             task_status.started()
 
@@ -246,6 +305,29 @@ class Store:
                 journal.log("watch failed", kind=source.kind.name, reason=error.reason, error=str(error))
                 delay = min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
                 await trio.sleep(delay * self._random.uniform(0.5, 1.0))
+                failures += 1
+
+    async def _follow_aside(self, kube: Kube, source: Source, feed: Aside[Any], journal: Journal) -> None:
+        scope, failures = source.selector.namespace, 0
+        feed.expect(scope)
+        await feed.wanted.wait()
+        while True:
+            try:
+                version = await self._list(kube, source)
+                feed.sees(scope)
+                failures = 0
+                while True:
+                    begun = trio.current_time()
+                    version = await self._watch(kube, source, version)
+                    if trio.current_time() < begun + SHORT_WATCH:
+                        await trio.sleep(SHORT_WATCH)
+            except Expired:
+                continue
+            except HexaError as error:
+                feed.lost(scope, error)
+                journal.log("watch failed", kind=source.kind.name, reason=error.reason, error=str(error))
+                delay = min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
+                await trio.sleep(FORBIDDEN_RETRY if isinstance(error, Refused) else delay)
                 failures += 1
 
     async def _list(self, kube: Kube, source: Source) -> str:

@@ -14,6 +14,7 @@ from hexa.app.claims import NOTHING, Claims, Rivals
 from hexa.app.proofs import Proofs
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
+from hexa.domain.checks import check_problems
 from hexa.domain.cost import rates_of
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
@@ -209,7 +210,7 @@ class Views:
             limits=limits,
             rates=rates_of(node, price_per_kwh=policy.price_per_kwh),
             kube=kube,
-            problems=(*problems, *power_problems(node, limits), *_references(key, parts)),
+            problems=(*problems, *power_problems(node, limits), *check_problems(node), *_references(key, parts)),
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,
             storage=parts.storage,

@@ -20,6 +20,15 @@ ATTEMPT_LABEL: Final = f"{API_GROUP}/attempt"
 UID_LABEL: Final = f"{API_GROUP}/uid"
 """On power Jobs and their pods: uid of the machine's Node resource. Finds them all, whatever the machine is called."""
 
+CHECK_LABEL: Final = f"{API_GROUP}/check"
+"""On the CronJob of a health check, its Jobs and their pods: uid of the machine's Node resource."""
+
+CHECK_ACTION: Final = "check"
+"""Value of `ACTION_LABEL` on a health check's Jobs and pods: they switch nothing."""
+
+CHECK_ANNOTATION: Final = f"{API_GROUP}/check-of"
+"""On the CronJob of a health check: a hash of all that it was made of; another one is a CronJob to patch."""
+
 MEMBERSHIP_LABEL: Final = "group"
 """On Node resources: the name of the Group resource in the same namespace (the seed system's label)."""
 

@@ -109,6 +109,16 @@ RIGHTS: Final = (
         reason="Power is switched by Jobs in the namespace of the machine; one that is over or superseded is deleted.",
     ),
     Right(
+        group="batch",
+        resource="cronjobs",
+        verbs=("list", "watch", "create", "patch", "delete"),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Health checks (spec.healthcheckPodSpec) are CronJobs in the namespace of the machine, suspended while it is off."
+        " Nothing is asked of them where no machine declares one, and without this right the rest goes on.",
+    ),
+    Right(
         group="",
         resource="events",
         verbs=("create",),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hexa.domain.checks import check_problems
 from hexa.domain.duration import parse_duration
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
@@ -77,6 +78,7 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
             yield from pod_spec_problems(pod, f"spec.{name}")
     yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
     yield from power_problems(machine, limits)
+    yield from check_problems(machine)
     yield from _unavailable(machine)
     yield from _expired(spec.hold, "spec.hold", now)
     yield from _expired(spec.paused, "spec.paused", now)

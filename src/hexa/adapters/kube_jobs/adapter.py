@@ -23,7 +23,7 @@ _STUCK: Final = 120.0
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """The port knows no conflicts: what cannot be resolved by reading again is for a human."""
     try:
         yield
@@ -45,7 +45,7 @@ class _KubeJobs:
 
     async def start(self, order: Order) -> Seen:
         """Create the Job; where there is one of its name already, it is looked at instead."""
-        with _translated():
+        with translated():
             try:
                 job = await self._kube.create(JOBS, (await load_models())(order))
             except AlreadyExists:
@@ -80,7 +80,7 @@ class _KubeJobs:
 
     async def cancel(self, machine: Lookup, *, uid: str, keep: str = "") -> bool:
         """Delete the Jobs with their pods in the background, then see whether any of either is left."""
-        with _translated():
+        with translated():
             jobs = await self._names(JOBS, machine, uid)
             others = {name: job_uid for name, job_uid in jobs.items() if name != keep}
             for name, job_uid in others.items():
@@ -110,8 +110,12 @@ class _KubeJobs:
         await self._kube.delete(PODS, name, namespace=namespace, uid=uid, grace=0)
 
     async def _list(self, kind: Kind[T], selector: Selector) -> list[T]:
-        items = (await self._kube.list(kind, selector)).items
-        return [item for item in items if not isinstance(item, Malformed)]
+        return await listed(self._kube, kind, selector)
+
+
+async def listed(kube: Kube, kind: Kind[T], selector: Selector) -> list[T]:
+    """What decodes of a fresh list."""
+    return [item for item in (await kube.list(kind, selector)).items if not isinstance(item, Malformed)]
 
 
 async def load_models() -> Callable[[Order], dict[str, Any]]:

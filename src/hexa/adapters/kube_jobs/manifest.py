@@ -13,7 +13,7 @@ from hexa.adapters.kube_jobs import models as k8s
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.wire import CONTAINER
 from hexa.domain.names import API_VERSION, GROUP_LABEL, SAFE_TO_EVICT
-from hexa.domain.resources.v1alpha1 import PowerPodSpec, VolumeMount
+from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec, VolumeMount
 from hexa.ports.jobs import Order
 
 _GRACE: Final = 5
@@ -41,7 +41,7 @@ def manifest(order: Order) -> dict[str, Any]:
             name=wire.job_name(order),
             namespace=order.machine.namespace,
             labels=wire.labels(order),
-            owner_references=[_owner(order)],
+            owner_references=[owner(order.machine, order.uid)],
         ),
         spec=k8s.V1JobSpec(
             active_deadline_seconds=max(1, math.ceil(order.deadline)),
@@ -49,7 +49,7 @@ def manifest(order: Order) -> dict[str, Any]:
             ttl_seconds_after_finished=max(_LEAST_TTL, spec.ttl_seconds_after_finished),
             template=k8s.V1PodTemplateSpec(
                 metadata=k8s.V1ObjectMeta(labels=wire.labels(order), annotations={SAFE_TO_EVICT: "false"}),
-                spec=_pod(order),
+                spec=pod(order.spec, order.kubernetes_node, container=CONTAINER, priority=_PRIORITY),
             ),
         ),
     )
@@ -57,26 +57,27 @@ def manifest(order: Order) -> dict[str, Any]:
     return sent
 
 
-def _owner(order: Order) -> k8s.V1OwnerReference:
+def owner(machine: Lookup, uid: str) -> k8s.V1OwnerReference:
+    """The machine, as the owner of what is made for it."""
     return k8s.V1OwnerReference(
         api_version=API_VERSION,
         kind="Node",
-        name=order.machine.name,
-        uid=order.uid,
+        name=machine.name,
+        uid=uid,
         controller=True,
         block_owner_deletion=False,
     )
 
 
-def _pod(order: Order) -> k8s.V1PodSpec:
-    spec = order.spec
+def pod(spec: PowerPodSpec, kubernetes_node: str, *, container: str, priority: str | None) -> k8s.V1PodSpec:
+    """The pod: outside every group, and never on the machine's own node."""
     return k8s.V1PodSpec(
         restart_policy="Never",
-        priority_class_name=_PRIORITY,
+        priority_class_name=priority,
         termination_grace_period_seconds=_GRACE,
-        containers=[_container(spec)],
+        containers=[_container(spec, container)],
         volumes=_volumes(spec.volumes) or None,
-        affinity=_elsewhere(order.kubernetes_node),
+        affinity=_elsewhere(kubernetes_node),
         node_selector=dict(spec.node_selector) or None,
         tolerations=_tolerations(spec),
         host_network=spec.host_network or None,
@@ -88,9 +89,9 @@ def _pod(order: Order) -> k8s.V1PodSpec:
     )
 
 
-def _container(spec: PowerPodSpec) -> k8s.V1Container:
+def _container(spec: PowerPodSpec, name: str) -> k8s.V1Container:
     return k8s.V1Container(
-        name=CONTAINER,
+        name=name,
         image=spec.image,
         command=list(spec.command) or None,
         args=list(spec.args) or None,

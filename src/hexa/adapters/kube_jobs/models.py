@@ -35,9 +35,12 @@ with _without_client():
     from kubernetes.client.models.v1_affinity import V1Affinity
     from kubernetes.client.models.v1_config_map_volume_source import V1ConfigMapVolumeSource
     from kubernetes.client.models.v1_container import V1Container
+    from kubernetes.client.models.v1_cron_job import V1CronJob
+    from kubernetes.client.models.v1_cron_job_spec import V1CronJobSpec
     from kubernetes.client.models.v1_env_var import V1EnvVar
     from kubernetes.client.models.v1_job import V1Job
     from kubernetes.client.models.v1_job_spec import V1JobSpec
+    from kubernetes.client.models.v1_job_template_spec import V1JobTemplateSpec
     from kubernetes.client.models.v1_local_object_reference import V1LocalObjectReference
     from kubernetes.client.models.v1_node_affinity import V1NodeAffinity
     from kubernetes.client.models.v1_node_selector import V1NodeSelector
@@ -59,9 +62,12 @@ __all__ = [
     "V1Affinity",
     "V1ConfigMapVolumeSource",
     "V1Container",
+    "V1CronJob",
+    "V1CronJobSpec",
     "V1EnvVar",
     "V1Job",
     "V1JobSpec",
+    "V1JobTemplateSpec",
     "V1LocalObjectReference",
     "V1NodeAffinity",
     "V1NodeSelector",

@@ -5,13 +5,17 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
+from hexa.domain.checks import Check, Run
 from hexa.domain.names import (
     ACTION_LABEL,
     ATTEMPT_LABEL,
+    CHECK_ACTION,
+    CHECK_LABEL,
     MACHINE_LABEL,
     UID_LABEL,
 )
 from hexa.domain.resources.core import ContainerStatus, Job, Pod
+from hexa.domain.resources.health import CheckOutcome
 from hexa.ports.jobs import Order, Outcome, Seen
 
 CONTAINER: Final = "power"
@@ -20,6 +24,9 @@ JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
 
 _LONGEST: Final = 63
 """Characters of a DNS label and of a label's value."""
+
+_LONGEST_CRON_JOB: Final = 52
+"""Characters of a CronJob's name: the controller adds eleven to those of its Jobs."""
 
 _SHOWN: Final = 600
 """Characters shown of what a pod says: a sentence of `hexa power` with machine, driver, address and remedy is never cut."""
@@ -34,6 +41,12 @@ def job_name(order: Order) -> str:
     return _cut(order.machine.name.replace(".", "-"), _LONGEST - len(tail)) + tail
 
 
+def cron_job_name(check: Check) -> str:
+    """Machine, and a short hash of namespace, name and uid: short enough for the names of its Jobs."""
+    tail = f"-{_hash(f'{check.machine} {check.uid}')}-health"
+    return _cut(check.machine.name.replace(".", "-"), _LONGEST_CRON_JOB - len(tail)) + tail
+
+
 def labels(order: Order) -> dict[str, str]:
     """On the Job and on its pod."""
     return {
@@ -42,6 +55,20 @@ def labels(order: Order) -> dict[str, str]:
         ACTION_LABEL: order.action.value,
         ATTEMPT_LABEL: str(order.attempt),
     }
+
+
+def check_labels(check: Check) -> dict[str, str]:
+    """On the CronJob, its Jobs and their pods. Not `UID_LABEL`: what ends the power Jobs of a machine leaves its check alone."""
+    return {
+        MACHINE_LABEL: _label(check.machine.name),
+        CHECK_LABEL: check.uid,
+        ACTION_LABEL: CHECK_ACTION,
+    }
+
+
+def check_of(uid: str) -> str:
+    """The label selector of all that belongs to the machine's health check."""
+    return f"{CHECK_LABEL}={uid}"
 
 
 def of_machine(uid: str) -> str:
@@ -146,3 +173,51 @@ def seen(order: Order, job: Job, *, said: str) -> Seen:
             return Seen(name, Outcome.RUNNING, "the Job is being deleted")
         case Outcome.RUNNING:
             return Seen(name, Outcome.RUNNING, said)
+
+
+# --- a Job as a run of a health check -------------------------------------------------------------
+
+
+def began(job: Job) -> datetime:
+    """When its pod was made."""
+    return job.status.start_time or job.metadata.creation_timestamp or _NEVER
+
+
+def ended(job: Job) -> datetime | None:
+    """When the Job controller said that it is over; None: it has not."""
+    said = next((c for c in job.status.conditions if c.type in ("Complete", "Failed") and c.status == "True"), None)
+    return None if said is None else job.status.completion_time or said.last_transition_time or began(job)
+
+
+def passed(job: Job) -> bool:
+    """Its pod ended with exit code 0."""
+    return outcome(job) is Outcome.DONE
+
+
+def runs(pod: Pod) -> bool:
+    """Its container was started."""
+    return pod.status.phase in ("Running", "Succeeded", "Failed")
+
+
+def run_of(job: Job, pods: Sequence[Pod], *, ran: bool) -> Run:
+    """What a Job that has ended says of the machine. Only a container that ran says anything; `ran`: one was seen to."""
+    end = ended(job) or began(job)
+    if passed(job):
+        return Run(began(job), end, CheckOutcome.PASSED)
+    said = pod_text(pods)
+    if any(_failed_by_itself(pod) for pod in pods):
+        return Run(began(job), end, CheckOutcome.FAILED, said)
+    text = failure_text(job, said=said)
+    if not any(c.type == "Failed" and c.reason == "DeadlineExceeded" for c in job.status.conditions):
+        return Run(began(job), end, CheckOutcome.UNKNOWN, text)
+    if ran:
+        return Run(began(job), end, CheckOutcome.FAILED, text)
+    return Run(began(job), end, CheckOutcome.UNKNOWN, f"{text}; it was not seen to run")
+
+
+def _failed_by_itself(pod: Pod) -> bool:
+    """Its container ended with an exit code, and nobody ended it."""
+    ended_by = any(c.type == "DisruptionTarget" and c.status == "True" for c in pod.status.conditions)
+    states = (status.state.terminated for status in pod.status.container_statuses)
+    failed = any(state is not None and state.exit_code for state in states)
+    return failed and not ended_by and not pod.status.reason and pod.metadata.deletion_timestamp is None

@@ -3,15 +3,15 @@
 from typing import Any, Final
 
 from hexa.domain.names import API_GROUP
-from hexa.domain.resources.core import BUDGETS, CLAIMS, JOBS, NODES, PODS, VOLUMES, Kind
+from hexa.domain.resources.core import BUDGETS, CLAIMS, CRON_JOBS, JOBS, NODES, PODS, VOLUMES, Kind
 
 Builtins = dict[str, Any]
 
 NOT_READY_TAINT: Final = "node.kubernetes.io/not-ready"
 UNREACHABLE_TAINT: Final = "node.kubernetes.io/unreachable"
 
-_STATUS: Final = {(kind.api_version, kind.plural) for kind in (NODES, PODS, JOBS, BUDGETS, CLAIMS, VOLUMES)}
-_GENERATION: Final = {(kind.api_version, kind.plural) for kind in (PODS, JOBS, BUDGETS)}
+_STATUS: Final = {(kind.api_version, kind.plural) for kind in (NODES, PODS, JOBS, CRON_JOBS, BUDGETS, CLAIMS, VOLUMES)}
+_GENERATION: Final = {(kind.api_version, kind.plural) for kind in (PODS, JOBS, CRON_JOBS, BUDGETS)}
 _TOLERATIONS: Final = [
     {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
     for key in (NOT_READY_TAINT, UNREACHABLE_TAINT)
@@ -24,6 +24,13 @@ _POD: Final = {
     "securityContext": {},
 }
 _JOB: Final = {"parallelism": 1, "completions": 1, "backoffLimit": 6, "suspend": False}
+
+_CRON_JOB: Final = {
+    "concurrencyPolicy": "Allow",
+    "suspend": False,
+    "successfulJobsHistoryLimit": 3,
+    "failedJobsHistoryLimit": 1,
+}
 
 
 def is_ours(kind: Kind[Any]) -> bool:
@@ -52,6 +59,8 @@ def admit(kind: Kind[Any], raw: Builtins, *, keep_status: bool) -> Builtins:
             return raw if keep_status else {**raw, "spec": _node_spec(raw.get("spec") or {})}
         case "batch/v1", "jobs":
             raw = {**raw, "spec": {**_JOB, **(raw.get("spec") or {})}}
+        case "batch/v1", "cronjobs":
+            raw = {**raw, "spec": {**_CRON_JOB, **(raw.get("spec") or {})}}
         case _:
             pass
     if has_status(kind) and not keep_status:

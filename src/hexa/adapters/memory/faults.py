@@ -38,6 +38,8 @@ class FaultKind(StrEnum):
     """The network is away for `duration`, or for good, while the machine runs on."""
     SENSOR_BLIND = "sensorBlind"
     """The sensor reads Unknown for `duration`, or for good."""
+    SICK = "sick"
+    """The machine's health check fails for `duration`, or for good."""
     STUCK_JOB = "stuckJob"
     """The next `count` power Jobs never finish."""
     FAILED_JOB = "failedJob"
@@ -129,6 +131,11 @@ def _set_blind(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
     _later(site, fault, lambda: setattr(machine.ills, "sensor_blind", False))
 
 
+def _set_sick(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
+    machine.ills.sick = True
+    _later(site, fault, lambda: setattr(machine.ills, "sick", False))
+
+
 def _slow(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
     machine.ills.slow_boots, machine.ills.slow_by = fault.count, seconds(fault.duration or 0.0)
 
@@ -167,6 +174,7 @@ _MACHINE: Final[dict[FaultKind, Callable[["Site", Fault, MemoryMachine], None]]]
     FaultKind.REBOOT: lambda _, __, machine: machine.reboot(),
     FaultKind.DEAD: _set_dead,
     FaultKind.SENSOR_BLIND: _set_blind,
+    FaultKind.SICK: _set_sick,
     FaultKind.SLOW_BOOT: _slow,
     FaultKind.CRASH: _crash,
     FaultKind.POWER_LOSS: _lose_power,

@@ -22,7 +22,7 @@ from hexa.domain.names import (
     UID_LABEL,
 )
 from hexa.domain.resources.core import JOBS, PODS, Job, Pod
-from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec
 from hexa.ports.jobs import Order, Outcome, Seen
 from hexa.ports.kube import Selector
 
@@ -47,7 +47,7 @@ class MemoryJobs:
         return f"<MemoryJobs of {self._kube!r}>"
 
     def name(self, order: Order) -> str:
-        tail = f"-{_hash(f'{order.machine} {order.uid}')}-{order.action}-{order.attempt}"
+        tail = f"-{short_hash(f'{order.machine} {order.uid}')}-{order.action}-{order.attempt}"
         return order.machine.name.replace(".", "-")[: _LONGEST - len(tail)].rstrip("-") + tail
 
     async def start(self, order: Order) -> Seen:
@@ -84,7 +84,8 @@ class MemoryJobs:
         return all(pod.metadata.labels.get(JOB_LABEL) == keep for pod in pods)
 
 
-def _hash(text: str) -> str:
+def short_hash(text: str) -> str:
+    """Tells names apart that were cut."""
     return sha256(text.encode()).hexdigest()[:10]
 
 
@@ -110,7 +111,7 @@ def _trouble(pods: Iterable[Pod]) -> str:
 def _manifest(name: str, order: Order) -> Builtins:
     machine = order.machine.name
     labels = {
-        MACHINE_LABEL: machine if len(machine) <= _LONGEST else f"{machine[:52].rstrip('-.')}-{_hash(machine)}",
+        MACHINE_LABEL: machine if len(machine) <= _LONGEST else f"{machine[:52].rstrip('-.')}-{short_hash(machine)}",
         UID_LABEL: order.uid,
         ACTION_LABEL: order.action.value,
         ATTEMPT_LABEL: str(order.attempt),
@@ -129,19 +130,27 @@ def _manifest(name: str, order: Order) -> Builtins:
     }
 
 
-def _pod_spec(order: Order) -> Builtins:
+def affinity(kubernetes_node: str) -> Builtins:
     """Outside every group, and never on the machine's own node."""
     term: Builtins = {"matchExpressions": [{"key": GROUP_LABEL, "operator": "DoesNotExist"}]}
-    if order.kubernetes_node:
-        term["matchFields"] = [{"key": "metadata.name", "operator": "NotIn", "values": [order.kubernetes_node]}]
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    if kubernetes_node:
+        term["matchFields"] = [{"key": "metadata.name", "operator": "NotIn", "values": [kubernetes_node]}]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+
+
+def tolerations(spec: PowerPodSpec) -> list[Builtins]:
+    """The control plane's taints, and what the user says."""
     control_plane = [{"key": key, "operator": "Exists"} for key in sorted(CONTROL_PLANE_LABELS)]
+    return [*control_plane, *to_builtins(spec.tolerations)]
+
+
+def _pod_spec(order: Order) -> Builtins:
     spec = order.spec
     return {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 5,
-        "affinity": {"nodeAffinity": required},
+        "affinity": affinity(order.kubernetes_node),
         "nodeSelector": spec.node_selector,
-        "tolerations": [*control_plane, *to_builtins(spec.tolerations)],
+        "tolerations": tolerations(spec),
         "containers": [{"name": "power", "image": spec.image, "resources": to_builtins(spec.resources)}],
     }

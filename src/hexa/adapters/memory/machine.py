@@ -85,6 +85,8 @@ class Ills(Struct):
     dead: bool = False
     """No wake and no button brings power."""
     sensor_blind: bool = False
+    sick: bool = False
+    """It runs, and its health check fails."""
 
 
 class MemoryMachine:
@@ -116,6 +118,11 @@ class MemoryMachine:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def fit(self) -> bool:
+        """What its health check finds."""
+        return self.state is State.UP and not self.partitioned and not self.ills.sick
 
     @property
     def power(self) -> bool:

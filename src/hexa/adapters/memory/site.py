@@ -16,6 +16,7 @@ from msgspec import Struct
 from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import START, MemoryClock, Timers
 from hexa.adapters.memory.context import Behaviour, Context
+from hexa.adapters.memory.cron import CronJobController
 from hexa.adapters.memory.eviction import BudgetController
 from hexa.adapters.memory.faults import JOB_FAULTS, Fault, JobIll, check, seconds, strike
 from hexa.adapters.memory.heartbeats import MemoryHeartbeats
@@ -30,7 +31,7 @@ from hexa.adapters.memory.scheduler import Scheduler
 from hexa.adapters.memory.settings import STOCK, Settings
 from hexa.adapters.memory.store import Builtins, Event, Stored
 from hexa.adapters.memory.workloads import DaemonSetController, ReplicaSetController
-from hexa.domain.names import ACTION_LABEL, GROUP_LABEL, MACHINE_LABEL
+from hexa.domain.names import ACTION_LABEL, CHECK_ACTION, GROUP_LABEL, MACHINE_LABEL
 from hexa.domain.resources.core import JOBS, LEASES, PODS
 from hexa.ports.jobs import Action
 from hexa.ports.kube import ChangeType
@@ -223,6 +224,7 @@ class Site:
         ReplicaSetController(self.api, self.timers)
         DaemonSetController(self.api, self.timers)
         JobController(self.api, self.timers)
+        CronJobController(self.api, self.timers)
         BudgetController(self.api)
         self.api.listen(PODS, self._pod_changed)
         self.api.before_list(LEASES, self._renew_leases)
@@ -271,6 +273,8 @@ class Site:
                 ill.left -= 1
                 return JOB_FAULTS[ill.fault.kind]
         machine = self.machines.get(name)
+        if action == CHECK_ACTION:
+            return Behaviour(self.settings.job_seconds, fails=machine is None or not machine.fit)
         if machine is None:
             return Behaviour(self.settings.job_seconds, fails=True)
         effect = machine.wake if action == Action.STARTUP else machine.switch_off

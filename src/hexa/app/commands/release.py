@@ -19,8 +19,8 @@ from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
 from hexa.domain.farewell import MARKS, handback, how_to_take_back, let_go, marked, owner_of, released
 from hexa.domain.group import Limits, Policy, policy_of
 from hexa.domain.lifecycle import Phase, enter, phase_of
-from hexa.domain.names import RELEASED_ANNOTATION, UID_LABEL
-from hexa.domain.resources.core import JOBS, NODES, Condition, Kind, KubeNode, Malformed
+from hexa.domain.names import CHECK_LABEL, RELEASED_ANNOTATION, UID_LABEL
+from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, Condition, Kind, KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, NodeStatus, Power
 from hexa.domain.wish import forgotten_wish, held, on_vetoes
 from hexa.ports.clock import Clock
@@ -178,10 +178,14 @@ def _restless(kind: Kind[Any], key: Lookup) -> Conflict:
 
 
 async def _end_jobs(kube: Kube, key: Lookup, machine: Node | Malformed) -> None:
-    """Power Jobs of a machine end with their pods, as they do when its resource is deleted."""
+    """Power Jobs and health check of a machine end with their pods, as they do when its resource is deleted."""
     labels = f"{UID_LABEL}={machine.metadata.uid}"
     for job in (await kube.list(JOBS, Selector(namespace=key.namespace, labels=labels))).items:
         await kube.delete(JOBS, job.metadata.name, namespace=key.namespace, uid=job.metadata.uid)
+    if isinstance(machine, Node) and machine.status.check is not None:
+        checks = Selector(namespace=key.namespace, labels=f"{CHECK_LABEL}={machine.metadata.uid}")
+        for check in (await kube.list(CRON_JOBS, checks)).items:
+            await kube.delete(CRON_JOBS, check.metadata.name, namespace=key.namespace, uid=check.metadata.uid)
 
 
 async def _let_go(kube: Kube, key: Lookup, now: datetime) -> None:

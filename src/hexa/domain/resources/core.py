@@ -226,6 +226,19 @@ class Job(Slice, frozen=True, kw_only=True):
     status: JobStatus = JobStatus()
 
 
+class CronJobSpec(Slice, frozen=True, kw_only=True):
+    schedule: str = ""
+    time_zone: str = ""
+    suspend: bool = False
+
+
+class CronJob(Slice, frozen=True, kw_only=True):
+    """batch/v1 CronJob: when it runs, not what."""
+
+    metadata: Metadata = Metadata()
+    spec: CronJobSpec = CronJobSpec()
+
+
 class LeaseSpec(Slice, frozen=True, kw_only=True):
     holder_identity: str = ""
     lease_duration_seconds: int = 40
@@ -337,6 +350,7 @@ NODES: Final = Kind("v1", "Node", "nodes", KubeNode, namespaced=False)
 PODS: Final = Kind("v1", "Pod", "pods", Pod)
 EVENTS: Final = Kind("v1", "Event", "events", KubeEvent)
 JOBS: Final = Kind("batch/v1", "Job", "jobs", Job)
+CRON_JOBS: Final = Kind("batch/v1", "CronJob", "cronjobs", CronJob)
 LEASES: Final = Kind("coordination.k8s.io/v1", "Lease", "leases", Lease)
 BUDGETS: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", PodDisruptionBudget)
 CLAIMS: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", PersistentVolumeClaim)

@@ -637,6 +637,20 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             "chosen to rest."
         ),
     ] = None
+    healthcheck_pod_spec: Annotated[
+        PowerPodSpec | None,
+        Meta(
+            description="A check of the machine's health, run by a CronJob while the machine is up or has failed. It passes with exit "
+            "code 0. What it says is shown in the status and in the health; it switches nothing."
+        ),
+    ] = None
+    healthcheck_period: Annotated[
+        Duration | None,
+        Meta(
+            description="How often the health check runs. Default 5m. Of what cron cannot say the next shorter period is taken, with "
+            "a condition: 1 to 6, 10, 12, 15, 20 or 30 minutes, 1 to 4, 6, 8, 12, 24 or 168 hours."
+        ),
+    ] = None
     power: Annotated[
         PowerSpec | None,
         Meta(

@@ -15,6 +15,7 @@ from msgspec import Struct
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.v1alpha1 import PowerPodSpec
+from hexa.ports.checks import Checks
 from hexa.ports.jobs import Jobs
 from hexa.ports.kube import Kube, Selector
 
@@ -114,3 +115,13 @@ class JobsBench(Bench, kw_only=True):
     """A spec for the machine of this name whose container does that."""
     worker: str
     """The Kubernetes node that runs power Jobs; it is in no group."""
+
+
+class ChecksBench(Bench, kw_only=True):
+    """What runs health checks, and a cluster with one node that may run them."""
+
+    checks: Checks
+    spec: Callable[[Does, str], PowerPodSpec]
+    """A spec for the machine of this name whose container does that."""
+    worker: str
+    """The Kubernetes node that runs them; it is in no group."""

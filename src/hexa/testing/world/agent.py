@@ -4,13 +4,14 @@ of `domain.rights` and no other.
 The core runs in a cancel scope of its own. Who calls its cloud calls into that scope too: a call dies with the agent.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 
 import trio
 from msgspec import Struct
 
+from hexa.adapters.memory.checks import MemoryChecks
 from hexa.adapters.memory.heartbeats import open_heartbeats
 from hexa.adapters.memory.jobs import MemoryJobs
 from hexa.adapters.memory.journal import MemoryJournal
@@ -44,8 +45,9 @@ class MortalKube(MemoryKube):
     """The agent's client of the API server. After `dies_in` more writes it ends the agent: the write is made, and its answer
     never arrives."""
 
-    def __init__(self, site: Site, kill: Callable[[], None]) -> None:
+    def __init__(self, site: Site, kill: Callable[[], None], bans: Set[tuple[str, str]] = frozenset()) -> None:
         super().__init__(site.api, manager="hexa")
+        self._bans = bans
         site.clients.append(self)
         self.writes = 0
         self.dies_in: int | None = None
@@ -83,11 +85,12 @@ class MortalKube(MemoryKube):
             self._allow(*(("create", kind, "eviction") if verb == "evict" else (verb, kind, "")))
         await super()._arrive(verb, kind, *name)
 
-    @staticmethod
-    def _allow(verb: str, kind: Kind[Any], subresource: str) -> None:
+    def _allow(self, verb: str, kind: Kind[Any], subresource: str) -> None:
         """What the table of rights does not name is forbidden, as on a real API server."""
         group = kind.api_version.rpartition("/")[0]
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+        if (verb, resource) in self._bans:
+            raise Refused(f"hexa needs verb {verb} on {resource} ({group or 'core'})", reason="Forbidden")
         if not granted(verb, group=group, resource=resource):
             raise Refused(f"{verb} {resource}: domain.rights does not grant it", reason="Forbidden")
 
@@ -121,6 +124,8 @@ class Agent:
         """Answers for machines whose `spec.power` has something to ask."""
         self.image = POWER_IMAGE
         """What the Jobs of `spec.power` run, from the next life on."""
+        self.bans: Final[set[tuple[str, str]]] = set()
+        """Verbs on resources ("list", "cronjobs") that its role lacks."""
         self.lives = 0
         self.life: Life | None = None
         self._scope: trio.CancelScope | None = None
@@ -142,7 +147,7 @@ class Agent:
 
     async def _live(self, task_status: trio.TaskStatus[None]) -> None:
         site = self._site
-        kube = MortalKube(site, self.kill)
+        kube = MortalKube(site, self.kill, self.bans)
         async with open_heartbeats(site) as heartbeats:
             ports = Ports(
                 kube=kube,
@@ -153,6 +158,7 @@ class Agent:
                 sensors=MemorySensors(site),
                 gauge=self.gauge,
                 image=self.image,
+                checks=MemoryChecks(kube),
             )
             async with open_core(ports) as core, trio.open_nursery() as nursery:
                 self.life = Life(core, nursery, kube)
