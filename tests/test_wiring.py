@@ -18,7 +18,7 @@ from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.config import Config, GrpcSettings, TlsSettings
-from hexa.domain.errors import Unavailable
+from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import NODES
 
 
@@ -34,6 +34,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "open_kube", memory)
     monkeypatch.setattr(wiring, "load", lambda *_, **__: Cluster(server="https://test", origin="test"))
     monkeypatch.setattr(wiring, "load_models", trio.lowlevel.checkpoint)
+
+
+async def fine(**_: Any) -> None:
+    """Files that can be used."""
 
 
 def free_port() -> int:
@@ -57,10 +61,28 @@ async def test_tls_reaches_the_server_and_probes_are_answered_before_it(monkeypa
         await trio.sleep_forever()
 
     monkeypatch.setattr(wiring, "run_server", run_server)
+    monkeypatch.setattr(wiring, "check_server", fine)
     tls = TlsSettings(certificate="a", key="b", client_ca="c", clients=("d",))
     async with wiring.open_agent(Config(grpc=GrpcSettings(health_address=f"127.0.0.1:{port}", tls=tls))):
         pass
     assert seen == [Tls(certificate=Path("a"), key=Path("b"), client_ca=Path("c"), clients=("d",)), "alive"]
+
+
+@pytest.mark.parametrize(
+    ("grpc", "said"),
+    [
+        (GrpcSettings(tls=TlsSettings(certificate="no.crt", key="no.key", client_ca="no.ca")), "cannot be read"),
+        (GrpcSettings(address="0.0.0.0:0"), "can be reached from the network, and there is no TLS"),
+    ],
+)
+async def test_settings_of_the_server_are_refused_before_anything_is_begun(
+    monkeypatch: pytest.MonkeyPatch, grpc: GrpcSettings, said: str
+) -> None:
+    """TLS files that are missing, and plain text on a network, end `hexa run` at once, also while the API server is away."""
+    monkeypatch.setattr(wiring, "load", lambda *_, **__: Cluster(server="https://192.0.2.1:1", origin="test"))
+    with trio.fail_after(2), pytest.raises(Refused, match=said):
+        async with wiring.open_agent(Config(grpc=grpc)):
+            pass
 
 
 async def test_a_person_does_not_wait_long_for_an_api_server_that_says_nothing(

@@ -13,7 +13,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from hexa.adapters.externalgrpc.adapter import run_health, run_server
+from hexa.adapters.externalgrpc.adapter import check_server, run_health, run_server
 from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.kube_http.adapter import open_kube, secrets_of
 from hexa.adapters.kube_http.config import Cluster, Tuning, load
@@ -57,6 +57,8 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     clock = SystemClock()
     ready = trio.Event()
     cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
+    grpc = config.grpc
+    await check_server(address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls))
     async with (
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
         open_journal(kube, clock=clock, logs=Logs(config.log.format, config.log.level)) as journal,
@@ -80,7 +82,6 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     ):
 
         async def serve(*, task_status: trio.TaskStatus[str]) -> None:
-            grpc = config.grpc
             await run_server(
                 core.cloud, address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls), task_status=task_status
             )

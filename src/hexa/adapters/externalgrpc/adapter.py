@@ -70,6 +70,14 @@ async def run_server(
     await _serve(_Server(reads, service.writes, credentials), sock, bound, task_status)
 
 
+async def check_server(*, address: str = DEFAULT_ADDRESS, insecure: bool = False, tls: Tls | None = None) -> None:
+    """Raise now what `run_server` would raise with the same settings, which is called once there is a snapshot to answer from."""
+    if tls is not None:
+        await open_credentials(tls)
+    sock, _ = await listen(address, trusted=insecure or tls is not None)
+    sock.close()
+
+
 async def run_health(
     ready: Callable[[], bool], *, address: str, task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
