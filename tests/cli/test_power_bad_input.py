@@ -254,7 +254,7 @@ def condition(code: int, log: str) -> str:
     pod = msgspec.convert({"status": {"containerStatuses": [{"name": "power", "state": {"terminated": ended}}]}}, Pod)
     record = JobRecord(name="job", action="startup", attempt=1, outcome="failed", message=pod_text([pod]))
     status = NodeStatus(phase="PoweringOn", attempt=1, job=record)
-    found = findings_of(status, wish=None, node_ready=False, problems=(), off_vetoes=(), on_vetoes=(), manager="")
+    found = findings_of(status, wish=None, problems=(), off_vetoes=(), on_vetoes=(), manager="")
     return next(finding.message for finding in found if finding.type == "PowerJobFailed")
 
 
