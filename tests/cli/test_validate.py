@@ -261,3 +261,21 @@ def test_binary_file_is_a_usage_error(tmp_path: Path) -> None:
     result = run(tmp_path / "a.yaml")
     assert result.exit_code == 2
     assert "is no UTF-8 text" in result.stderr
+
+
+def test_dependencies_are_checked_together() -> None:
+    """Circles and names that no Node of the files has; what may be in the cluster is not told where no group is given."""
+    machines = [node("a", of="rack", dependsOn=["b"]), node("b", of="rack", dependsOn=["a"])]
+    found = problems(group("rack"), *machines, node("c", of="rack", dependsOn=["bb"]))
+    assert [(each["object"]["name"], each["field"]) for each in found] == [
+        ("a", "spec.dependsOn"),
+        ("b", "spec.dependsOn"),
+        ("c", "spec.dependsOn[0]"),
+    ]
+    assert "a -> b -> a" in found[0]["text"]
+    assert problems(node("c", of="rack", dependsOn=["nas"])) == []
+
+
+def test_a_machine_that_others_depend_on_needs_no_group() -> None:
+    """It is switched for them."""
+    assert problems(node("c", of="rack", dependsOn=["nas"]), node("nas")) == []

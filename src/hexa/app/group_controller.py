@@ -72,12 +72,17 @@ class GroupController:
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
         views.proofs.on_slot(lambda group: self.queue.add(group, delay=GATHER))
+        views.dependencies.on_ties(self._ties_changed)
         store.on_sight(self._sees_again)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         for node in (old, new):
             if node is not None and (group := membership_of(node)) is not None:
                 self.queue.add(group, delay=GATHER)
+
+    def _ties_changed(self, key: Lookup) -> None:
+        """What a machine depends on came, or cannot come: another may be chosen instead."""
+        self._machine_changed(key, None, self._store.machines.objects.get(key))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
         """Findings speak of labels and taints of Kubernetes nodes."""
@@ -163,8 +168,11 @@ class GroupController:
     async def _give_way(self, pair: Replacement) -> None:
         """The failed machine is marked, so that Cluster Autoscaler is told nothing of it; its wish follows."""
         machine = self._store.machines.objects.get(pair.failed.key)
-        if machine is not None and phase_of(machine.status) is Phase.START_FAILED:  # else it came after all
+        if machine is None:
+            return
+        if phase_of(machine.status) is Phase.START_FAILED:
             await self._writer.status(machine, structs.replace(machine.status, replaced=True))
+        if phase_of(machine.status) in (Phase.START_FAILED, Phase.OFF):  # else it came after all
             await self._wish(pair.failed.key, Power.OFF, REPLACED, f"{pair.successor.key.name} takes its place")
 
     async def _wish(self, key: Lookup, power: Power, reason: str, message: str, *, replaces: str = "") -> None:

@@ -20,13 +20,14 @@ from hexa.app.references import machine_reference
 from hexa.app.remedies import Remedies
 from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_version
-from hexa.app.view import MachineView
+from hexa.app.view import MachineView, membership_of
 from hexa.app.views import Views
+from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.describe import described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import HexaError
 from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
-from hexa.domain.findings import Finding
+from hexa.domain.findings import Finding, once_each
 from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, standing
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
@@ -81,6 +82,8 @@ SENSOR_LOOK: Final = {
     Phase.LOST: 15.0,
 }
 """Seconds between readings of the power, where the phase waits for one and something reads it."""
+ROOM_LOOK: Final = 15.0
+"""Seconds between looks at the group of a machine that others need, and that has no room for it."""
 JOB_LOOK: Final = 5.0
 """Seconds between looks at the pod of a Job that runs."""
 JOB_KEPT: Final = timedelta(seconds=60)
@@ -126,6 +129,7 @@ class NodeController:
         add = self.queue.add
         self._store.machines.subscribe(lambda key, _old, _new: add(key))
         self._views.on_rivals(self._add_all)
+        self._views.dependencies.on_ties(add)
         self._store.groups.subscribe(self._group_changed)
         self._views.proofs.on_slot(lambda group: self._add_all(self._views.keys_of_group(group)))
         self._store.on_sight(lambda: self._add_all(self._store.machines.objects))
@@ -273,6 +277,8 @@ class NodeController:
         await self._writer.wish(view.node, wish, self._beside(view, wish))
         if wish.reason in UNEXPECTED:
             self._tell(view, wish.reason, unexpected(wish), Severity.WARNING)
+        elif wish.needed_by:
+            self._tell(view, wish.reason, f"wanted {wish.power}: {wish.needed_by} depends on it")
         elif wish.reason != ADOPTED:  # an adoption decides nothing
             self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
         return True
@@ -284,8 +290,12 @@ class NodeController:
         return hold_back(view.node) if leaves and not held_back(view.node) else {}
 
     def _corrected(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
-        standing = held(view.node, view.policy, now=now) is not None
-        return corrected_wish(view.node, event, held=standing, room=self._room(view, now), now=now, policy=view.policy)
+        standing, room = held(view.node, view.policy, now=now) is not None, self._room(view, now)
+        found = corrected_wish(view.node, event, held=standing, room=room, now=now, policy=view.policy)
+        if found is not None or view.phase is Phase.UNKNOWN:
+            return found
+        wish, grouped = base_wish(view.node, now=now), membership_of(view.node) is not None
+        return needed_wish(view.ties, wish, held=standing, room=room, grouped=grouped, now=now)
 
     def _room(self, view: MachineView, now: datetime) -> bool:
         """Whether the group may have one more machine on: without maxSize, all that there are."""
@@ -381,7 +391,7 @@ class NodeController:
             pods=plan.left if plan is not None else None,
             force=view.policy.drain.force,
             paused=self._inert(view, now),
-            may_wake=not view.on_vetoes(now),
+            may_wake=view.may_wake(now),
             blind_seconds=self._store.blind_seconds(status.since) if status.since else 0.0,
             remedy_after=self._remedies.verdict(view, now).after,
         )
@@ -427,6 +437,10 @@ class NodeController:
         wish = recorded_wish(view.node)
         if wish is not None and wish.until is not None and wish.until > facts.now:
             dues.append(wish.until)
+        if (idle := idle_from(view.ties)) is not None and idle > facts.now:
+            dues.append(idle)
+        if lacks_room(view.ties, wish):
+            dues.append(facts.now + timedelta(seconds=ROOM_LOOK))
         pause = paused(view.node, now=facts.now)
         if pause is not None and pause.until is not None:
             dues.append(pause.until)
@@ -583,15 +597,17 @@ class NodeController:
 
     def _findings(self, view: MachineView, status: NodeStatus, now: datetime) -> list[Finding]:
         problems = (*view.problems, *(view.group.problems if view.group and not view.group.valid else ()))
+        wish = view.wish(now)
         found = findings_of(
             status,
-            wish=view.wish(now),
+            wish=wish,
             problems=problems,
             off_vetoes=view.off_vetoes(now),
             on_vetoes=view.on_vetoes(now),
             manager=powerstate_manager(view.node),
             standing=standing(self._signs(view, status), view.policy, now=now),
         )
+        found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status))])
         return with_remedy(found, self._remedies.findings(view, status, now))
 
     def _signs(self, view: MachineView, status: NodeStatus) -> Signs:

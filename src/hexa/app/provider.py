@@ -27,7 +27,7 @@ from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target
 from hexa.domain.template import group_shape, mixed
-from hexa.domain.wish import EXERCISE, FOUND_ON, GIVEN_UP, WAKE_PROOF, recorded_wish
+from hexa.domain.wish import GIVEN_UP, NOT_ASKED, WAKE_PROOF, recorded_wish
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -431,7 +431,7 @@ def instance(view: MachineView, member: Member, *, spare: bool) -> Instance | No
         case Phase.OFF:
             return Instance(view.provider_id, InstanceState.CREATING) if counts(member) else None
         case Phase.START_FAILED:
-            not_asked = member.wish is None or member.wish.reason in (EXERCISE, FOUND_ON)
+            not_asked = member.wish is None or member.wish.reason in NOT_ASKED
             return _failed(view) if member.wanted and not (member.gave_way or spare or not_asked) else None
         case _:
             coming_back = member.wanted and STATES[view.phase] is InstanceState.DELETING

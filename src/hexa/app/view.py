@@ -9,9 +9,10 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.cost import Rates, hourly_price
+from hexa.domain.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
-from hexa.domain.lifecycle import Phase, phase_of, trying_since
+from hexa.domain.lifecycle import COMING, Phase, phase_of, trying_since
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
 from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
 from hexa.domain.resources.core import Condition, KubeNode
@@ -63,6 +64,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """Whether there is an image for the Jobs of spec.power."""
     waits_for: Claim | None = None
     """Another machine of the group, which is the one without wake proof that may be off; None: there is none."""
+    ties: Ties = NO_TIES
+    """What it has to do with others by spec.dependsOn."""
 
     @property
     def kube_name(self) -> str:
@@ -119,10 +122,24 @@ class MachineView(Struct, frozen=True, kw_only=True):
             now=now,
             image_known=self.image_known,
         )
-        return (*found, *proof_vetoes(self.node, self.policy, self.waits_for, now=now))
+        return (
+            *found,
+            *rest_vetoes(self.ties, self.wish(now)),
+            *proof_vetoes(self.node, self.policy, self.waits_for, now=now),
+        )
 
     def on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
+        return (*self.own_on_vetoes(now), *wake_vetoes(self.ties, self.wish(now)))
+
+    def own_on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
+        """Those that have nothing to do with other machines."""
         return tuple(on_vetoes(self.node, self.policy, now=now, image_known=self.image_known))
+
+    def may_wake(self, now: datetime) -> bool:
+        """Whether a wake may be sent now. One that is on its way already does not wait for those that it depends on."""
+        if self.phase in COMING:
+            return not self.own_on_vetoes(now)
+        return not self.on_vetoes(now) and not waits_for(self.ties)
 
     def unproven(self, now: datetime) -> bool:
         """Whether it may be off only as the one of its group without wake proof."""
@@ -160,6 +177,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             valid=self.valid and bool(status.phase),
             since=status.since,
             silent=status.silent,
+            waits_for=waits_for(self.ties),
             began=trying_since(status),
             ill=status.remediation.ill_since is not None,
             cycling=status.remediation.cycling,

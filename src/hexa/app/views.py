@@ -11,11 +11,13 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from hexa.app.claims import NOTHING, Claims, Rivals
+from hexa.app.dependencies import Dependencies
 from hexa.app.proofs import Proofs
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
 from hexa.domain.checks import check_problems
 from hexa.domain.cost import rates_of
+from hexa.domain.dependencies import Need, Prerequisite, Ties, missing, need_of, prerequisite_of
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
@@ -70,6 +72,7 @@ class Parts(Struct, frozen=True):
     rivals: Rivals
     """What of its hardware others claim too."""
     waits_for: Claim | None
+    ties: Ties
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -82,6 +85,7 @@ class Parts(Struct, frozen=True):
             and self.twins == other.twins
             and self.rivals == other.rivals
             and self.waits_for == other.waits_for
+            and self.ties is other.ties
         )
 
 
@@ -109,6 +113,9 @@ class Views:
         self.proofs: Final = Proofs(store, self._policy)
         """Which machine of each group may be off without wake proof."""
         self.proofs.on_slot(self._forget)
+        self.dependencies: Final = Dependencies(store, judge=self._expected, need=self._need)
+        """What machines have to do with each other by spec.dependsOn."""
+        self.dependencies.on_ties(self._forget_machine)
         self._by_kube_name: Index[str] = Index()
         self._by_group: Index[Lookup] = Index()
         self._by_provider_id: Index[str] = Index()
@@ -192,7 +199,10 @@ class Views:
         twins = self._by_kube_name.get(name, NO_TWINS)
         several = NO_TWINS if len(twins) < 2 else frozenset(twins)
         waits_for = self.proofs.beside(key, group.key) if group is not None else None
-        parts = Parts(node, group, kube, hosts, self._storage_on(name), several, self._claims.rivals(key), waits_for)
+        ties = self.dependencies.ties(key)
+        parts = Parts(
+            node, group, kube, hosts, self._storage_on(name), several, self._claims.rivals(key), waits_for, ties
+        )
         cached = self._machines.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._machines[key] = (parts, self._assemble(key, parts))
@@ -217,6 +227,7 @@ class Views:
             shape=declared_shape(node, policy),
             image_known=self.image_known,
             waits_for=parts.waits_for,
+            ties=parts.ties,
         )
 
     def by_kube_name(self, name: str) -> MachineView | None:
@@ -247,6 +258,7 @@ class Views:
             self._rosters.pop(key, None)
             for machine in self.keys_of_group(key):
                 self.proofs.changed(machine)
+                self.dependencies.changed(machine)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         for node in (old, new):
@@ -264,6 +276,7 @@ class Views:
         self.proofs.changed(key)
         if rivals := self._claims.move(key, claims(new) if new is not None and counts else NOTHING):
             self._rivals_changed(rivals)
+        self.dependencies.changed(key)
 
     def on_rivals(self, told: Callable[[Iterable[Lookup]], None]) -> None:
         """Be told of machines whose hardware another began or ceased to claim."""
@@ -273,6 +286,7 @@ class Views:
         for key in rivals:
             if (node := self._store.machines.objects.get(key)) is not None:
                 self._forget(membership_of(node))
+                self.dependencies.changed(key)
         for told in self._on_rivals:
             told(rivals)
 
@@ -283,6 +297,7 @@ class Views:
         for machine in self.keys_of_kube_name(key.name):
             self._find_provider_id(machine)
             self.proofs.changed(machine)
+            self.dependencies.changed(machine)
 
     def _control_changed(self) -> None:
         self._hosts = self._storage = None
@@ -296,6 +311,32 @@ class Views:
         for key in self._by_kube_name.get(name or "", ()):
             if key != but and (node := self._store.machines.objects.get(key)) is not None:
                 self._forget(membership_of(node))
+
+    def _forget_machine(self, key: Lookup) -> None:
+        if (node := self._store.machines.objects.get(key)) is not None:
+            self._forget(membership_of(node))
+
+    def _expected(self, key: Lookup) -> Prerequisite:
+        """What those that depend on the machine may expect of it."""
+        view, now = self.machine(key), self._store.clock.now()
+        if view is None:
+            return missing(key, malformed=self.malformed_machine(key) is not None)
+        return prerequisite_of(
+            key,
+            view.node,
+            valid=view.valid,
+            leaving=view.leaving,
+            wish=view.wish(now),
+            on_vetoes=view.on_vetoes(now),
+        )
+
+    def _need(self, key: Lookup) -> Need | None:
+        """What the machine asks of those that it depends on."""
+        view, now = self.machine(key), self._store.clock.now()
+        if view is None or view.leaving:
+            return None
+        able = view.valid and not view.own_on_vetoes(now)
+        return need_of(key, view.node, wish=view.wish(now), able=able, node_ready=view.node_ready)
 
     def _find_provider_id(self, key: Lookup) -> None:
         node = self._store.machines.objects.get(key)
@@ -336,7 +377,7 @@ class Views:
 def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
     """What the machine refers to and is not as it should be."""
     membership = membership_of(parts.node)
-    if membership is None:
+    if membership is None and not parts.ties.needs:  # else it is switched for those that depend on it
         yield Problem(
             f"metadata.labels.{MEMBERSHIP_LABEL}",
             "the machine belongs to no group",
@@ -344,7 +385,7 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
             severity="warning",
             reason="NoGroup",
         )
-    elif parts.group is None:
+    elif membership is not None and parts.group is None:
         yield Problem(
             f"metadata.labels.{MEMBERSHIP_LABEL}",
             f"there is no Group {membership}",

@@ -55,7 +55,7 @@ def _stands_in(member: Member) -> bool:
 def may_hedge(member: Member) -> bool:
     """Whether a candidate is a spare: quick to come, shown to wake, not put off by a person."""
     put_off = member.wish is not None and member.wish.by in PEOPLE
-    return member.phase in QUICK and not member.unproven and not put_off
+    return member.phase in QUICK and not (member.unproven or put_off or member.waits_for)
 
 
 def hedged_by(members: Sequence[Member], keys: Collection[Lookup]) -> list[Lookup]:

@@ -14,7 +14,7 @@ from hexa.domain.group import Policy
 from hexa.domain.lifecycle import COMING, TRYING, Phase
 from hexa.domain.resources.health import NodeHealth
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.wish import EXERCISE, EXERCISED, FOUND_ON, PROGRAMS, SAFETY, Veto
+from hexa.domain.wish import DEPENDS_ON, EXERCISE, EXERCISED, NEEDED, NOT_ASKED, PROGRAMS, SAFETY, Veto
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -36,6 +36,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """Another was asked to take its place (`hedge.with_takers`)."""
     silent: bool = False
     """Woken, and no sign of life for a wake interval."""
+    waits_for: tuple[str, ...] = ()
+    """Machines that must be up before it is woken, and are not yet."""
     began: datetime | None = None
     """When the try to come up began that is under way, or that failed."""
     cooling: bool = False
@@ -116,14 +118,16 @@ def may_be_woken(member: Member) -> bool:
 
 
 def candidates(members: Iterable[Member]) -> list[Member]:
-    """Machines that may be woken, best first: quickest phase, not put off by a person, fewest failures, cheapest, fastest."""
+    """Machines that may be woken, best first: quickest phase, not put off by a person, waiting for no other,
+    fewest failures, cheapest, fastest."""
     return sorted(filter(may_be_woken, members), key=_wake_rank)
 
 
-def _wake_rank(member: Member) -> tuple[bool, int, int, float, float, str]:
+def _wake_rank(member: Member) -> tuple[bool, int, bool, int, float, float, str]:
     put_off = member.wish is not None and member.wish.by is Asker.USER
     boot = median(member.boot_seconds) if member.boot_seconds else 0.0
-    return put_off, WAKE_ORDER[member.phase], member.failures, member.hourly, boot, str(member.key)
+    waits = bool(member.waits_for)
+    return put_off, WAKE_ORDER[member.phase], waits, member.failures, member.hourly, boot, str(member.key)
 
 
 def may_rest(member: Member) -> bool:
@@ -159,8 +163,9 @@ def cancellable(members: Iterable[Member]) -> list[Member]:
 
 
 def _comes_anyway(member: Member) -> bool:
-    """Woken already, and safety forbids to switch it off."""
-    return member.phase is not Phase.OFF and any(veto.reason in SAFETY for veto in member.off_vetoes)
+    """Others depend on it; or it is woken already, and safety forbids to switch it off."""
+    reasons = {veto.reason for veto in member.off_vetoes}
+    return NEEDED in reasons or (member.phase is not Phase.OFF and not SAFETY.isdisjoint(reasons))
 
 
 def _held(member: Member) -> bool:
@@ -219,19 +224,31 @@ def begun_replacements(members: Sequence[Member]) -> list[Replacement]:
 def successors(members: Sequence[Member]) -> list[Replacement]:
     """Machines that do not come up, wanted on, and who was asked to take their place since that try began."""
     takers = {m.wish.replaces: m for m in members if m.wish is not None and m.wanted and m.wish.replaces}
-    tried = (member for member in members if takers and member.phase in TRYING and member.wanted)
+    tried = (m for m in members if takers and m.wanted and (m.phase in TRYING or stranded(m)))
     pairs = ((failed, takers.get(failed.key.name)) for failed in tried)
     return [Replacement(failed, taker) for failed, taker in pairs if taker is not None and _asked_since(taker, failed)]
 
 
 def _asked_since(taker: Member, failed: Member) -> bool:
     """The wish speaks of this try, not of an earlier one."""
-    asked, began = taker.wish.since if taker.wish is not None else None, failed.began or failed.since
+    asked, began = taker.wish.since if taker.wish is not None else None, _began(failed)
     return taker.key != failed.key and (began is None or (asked is not None and asked >= began))
 
 
+def _began(failed: Member) -> datetime | None:
+    """Begin of the try; of one that could not begin, of its wish."""
+    if failed.phase is Phase.OFF:
+        return failed.wish.since if failed.wish is not None else None
+    return failed.began or failed.since
+
+
+def stranded(member: Member) -> bool:
+    """Off and wanted on, and what it depends on cannot come."""
+    return member.phase is Phase.OFF and member.wanted and any(v.reason == DEPENDS_ON for v in member.on_vetoes)
+
+
 def unreplaced(members: Iterable[Member]) -> list[Member]:
-    """Machines that failed to start and whose place another may take: asked for by Cluster Autoscaler or by hexa itself."""
+    """Machines that failed to start, or cannot, and whose place another may take: asked for by Cluster Autoscaler or by hexa."""
     return [member for member in members if _replaceable(member) and not member.replaced]
 
 
@@ -241,13 +258,14 @@ def half_replaced(members: Iterable[Member]) -> list[Member]:
 
 
 def _replaceable(member: Member) -> bool:
-    return member.phase is Phase.START_FAILED and member.wanted and asked_by_program(member)
+    failed = member.phase is Phase.START_FAILED or stranded(member)
+    return failed and member.wanted and asked_by_program(member)
 
 
 def asked_by_program(member: Member) -> bool:
     """Whether its wish is Cluster Autoscaler's or hexa's own: any machine of the group would do."""
     wish = member.wish
-    return wish is not None and wish.by in PROGRAMS and wish.reason not in (EXERCISE, FOUND_ON)
+    return wish is not None and wish.by in PROGRAMS and wish.reason not in NOT_ASKED
 
 
 # --- exercise ---

@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from hexa.domain.checks import check_problems
+from hexa.domain.dependencies import dependencies_of, reference_problems
 from hexa.domain.duration import parse_duration
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
@@ -171,7 +172,11 @@ def _expired(word: Hold | Paused | None, where: str, now: datetime | None) -> It
 def site_problems(groups: Sequence[Group], machines: Sequence[Node], *, complete: bool = True) -> Iterator[Found]:
     """What is wrong with groups and machines together. Not `complete`: there may be groups besides these."""
     by_key = {_key(group.metadata): group for group in groups}
+    edges = {_key(machine.metadata): dependencies_of(machine) for machine in machines}
+    needed = {key for before in edges.values() for key in before}
     for machine in machines:
+        if membership(machine) is None and _key(machine.metadata) in needed:
+            continue  # it is switched for those that depend on it
         subject = _subject(MACHINES, machine.metadata)
         for problem in membership_problems(machine, by_key if complete else None):
             yield Found(subject, problem)
@@ -184,6 +189,9 @@ def site_problems(groups: Sequence[Group], machines: Sequence[Node], *, complete
                 yield Found(_subject(MACHINES, machine.metadata), problem)
     yield from _shared_names(machines)
     yield from _shared_power(machines)
+    for machine in machines:
+        for problem in reference_problems(_key(machine.metadata), edges, edges if complete else None):
+            yield Found(_subject(MACHINES, machine.metadata), problem)
 
 
 def membership(machine: Node) -> Lookup | None:

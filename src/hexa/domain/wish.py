@@ -180,7 +180,14 @@ def off_vetoes(
         yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
 
 
-SAFETY: Final = frozenset({"ControlPlane", "HostsControl", HOSTS_STORAGE, "PowerOffUnavailable"})
+DEPENDS_ON: Final = "DependsOn"
+"""The veto, and the condition, of a machine that must wait for others (`dependencies`)."""
+NEEDED: Final = "NeededBy"
+"""The veto of a machine that others depend on, and the reason of the on wish of one that is woken for them."""
+NOT_NEEDED: Final = "NotNeeded"
+"""Reason of the off wish of a machine that was woken for others, once nobody needs it."""
+
+SAFETY: Final = frozenset({"ControlPlane", "HostsControl", HOSTS_STORAGE, "PowerOffUnavailable", NEEDED})
 """Vetoes that stand above a hold: an off wish under one of these is shown as Blocked and never acted on."""
 
 WAKE_PROOF: Final = "WakeProof"
@@ -255,6 +262,8 @@ FOUND_ON: Final = "FoundOn"
 """Reason of the on wish of a machine that somebody else switched on."""
 FOUND_OFF: Final = "FoundOff"
 """Reason of the off wish of a machine that somebody else switched off, where the group says Ignore."""
+NOT_ASKED: Final = frozenset({EXERCISE, FOUND_ON, NEEDED})
+"""Reasons of on wishes of this very machine: nobody asked for a machine of its group, and no other would do."""
 CORRECTED: Final = "Corrected"
 """Reason of the off wish that stands against a machine that somebody else switched on."""
 ADOPTION_OVER: Final = "AdoptionOver"

@@ -76,7 +76,7 @@ class Snapshot:
             reading=reading if reading.at is not None else None,
             force=view.policy.drain.force,
             paused=paused(view.node, now=self.now) is not None,
-            may_wake=not view.on_vetoes(self.now),
+            may_wake=view.may_wake(self.now),
         )
 
     @property

@@ -658,6 +658,15 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             "Credentials are named Secrets of the machine's namespace."
         ),
     ] = None
+    depends_on: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...],
+        Meta(
+            max_length=32,
+            description="Machines of the same namespace that must be Ready before this one is woken, such as a storage box. They are "
+            "woken for it, and do not rest while it is on or wanted on.",
+            extra={"x-crd": {"x-kubernetes-list-type": "set"}},
+        ),
+    ] = ()
     pricing: Annotated[Pricing, Meta(description="What the machine costs.")] = Pricing()
     energy: Annotated[Energy, Meta(description="What the machine draws.")] = Energy()
     template: Annotated[
@@ -695,6 +704,9 @@ class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
         Meta(
             description="The machine of the group that failed to start, or is silent, and whose place this one takes."
         ),
+    ] = ""
+    needed_by: Annotated[
+        str, Meta(description="The machine that depends on this one, and for which it is wanted on.")
     ] = ""
 
 
@@ -828,6 +840,13 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
 
 class Node(Slice, frozen=True, kw_only=True):
     """A machine: a physical box that is switched by Jobs."""
+
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "!has(self.spec) || !has(self.spec.dependsOn) || !self.spec.dependsOn.exists(name, name == self.metadata.name)",
+            "a machine cannot depend on itself",
+        ),
+    )
 
     metadata: OwnedMetadata = OwnedMetadata()
     spec: NodeSpec = NodeSpec()

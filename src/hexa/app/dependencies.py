@@ -1,0 +1,125 @@
+"""Who depends on whom, kept up to date by what changes: a machine's news reach those that depend on it and those it depends on.
+
+What ties mean is in `domain.dependencies`; here they are remembered, so that one more change costs a look at its neighbours.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from hexa.app.store import Store
+from hexa.domain.dependencies import NO_TIES, Need, Prerequisite, Ties, broken, dependencies_of
+from hexa.domain.farewell import leaving
+from hexa.domain.group import Problem
+from hexa.domain.resources.v1alpha1 import Lookup
+
+Needs = dict[Lookup, Need]
+
+
+class Dependencies:
+    """The ties of every machine. `judge`: what a machine's dependents may expect of it; `need`: what a machine asks of those that
+    it depends on."""
+
+    def __init__(
+        self, store: Store, *, judge: Callable[[Lookup], Prerequisite], need: Callable[[Lookup], Need | None]
+    ) -> None:
+        self._store, self._judge, self._need = store, judge, need
+        self._before: Final[dict[Lookup, tuple[Lookup, ...]]] = {}
+        self._after: Final[dict[Lookup, set[Lookup]]] = {}
+        """Of each machine that is named, whether it exists or not, those that depend on it."""
+        self._broken: Final[dict[Lookup, Problem]] = {}
+        self._judged: Final[dict[Lookup, Prerequisite]] = {}
+        self._needs: Final[dict[Lookup, Needs]] = {}
+        self._ties: Final[dict[Lookup, Ties]] = {}
+        self._on_ties: Final[list[Callable[[Lookup], None]]] = []
+
+    def on_ties(self, notify: Callable[[Lookup], None]) -> None:
+        """Call `notify(machine)` when something changed for it because of another."""
+        self._on_ties.append(notify)
+
+    def ties(self, key: Lookup) -> Ties:
+        """What the machine has to do with others; the same object until that changes."""
+        return self._ties.get(key, NO_TIES)
+
+    def changed(self, key: Lookup) -> None:
+        """The machine, its Kubernetes node or its group has changed."""
+        node = self._store.machines.objects.get(key)
+        before = dependencies_of(node) if node is not None and not leaving(node) else ()
+        if before != self._before.get(key, ()):
+            self._rewire(key, before)
+        self._tell_dependents(key)
+        self._tell_dependencies(key)
+
+    def _rewire(self, key: Lookup, before: tuple[Lookup, ...]) -> None:
+        """The machine depends on others than it did: circles may have come or gone, for it and for all that depend on it."""
+        for other in self._before.pop(key, ()):
+            self._after[other].discard(key)
+            self._needs.get(other, {}).pop(key, None)
+            if not self._after[other]:
+                del self._after[other]
+                self._judged.pop(other, None)
+            self._refresh(other)
+        if before:
+            self._before[key] = before
+        for other in before:
+            self._after.setdefault(other, set()).add(key)
+        for each in (key, *self._all_after(key)):
+            self._mend(each)
+        for other in before:
+            self._tell_dependents(other)
+        self._refresh(key)
+
+    def _mend(self, key: Lookup) -> None:
+        problem, was = broken(key, self._before), self._broken.pop(key, None)
+        if problem is not None:
+            self._broken[key] = problem
+        if problem != was:
+            self._refresh(key)
+            self._tell_dependencies(key)
+            self._tell_dependents(key)
+
+    def _all_after(self, key: Lookup) -> Iterator[Lookup]:
+        """All that depend on the machine, also by others; itself left out."""
+        seen, front = {key}, [key]
+        while front:
+            for each in sorted(self._after.get(front.pop(), ()), key=str):
+                if each not in seen:
+                    seen.add(each)
+                    front.append(each)
+                    yield each
+
+    def _tell_dependents(self, key: Lookup) -> None:
+        """Those that depend on the machine, and on them in turn, where they may expect something else of it now."""
+        if key not in self._after:
+            return
+        judged = self._judge(key)
+        if judged == self._judged.get(key):
+            return
+        self._judged[key] = judged
+        for each in sorted(self._after[key], key=str):
+            self._refresh(each)
+            self._tell_dependents(each)
+
+    def _tell_dependencies(self, key: Lookup) -> None:
+        """Those that the machine depends on, where it asks something else of them now. One in a circle asks nothing: neither could
+        ever rest."""
+        for other in self._before.get(key, ()):
+            need = self._need(key) if key not in self._broken else None
+            needs = self._needs.setdefault(other, {})
+            if need == needs.get(key):
+                continue
+            if need is None:
+                del needs[key]
+            else:
+                needs[key] = need
+            self._refresh(other)
+
+    def _refresh(self, key: Lookup) -> None:
+        before = tuple(self._judged[other] for other in self._before.get(key, ()) if other in self._judged)
+        ties = Ties(self._broken.get(key), before, tuple(self._needs.get(key, {}).values()))
+        if ties == self.ties(key):
+            return
+        self._ties[key] = ties
+        if ties == NO_TIES:
+            del self._ties[key]
+        for notify in self._on_ties:
+            notify(key)

@@ -1,0 +1,235 @@
+"""What a machine that depends on others may expect of them, and what they must do for it."""
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+from tests.domain.builders import OFF, ON, at, machine, status, wish
+
+from hexa.domain.dependencies import (
+    IDLE,
+    NO_TIES,
+    Need,
+    Prerequisite,
+    State,
+    Ties,
+    broken,
+    idle_from,
+    lacks_room,
+    missing,
+    need_of,
+    needed_wish,
+    prerequisite_of,
+    reference_problems,
+    rest_vetoes,
+    waiting,
+    waits_for,
+    wake_vetoes,
+)
+from hexa.domain.explain_others import beside
+from hexa.domain.group import Policy
+from hexa.domain.hedge import next_hedge
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, WishRecord
+from hexa.domain.sizing import Member, Replacement, candidates, counts, replacements
+from hexa.domain.wish import DEPENDS_ON, NEEDED, NOT_NEEDED, Veto
+
+NAS, BOX = Lookup("site", "nas"), Lookup("site", "box")
+CA, ME, US, HOLD = Asker.CLUSTER_AUTOSCALER, Asker.USER, Asker.RECOVERY, Asker.HOLD
+
+
+def expected(phase: Phase, record: WishRecord | None = None, **more: Any) -> Prerequisite:
+    """The storage box as its dependents see it."""
+    told = {"valid": True, "leaving": False, "on_vetoes": (), **more}
+    return prerequisite_of(NAS, structs.replace(machine("nas"), status=status(phase)), wish=record, **told)
+
+
+def needs(phase: Phase, record: WishRecord | None = None, *, able: bool = True, ready: bool = False) -> Need:
+    """What a machine in that phase asks."""
+    node = structs.replace(machine("box"), status=status(phase))
+    return need_of(BOX, node, wish=record, able=able, node_ready=ready)
+
+
+# --- what may be expected -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_each_phase_tells_dependents_something(phase: Phase) -> None:
+    """Ready is up; a failed start and a lost machine cannot come; all others do."""
+    states = {Phase.READY: State.UP, Phase.START_FAILED: State.FAILS, Phase.LOST: State.FAILS}
+    assert expected(phase, wish(ON)).state is states.get(phase, State.COMES)
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (expected(Phase.READY, leaving=True), "given up by hexa"),
+        (expected(Phase.OFF, valid=False), "only watched"),
+        (expected(Phase.OFF, on_vetoes=(Veto("Hold", "held off"),)), "cannot be woken: held off"),
+        (expected(Phase.READY, wish(OFF, HOLD), on_vetoes=(Veto("Hold", "held off"),)), "held off"),
+        (missing(NAS, malformed=False), "does not exist: create the Node"),
+        (missing(NAS, malformed=True), "does not decode"),
+    ],
+)
+def test_why_it_cannot_come(made: Prerequisite, says: str) -> None:
+    """In words, which the veto of the dependent repeats with field and name."""
+    assert made.state is State.FAILS
+    (veto,) = wake_vetoes(Ties(before=(made,)), wish(ON))
+    assert veto.reason == DEPENDS_ON
+    assert veto.message.startswith("spec.dependsOn: nas ")
+    assert says in veto.message
+
+
+def test_the_last_word_between_a_person_and_a_need() -> None:
+    """A person's off of the box stands against a machine that was wanted earlier, and not against one that is wanted later."""
+    put_off = expected(Phase.OFF, wish(OFF, ME, since=at(10)))
+    ties = Ties(before=(put_off,))
+    (veto,) = wake_vetoes(ties, wish(ON, CA, since=at(5)))
+    assert "switched off by a person" in veto.message
+    assert list(wake_vetoes(ties, wish(ON, CA, since=at(20)))) == []
+    assert list(wake_vetoes(ties, wish(OFF, CA, since=at(5)))) == []
+    assert list(wake_vetoes(Ties(before=(expected(Phase.OFF, wish(OFF, CA, since=at(10))),)), wish(ON, CA))) == []
+
+
+def test_waiting_is_told_only_where_it_matters() -> None:
+    """Off and wanted on: who is waited for. Up, or not wanted: nothing."""
+    ties = Ties(before=tuple(Prerequisite(Lookup("site", f"nas-{n}"), State.COMES) for n in range(5)))
+    (finding,) = waiting(ties, wish=wish(ON), phase=Phase.OFF)
+    assert finding.message == "woken once nas-0, nas-1, nas-2 and 2 more are Ready"
+    assert list(waiting(ties, wish=wish(OFF), phase=Phase.OFF)) == []
+    assert list(waiting(ties, wish=wish(ON), phase=Phase.READY)) == []
+    assert waits_for(Ties(before=(Prerequisite(NAS, State.UP),))) == ()
+
+
+# --- what is asked -------------------------------------------------------------------------------------------------
+
+
+def test_a_machine_needs_what_it_depends_on_while_it_is_on_or_wanted() -> None:
+    """In every phase but Off, and in Off while on is wanted; a failed start that is not wanted any more does not."""
+    assert not needs(Phase.OFF, wish(OFF)).stands
+    assert needs(Phase.OFF, wish(ON)).wanted
+    assert not needs(Phase.OFF, wish(ON), able=False).stands
+    assert needs(Phase.DRAINING, wish(OFF)).on
+    assert needs(Phase.LOST, wish(OFF)).on
+    assert not needs(Phase.START_FAILED, wish(OFF)).stands
+    assert needs(Phase.UNKNOWN, ready=True).on
+    assert not needs(Phase.UNKNOWN).stands
+
+
+def test_what_is_needed_does_not_rest() -> None:
+    """The veto names who needs it, one that is on first; a person's later off is above one that only waits."""
+    on, wanted = Need(BOX, wanted=False, on=True), Need(Lookup("site", "a"), wanted=True, on=False, since=at(5))
+    (veto,) = rest_vetoes(Ties(needs=(wanted, on)), None)
+    assert (veto.reason, veto.message) == (NEEDED, "box and 1 more depends on it and is on: rest that first")
+    later = wish(OFF, ME, since=at(10))
+    assert list(rest_vetoes(Ties(needs=(wanted,)), later)) == []
+    assert len(list(rest_vetoes(Ties(needs=(wanted, on)), later))) == 1
+    assert len(list(rest_vetoes(Ties(needs=(wanted,)), wish(OFF, ME, since=at(1))))) == 1
+    assert len(list(rest_vetoes(Ties(needs=(wanted,)), wish(OFF, CA, since=at(10))))) == 1
+    assert list(rest_vetoes(Ties(needs=(wanted,)), wish(OFF, HOLD, since=at(1)))) == []
+
+
+def test_a_need_wakes() -> None:
+    """By recovery and with the name; never over a hold or a later word, never without room, and not for what is on and rests."""
+    ties = Ties(needs=(Need(BOX, wanted=True, on=False, since=at(5)),))
+    free: dict[str, Any] = {"held": False, "room": True, "grouped": True, "now": at(9)}
+    asked = needed_wish(ties, wish(OFF, CA, since=at(7)), **free)
+    assert asked == WishRecord(power=ON, by=US, reason=NEEDED, since=at(9), needed_by="box")
+    assert needed_wish(ties, None, **free) == asked
+    assert needed_wish(ties, wish(OFF, ME, since=at(4)), **free) == asked
+    assert needed_wish(ties, wish(OFF, ME, since=at(6)), **free) is None
+    assert needed_wish(ties, wish(ON, CA), **free) is None
+    assert needed_wish(ties, None, **{**free, "held": True}) is None
+    assert needed_wish(ties, None, **{**free, "room": False}) is None
+    assert lacks_room(ties, None)
+    assert needed_wish(NO_TIES, None, **free) is None
+    assert needed_wish(Ties(needs=(Need(BOX, wanted=False, on=True),)), None, **free) is None
+
+
+def test_a_box_without_a_group_is_let_go_when_idle() -> None:
+    """Only if hexa woke it for others, and they have all been off for a while."""
+    gone = Ties(needs=(Need(BOX, wanted=False, on=False, ended=at(0)),))
+    ours, end = wish(ON, US, reason=NEEDED), at(IDLE.total_seconds())
+    free: dict[str, Any] = {"held": False, "room": True}
+    assert idle_from(gone) == end
+    let_go = needed_wish(gone, ours, grouped=False, now=end, **free)
+    assert let_go is not None
+    assert (let_go.power, let_go.reason) == (OFF, NOT_NEEDED)
+    assert needed_wish(gone, ours, grouped=False, now=at(1), **free) is None
+    assert needed_wish(gone, ours, grouped=True, now=end, **free) is None
+    assert needed_wish(gone, wish(ON, ME), grouped=False, now=end, **free) is None
+    back = Ties(needs=(*gone.needs, Need(NAS, wanted=True, on=False)))
+    assert idle_from(back) is None
+
+
+# --- what makes no sense -------------------------------------------------------------------------------------------
+
+
+def edges(**told: str) -> dict[Lookup, tuple[Lookup, ...]]:
+    """a="b c": a depends on b and c."""
+    return {Lookup("site", name): tuple(Lookup("site", each) for each in on.split()) for name, on in told.items()}
+
+
+@pytest.mark.parametrize(
+    ("told", "circle"),
+    [
+        ({"a": "b", "b": "c"}, ""),
+        ({"a": "b", "b": "b"}, ""),  # b's, and not a's
+        ({"a": "b c", "b": "d", "c": "d"}, ""),
+        ({"a": "b", "b": "a"}, "a -> b -> a"),
+        ({"a": "x b", "b": "c", "c": "d a", "d": "c"}, "a -> b -> c -> a"),
+    ],
+)
+def test_circles(told: dict[str, str], circle: str) -> None:
+    """The shortest way round is told, to those in it alone."""
+    problem = broken(Lookup("site", "a"), edges(**told))
+    assert (circle in problem.text if circle else problem is None) if problem else not circle
+
+
+def test_itself_and_names_that_nobody_has() -> None:
+    """Each with its place and a remedy; what may be elsewhere is not told."""
+    among = edges(a="a storge nobody", storage="")
+    found = list(reference_problems(Lookup("site", "a"), among, among))
+    assert [problem.field for problem in found] == ["spec.dependsOn", "spec.dependsOn[1]", "spec.dependsOn[2]"]
+    assert found[1].remedy == "did you mean storage?"
+    assert "the machine is not woken" in found[2].remedy
+    assert len(list(reference_problems(Lookup("site", "a"), among, None))) == 1
+
+
+# --- in the group --------------------------------------------------------------------------------------------------
+
+
+def member(name: str, phase: Phase, record: WishRecord | None = None, **more: Any) -> Member:
+    """A machine of the group."""
+    return Member(**{"key": Lookup("site", name), "phase": phase, "wish": record, **more})
+
+
+VETO = Veto(DEPENDS_ON, "spec.dependsOn: nas failed to start")
+
+
+def test_a_stranded_machine_gives_way() -> None:
+    """It counts no more, and the next candidate takes its place; a person's machine stays asked for."""
+    stranded = member("a", Phase.OFF, wish(ON, CA), on_vetoes=(VETO,))
+    spare = member("b", Phase.OFF)
+    assert not counts(stranded)
+    assert replacements(Policy(), [stranded, spare]) == [Replacement(stranded, spare)]
+    assert replacements(Policy(), [structs.replace(stranded, wish=wish(ON, ME)), spare]) == []
+    old = member("b", Phase.READY, wish(ON, US, replaces="a", since=at(-10)))  # of another time
+    other = member("c", Phase.OFF)
+    assert replacements(Policy(), [stranded, old, other]) == [Replacement(stranded, other)]
+
+
+def test_a_needed_machine_is_not_replaced() -> None:
+    """No other would do: it is tried again."""
+    failed = member("nas", Phase.START_FAILED, wish(ON, US, reason=NEEDED))
+    assert replacements(Policy(), [failed, member("b", Phase.OFF)]) == []
+
+
+def test_who_waits_is_chosen_later_and_is_no_spare() -> None:
+    """It takes two boots."""
+    waits, other = member("a", Phase.OFF, waits_for=("nas",)), member("b", Phase.OFF)
+    assert [each.key.name for each in candidates([waits, other])] == ["b", "a"]
+    silent = member("s", Phase.BOOTING, wish(ON, CA), silent=True)
+    assert next_hedge(Policy(), [silent, waits]) is None
+    (text,) = beside(structs.replace(waits, wish=wish(ON, CA)), [])
+    assert text.startswith("nas to be Ready")
