@@ -29,6 +29,10 @@ coverage:
 long *ARGS:
     pytest -n auto -m long "$@"
 
+# random fault runs on the fake cluster; one that breaks a rule is shrunk: --runs N, --seed S, --script FILE
+faults *ARGS:
+    python -m tests.faults "$@"
+
 # ruff, mypy --strict, import-linter, generated files unchanged, the docs site builds
 check: check-quick types generated docs
 

@@ -388,6 +388,7 @@ class NodeController:
             heard_until=life.until if life else None,
             reading=self._sensors.reading(view.node),
             job_done=record is not None and record.outcome == Outcome.DONE,
+            job_begun=record is not None or self._stops(view),
             pods=plan.left if plan is not None else None,
             force=view.policy.drain.force,
             paused=self._inert(view, now),
@@ -395,6 +396,12 @@ class NodeController:
             blind_seconds=self._store.blind_seconds(status.since) if status.since else 0.0,
             remedy_after=self._remedies.verdict(view, now).after,
         )
+
+    def _stops(self, view: MachineView) -> bool:
+        """Whether the shutdown Job of the present attempt is there, recorded or not."""
+        if view.phase is not Phase.POWERING_OFF:
+            return False
+        return self._jobs.begun(self._jobs.order(view, view.node.status, Action.SHUTDOWN))
 
     # --- staying in a phase ---
 
@@ -488,7 +495,8 @@ class NodeController:
         if status.remediation.cycling:
             may = may_cycle(facts)
         else:
-            may = not facts.blind and (facts.pods == 0 or status.forced)
+            wanted = facts.wish is Power.OFF or facts.job_begun
+            may = wanted and not facts.blind and (facts.pods == 0 or status.forced)
         if not may:
             self.queue.add(view.key, delay=DRAIN_LOOK)
             return False

@@ -26,6 +26,8 @@ class PowerJobs:
         self._jobs, self._store, self._image = jobs, store, image
         self._begun: dict[Lookup, str] = {}
         """The last Job that we started of each machine: the snapshot may not show it yet."""
+        self._there: dict[Lookup, str] = {}
+        """The last one that the API server took."""
         self._known: dict[Lookup, set[str]] = {}
         """Jobs in the snapshot by machine. Machines are told by owner reference: labels may be cut."""
         store.jobs.subscribe(self._changed)
@@ -62,7 +64,16 @@ class PowerJobs:
         if self._others(order.machine, name) and not await self._jobs.cancel(order.machine, uid=order.uid, keep=name):
             return None
         self._begun[order.machine] = name
-        return _record(order, await self._jobs.start(order))
+        seen = await self._jobs.start(order)
+        self._there[order.machine] = name
+        return _record(order, seen)
+
+    def begun(self, order: Order | None) -> bool:
+        """Whether the Job is known to be there: what it does can't be taken back."""
+        if order is None:
+            return False
+        name = self._jobs.name(order)
+        return self._there.get(order.machine) == name or name in self._known.get(order.machine, NONE)
 
     async def observe(self, order: Order, known: JobRecord) -> JobRecord:
         """How the recorded Job stands. One that vanished before its result was seen has failed."""

@@ -147,7 +147,7 @@ EVENT_WORDS: Final[dict[str, str]] = {
     Event.KEPT: "it is wanted on again",
     Event.EMPTY: "no pod is left to evict",
     Event.FORCED: "the drain was forced at its deadline",
-    Event.OCCUPIED: "pods came to it before it was switched off",
+    Event.OCCUPIED: "before it was switched off pods came to it, or it was wanted on again",
     Event.OVERDUE: "the limit of the phase before passed",
     Event.COOLED_DOWN: "its cool-off is over",
     Event.REMEDY: "it had power and no living kubelet for long: its power is cycled",

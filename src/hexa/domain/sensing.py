@@ -64,6 +64,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """None: no sensor reads this machine."""
     job_done: bool = False
     """The power Job of this attempt succeeded."""
+    job_begun: bool = False
+    """The power Job of this attempt is there, or was."""
     pods: int | None = None
     """Pods left to evict (terminating ones included), freshly read; None: not known."""
     force: bool = False
@@ -290,6 +292,8 @@ def _occupied(view: _View) -> bool:
     if view.cycle_not_begun:  # it works after all, or nobody waits for it any more
         return view.fresh or view.facts.wish is not Power.ON
     cycled = view.status.remediation.cycling
+    if view.facts.wish is Power.ON and not (cycled or view.facts.job_begun):
+        return view.alive  # wanted again before anything was done to it
     return bool(view.facts.pods) and view.fresh and not (view.status.forced or cycled)
 
 

@@ -40,6 +40,8 @@ class FaultKind(StrEnum):
     """The sensor reads Unknown for `duration`, or for good."""
     SICK = "sick"
     """The machine's health check fails for `duration`, or for good."""
+    SENSOR_LIES = "sensorLies"
+    """The sensor reads On of what is off, and Off of what is on, for `duration`, or for good."""
     STUCK_JOB = "stuckJob"
     """The next `count` power Jobs never finish."""
     FAILED_JOB = "failedJob"
@@ -136,6 +138,11 @@ def _set_sick(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
     _later(site, fault, lambda: setattr(machine.ills, "sick", False))
 
 
+def _set_lying(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
+    machine.ills.sensor_lies = True
+    _later(site, fault, lambda: setattr(machine.ills, "sensor_lies", False))
+
+
 def _slow(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
     machine.ills.slow_boots, machine.ills.slow_by = fault.count, seconds(fault.duration or 0.0)
 
@@ -175,6 +182,7 @@ _MACHINE: Final[dict[FaultKind, Callable[["Site", Fault, MemoryMachine], None]]]
     FaultKind.DEAD: _set_dead,
     FaultKind.SENSOR_BLIND: _set_blind,
     FaultKind.SICK: _set_sick,
+    FaultKind.SENSOR_LIES: _set_lying,
     FaultKind.SLOW_BOOT: _slow,
     FaultKind.CRASH: _crash,
     FaultKind.POWER_LOSS: _lose_power,

@@ -87,6 +87,7 @@ class Ills(Struct):
     sensor_blind: bool = False
     sick: bool = False
     """It runs, and its health check fails."""
+    sensor_lies: bool = False
 
 
 class MemoryMachine:
@@ -127,6 +128,11 @@ class MemoryMachine:
     @property
     def power(self) -> bool:
         return self.state is not State.OFF
+
+    @property
+    def shown_power(self) -> bool:
+        """What its sensor makes of it."""
+        return self.power is not self.ills.sensor_lies
 
     # --- what people, Jobs and faults do ------------------------------------------------------
 

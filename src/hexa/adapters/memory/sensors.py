@@ -29,7 +29,7 @@ class MemorySensors:
         now = self._site.clock.now()
         if known.ills.sensor_blind:
             return PowerReading(power=Reading.UNKNOWN, source="memory", at=now)
-        return PowerReading(power=Reading.ON if known.power else Reading.OFF, source="memory", at=now)
+        return PowerReading(power=Reading.ON if known.shown_power else Reading.OFF, source="memory", at=now)
 
     def trouble(self, machine: Node) -> str:
         return ""
@@ -63,4 +63,4 @@ class MemoryGauge:
             raise Unavailable(
                 f"{name}: {driver}: no answer; check its address, its network and its power", reason="NoAnswer"
             )
-        return Reading.ON if known.power else Reading.OFF
+        return Reading.ON if known.shown_power else Reading.OFF

@@ -126,6 +126,8 @@ class Agent:
         """What the Jobs of `spec.power` run, from the next life on."""
         self.bans: Final[set[tuple[str, str]]] = set()
         """Verbs on resources ("list", "cronjobs") that its role lacks."""
+        self.latency = 0.0
+        """Seconds that each of its calls of the API server takes, from the next life on."""
         self.lives = 0
         self.life: Life | None = None
         self._scope: trio.CancelScope | None = None
@@ -148,6 +150,7 @@ class Agent:
     async def _live(self, task_status: trio.TaskStatus[None]) -> None:
         site = self._site
         kube = MortalKube(site, self.kill, self.bans)
+        kube.latency = self.latency
         async with open_heartbeats(site) as heartbeats:
             ports = Ports(
                 kube=kube,

@@ -1,0 +1,169 @@
+"""Draws a run from a seed. What is drawn is what users have: policies, machines, load, people, and everything that goes wrong."""
+
+from random import Random
+from typing import Any
+
+from tests.faults.script import Act, Box, Load, Script
+
+HOUR = 3600.0
+
+
+def draw(seed: int) -> Script:
+    """The run of this seed: always the same one."""
+    dice = Random(f"hexa {seed}")
+    groups = {name: _group(dice) for name in ("rack", "shelf")[: dice.choices((1, 2), (4, 1))[0]]}
+    boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
+    loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
+    hurts = dice.choice((0.5, 1.0, 2.0, 3.0)) * HOUR
+    acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
+    return Script(
+        seed=seed,
+        groups=groups,
+        boxes=boxes,
+        loads=loads,
+        acts=tuple(sorted(acts, key=lambda act: act.at)),
+        hurts=hurts,
+    )
+
+
+def _some(dice: Random, chances: dict[str, tuple[float, Any]]) -> dict[str, Any]:
+    """Each field with its chance; a field that is not drawn keeps its default."""
+    found = {}
+    for name, (chance, values) in chances.items():
+        if dice.random() < chance:
+            found[name] = dice.choice(values)
+    return found
+
+
+def _group(dice: Random) -> dict[str, Any]:
+    spec = {"maxNodeProvisionTime": dice.choice(("2m", "3m", "5m"))}
+    spec |= _some(
+        dice,
+        {
+            "minSize": (0.3, (1, 1, 2)),
+            "maxSize": (0.5, (1, 2, 3, 4)),
+            "nodeLeavePolicy": (0.5, ("Delete", "Keep")),
+            "wakeProof": (0.7, ("Require", "Warn", "Ignore", "Ignore")),
+            "onUnexpectedPower": (0.6, ("Adopt", "Correct", "Ignore")),
+            "remediation": (0.15, ({"powerCycle": True, "after": "2m"}, {"powerCycle": True, "maxUnhealthy": 3})),
+            "exerciseEvery": (0.2, ("1h", "2h")),
+            "scaleDownUnneededTime": (0.8, ("1m", "2m", "5m")),
+        },
+    )
+    if spec.get("maxSize", 9) < spec.get("minSize", 0):
+        del spec["minSize"]
+    drain = _some(dice, {"force": (0.15, (True,)), "gracePeriod": (0.2, ("10s",)), "allowBare": (0.3, (True,))})
+    timeouts = _some(
+        dice,
+        {
+            "drain": (0.5, ("30s", "1m", "5m")),
+            "powerOff": (0.3, ("1m", "2m")),
+            "lost": (0.3, ("30s", "1m", "5m")),
+            "settle": (0.2, ("1s", "1m")),
+            "offConfirm": (0.2, ("10s", "60s")),
+        },
+    )
+    retries = {"maxBackoff": "5m"} | _some(
+        dice,
+        {
+            "attempts": (0.3, (1, 2, 5)),
+            "backoff": (0.3, ("10s", "2m")),
+            "wakeInterval": (0.2, ("10s", "30s")),
+            "hedge": (0.2, (True,)),
+        },
+    )
+    return spec | {"drain": drain, "timeouts": timeouts, "retries": retries}
+
+
+def _box(dice: Random, number: int, group: str) -> Box:
+    power = dice.choices(("", "bmc", "lan"), (6, 3, 1))[0]
+    return Box(
+        name=f"box-{number}",
+        group=group,
+        on=dice.random() < 0.4,
+        sensor=not power and dice.random() < 0.4,
+        power=power,
+        cpu=dice.choice(("4", "4", "4", "8")),
+        boot=dice.choice((8.0, 20.0, 45.0)),
+        off=dice.choice((2.0, 5.0, 15.0)),
+        powered=dice.choices(("", "on", "off"), (8, 1, 1))[0],
+    )
+
+
+def _load(dice: Random, number: int) -> Load:
+    return Load(
+        name=f"load-{number}",
+        replicas=dice.randint(0, 4),
+        cpu=dice.choice(("500m", "1", "2", "3")),
+        budget=dice.choices((None, 1, 2), (3, 1, 1))[0],
+        undisturbed=dice.random() < 0.1,
+    )
+
+
+SPANS = (5.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+MACHINE_FAULTS = {
+    "lostWake": 4,
+    "dead": 3,
+    "slowBoot": 3,
+    "noJoin": 2,
+    "hungShutdown": 3,
+    "buttonOn": 2,
+    "buttonOff": 2,
+    "crash": 2,
+    "reboot": 2,
+    "powerLoss": 2,
+    "partition": 3,
+    "sensorBlind": 3,
+    "sensorLies": 2,
+    "stuckJob": 2,
+    "failedJob": 2,
+    "imageMissing": 1,
+}
+SITE_FAULTS = {"apiError": 3, "outage": 3, "compaction": 2, "unschedulable": 1}
+AGENT_FAULTS = {"kill": 8, "rival": 2, "touch": 3}
+PEOPLE = {
+    "powerState": 6,
+    "hold": 3,
+    "holdGroup": 1,
+    "pause": 3,
+    "maxSize": 2,
+    "minSize": 2,
+    "cordon": 1,
+    "release": 1,
+    "deleteNode": 1,
+}
+LOADS = {"scale": 8, "job": 4, "bare": 1}
+AUTOSCALER = {"restartAutoscaler": 2, "deleteTwice": 3, "increase": 2, "decrease": 1}
+KINDS = MACHINE_FAULTS | SITE_FAULTS | AGENT_FAULTS | PEOPLE | LOADS | AUTOSCALER
+
+
+def _act(dice: Random, hurts: float, groups: dict[str, Any], boxes: tuple[Box, ...], loads: tuple[Load, ...]) -> Act:
+    what = dice.choices(list(KINDS), list(KINDS.values()))[0]
+    of, value, count, duration = dice.choice(boxes).name, None, 1, None
+    if what in MACHINE_FAULTS:
+        count = dice.choices((1, 2, 5), (4, 2, 1))[0]
+        duration = dice.choice(SPANS)
+    elif what == "rival":
+        of, value, duration = "", dice.choice((0.02, 0.1, 0.5)), dice.choice((1.0, 5.0, 15.0))
+    elif what in SITE_FAULTS or what in AGENT_FAULTS:
+        of = "" if what != "touch" else of
+        count = dice.choices((1, 3, 8, 20), (3, 3, 2, 1))[0]
+        duration = dice.choice(SPANS)
+        value = dice.choice((None, dice.randint(1, 6))) if what == "kill" else None
+    elif what in ("holdGroup", "maxSize", "minSize"):
+        of = dice.choice(list(groups))
+        value = dice.choice(("on", "off")) if what == "holdGroup" else dice.randint(0, 3)
+        duration = dice.choice(SPANS)
+    elif what in PEOPLE:
+        value = dice.choice(("on", "off"))
+        duration = dice.choice((*SPANS, None)) if what in ("hold", "pause") else dice.choice(SPANS)
+    elif what in LOADS:
+        of = dice.choice(loads).name if loads and what == "scale" else ""
+        value = dice.randint(0, 6) if what == "scale" else dice.choice(("1", "2", "3"))
+        duration = dice.choice((30.0, 300.0, 1200.0))
+    else:
+        count = dice.randint(1, 2)
+        if what in ("increase", "decrease"):
+            of = dice.choice(list(groups))
+    at = round(dice.uniform(0, hurts * 0.9), dice.choice((0, 1, 3)))
+    return Act(at=at, what=what, of=of, value=value, count=count, duration=duration)

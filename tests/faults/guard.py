@@ -1,0 +1,377 @@
+"""What must be so at every moment of a run, and after it. It reads the truth of the site, and what hexa has in mind."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import trio
+from msgspec import Struct
+
+from hexa.adapters.memory.machine import MemoryMachine, State
+from hexa.adapters.memory.pods import PodsByNode
+from hexa.app.core import Core
+from hexa.app.view import MachineView
+from hexa.domain.drain import stays
+from hexa.domain.lifecycle import LIMITS, Phase, phase_of
+from hexa.domain.names import ACTION_LABEL, ATTEMPT_LABEL, CORDON_ANNOTATION, MACHINE_LABEL, UID_LABEL
+from hexa.domain.quantity import parse_quantity
+from hexa.domain.resources.core import JOBS, NODES, PODS, Pod
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power
+from hexa.domain.sizing import counts
+from hexa.domain.wish import EXERCISE, EXERCISED, recorded_wish
+from hexa.ports.kube import ChangeType
+from hexa.testing.world.builders import NAMESPACE
+from tests.faults.acts import Stage
+from tests.faults.script import Box
+
+SLACK = timedelta(seconds=90)
+"""How much longer than its limit a phase may last: for looks that are seconds apart, and retries that back off."""
+ODD = frozenset({"Unavailable", "Conflict", "AlreadyExists", "NotFound"})
+"""Errors that faults bring."""
+
+
+IN_FLIGHT = timedelta(seconds=1)
+"""What changes while a request is on its way to the API server can't stop it."""
+LOOKS = 60.0
+"""Seconds between looks."""
+WRITES_AT_ONCE = 2000
+
+
+class Runaway(Exception):
+    """Time stands still."""
+
+
+class Broken(Struct, frozen=True):
+    """An invariant that did not hold."""
+
+    rule: str
+    text: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S} {self.rule}: {self.text}"
+
+
+class Guard:
+    """Watches one world."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.world = stage, stage.world
+        self.broken: list[Broken] = []
+        self.jobs = 0
+        self.actions: list[tuple[datetime, str, str]] = []
+        """(when, machine, action) of every Job."""
+        self._made: Counter[tuple[str, str]] = Counter()
+        self._alive: dict[str, set[str]] = {}
+        self._blind_at = self.world.now
+        """When hexa last did not see, or was dead."""
+        self._paused_at: dict[str, datetime] = {}
+        specs = stage.script.groups.values()
+        self._forced = any(spec.get("drain", {}).get("force") or "remediation" in spec for spec in specs)
+        """A group allows that pods are lost."""
+        self._pods = PodsByNode(self.world.site.api)
+        self._over_since: dict[str, datetime] = {}
+        self._counted_at, self._at_once = 0.0, 0
+        api = self.world.site.api
+        api.listen(JOBS, self._job)
+        api.listen(NODES, self._kube_node)
+        for kind in (MACHINES, NODES, GROUPS, JOBS):
+            api.listen(kind, self._counted)
+
+    def _counted(self, event: Any) -> None:
+        """Time must go on."""
+        now = trio.current_time()
+        self._at_once = self._at_once + 1 if now == self._counted_at else 0
+        self._counted_at = now
+        if self._at_once > WRITES_AT_ONCE:
+            raise Runaway(f"{self._at_once} writes at one moment, the last of {event.stored.key[1]}")
+
+    def say(self, rule: str, text: str) -> None:
+        """Each rule is told once for each text."""
+        if not any((each.rule, each.text) == (rule, text) for each in self.broken):
+            self.broken.append(Broken(rule, text, self.world.now))
+
+    @property
+    def core(self) -> Core | None:
+        life = self.world.agent.life
+        return life.core if life is not None else None
+
+    # --- at every power Job -------------------------------------------------------------------
+
+    def _job(self, event: Any) -> None:
+        metadata = event.stored.raw["metadata"]
+        labels = metadata.get("labels", {})
+        name = labels.get(MACHINE_LABEL)
+        if name is None:
+            return
+        alive = self._alive.setdefault(name, set())
+        conditions = (event.stored.raw.get("status") or {}).get("conditions", ())
+        ended = any(c["status"] == "True" and c["type"] in ("Complete", "Failed") for c in conditions)
+        if event.type is ChangeType.ADDED:
+            alive.add(event.stored.uid)
+            self._made_job(name, labels)
+        elif event.type is ChangeType.DELETED or ended:
+            alive.discard(event.stored.uid)
+        if len(alive) > 1:
+            self.say("two-jobs", f"{name} is switched by {len(alive)} Jobs at once")
+
+    def _made_job(self, name: str, labels: dict[str, str]) -> None:
+        action, attempt = labels[ACTION_LABEL], labels[ATTEMPT_LABEL]
+        self.jobs += 1
+        self.actions.append((self.world.now, name, action))
+        self._made[labels.get(UID_LABEL, name), attempt] += 1
+        if self._made[labels.get(UID_LABEL, name), attempt] > 1:
+            self.say("repeated", f"{name}: attempt {attempt} had a second Job")
+        node = self.world.node(name)
+        if str(node.status.attempt) != attempt:
+            self.say("stale", f"{name}: a {action} Job of attempt {attempt}, stored is {node.status.attempt}")
+        phase = phase_of(node.status)
+        right = (Phase.POWERING_ON, Phase.BOOTING) if action == "startup" else (Phase.POWERING_OFF,)
+        if phase not in right:
+            self.say("phase", f"{name}: a {action} Job in {phase}")
+        view = self._view(name)
+        if view is None or self.core is None:
+            return
+        if action == "shutdown":
+            self._shutdown(name, node, view)
+        else:
+            self._startup(name, view)
+
+    def _shutdown(self, name: str, node: Node, view: MachineView) -> None:
+        assert self.core is not None
+        now, cycled = self.world.now, node.status.remediation.cycling
+        if self.core.store.watching_since is None and not self.stage.rivals:
+            self.say("blind", f"{name}: a shutdown Job while blind")
+        if cycled:  # it is ill and wanted on: whatever ran on it is out of everybody's reach
+            if self.world.hardware(name).state is State.UP and not self._out_of_reach(name):
+                self.say("cycled", f"{name} is cycled and works")
+            return
+        left = [pod.metadata.name for pod in self._evictable(name)]
+        if left and not node.status.forced:
+            self.say("pods", f"{name}: a shutdown Job while {left} are on it")
+        kube = self.world.kube_node(name)
+        if kube is not None and not kube.spec.unschedulable:
+            self.say("open", f"{name}: a shutdown Job while its node takes pods")
+        wish = view.wish(now)
+        on_its_way = wish is not None and wish.since is not None and now - wish.since < IN_FLIGHT
+        if (wish is None or wish.power is not Power.OFF) and not on_its_way:
+            self.say("unwished", f"{name}: a shutdown Job, and the wish is {wish and wish.power}")
+        vetoes = [veto.reason for veto in view.off_vetoes(now)]
+        if vetoes:
+            self.say("veto", f"{name}: a shutdown Job against {vetoes}")
+
+    def _out_of_reach(self, name: str) -> bool:
+        machine = self.world.hardware(name)
+        return machine.partitioned or machine.ills.sensor_lies
+
+    def _startup(self, name: str, view: MachineView) -> None:
+        wish, kept_on = view.wish(self.world.now), view.acted_wish(self.world.now) is not Power.OFF
+        if (
+            wish is None or wish.power is not Power.ON
+        ) and not kept_on:  # by wake proof: it comes up before it may rest
+            self.say("unwished", f"{name}: a startup Job, and the wish is {wish and wish.power}")
+        vetoes = [veto.reason for veto in view.on_vetoes(self.world.now)]
+        if vetoes:
+            self.say("veto", f"{name}: a startup Job against {vetoes}")
+
+    def _evictable(self, node: str) -> list[Pod]:
+        found = (stored.decoded(PODS) for stored in self._pods.on(node))
+        return [pod for pod in found if isinstance(pod, Pod) and not stays(pod)]
+
+    def _view(self, name: str) -> MachineView | None:
+        return self.core.views.machine(Lookup(NAMESPACE, name)) if self.core is not None else None
+
+    # --- at every change of a Kubernetes node -------------------------------------------------
+
+    def _kube_node(self, event: Any) -> None:
+        name = event.stored.key[1]
+        machine = self.world.site.machines.get(name)
+        if machine is None or event.type is not ChangeType.DELETED:
+            return
+        if name in self.stage.deleted:
+            self.stage.deleted.discard(name)
+            return
+        cut_off = machine.partitioned and not self._reads(name)
+        if machine.state is State.UP and not cut_off and not machine.ills.sensor_lies:
+            self.say("node-deleted", f"{name}: its node was deleted while it runs")
+
+    def _reads(self, name: str) -> bool:
+        box = self._box(name)
+        return box.sensor or box.power == "bmc"
+
+    def _box(self, name: str) -> Box:
+        return next(box for box in self.stage.script.boxes if box.name == name)
+
+    def _failures(self) -> list[Any]:
+        """Calls that failed lately."""
+        lines = self.world.journal.lines
+        return [lines[-number] for number in range(1, min(len(lines), 50) + 1) if "put off" in lines[-number].message]
+
+    # --- every minute -------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """What must be so at any time, a while given."""
+        now, core = self.world.now, self.core
+        if core is None or core.store.watching_since is None or any(rival.life for rival in self.stage.rivals):
+            self._blind_at = now
+            return
+        if any(line.at >= now - timedelta(seconds=LOOKS) for line in self._failures()):
+            self._blind_at = now
+        self._blind_at = max(self._blind_at, core.store.watching_since)
+        for box in self.stage.script.boxes:
+            self._look_at(box.name, now)
+        for group in self.stage.script.groups:
+            self._size(core, group, now)
+
+    def _look_at(self, name: str, now: datetime) -> None:
+        view = self._view(name)
+        if view is None or view.leaving:
+            self._paused_at[name] = now
+            return
+        if view.node.spec.paused is not None and (view.node.spec.paused.until or now) >= now:
+            self._paused_at[name] = now
+        status, phase = view.node.status, view.phase
+        since = status.since or now
+        calm = now - max(since, self._blind_at, self._paused_at.get(name, since))
+        if phase in LIMITS and calm > getattr(view.limits, LIMITS[phase]) + SLACK:
+            self.say("overdue", f"{name} is in {phase} for {calm}")
+        kube = self.world.kube_node(name)
+        if phase is Phase.READY and calm > SLACK and view.node_ready and kube is not None:
+            if not status.welcomed:
+                self.say("unwelcome", f"{name} is Ready since {since} and was not welcomed")
+            elif CORDON_ANNOTATION in kube.metadata.annotations:
+                self.say("cordoned", f"{name} is Ready since {since} and cordoned by hexa")
+
+    def _size(self, core: Core, group: str, now: datetime) -> None:
+        """Never more than the greatest size, but for what people or buttons switched on."""
+        view = core.views.group(Lookup(NAMESPACE, group))
+        if view is None or view.policy.max_size is None:
+            return
+        members = core.views.judged(view.key, now)
+        counted = [m for m in members if counts(m) and m.wish is not None and m.wish.by not in (Asker.USER, Asker.HOLD)]
+        able = [m for m in counted if not m.off_vetoes and m.phase is not Phase.UNKNOWN]
+        over = len(counted) > view.policy.max_size and len(able) > 0
+        since = self._over_since.setdefault(group, now) if over else None
+        if since is None:
+            self._over_since.pop(group, None)
+        elif now - max(since, self._blind_at) > SLACK:
+            names = [m.key.name for m in counted]
+            self.say("max", f"{group}: {names} are wanted, maxSize is {view.policy.max_size}")
+
+    # --- after the run ------------------------------------------------------------------------
+
+    def at_end(self, *, quiet: datetime) -> None:
+        """Everything was mended long ago; for the last while, since `quiet`, nothing was done to the site."""
+        site = self.world.site.report()
+        if site.pods_killed and not self._forced:
+            self.say("killed", f"{site.pods_killed} pods were on machines that were switched off by order")
+        if self.core is None:
+            self.say("dead", "hexa did not come back")
+            return
+        self._leftovers(quiet)
+        for box in self.stage.script.boxes:
+            self._arrived(box.name)
+            self._restless(box.name, quiet)
+        self._stranded()
+
+    def _leftovers(self, quiet: datetime) -> None:
+        for stored in self.world.site.api.find(JOBS):
+            labels = stored.raw["metadata"].get("labels", {})
+            old = self.world.now - _time(stored.raw["metadata"]["creationTimestamp"]) > timedelta(minutes=15)
+            if MACHINE_LABEL in labels and old:
+                self.say("leftover", f"Job {stored.key[1]} is still there")
+        for line in self.world.journal.lines:
+            if "put off" in line.message and (line.at > quiet or line.fields["reason"] not in ODD):
+                self.say("error", f"{line.message}: {line.fields['error']}")
+        for line in self.world.journal.lines:
+            if line.message == "watch failed" and line.at > quiet:
+                self.say("watch", f"a watch fails: {line.fields['error']}")
+
+    def _arrived(self, name: str) -> None:
+        """The wish is followed, or it is told why not."""
+        view = self._view(name)
+        if view is None:
+            self.say("unseen", f"{name} is not known to hexa")
+            return
+        now, machine, phase = self.world.now, self.world.hardware(name), view.phase
+        if view.leaving or (view.node.spec.paused is not None and (view.node.spec.paused.until or now) >= now):
+            return
+        self._true(name, machine, phase)
+        wish = view.wish(now)
+        if wish is None:
+            return
+        told = {c.type for c in view.node.status.conditions if c.status == "True"} & TELLS
+        on = wish.power is Power.ON
+        late = phase is not (Phase.READY if on else Phase.OFF) and (not told or (on and phase is Phase.OFF))
+        if late and not self._on_its_way(view, now):
+            self.say("wish", f"{name} is wanted {wish.power} by {wish.by} ({wish.reason}) and in {phase}")
+
+    def _on_its_way(self, view: MachineView, now: datetime) -> bool:
+        since = view.node.status.since or now
+        recent = view.wish(now)
+        asked = recent.since if recent is not None and recent.since is not None else since
+        return now - max(since, asked) < timedelta(minutes=15)
+
+    def _true(self, name: str, machine: MemoryMachine, phase: Phase) -> None:
+        quiet = self._box(
+            name
+        ).sensor  # which nobody asks while nothing is expected: it is read where a phase waits for it
+        if phase is Phase.OFF and machine.power and machine.state is not State.BOOTING and not quiet:
+            self.say("untrue", f"{name} is on ({machine.state}), and hexa says Off")
+        if phase is Phase.READY and machine.state is not State.UP:
+            self.say("untrue", f"{name} is {machine.state}, and hexa says Ready")
+        node = self.world.kube_node(name)
+        if machine.state is State.UP and phase is Phase.READY and node is not None:
+            ours = CORDON_ANNOTATION in node.metadata.annotations
+            since = self.world.node(name).status.since or self.world.now
+            if node.spec.unschedulable and self.world.now - since > SLACK and not self._drained_by_autoscaler(name):
+                self.say("cordoned", f"{name} is Ready and cordoned, by hexa: {ours}")
+
+    def _drained_by_autoscaler(self, name: str) -> bool:
+        node = self.world.kube_node(name)
+        return node is not None and any(taint.key.endswith("ByClusterAutoscaler") for taint in node.spec.taints)
+
+    def _restless(self, name: str, quiet: datetime) -> None:
+        """With all at rest nothing is switched to and fro."""
+        wish = recorded_wish(self.world.node(name))
+        if wish is not None and wish.reason in (EXERCISE, EXERCISED):
+            return
+        acts = [action for at, machine, action in self.actions if machine == name and at > quiet]
+        if acts.count("startup") > 4 or acts.count("shutdown") > 4:
+            self.say("restless", f"{name} was switched {len(acts)} times with nothing the matter: {acts}")
+
+    def _stranded(self) -> None:
+        """No pod waits that a machine could take which is off and may be woken."""
+        core, now = self.core, self.world.now
+        assert core is not None
+        waiting = [pod for pod in self.world.pods(phase="Pending") if pod.metadata.namespace == "default"]
+        for group in self.stage.script.groups:
+            view = core.views.group(Lookup(NAMESPACE, group))
+            if view is None or not view.valid:
+                continue
+            members = core.views.judged(view.key, now)
+            if view.policy.max_size is not None and sum(map(counts, members)) >= view.policy.max_size:
+                continue
+            able = [m for m in members if m.phase is Phase.OFF and not m.wanted and not m.on_vetoes and m.valid]
+            for member in able:
+                box = next(box for box in self.stage.script.boxes if box.name == member.key.name)
+                fits = [pod for pod in waiting if _cpu(pod) <= float(box.cpu) and self._old(pod, now)]
+                if fits:
+                    name = fits[0].metadata.name
+                    self.say("stranded", f"{name} waits, and {box.name} is off and could take it")
+
+    def _old(self, pod: Pod, now: datetime) -> bool:
+        created = pod.metadata.creation_timestamp
+        return created is not None and now - created > timedelta(minutes=20)
+
+
+TELLS = frozenset({"Blocked", "Failed", "PowerJobFailed", "PowerJobWaiting", "PowerOnUnavailable", "Invalid", "Lost"})
+"""Conditions that say why a wish is not followed."""
+
+
+def _cpu(pod: Pod) -> float:
+    return float(sum(parse_quantity(c.resources.requests.get("cpu", "0")) for c in pod.spec.containers))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

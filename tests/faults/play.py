@@ -1,0 +1,133 @@
+"""Plays one script in virtual time and says what was broken."""
+
+from datetime import timedelta
+from time import process_time
+from typing import Any
+
+import trio
+from msgspec import Struct
+from trio.testing import MockClock
+
+from hexa.adapters.memory.clock import START
+from hexa.adapters.memory.kinds import REPLICA_SETS
+from hexa.adapters.memory.settings import Settings as Site
+from hexa.domain.names import SAFE_TO_EVICT
+from hexa.testing.determinism import repeatable_scheduling
+from hexa.testing.world import Machine, World, group, machine, open_world
+from tests.faults.acts import Stage, mend, perform
+from tests.faults.guard import LOOKS, Broken, Guard
+from tests.faults.script import POWER, Box, Load, Script
+
+CALM = 5400.0
+"""Seconds from the last fault to the judgement."""
+QUIET = 2400.0
+"""The last of them, in which nothing more may go wrong."""
+
+
+class Outcome(Struct, frozen=True):
+    """What came of a run."""
+
+    seed: int
+    broken: tuple[Broken, ...]
+    cpu: float = 0.0
+    jobs: int = 0
+    hours: float = 0.0
+    pods: int = 0
+
+    @property
+    def rules(self) -> set[str]:
+        return {each.rule for each in self.broken}
+
+
+def play(script: Script) -> Outcome:
+    """Play it on a clock that jumps. The same script gives the same outcome (with PYTHONHASHSEED fixed)."""
+    began = process_time()
+    found: list[Outcome] = []
+    with repeatable_scheduling(script.seed):
+        try:
+            trio.run(_run, script, found, clock=MockClock(autojump_threshold=0))
+        except Exception as error:
+            found.append(Outcome(script.seed, (Broken("crash", _told(error), START),)))
+    return _with_cpu(found[0], process_time() - began)
+
+
+async def _run(script: Script, found: list[Outcome]) -> None:
+    site = Site(seed=script.seed, pod_start=0.2, pod_stop=0.2)
+    groups = [group(name, **spec) for name, spec in script.groups.items()]
+    machines = [_machine(box, number) for number, box in enumerate(script.boxes)]
+    async with open_world(groups=groups, machines=machines, autoscaler=None, site=site, agent=False) as world:
+        world.agent.image = "power.example/hexa"
+        async with trio.open_nursery() as nursery:
+            stage = Stage(world, script, nursery)
+            guard = Guard(stage)
+            await world.start_agent()
+            await nursery.start(stage.autoscale)
+            for load in script.loads:
+                _add_load(world, load)
+            nursery.start_soon(_look, guard)
+            await _hurt(stage, script)
+            await mend(stage)
+            await trio.sleep(CALM)
+            guard.at_end(quiet=world.now - timedelta(seconds=QUIET))
+            report = world.site.report()
+            hours = trio.current_time() / 3600
+            found.append(Outcome(script.seed, tuple(guard.broken), jobs=guard.jobs, hours=hours, pods=report.pods_run))
+            nursery.cancel_scope.cancel()
+
+
+async def _hurt(stage: Stage, script: Script) -> None:
+    start = trio.current_time()
+    for act in script.acts:
+        await trio.sleep_until(start + act.at)
+        await perform(stage, act)
+    await trio.sleep_until(start + script.hurts)
+
+
+async def _look(guard: Guard) -> None:
+    while True:
+        await trio.sleep(LOOKS)
+        guard.look()
+
+
+def _machine(box: Box, number: int) -> Machine:
+    spec: dict[str, Any] = {}
+    if box.power:
+        spec = {"startupPodSpec": None, "shutdownPodSpec": None, "power": _filled(POWER[box.power], box.name, number)}
+    if box.powered:
+        spec["powerState"] = box.powered
+    hardware = {"cpu": box.cpu, "boot_seconds": box.boot, "boot_jitter": 0.2, "off_seconds": box.off}
+    return machine(box.name, group=box.group, on=box.on, sensor=box.sensor, spec=spec, **hardware)
+
+
+def _filled(value: Any, name: str, number: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(each, name, number) for key, each in value.items()}
+    if isinstance(value, list):
+        return [each.format(number) for each in value]
+    return value.format(name)
+
+
+def _add_load(world: World, load: Load) -> None:
+    annotations = {SAFE_TO_EVICT: "false"} if load.undisturbed else {}
+    container = {"name": "main", "image": "example", "resources": {"requests": {"cpu": load.cpu, "memory": "64Mi"}}}
+    metadata = {"labels": {"app": load.name}, "annotations": annotations}
+    template = {"metadata": metadata, "spec": {"containers": [container]}}
+    spec = {"replicas": load.replicas, "template": template}
+    world.site.api.create(REPLICA_SETS, {"metadata": {"name": load.name, "namespace": "default"}, "spec": spec})
+    if load.budget is not None:
+        world.add_budget(name=load.name, minAvailable=load.budget)
+
+
+def _told(error: BaseException) -> str:
+    """The errors at the bottom of groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_told(each) for each in error.exceptions)
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        where = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error} ({where})"
+
+
+def _with_cpu(outcome: Outcome, cpu: float) -> Outcome:
+    return Outcome(outcome.seed, outcome.broken, cpu, outcome.jobs, outcome.hours, outcome.pods)

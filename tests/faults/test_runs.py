@@ -1,0 +1,50 @@
+"""Random fault runs: whatever goes wrong at a site, what must be so is so. `./dev faults` plays as many as you like."""
+
+import pytest
+
+from tests.faults.draw import draw
+from tests.faults.play import play
+from tests.faults.script import Act, Box, Script, read
+from tests.faults.shrink import shrink
+
+BATCH = 25
+
+
+def broken(seeds: range) -> list[str]:
+    """What the runs of these seeds broke, and how to play them again."""
+    outcomes = (play(draw(seed)) for seed in seeds)
+    return [f"./dev faults --runs 1 --seed {o.seed}: {each}" for o in outcomes for each in o.broken]
+
+
+def test_a_few_random_runs_break_no_rule() -> None:
+    """Drawn sites with drawn faults: no work lost, no two Jobs at once, nothing switched off blind or against a person's word, and
+    in the end each machine is where it is wanted or says why not."""
+    assert broken(range(4)) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("batch", range(4))
+def test_a_hundred_random_runs_break_no_rule(batch: int) -> None:
+    """The same for a hundred of them."""
+    assert broken(range(100 + batch * BATCH, 100 + (batch + 1) * BATCH)) == []
+
+
+def test_a_run_is_the_same_again() -> None:
+    """A seed draws the same run each time, a run that was written down is the one that was drawn, and it ends the same way."""
+    assert read(draw(7).written()) == draw(7)
+    one, two = play(draw(3)), play(read(draw(3).written()))
+    assert (one.broken, one.jobs, one.pods) == (two.broken, two.jobs, two.pods)
+
+
+def test_a_run_that_fails_is_told_and_shrunk() -> None:
+    """A defect of hexa, or a crash, makes a failed run; what has nothing to do with it is left out of the script."""
+    acts = (Act(at=5, what="scale", of="", value=1), Act(at=10, what="nonsense", of="box-1"), Act(at=20, what="outage"))
+    boxes = tuple(Box(name=f"box-{number}", group="rack") for number in (1, 2))
+    script = Script(seed=1, groups={"rack": {"drain": {"force": True}}}, boxes=boxes, acts=acts, hurts=30)
+    outcome = play(script)
+    assert outcome.rules == {"crash"}
+    assert "KeyError: 'nonsense'" in str(outcome.broken[0])
+    small = shrink(script, lambda candidate: "crash" in play(candidate).rules)
+    assert [act.what for act in small.acts] == ["nonsense"]
+    assert len(small.boxes) == 1 or small.boxes[0].name == "box-1"
+    assert small.groups["rack"] in ({}, {"drain": {}})

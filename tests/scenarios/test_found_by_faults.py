@@ -1,0 +1,55 @@
+"""What random fault runs (`./dev faults`) have found, each shrunk to the few things that it takes."""
+
+import trio
+from tests.scenarios.stage import QUICK, JobWatch, boxes, kube_of, rack, reach, switch, up
+from trio.testing import MockClock
+
+from hexa.domain.errors import Unavailable
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.core import JOBS
+from hexa.testing.world import World, open_world
+
+
+async def about_to_go(world: World, *, failures: int) -> None:
+    """The first machine has drained, and its shutdown Job can't be made yet."""
+    await up(world)
+    kube_of(world).fail_next(Unavailable("no answer"), verb="create", kind=JOBS, times=failures)
+    await switch(world, "off")
+    await reach(world, Phase.POWERING_OFF)
+    await trio.sleep(3)
+
+
+async def test_seed_930_wanted_again_before_the_shutdown_job_was_made(autojump_clock: MockClock) -> None:
+    """A machine that is wanted on again, by a hold or an edit, before its shutdown Job could be made is not switched off: it takes
+    pods again at once."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await about_to_go(world, failures=4)
+        world.edit("box-1", {"hold": {"power": "on"}})
+        await reach(world, Phase.READY, within=15)
+        await trio.sleep(900)
+        assert jobs.of("box-1") == ["startup"]
+        assert world.site.report().offs == 0
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert not node.spec.unschedulable
+        world.edit("box-1", {"hold": None})
+        await reach(world, Phase.OFF)
+
+
+async def test_seed_930_killed_before_it_could_note_its_job(autojump_clock: MockClock) -> None:
+    """Where the shutdown Job was made and hexa died before it knew, a machine that is wanted again goes down first, and comes back."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await up(world)
+        kube = kube_of(world)
+        await switch(world, "off")
+        await world.until(lambda: bool(jobs.of("box-1")[1:]) or kube.dead, within=30, every=0.001)
+        world.kill_agent()
+        await switch(world, "on")
+        await world.agent.ended()
+        await world.start_agent()
+        await world.until(lambda: world.hardware("box-1").boots == 2, within=120)
+        await reach(world, Phase.READY)
+        assert jobs.of("box-1")[:2] == ["startup", "shutdown"]
+        assert jobs.most == 1
