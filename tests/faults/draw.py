@@ -14,7 +14,7 @@ def draw(seed: int) -> Script:
     groups = {name: _group(dice) for name in ("rack", "shelf")[: dice.choices((1, 2), (4, 1))[0]]}
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
-    hurts = dice.choice((0.5, 1.0, 2.0, 3.0)) * HOUR
+    hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR
     acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
     return Script(
         seed=seed,
@@ -100,7 +100,7 @@ def _load(dice: Random, number: int) -> Load:
     )
 
 
-SPANS = (5.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+SPANS = (5.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 MACHINE_FAULTS = {
     "lostWake": 4,
     "dead": 3,

@@ -18,9 +18,9 @@ from tests.faults.acts import Stage, mend, perform
 from tests.faults.guard import LOOKS, Broken, Guard
 from tests.faults.script import POWER, Box, Load, Script
 
-CALM = 5400.0
+CALM = 3600.0
 """Seconds from the last fault to the judgement."""
-QUIET = 2400.0
+QUIET = 1500.0
 """The last of them, in which nothing more may go wrong."""
 
 
