@@ -38,7 +38,7 @@ async def test_seed_930_wanted_again_before_the_shutdown_job_was_made(autojump_c
 
 
 async def test_seed_930_killed_before_it_could_note_its_job(autojump_clock: MockClock) -> None:
-    """Where the shutdown Job was made and hexa died before it knew, a machine that is wanted again goes down first, and comes back."""
+    """Where the shutdown Job was made and hexa died before it knew, a machine that is wanted again goes down, then comes back."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         await up(world)
