@@ -22,6 +22,7 @@ from hexa.domain.health import (
     standing,
 )
 from hexa.domain.lifecycle import FAILED, Phase
+from hexa.domain.outage import OUTAGES
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome, CheckRecord, GroupHealth, NodeHealth
 from hexa.domain.resources.v1alpha1 import JobRecord, PowerReading, Reading, WakeProof
@@ -64,7 +65,9 @@ def test_a_condition_names_its_evidence_and_its_time() -> None:
     assert found["Joined"].message == "Kubernetes node m is Ready since 2026-03-02T08:00:05+00:00"
     assert found["Reachable"].reason == "LeaseRenewed"
     lost = said(signs(Phase.LOST, node_exists=True, ready=NOT_READY))
-    assert lost["Reachable"].message == "no sign of life from its kubelet since 2026-03-02T08:00:00+00:00"
+    silent = "no sign of life from its kubelet since 2026-03-02T08:00:00+00:00"
+    unknown = "nothing tells whether it is off, hangs, or is cut off from the network"
+    assert lost["Reachable"].message == f"{silent}: {unknown}"
     assert lost["Joined"].message == "Kubernetes node m is not Ready since 2026-03-02T08:00:07+00:00 (KubeletNotReady)"
     assert (lost["Reachable"].status, lost["Joined"].status) == ("False", "False")
 
@@ -109,6 +112,27 @@ def test_a_group_that_ignores_proof_is_not_told_of_it() -> None:
 def test_a_passing_check_shows_that_a_lost_machine_is_reachable() -> None:
     """Its kubelet is silent, and the machine answers."""
     assert said(signs(Phase.LOST, check=PASSES))["Reachable"].reason == "CheckPasses"
+
+
+GOES: dict[str, Signs] = {
+    "ShutDown": signs(
+        Phase.LOST,
+        ready=Condition(type="Ready", status="False", reason="KubeletNotReady", message="node is shutting down"),
+        reading=read(Reading.OFF, 50),
+    ),
+    "PowerCut": signs(Phase.LOST, reading=read(Reading.OFF, 50)),
+    "Hangs": signs(Phase.LOST, reading=read(Reading.ON, 50)),
+    "MainsOrNetwork": signs(Phase.LOST, reading=PowerReading(source="bmc"), trouble="m: ipmi: no answer"),
+    "Silent": signs(Phase.LOST),
+}
+
+
+@pytest.mark.parametrize("reason", GOES)
+def test_a_button_a_crash_and_mains_that_fail_are_told_apart_where_readings_allow(reason: str) -> None:
+    """A lost machine says what may have happened to it, and claims no more than its readings show."""
+    found = said(GOES[reason])["Reachable"]
+    assert (found.reason, found.status) == (reason, "False")
+    assert {outage.reason for outage in OUTAGES} == set(GOES)
 
 
 def test_the_health_check_speaks_with_its_pods_words() -> None:

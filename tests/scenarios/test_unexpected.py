@@ -165,3 +165,23 @@ async def test_what_was_off_when_hexa_came_and_is_switched_on_stays_on(autojump_
         await reach(world, Phase.READY)
         await trio.sleep(3 * HOUR)
         assert world.phase("box-1") is Phase.READY
+
+
+@pytest.mark.parametrize(
+    ("sensor", "what", "said"),
+    [
+        (True, "press_off", "its power is off, and nobody asked for it"),
+        (True, "hang", "it has power: it crashed, boots again, or the network to it is cut"),
+        (False, "hang", "nothing tells whether it is off, hangs, or is cut off"),
+    ],
+)
+async def test_failure_31_what_happened_is_told_as_far_as_readings_allow(
+    autojump_clock: MockClock, sensor: bool, what: str, said: str
+) -> None:
+    """The Event of a machine that is lost says whether it has power, where something reads that, and no more than is known."""
+    async with open_world(groups=[rack()], machines=boxes(1, sensor=sensor), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        await trio.sleep(60)
+        getattr(world.hardware("box-1"), what)()
+        await world.until(lambda: bool(warned(world, "Lost")), within=300)
+        assert said in warned(world, "Lost")[0]

@@ -29,7 +29,7 @@ from hexa.domain.errors import HexaError
 from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
 from hexa.domain.findings import Finding, once_each
 from hexa.domain.group import active_hold
-from hexa.domain.health import ALWAYS_SAID, Signs, judged, standing
+from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.proof import proof_ends
 from hexa.domain.remedy import newly_refused, with_remedy
@@ -311,7 +311,8 @@ class NodeController:
         status = step(view.node.status, event, now=facts.now, limits=view.limits)
         changed = await self._save(view, status, facts)
         severity = Severity.WARNING if phase_of(status) in WARNINGS else Severity.NORMAL
-        self._tell(view, status.phase, f"{view.phase} -> {status.phase}: {event}", severity)
+        happened = f"; {outage_of(self._signs(view, status)).text}" if phase_of(status) is Phase.LOST else ""
+        self._tell(view, status.phase, f"{view.phase} -> {status.phase}: {event}{happened}", severity)
         self._log_step(view, status, event)
         return changed
 

@@ -15,6 +15,7 @@ from hexa.domain.duration import format_duration
 from hexa.domain.findings import Finding
 from hexa.domain.group import Policy
 from hexa.domain.lifecycle import COMING, FAILED, Phase, phase_of
+from hexa.domain.outage import Outage, Silence, told_apart
 from hexa.domain.proof import proven
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome, CheckRecord, GroupHealth, NodeHealth
@@ -109,8 +110,17 @@ def _reachable(signs: Signs) -> Finding:
         return Finding(REACHABLE, "CheckPasses", f"its health check passes since {moment(signs.check.since)}")
     if signs.phase is Phase.READY or (signs.alive and signs.phase in _HEARD):
         return Finding(REACHABLE, "LeaseRenewed", "its kubelet renews its Lease, at least once in a lease period")
+    if signs.phase is Phase.LOST:
+        outage = outage_of(signs)
+        return Finding(REACHABLE, outage.reason, f"no sign of life from its kubelet{since}: {outage.text}", "False")
     reason, text, status = _UNREACHED.get(signs.phase, _SILENT)
     return Finding(REACHABLE, reason, text.format(since=since), status)
+
+
+def outage_of(signs: Signs) -> Outage:
+    """What may have happened to a machine that is silent."""
+    power = signs.reading.power if signs.reading is not None else None
+    return told_apart(Silence(reading=power, sensor_fails=signs.sensor_fails, ready=signs.ready))
 
 
 _HEARD: Final = frozenset({Phase.UNKNOWN, Phase.DRAINING, Phase.STOP_FAILED})
@@ -121,7 +131,6 @@ _UNREACHED: Final[dict[Phase, tuple[str, str, Said]]] = {
     Phase.POWERING_ON: ("Boots", "it is on its way up{since}", "Unknown"),
     Phase.BOOTING: ("Boots", "it is on its way up{since}", "Unknown"),
     Phase.POWERING_OFF: ("GoesOff", "it is being switched off{since}", "Unknown"),
-    Phase.LOST: ("Silent", "no sign of life from its kubelet{since}", "False"),
     Phase.START_FAILED: ("NeverCame", "no sign of life from its kubelet after its wakes; given up{since}", "False"),
 }
 
