@@ -11,7 +11,7 @@ from hexa.domain.explain import Known, demands, kept_from_waking, kept_on, obsta
 from hexa.domain.group import Policy, Problem
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, RELEASED_ANNOTATION, SCALE_DOWN_DISABLED
-from hexa.domain.resources.core import KubeNode
+from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Lookup, Node, Paused, Power
 from hexa.domain.sizing import Member
 from hexa.domain.wish import acted_power, effective_wish, off_vetoes, on_vetoes, wish_patch
@@ -71,6 +71,10 @@ def in_phase(phase: Phase, power: Power, **changes: Any) -> Node:
     return asked(node, power)
 
 
+TO_BE_CYCLED = {
+    "conditions": (Condition(type="Remediation", status="True", reason="Waiting", message="its power is cycled"),)
+}
+STORM = {"conditions": (Condition(type="Remediation", status="False", reason="Storm", message="3 are ill"),)}
 COOL = {"cool_until": at(300.0), "failures": 2}
 
 
@@ -91,6 +95,9 @@ COOL = {"cool_until": at(300.0), "failures": 2}
         (in_phase(Phase.STOP_FAILED, OFF, **COOL), "then it is drained and switched off again", at(300.0)),
         (in_phase(Phase.LOST, ON), "else it is woken", T0 + LIMITS.lost),
         (in_phase(Phase.LOST, OFF), "its kubelet, or a person", None),
+        (in_phase(Phase.LOST, ON, **TO_BE_CYCLED), "a sign of life; else its power is cycled", None),
+        (in_phase(Phase.START_FAILED, ON, **TO_BE_CYCLED), "a sign of life; else its power is cycled", None),
+        (in_phase(Phase.LOST, ON, **STORM), "its power is not cycled, by Storm: 3 are ill", None),
         (machine(), "hexa to see it for the first time", None),
     ],
 )

@@ -121,6 +121,7 @@ CASES: dict[str, Patient] = {
     "HostsControl": patient(member=member("m1", Phase.LOST, off_vetoes=(Veto("HostsControl", "hexa runs on it"),))),
     "PowerOnUnavailable": patient(member=member("m1", Phase.LOST, on_vetoes=(Veto("PowerOnUnavailable", ""),))),
     "Invalid": patient(member=member("m1", Phase.LOST, valid=False)),
+    "ControlPlane": patient(control_plane=True),
     "WakeProof": patient(member=member("m1", Phase.LOST, unproven=True), holder=CLAIM),
     "NoSensor": patient(sensed=False),
     "HealthCheckPasses": patient(node=checked(CheckOutcome.PASSED)),

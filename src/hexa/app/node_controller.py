@@ -12,6 +12,7 @@ from msgspec import structs
 
 from hexa.app.checks import HealthChecks
 from hexa.app.duties import NodeDuties
+from hexa.app.freeing import Freeing
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import drain_plan, pods_on
 from hexa.app.power_jobs import PowerJobs, current, machine_of, with_job
@@ -31,6 +32,7 @@ from hexa.domain.findings import Finding, once_each
 from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
+from hexa.domain.out_of_service import findings as out_of_service
 from hexa.domain.proof import proof_ends
 from hexa.domain.remedy import newly_refused, with_remedy
 from hexa.domain.resources.core import Job, KubeNode, Pod
@@ -120,6 +122,7 @@ class NodeController:
         """Attempts begun in place of one whose Job may be forgotten."""
         self._jobs = PowerJobs(jobs, store, image=image)
         self._nodes = NodeDuties(kube, store)
+        self._freeing = Freeing(kube, store)
         self._writer = Writer(kube, store)
         self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
@@ -411,6 +414,8 @@ class NodeController:
         status = _with_pause(view.node.status, paused=facts.paused, now=facts.now)
         if status != view.node.status:
             return await self._save(view, status, facts)
+        if await self._free(view, facts):
+            return True
         if not facts.paused:
             duty = DUTIES.get(view.phase)
             if duty is not None and await self._DO[duty](self, view, facts, plan):
@@ -423,6 +428,16 @@ class NodeController:
             return True
         self._schedule(view, facts, looks_at_pods=pods is not None)
         return False
+
+    async def _free(self, view: MachineView, facts: Facts) -> bool:
+        """Before the duty: no machine is woken with the taint of a dead one on its node."""
+        done = await self._freeing.settle(view, facts)
+        if done.told:
+            reason, severity = ("OutOfService", Severity.WARNING) if done.tainted else ("InService", Severity.NORMAL)
+            self._tell(view, reason, done.told, severity)
+        if done.again is not None:
+            self.queue.add(view.key, delay=(done.again - facts.now).total_seconds())
+        return bool(done.told)
 
     def _with_shape(self, view: MachineView, facts: Facts) -> NodeStatus:
         status = view.node.status
@@ -571,6 +586,9 @@ class NodeController:
         if view.node.status.template is None:  # never seen Ready: what the old node shows is all there is to give back
             shape = shape_of(view.kube, previous=None, our_cordon=view.our_cordon, now=facts.now)
             return await self._save(view, structs.replace(view.node.status, template=shape), facts)
+        if (until := await self._freeing.holds_node(view, facts)) is not None:
+            self.queue.add(view.key, delay=min((until - facts.now).total_seconds(), BLOCKED_LOOK))
+            return False
         await self._nodes.delete(view)
         self._tell(view, "NodeLeft", f"Kubernetes node {view.kube_name} deleted: the machine is off")
         return False
@@ -616,7 +634,7 @@ class NodeController:
             manager=powerstate_manager(view.node),
             standing=standing(self._signs(view, status), view.policy, now=now),
         )
-        found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status))])
+        found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status)), *out_of_service(view.kube)])
         return with_remedy(found, self._remedies.findings(view, status, now))
 
     def _signs(self, view: MachineView, status: NodeStatus) -> Signs:

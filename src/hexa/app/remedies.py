@@ -43,6 +43,7 @@ class Remedies:
             others=self._views.judged(view.group.key, now),
             holder=view.waits_for,
             sensed=self._sensors.reading(view.node) is not None,
+            control_plane=view.control_plane,
             site=self._site(view, now),
             now=now,
         )

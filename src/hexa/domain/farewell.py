@@ -22,6 +22,8 @@ from hexa.domain.names import (
     MACHINE_ANNOTATION,
     OFF_FINALIZER,
     OFF_FORBIDDEN_ANNOTATION,
+    OUT_OF_SERVICE_ANNOTATION,
+    OUT_OF_SERVICE_TAINT,
     RELEASED_ANNOTATION,
     SCALE_DOWN_DISABLED,
     UNSCHEDULABLE_TAINT,
@@ -32,7 +34,13 @@ from hexa.domain.resources.v1alpha1 import Lookup, Node, Shape
 Given = dict[str, tuple[str, str | None]]
 """Labels by key: what hexa gave, and what was there before (None: nothing)."""
 
-MARKS: Final = (MACHINE_ANNOTATION, LABELS_ANNOTATION, CORDON_ANNOTATION, OFF_FORBIDDEN_ANNOTATION)
+MARKS: Final = (
+    MACHINE_ANNOTATION,
+    LABELS_ANNOTATION,
+    CORDON_ANNOTATION,
+    OFF_FORBIDDEN_ANNOTATION,
+    OUT_OF_SERVICE_ANNOTATION,
+)
 SUSPENDED: Final = "Suspended"
 SUSPENDED_REASONS: Final = frozenset({"PoweredOff", "PoweredOn"})
 KUBELETS_LABELS: Final = ("kubernetes.io/", "beta.kubernetes.io/", "node.kubernetes.io/")
@@ -110,7 +118,9 @@ def _unmarked_spec(node: KubeNode) -> dict[str, Any]:
     keys = {taint.key for taint in node.spec.taints}
     ours = CORDON_ANNOTATION in node.metadata.annotations or CA_TO_BE_DELETED_TAINT in keys
     uncordons = node.spec.unschedulable and ours
-    gone = CA_TAINTS | {UNSCHEDULABLE_TAINT} if uncordons else CA_TAINTS
+    gone = CA_TAINTS | ({UNSCHEDULABLE_TAINT} if uncordons else set())
+    if OUT_OF_SERVICE_ANNOTATION in node.metadata.annotations:
+        gone |= {OUT_OF_SERVICE_TAINT}
     spec: dict[str, Any] = {"unschedulable": None} if uncordons else {}
     if not gone.isdisjoint(keys):
         spec["taints"] = msgspec.to_builtins([t for t in node.spec.taints if t.key not in gone]) or None

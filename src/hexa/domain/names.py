@@ -56,6 +56,9 @@ FINALIZER_ANNOTATION: Final = f"{API_GROUP}/finalizer"
 OFF_FORBIDDEN_ANNOTATION: Final = f"{API_GROUP}/scale-down-disabled-by"
 """On Kubernetes nodes: `SCALE_DOWN_DISABLED` is ours; the value is the CamelCase rule that forbids an off."""
 
+OUT_OF_SERVICE_ANNOTATION: Final = f"{API_GROUP}/out-of-service"
+"""On Kubernetes nodes: the taint `OUT_OF_SERVICE_TAINT` is ours (value: RFC 3339 time)."""
+
 SCALE_DOWN_DISABLED: Final = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
@@ -64,6 +67,8 @@ CA_TO_BE_DELETED_TAINT: Final = "ToBeDeletedByClusterAutoscaler"
 CA_CANDIDATE_TAINT: Final = "DeletionCandidateOfClusterAutoscaler"
 CA_TAINTS: Final = frozenset({CA_TO_BE_DELETED_TAINT, CA_CANDIDATE_TAINT})
 UNSCHEDULABLE_TAINT: Final = "node.kubernetes.io/unschedulable"
+OUT_OF_SERVICE_TAINT: Final = "node.kubernetes.io/out-of-service"
+"""Says that a node is off for certain: Kubernetes lets its pods and volumes go without asking its kubelet."""
 UNINITIALIZED_TAINT: Final = "node.cloudprovider.kubernetes.io/uninitialized"
 CONTROL_PLANE_LABELS: Final = frozenset(
     {

@@ -55,6 +55,8 @@ class Patient(Struct, frozen=True, kw_only=True):
     """Another machine of the group, which is the one without wake proof that may be off."""
     sensed: bool
     """Something reads its power."""
+    control_plane: bool = False
+    """Its Kubernetes node is a control-plane member, allowed or not."""
     site: Site
     now: datetime
 
@@ -129,6 +131,12 @@ def _vetoed(patient: Patient) -> Refusal | None:
     return Refusal(vetoes[0].reason, vetoes[0].message) if vetoes else None
 
 
+def _control_plane(patient: Patient) -> Refusal | None:
+    if not patient.control_plane:
+        return None
+    return Refusal("ControlPlane", "its Kubernetes node is a control-plane member: a person decides")
+
+
 def _unproven(patient: Patient) -> Refusal | None:
     if patient.holder is None or not patient.member.unproven:
         return None
@@ -200,6 +208,7 @@ def _other_cycles(patient: Patient) -> Refusal | None:
 REFUSALS: Final[Sequence[Callable[[Patient], Refusal | None]]] = (
     _held,
     _vetoed,
+    _control_plane,
     _unproven,
     _unread,
     _passes,

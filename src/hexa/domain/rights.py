@@ -135,8 +135,8 @@ RIGHTS: Final = (
         scope=CLUSTER,
         tenant=CLUSTER,
         used_by="agent",
-        reason="Kubernetes nodes are in no namespace: a machine's is cordoned, given back its labels and taints, and deleted"
-        " when the machine is off.",
+        reason="Kubernetes nodes are in no namespace: a machine's is cordoned, given back its labels and taints, tainted out of"
+        " service where its group says so, and deleted when the machine is off.",
     ),
     Right(
         group="",

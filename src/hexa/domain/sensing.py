@@ -447,7 +447,14 @@ def may_leave(status: NodeStatus, facts: Facts, *, shutdown_done: bool) -> bool:
     no sign of life for two lease periods. A running kubelet never registers a deleted node again."""
     if facts.blind or facts.paused:
         return False
-    reading = facts.reading
-    if reading is not None and reading.power is Reading.OFF and reading.at is not None:
-        return facts.heard is None or reading.at > facts.heard
+    if facts.reading is not None and facts.reading.power is Reading.OFF:
+        return reads_off(facts)
     return shutdown_done and facts.now >= leave_due(facts)
+
+
+def reads_off(facts: Facts) -> bool:
+    """A reading Off that is newer than the last sign of life."""
+    reading = facts.reading
+    if reading is None or reading.at is None or reading.power is not Reading.OFF:
+        return False
+    return facts.heard is None or reading.at > facts.heard

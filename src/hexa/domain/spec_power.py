@@ -102,6 +102,15 @@ def cuts(node: Node) -> bool:
     return isinstance(found, Roles) and found.cut is not None
 
 
+def off_is_told_apart(node: Node) -> bool:
+    """Whether what switches the machine off is another device than what reads its power, so that one that lies is found out. Of a
+    pod of the machine's own nobody knows."""
+    spec, sense = node.spec.power, sensor(node)
+    if spec is None or sense is None or own_pod(node, "off") is not None or isinstance(found := roles(spec), Problem):
+        return False
+    return sense not in (found.off, found.cut if spec.hard else None)
+
+
 # --- power Jobs -----------------------------------------------------------------------------------
 
 

@@ -38,6 +38,8 @@ class Context(Struct, frozen=True):
     pods: PodsByNode
     behaviour: Callable[[Builtins], Behaviour]
     """What a pod will do, asked when it starts."""
+    attached: Callable[[Stored, Callable[[], object]], None]
+    """Calls back once a pod's volumes are at its node."""
     running: Callable[[Stored], None]
     """Told of each pod that starts to run."""
     spoke: "Callable[[Kubelet], None]"

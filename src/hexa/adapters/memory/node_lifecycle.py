@@ -15,7 +15,7 @@ from hexa.adapters.memory.kubelet import Kubelet
 from hexa.adapters.memory.pods import finished, node_of, terminating
 from hexa.adapters.memory.store import Builtins, Event, Stored
 from hexa.domain.drain import tolerated
-from hexa.domain.names import UNSCHEDULABLE_TAINT
+from hexa.domain.names import OUT_OF_SERVICE_TAINT, UNSCHEDULABLE_TAINT
 from hexa.domain.resources.core import NODES, PODS, Malformed, Pod, Taint
 from hexa.ports.kube import ChangeType
 
@@ -149,8 +149,12 @@ class TaintEviction:
         seconds = None if isinstance(pod, Malformed) else _tolerated_for(pod, taints)
         if seconds is None:
             self._forget(stored.uid)
-        elif stored.uid not in self._due:
-            self._due[stored.uid] = self._context.timers.after(seconds, partial(self._evict, stored))
+            return
+        if (timer := self._due.get(stored.uid)) is not None:
+            if timer.due <= trio.current_time() + seconds:
+                return
+            timer.cancel()
+        self._due[stored.uid] = self._context.timers.after(seconds, partial(self._evict, stored))
 
     def _forget(self, uid: str) -> None:
         if (timer := self._due.pop(uid, None)) is not None:
@@ -185,11 +189,12 @@ def _tolerated_for(pod: Pod, taints: tuple[Taint, ...]) -> float | None:
 
 
 class PodCollector:
-    """Removes the pods of nodes that are gone, a while after."""
+    """Removes the pods of nodes that are gone, and those that are to end on nodes that are out of service, a while after."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         context.api.listen(NODES, self._node_changed)
+        context.api.listen(PODS, self._pod_changed)
 
     def __repr__(self) -> str:
         return "<PodCollector>"
@@ -198,6 +203,26 @@ class PodCollector:
         name = event.stored.key[1]
         if event.type is ChangeType.DELETED and self._context.pods.on(name):
             self._context.timers.after(self._context.settings.gc_delay, partial(self._collect, name))
+        elif self._out_of_service(name):
+            self._context.timers.after(self._context.settings.free_delay, partial(self._free, name))
+
+    def _pod_changed(self, event: Event) -> None:
+        pod = event.stored.raw
+        if event.type is not ChangeType.DELETED and terminating(pod) and self._out_of_service(node_of(pod)):
+            self._context.timers.after(self._context.settings.free_delay, partial(self._free, node_of(pod)))
+
+    def _out_of_service(self, name: str) -> bool:
+        node = self._context.api.get(NODES, name) if name else None
+        if node is None or is_true(node.raw.get("status") or {}, "Ready"):
+            return False
+        return any(taint["key"] == OUT_OF_SERVICE_TAINT for taint in (node.raw.get("spec") or {}).get("taints") or ())
+
+    def _free(self, name: str) -> None:
+        if not self._out_of_service(name):
+            return
+        for pod in self._context.pods.on(name):
+            if terminating(pod.raw):
+                self._context.api.remove(PODS, pod)
 
     def _collect(self, name: str) -> None:
         api = self._context.api

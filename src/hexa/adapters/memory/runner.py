@@ -1,5 +1,6 @@
 """Runs the pods that are bound to one node: start, end, stop. What it does while cut off is reported once it is connected."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from typing import Final
@@ -111,7 +112,11 @@ class PodRunner:
         self._held[stored.uid] = held
         self._meter.use(held.cores)
         action = self._no_image if held.behaviour.image_missing else self._run
-        held.timer = self._context.timers.after(self._context.settings.pod_start, partial(action, held))
+        self._context.attached(stored, partial(self._begin, held, action))
+
+    def _begin(self, held: Held, action: Callable[[Held], None]) -> None:
+        if self._held.get(held.pod.uid) is held:
+            held.timer = self._context.timers.after(self._context.settings.pod_start, partial(action, held))
 
     def _no_image(self, held: Held) -> None:
         waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}

@@ -26,6 +26,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A node is Unknown so long after its last beat (kube-controller-manager default since 1.32; 40 before)."""
     gc_delay: float = 60.0
     """Pods of a node that is gone are removed after this (the pod garbage collector takes 40 to 60)."""
+    free_delay: float = 20.0
+    """Pods that are to end on a node that is out of service are removed after this (the same looks each 20 s)."""
 
 
 STOCK: Final = Settings()

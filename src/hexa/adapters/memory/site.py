@@ -30,6 +30,7 @@ from hexa.adapters.memory.pods import SECONDS_ANNOTATION, PodsByNode, comes_with
 from hexa.adapters.memory.scheduler import Scheduler
 from hexa.adapters.memory.settings import STOCK, Settings
 from hexa.adapters.memory.store import Builtins, Event, Stored
+from hexa.adapters.memory.volumes import VolumeAttacher
 from hexa.adapters.memory.workloads import DaemonSetController, ReplicaSetController
 from hexa.domain.names import ACTION_LABEL, CHECK_ACTION, GROUP_LABEL, MACHINE_LABEL
 from hexa.domain.resources.core import JOBS, LEASES, PODS
@@ -83,6 +84,7 @@ class Site:
             rng=self.rng,
             pods=PodsByNode(self.api),
             behaviour=self._behaviour,
+            attached=VolumeAttacher(self.api, self.timers).when_attached,
             running=self._running,
             spoke=self._spoke,
             silent=self._silent,

@@ -101,11 +101,16 @@ class KubeNodeSpec(Slice, frozen=True, kw_only=True):
     taints: tuple[Taint, ...] = ()
 
 
+class AttachedVolume(Slice, frozen=True, kw_only=True):
+    name: str = ""
+
+
 class KubeNodeStatus(Slice, frozen=True, kw_only=True):
     capacity: dict[str, str] = field(default_factory=dict)
     allocatable: dict[str, str] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     node_info: NodeSystemInfo = NodeSystemInfo()
+    volumes_attached: tuple[AttachedVolume, ...] = ()
 
 
 class KubeNode(Slice, frozen=True, kw_only=True):
