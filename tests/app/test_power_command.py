@@ -42,10 +42,10 @@ async def test_on_is_done_when_the_reading_says_so(machine: MemoryMachine, autoj
     assert (again.verified, again.steps, power.calls) == (True, (), ["sense"])
 
 
-async def test_a_bmc_that_says_yes_and_does_nothing_is_not_believed(
+async def test_failure_3_a_bmc_that_says_yes_and_does_nothing_is_not_believed(
     machine: MemoryMachine, autojump_clock: Any
 ) -> None:
-    """Failure 3: the request was taken and the machine is still off at the deadline: that is an error, with what was read."""
+    """The request was taken and the machine is still off at the deadline: that is an error, with what was read."""
     machine.ills.dead = True
     way, _ = ways(machine)
     began = trio.current_time()
@@ -66,8 +66,8 @@ async def test_off_is_soft_and_waits_for_the_shutdown(machine: MemoryMachine, au
     assert "cut" not in power.calls
 
 
-async def test_off_on_a_machine_already_off_is_success(machine: MemoryMachine, autojump_clock: Any) -> None:
-    """Failure 6: nothing is asked of it; and a controller that answers with a conflict is read back."""
+async def test_failure_6_off_on_a_machine_already_off_is_success(machine: MemoryMachine, autojump_clock: Any) -> None:
+    """Nothing is asked of it; and a controller that answers with a conflict is read back."""
     way, power = ways(machine)
     assert (await turn_off(way, PATIENCE, hard=False)).steps == ()
     assert power.calls == ["sense"]
@@ -75,10 +75,10 @@ async def test_off_on_a_machine_already_off_is_success(machine: MemoryMachine, a
     assert (await turn_off(way, PATIENCE, hard=False)).power is Reading.OFF
 
 
-async def test_an_ignored_shutdown_ends_hard_only_where_that_is_allowed(
+async def test_failure_7_an_ignored_shutdown_ends_hard_only_where_that_is_allowed(
     machine: MemoryMachine, autojump_clock: Any
 ) -> None:
-    """Failure 7: one error without `hard`, and the power stays; with it the power is cut after the soft wait, once."""
+    """One error without `hard`, and the power stays; with it the power is cut after the soft wait, once."""
     machine.start_up()
     machine.ills.ignored_offs = 2
     way, power = ways(machine)
@@ -103,7 +103,9 @@ async def test_a_refused_shutdown_is_told_in_the_steps_of_the_cut(machine: Memor
     )
 
 
-async def test_a_controller_without_a_free_session_is_asked_again(machine: MemoryMachine, autojump_clock: Any) -> None:
+async def test_failure_4_a_controller_without_a_free_session_is_asked_again(
+    machine: MemoryMachine, autojump_clock: Any
+) -> None:
     """Ever more seldom, for half a minute; whatever else it says is told at once."""
     none_free = Unavailable("bmc: it has no session free; try again", reason="Busy")
     way, power = ways(machine, sense=None)

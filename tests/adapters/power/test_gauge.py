@@ -81,7 +81,7 @@ async def test_a_rotated_secret_is_used_by_the_next_reading(autojump_clock: Mock
     assert vault.asked == ["machines/bmc"] * 2
 
 
-async def test_a_controller_is_asked_one_question_at_a_time(autojump_clock: MockClock) -> None:
+async def test_failure_4_a_controller_is_asked_one_question_at_a_time(autojump_clock: MockClock) -> None:
     """Machines that share a controller wait for each other, however its address is written; those with their own do not."""
     bmc = Bmc()
     gauge = DriverGauge(bmc.opened, Vault(), patience=1)

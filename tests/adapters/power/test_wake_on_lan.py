@@ -1,6 +1,7 @@
 """The driver for Wake-on-LAN."""
 
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,24 @@ async def test_wakes_every_card_and_reads_nothing(autojump_clock: trio.testing.M
                 expected = [packet(bytes.fromhex(mac.replace(":", "")), bytes.fromhex(password)) for mac in MACS]
                 assert [card.recv(200) for _ in range(4)] == expected * 2
             assert await power.sense() is Reading.UNKNOWN
+
+
+async def test_failure_1_packets_go_to_every_address_that_is_named(tmp_path: Path) -> None:
+    """The broadcast of a segment, a directed one and the machine's own address may stand side by side: each gets them, so one
+    that a switch or a pod network eats is not the only one."""
+    addresses = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+    with ExitStack() as stack:
+        cards = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in addresses]
+        cards[0].bind((addresses[0], 0))
+        port = cards[0].getsockname()[1]
+        for card, address in zip(cards[1:], addresses[1:], strict=True):
+            card.bind((address, port))
+        settings = WakeOnLan(macs=MACS[:1], addresses=addresses, port=port, repeat=2)
+        async with open_power(settings, Context(secrets=MountedSecrets(tmp_path))) as power:
+            await power.turn_on()
+        for card in cards:
+            card.settimeout(2)
+            assert [card.recv(200) for _ in range(2)] == [packet(bytes.fromhex(MACS[0].replace(":", "")))] * 2
 
 
 async def test_can_turn_nothing_off() -> None:
