@@ -27,6 +27,7 @@ class Device:
         self.url = ""
         self.reset_status = 204
         self.resets = ["On", "ForceOff", "GracefulShutdown"]
+        self.info = ""  # where it lists them instead of beside the action
         self.state = ""
 
     def answer(self, method: str, target: str, headers: Any, body: Any) -> tuple[int, Any, dict[str, str]]:
@@ -94,9 +95,14 @@ class Device:
                 self.outlets[0] = body["ResetType"] == "On"
             detail = {"error": {"@Message.ExtendedInfo": [{"Message": "The chassis is busy."}]}}
             return self.reset_status, detail if self.reset_status >= 300 else None
+        if path == f"{system}/ResetActionInfo" and self.info:
+            return 200, {
+                "Parameters": [{"Name": "ResetType", "DataType": "String", "AllowableValues": self.resets}],
+            }
         if path != system:
             return 404, {}
-        reset = {"target": f"{system}/Actions/ComputerSystem.Reset", "ResetType@Redfish.AllowableValues": self.resets}
+        types = {"@Redfish.ActionInfo": self.info} if self.info else {"ResetType@Redfish.AllowableValues": self.resets}
+        reset = {"target": f"{system}/Actions/ComputerSystem.Reset", **types}
         state = self.state or ("On" if self.outlets[0] else "Off")
         return 200, {"Id": "1", "PowerState": state, "Actions": {"#ComputerSystem.Reset": reset}}
 

@@ -75,6 +75,19 @@ async def test_a_button_is_pressed_only_where_the_power_is_known(bmc: Device, tm
     assert sum(line.startswith("POST") for line in bmc.asked) == 1
 
 
+async def test_types_of_reset_in_a_resource_of_their_own(bmc: Device, tmp_path: Path) -> None:
+    """Some controllers say there, and not beside the action, what they can do; one that says nothing is asked for the best."""
+    bmc.outlets[0] = True
+    bmc.resets = ["On", "ForceOff"]
+    bmc.info = "/redfish/v1/Systems/1/ResetActionInfo"
+    async with open_power(settings(bmc), context(tmp_path)) as power:
+        with pytest.raises(Refused, match=r"it can do none of .* \(it can On, ForceOff\)"):
+            await power.turn_off()
+        bmc.info = "/redfish/v1/Systems/1/nothing"
+        await power.turn_off()
+    assert not bmc.outlets[0]
+
+
 @pytest.mark.parametrize(("status", "error"), [(503, Unavailable), (409, Refused)])
 async def test_the_controllers_own_words_are_told(
     bmc: Device, tmp_path: Path, status: int, error: type[Exception]

@@ -3,7 +3,7 @@
 It keeps no session: Basic authentication with each request needs none of the few that a controller has.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -77,15 +77,25 @@ class RedfishPower:
 
     async def _reset(self, system: Mapping[str, Any], types: tuple[str, ...]) -> None:
         action = system.get("Actions", {}).get("#ComputerSystem.Reset", {})
-        allowed = action.get("ResetType@Redfish.AllowableValues")
+        allowed = await self._allowed(action)
         type_ = next((each for each in types if allowed is None or each in allowed), None)
         if type_ is None:
-            what = f"it can do none of {', '.join(types)} (it can {', '.join(allowed)})"
+            what = f"it can do none of {', '.join(types)} (it can {', '.join(allowed or ['nothing'])})"
             raise self._context.refused(what, "name another driver for this", reason="NotSupported")
         target = action.get("target") or f"{self._path}/Actions/ComputerSystem.Reset"
         answer = await self._client.ask("POST", target, json={"ResetType": type_})
         if not answer.ok:
             raise self._client.odd(answer, f"the reset {type_}")
+
+    async def _allowed(self, action: Mapping[str, Any]) -> Sequence[str] | None:
+        """The types of reset that it can do, as it says beside the action or in a resource of its own; None if it does not."""
+        beside: Sequence[str] | None = action.get("ResetType@Redfish.AllowableValues")
+        info = action.get("@Redfish.ActionInfo")
+        if beside is not None or not info:
+            return beside
+        body = (await self._client.ask("GET", info)).json()
+        parameters = body.get("Parameters", ()) if isinstance(body, dict) else ()
+        return next((each.get("AllowableValues") for each in parameters if each.get("Name") == "ResetType"), None)
 
     async def _system(self) -> Mapping[str, Any]:
         self._path = self._path or await self._find()
