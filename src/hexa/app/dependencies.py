@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from hexa.app.store import Store
-from hexa.domain.dependencies import NO_TIES, Need, Prerequisite, Ties, broken, dependencies_of
+from hexa.app.view import MachineView
+from hexa.domain.dependencies import (
+    NO_TIES,
+    Need,
+    Prerequisite,
+    Ties,
+    broken,
+    dependencies_of,
+    missing,
+    need_of,
+    prerequisite_of,
+)
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Problem
 from hexa.domain.resources.v1alpha1 import Lookup
@@ -16,13 +27,10 @@ Needs = dict[Lookup, Need]
 
 
 class Dependencies:
-    """The ties of every machine. `judge`: what a machine's dependents may expect of it; `need`: what a machine asks of those that
-    it depends on."""
+    """The ties of every machine. `view`: a machine as it stands; None: there is none."""
 
-    def __init__(
-        self, store: Store, *, judge: Callable[[Lookup], Prerequisite], need: Callable[[Lookup], Need | None]
-    ) -> None:
-        self._store, self._judge, self._need = store, judge, need
+    def __init__(self, store: Store, *, view: Callable[[Lookup], MachineView | None]) -> None:
+        self._store, self._view = store, view
         self._before: Final[dict[Lookup, tuple[Lookup, ...]]] = {}
         self._after: Final[dict[Lookup, set[Lookup]]] = {}
         """Of each machine that is named, whether it exists or not, those that depend on it."""
@@ -112,6 +120,23 @@ class Dependencies:
             else:
                 needs[key] = need
             self._refresh(other)
+
+    def _judge(self, key: Lookup) -> Prerequisite:
+        """What those that depend on the machine may expect of it."""
+        view, now = self._view(key), self._store.clock.now()
+        if view is None:
+            return missing(key, malformed=key in self._store.machines.malformed)
+        return prerequisite_of(
+            key, view.node, valid=view.valid, leaving=view.leaving, wish=view.wish(now), on_vetoes=view.on_vetoes(now)
+        )
+
+    def _need(self, key: Lookup) -> Need | None:
+        """What the machine asks of those that it depends on."""
+        view, now = self._view(key), self._store.clock.now()
+        if view is None or view.leaving:
+            return None
+        able = view.valid and not view.own_on_vetoes(now)
+        return need_of(key, view.node, wish=view.wish(now), able=able, node_ready=view.node_ready)
 
     def _refresh(self, key: Lookup) -> None:
         before = tuple(self._judged[other] for other in self._before.get(key, ()) if other in self._judged)

@@ -17,7 +17,7 @@ from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
 from hexa.domain.checks import check_problems
 from hexa.domain.cost import rates_of
-from hexa.domain.dependencies import Need, Prerequisite, Ties, missing, need_of, prerequisite_of
+from hexa.domain.dependencies import Ties
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
@@ -113,7 +113,7 @@ class Views:
         self.proofs: Final = Proofs(store, self._policy)
         """Which machine of each group may be off without wake proof."""
         self.proofs.on_slot(self._forget)
-        self.dependencies: Final = Dependencies(store, judge=self._expected, need=self._need)
+        self.dependencies: Final = Dependencies(store, view=self.machine)
         """What machines have to do with each other by spec.dependsOn."""
         self.dependencies.on_ties(self._forget_machine)
         self._by_kube_name: Index[str] = Index()
@@ -315,28 +315,6 @@ class Views:
     def _forget_machine(self, key: Lookup) -> None:
         if (node := self._store.machines.objects.get(key)) is not None:
             self._forget(membership_of(node))
-
-    def _expected(self, key: Lookup) -> Prerequisite:
-        """What those that depend on the machine may expect of it."""
-        view, now = self.machine(key), self._store.clock.now()
-        if view is None:
-            return missing(key, malformed=self.malformed_machine(key) is not None)
-        return prerequisite_of(
-            key,
-            view.node,
-            valid=view.valid,
-            leaving=view.leaving,
-            wish=view.wish(now),
-            on_vetoes=view.on_vetoes(now),
-        )
-
-    def _need(self, key: Lookup) -> Need | None:
-        """What the machine asks of those that it depends on."""
-        view, now = self.machine(key), self._store.clock.now()
-        if view is None or view.leaving:
-            return None
-        able = view.valid and not view.own_on_vetoes(now)
-        return need_of(key, view.node, wish=view.wish(now), able=able, node_ready=view.node_ready)
 
     def _find_provider_id(self, key: Lookup) -> None:
         node = self._store.machines.objects.get(key)
