@@ -18,7 +18,7 @@ from hexa.domain.resources.core import Condition, Metadata
 from hexa.domain.resources.health import CheckOutcome, CheckRecord
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.remediation import RemediationStatus
-from hexa.domain.resources.v1alpha1 import Group, GroupSpec, Hold, Lookup, Reading
+from hexa.domain.resources.v1alpha1 import Group, GroupSpec, HardOff, Hold, Lookup, Reading
 from hexa.domain.sensing import may_cycle
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import cuts, pod_for
@@ -26,6 +26,7 @@ from hexa.domain.wish import Veto
 
 MINUTE = timedelta(minutes=1)
 RULES = RemedyRules()
+IPMI = {"ipmi": {"address": "bmc.lan", "secretName": "bmc"}}
 
 
 def member(name: str, phase: Phase = Phase.READY, **more: Any) -> Member:
@@ -126,6 +127,10 @@ CASES: dict[str, Patient] = {
     "NoSensor": patient(sensed=False),
     "HealthCheckPasses": patient(node=checked(CheckOutcome.PASSED)),
     "NoHardOff": patient(node=machine("m1", phase=Phase.LOST, shutdown_pod_spec=None)),
+    "HardOffForbidden": patient(
+        node=machine("m1", phase=Phase.LOST, power=msgspec.convert(IPMI, PowerSpec), shutdown_pod_spec=None),
+        policy=Policy(remedy=RULES, hard_off=HardOff.FORBID),
+    ),
     "GivenUp": patient(known=SPENT),
     "Storm": patient(member("m2", Phase.LOST)),
     "InDoubt": patient(site=Site(heard=0, lost=0)),
@@ -180,7 +185,6 @@ def test_patience_doubles_and_outlasts_a_reboot() -> None:
 
 # --- how it is cut --------------------------------------------------------------------------------------------
 
-IPMI = {"ipmi": {"address": "bmc.lan", "secretName": "bmc"}}
 WOL_SSH = {"wakeOnLan": {"macs": ["52:54:00:12:34:56"]}, "ssh": {"address": "box.lan", "secretName": "box"}}
 
 

@@ -67,6 +67,32 @@ async def test_a_machine_that_nothing_reads_is_switched_all_the_same(autojump_cl
         assert not world.agent.gauge.calls
 
 
+async def test_no_power_is_cut_where_the_group_forbids_it(autojump_clock: MockClock) -> None:
+    """With `hardOff: Forbid` a machine that only a plug could switch off is never rested, and says why; one with a BMC is shut down
+    in order, and its Job may not cut."""
+    plug = {"http": {"address": "plug-2.lan", "device": "shelly"}, "wakeOnLan": MAGIC["wakeOnLan"], "hard": True}
+    machines = [wired("box-1", BMC | {"hard": True}), wired("box-2", plug)]
+    async with open_world(groups=[rack(hardOff="Forbid")], machines=machines, autoscaler=None, site=QUICK) as world:
+        await up(world, "box-1", "box-2")
+        jobs: list[str] = []
+        world.site.api.listen(JOBS, lambda event: jobs.append(str(event.stored.raw)))
+        await switch(world, "off", "box-1", "box-2")
+        await reach(world, Phase.OFF)
+        await trio.sleep(600)
+        assert world.phase("box-2") is Phase.READY
+        for name, kind, said in (
+            ("box-2", "PowerOffUnavailable", "can only cut"),
+            ("box-1", "HardOffForbidden", "Forbid"),
+        ):
+            found = condition(world, kind, name)
+            assert found is not None
+            assert said in found.message
+        assert jobs
+        assert not any("'hard': True" in job or '"hard": true' in job for job in jobs)
+        world.edit_group("rack", {"hardOff": "Allow"})
+        await reach(world, Phase.OFF, "box-2")
+
+
 async def test_failure_31_a_button_is_noticed_within_a_minute(autojump_clock: MockClock) -> None:
     """Somebody presses the button of a machine that is off: its BMC shows it before its kubelet can, and it is adopted."""
     slow = wired("box-1", BMC, boot_seconds=300.0)

@@ -26,7 +26,7 @@ from hexa.domain.proof import Claim
 from hexa.domain.resources.core import KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.domain.sizing import Member
-from hexa.domain.spec_power import claims, power_problems, rivals_problem
+from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
 from hexa.domain.storage import holds
 from hexa.domain.template import declared_shape
 
@@ -209,8 +209,9 @@ class Views:
         return cached[1]
 
     def _assemble(self, key: Lookup, parts: Parts) -> MachineView:
-        node, group, kube = parts.node, parts.group, parts.kube
+        group, kube = parts.group, parts.kube
         policy = group.policy if group is not None else NO_GROUP
+        node = governed(parts.node, policy.hard_off)
         limits, problems = machine_limits(node, group.group if group is not None else None)
         return MachineView(
             key=key,
@@ -220,7 +221,13 @@ class Views:
             limits=limits,
             rates=rates_of(node, price_per_kwh=policy.price_per_kwh),
             kube=kube,
-            problems=(*problems, *power_problems(node, limits), *check_problems(node), *_references(key, parts)),
+            problems=(
+                *problems,
+                *power_problems(node, limits),
+                *hard_problems(parts.node, policy.hard_off),
+                *check_problems(node),
+                *_references(key, parts),
+            ),
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,
             storage=parts.storage,

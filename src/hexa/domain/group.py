@@ -18,6 +18,7 @@ from hexa.domain.resources.v1alpha1 import (
     NUMBER_PATTERN,
     Group,
     GroupSpec,
+    HardOff,
     Hold,
     LeavePolicy,
     Node,
@@ -120,6 +121,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     adopted_for: timedelta = timedelta(hours=1)
     """How long a machine that somebody else switched on is kept on."""
     storage: Storage = Storage.KEEP
+    hard_off: HardOff = HardOff.ALLOW
     remedy: RemedyRules | None = None
     """None: no machine's power is cycled."""
     out_of_service: bool = False
@@ -181,6 +183,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         exercise_every=reader.limit("spec.exerciseEvery", spec.exercise_every, least=EXERCISE_LEAST),
         on_unexpected_power=spec.on_unexpected_power,
         storage=spec.storage,
+        hard_off=spec.hard_off,
         remedy=_remedy(reader, spec.remediation),
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,

@@ -16,9 +16,9 @@ from hexa.domain.lifecycle import FAILED, ILL, Phase, cycles_in_a_row, phase_of
 from hexa.domain.proof import Claim, standing
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome
-from hexa.domain.resources.v1alpha1 import Node
+from hexa.domain.resources.v1alpha1 import HardOff, Node
 from hexa.domain.sizing import Member
-from hexa.domain.spec_power import cuts
+from hexa.domain.spec_power import cuts, own_pod
 
 REMEDIATION: Final = "Remediation"
 """Condition of a machine that is ill in a group that cycles power: True while that is to come, False if something forbids it."""
@@ -161,6 +161,8 @@ def _passes(patient: Patient) -> Refusal | None:
 
 
 def _cannot_cut(patient: Patient) -> Refusal | None:
+    if patient.policy.hard_off is HardOff.FORBID and own_pod(patient.node, "off") is None:
+        return Refusal("HardOffForbidden", "hardOff of the group is Forbid, and a system that hangs can't be shut down")
     if cuts(patient.node):
         return None
     return Refusal(

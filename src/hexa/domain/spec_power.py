@@ -17,7 +17,7 @@ from hexa.domain.duration import format_duration, parse_duration
 from hexa.domain.group import Limits, Problem
 from hexa.domain.power import DRIVERS, FIELDS, ORDER, OUTLETS, Ability, Roles, can, drivers, roles, settings
 from hexa.domain.resources.power import DriverName, PowerSpec
-from hexa.domain.resources.v1alpha1 import EnvVar, Lookup, Node, PowerPodSpec, VolumeMount
+from hexa.domain.resources.v1alpha1 import EnvVar, HardOff, Lookup, Node, PowerPodSpec, VolumeMount
 
 Direction = Literal["on", "off"]
 
@@ -92,6 +92,21 @@ def _no_way(spec: PowerSpec, found: Roles, direction: Direction) -> str:
     if found.cut is not None:
         return f"{found.cut} of spec.power can only cut the power; add a driver that shuts down, such as ssh, or hard: true"
     return f"no driver of spec.power ({given}) turns it off; add one that does, such as ssh"
+
+
+def governed(node: Node, hard_off: HardOff) -> Node:
+    """The machine as its group lets it be switched."""
+    power = node.spec.power
+    if power is None or not power.hard or hard_off is HardOff.ALLOW:
+        return node
+    return structs.replace(node, spec=structs.replace(node.spec, power=structs.replace(power, hard=False)))
+
+
+def hard_problems(node: Node, hard_off: HardOff) -> Iterator[Problem]:
+    """That `hard` of the machine counts no more."""
+    if governed(node, hard_off) is not node:
+        text, remedy = "has no effect: hardOff of the group is Forbid", "remove one of them"
+        yield Problem("spec.power.hard", text, remedy, severity="warning", reason="HardOffForbidden")
 
 
 def cuts(node: Node) -> bool:

@@ -277,6 +277,13 @@ class Storage(StrEnum):
     IGNORE = "ignore"
 
 
+class HardOff(StrEnum):
+    """Whether the power of running machines may be cut."""
+
+    ALLOW = "Allow"
+    FORBID = "Forbid"
+
+
 class OnUnexpectedPower(StrEnum):
     """What is made of a machine whose power somebody else switched."""
 
@@ -401,6 +408,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "Ceph OSDs, Mayastor engines, NFS servers) is not switched off. ignore: it is like any other."
         ),
     ] = Storage.KEEP
+    hard_off: Annotated[
+        HardOff,
+        Meta(
+            description="Allow (default): the power of a machine is cut where its spec.power says hard. Forbid: never, whatever "
+            "machines say; a way off that can only cut is none then. A shutdownPodSpec does as it is written."
+        ),
+    ] = HardOff.ALLOW
     allow_control_plane: Annotated[
         bool,
         Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused."),
