@@ -359,7 +359,7 @@ def test_only_a_remedy_begins_a_cycle_and_it_ends_with_the_boot(phase: Phase, ev
     assert ill(phase, event, cycling=True).cycling == (event is Event.REMEDY or target in IN_CYCLE)
 
 
-@pytest.mark.parametrize("phase", ILL, ids=str)
+@pytest.mark.parametrize("phase", sorted(ILL), ids=str)
 def test_cycles_are_counted_until_the_machine_was_well_for_long(phase: Phase) -> None:
     """Each cycle is counted with its time; one in an illness that began hours after the last is the first again."""
     after = ill(phase, Event.REMEDY, ill_since=at(-900), cycles=2, cycled_at=at(-2000))

@@ -38,14 +38,16 @@ from hexa.domain.sizing import (
     exercising,
     half_replaced,
     next_exercise,
+    next_probe,
     replacements,
     to_exercise,
+    to_probe,
     to_rest,
     to_wake,
     unreplaced,
 )
 from hexa.domain.template import mixed, uneven
-from hexa.domain.wish import EXERCISE, EXERCISED, HEDGE, REPLACED, WAKE_PROOF
+from hexa.domain.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED, WAKE_PROOF
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
@@ -188,15 +190,22 @@ class GroupController:
     # --- exercise ---
 
     async def _exercise(self, view: GroupView) -> None:
-        """Wake the machine whose proof is due, and rest it again once it is up and idle; come back when the next one is due."""
+        """Wake the machine that is to be probed, or whose proof is due, and rest it again once it is up and idle."""
         for member in exercising(self._judged(view)):
             await self._end_exercise(view, member)
         now, members = self._clock.now(), self._judged(view)
         first = to_exercise(view.policy, members, now=now)
+        ill = to_probe(view.policy, members, now=now)
+        if ill is not None:
+            times = "once" if ill.failures == 1 else f"{ill.failures} times in a row"
+            await self._wish(ill.key, Power.ON, PROBE, f"it failed {times}; is it well again? Nobody waits for it")
+            return
         if first is not None:
             await self._wish(first.key, Power.ON, EXERCISE, f"exerciseEvery is {view.group.spec.exercise_every}")
-        elif (due := next_exercise(view.policy, members, now=now)) is not None:
-            self.queue.add(view.key, delay=(due - now).total_seconds())
+            return
+        for due in (next_exercise(view.policy, members, now=now), next_probe(view.policy, members, now=now)):
+            if due is not None:
+                self.queue.add(view.key, delay=(due - now).total_seconds())
 
     async def _end_exercise(self, view: GroupView, member: Member) -> None:
         machine, now = self._views.machine(member.key), self._clock.now()
@@ -209,7 +218,7 @@ class GroupController:
         if not machine.node.status.welcomed or now < idle_from:
             self.queue.add(view.key, delay=max((idle_from - now).total_seconds(), LOOK))
         elif await self._in_use(machine):
-            await self._wish(member.key, Power.ON, "InUse", "pods came to it: it is no exercise any more")
+            await self._wish(member.key, Power.ON, "InUse", "pods came to it: it stays")
         else:
             await self._wish(member.key, Power.OFF, EXERCISED, "it came up, and nothing runs on it")
 

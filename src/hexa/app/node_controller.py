@@ -34,6 +34,7 @@ from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.out_of_service import findings as out_of_service
 from hexa.domain.proof import proof_ends
+from hexa.domain.quarantine import returned, sooner
 from hexa.domain.remedy import newly_refused, with_remedy
 from hexa.domain.resources.core import Job, KubeNode, Pod
 from hexa.domain.resources.health import CheckRecord
@@ -316,6 +317,8 @@ class NodeController:
         severity = Severity.WARNING if phase_of(status) in WARNINGS else Severity.NORMAL
         happened = f"; {outage_of(self._signs(view, status)).text}" if phase_of(status) is Phase.LOST else ""
         self._tell(view, status.phase, f"{view.phase} -> {status.phase}: {event}{happened}", severity)
+        if event is Event.NODE_READY and (back := returned(view.node.status, probed=view.probed(facts.now))):
+            self._tell(view, "Returned", back)
         self._log_step(view, status, event)
         return changed
 
@@ -416,6 +419,10 @@ class NodeController:
             return await self._save(view, status, facts)
         if await self._free(view, facts):
             return True
+        if not facts.paused and (next_try := sooner(status, limits=view.limits, now=facts.now)) is not None:
+            changed = await self._save(view, structs.replace(status, cool_until=next_try.at), facts)
+            self._tell(view, "WorksAgain", f"{next_try.why}: tried again sooner")
+            return changed
         if not facts.paused:
             duty = DUTIES.get(view.phase)
             if duty is not None and await self._DO[duty](self, view, facts, plan):

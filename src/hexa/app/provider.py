@@ -393,6 +393,7 @@ def is_member(view: MachineView, now: datetime) -> bool:
     """
     wish = view.wish(now)
     wanted = wish is not None and wish.power is Power.ON
+    quiet = view.probed(now)
     match view.phase:
         case Phase.READY:
             return not _arriving(view, now)
@@ -403,9 +404,9 @@ def is_member(view: MachineView, now: datetime) -> bool:
         case Phase.UNKNOWN:
             return view.node_ready
         case Phase.OFF:
-            return wanted and view.kube is None
+            return wanted and not quiet and view.kube is None
         case Phase.POWERING_ON | Phase.BOOTING:
-            return view.kube is None and not view.node.status.replaced
+            return view.kube is None and not view.node.status.replaced and not quiet
         case Phase.START_FAILED:
             return False
 

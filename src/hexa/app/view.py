@@ -15,10 +15,11 @@ from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
 from hexa.domain.lifecycle import COMING, Phase, phase_of, trying_since
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
 from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
+from hexa.domain.quarantine import probe_due
 from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.sizing import Member
-from hexa.domain.wish import Veto, acted_power, effective_wish, off_vetoes, on_vetoes
+from hexa.domain.wish import PROBE, Veto, acted_power, effective_wish, off_vetoes, on_vetoes
 
 ARRIVAL: Final = timedelta(minutes=1)
 """How long a node that became Ready may take to lose its taints; after that its taints speak for themselves."""
@@ -141,6 +142,11 @@ class MachineView(Struct, frozen=True, kw_only=True):
             return not self.own_on_vetoes(now)
         return not self.on_vetoes(now) and not waits_for(self.ties)
 
+    def probed(self, now: datetime) -> bool:
+        """Whether it is on, or on its way, to see whether it works again."""
+        wish = self.wish(now)
+        return wish is not None and wish.power is Power.ON and wish.reason == PROBE
+
     def unproven(self, now: datetime) -> bool:
         """Whether it may be off only as the one of its group without wake proof."""
         return self.group is not None and unproven(self.node, self.policy, now=now)
@@ -184,6 +190,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             unproven=self.unproven(now),
             tried_at=tried_at(status),
             health=status.health,
+            probe_due=probe_due(status, limits=self.limits),
         )
 
 

@@ -14,7 +14,7 @@ from hexa.cli.people import home, look, tell_notes, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.snapshot import Snapshot
-    from hexa.app.commands.why import BrokenAnswer, GroupAnswer, MachineAnswer, MemberAnswer
+    from hexa.app.commands.why import BrokenAnswer, GroupAnswer, Health, MachineAnswer, MemberAnswer
     from hexa.domain.explain import Demand, Reason, Wait
     from hexa.domain.resources.core import Condition
 
@@ -78,6 +78,7 @@ def _machine(answer: "MachineAnswer", now: datetime) -> Iterator[str]:
     since = f" for {ago(answer.since, now)} (since {clock(answer.since)})" if answer.since else ""
     cause = f": {answer.cause}" if answer.cause else ""
     yield from _part("Phase", [f"{answer.phase}{since}{cause}"] if answer.phase else [])
+    yield from _part("Health", _health(answer.health, now) if answer.phase else [])
     yield from _part("Waits for", (_wait(wait, now) for wait in answer.waits))
     if answer.phase != "Off":
         yield from _part("Kept on by", (_reason(reason, now) for reason in answer.kept_on))
@@ -125,6 +126,17 @@ def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
     if shown:
         yield title
         yield from shown
+
+
+def _health(told: "Health", now: datetime) -> Iterator[str]:
+    reason = f": {told.reason}" if told.reason else ""
+    yield f"{told.health}{f' for {ago(told.since, now)}' if told.since else ''}{reason}"
+    if told.uptime:
+        since = f" since {clock(told.counted_since)}" if told.counted_since else ""
+        yield f"there {told.uptime} of the time that it should have been{since}"
+    if told.wakes:
+        worked, _, wakes = told.wakes.partition("/")
+        yield f"{worked} of its last {wakes} wakes worked"
 
 
 def _demand(demand: "Demand", now: datetime) -> str:

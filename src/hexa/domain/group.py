@@ -25,6 +25,7 @@ from hexa.domain.resources.v1alpha1 import (
     OnOff,
     OnUnexpectedPower,
     Power,
+    QuarantineProbe,
     Retries,
     Storage,
     Timeouts,
@@ -117,6 +118,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     wake_proof: WakeProof = WakeProof.REQUIRE
     proof_lasts: timedelta = timedelta(days=30)
     exercise_every: timedelta | None = None
+    probes_wake: bool = False
+    """A machine that failed to start is woken quietly to see whether it works again."""
     on_unexpected_power: OnUnexpectedPower = OnUnexpectedPower.ADOPT
     adopted_for: timedelta = timedelta(hours=1)
     """How long a machine that somebody else switched on is kept on."""
@@ -181,6 +184,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         proof_lasts=reader.limit("spec.wakeProofLasts", spec.wake_proof_lasts, least=EXERCISE_LEAST)
         or Policy().proof_lasts,
         exercise_every=reader.limit("spec.exerciseEvery", spec.exercise_every, least=EXERCISE_LEAST),
+        probes_wake=spec.quarantine_probe is QuarantineProbe.WAKE,
         on_unexpected_power=spec.on_unexpected_power,
         storage=spec.storage,
         hard_off=spec.hard_off,

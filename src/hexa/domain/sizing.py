@@ -14,7 +14,9 @@ from hexa.domain.group import Policy
 from hexa.domain.lifecycle import COMING, TRYING, Phase
 from hexa.domain.resources.health import NodeHealth
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.wish import DEPENDS_ON, EXERCISE, EXERCISED, NEEDED, NOT_ASKED, PROGRAMS, SAFETY, Veto
+from hexa.domain.wish import DEPENDS_ON, EXERCISED, NEEDED, NOT_ASKED, PROBE, PROGRAMS, SAFETY, UNASKED, Veto
+
+NOT_UP: Final = COMING | {Phase.OFF, Phase.UNKNOWN, Phase.START_FAILED}
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -54,6 +56,13 @@ class Member(Struct, frozen=True, kw_only=True):
     tried_at: datetime | None = None
     """When a boot or a wake of it last ended, well or not."""
     health: NodeHealth = NodeHealth.UNKNOWN
+    probe_due: datetime | None = None
+    """When it is due for a quiet wake; None: it is in no quarantine."""
+
+    @property
+    def quiet(self) -> bool:
+        """Woken to see whether it works again: until it is up, nobody counts on it."""
+        return self.wanted and self.wish is not None and self.wish.reason == PROBE and self.phase in NOT_UP
 
     @property
     def wanted(self) -> bool:
@@ -61,8 +70,8 @@ class Member(Struct, frozen=True, kw_only=True):
 
     @property
     def gave_way(self) -> bool:
-        """Another has its place: until it comes up after all, nobody counts on it."""
-        return self.replaced or self.taken
+        """Another has its place, or it never had one: until it comes up after all, nobody counts on it."""
+        return self.replaced or self.taken or self.quiet
 
 
 IN_TARGET: Final = frozenset(
@@ -81,7 +90,7 @@ IN_TARGET: Final = frozenset(
 
 def counts(member: Member) -> bool:
     """Whether the machine counts in the group's target: wanted on, and it can still come."""
-    if not member.wanted or not member.valid:
+    if not member.wanted or not member.valid or member.quiet:
         return False
     if member.phase is Phase.UNKNOWN:
         return member.node_ready
@@ -107,13 +116,14 @@ WAKE_ORDER: Final = {
 
 
 def may_be_woken(member: Member) -> bool:
-    """Whether a wish for on would bring the machine."""
+    """Whether a wish for on would bring the machine. One that is woken quietly is on its way already, and may yet be asked for."""
+    asked = member.wanted and not (member.quiet and member.phase in COMING)
     return (
         member.valid
-        and not member.wanted
+        and not asked
         and not member.on_vetoes
         and not member.cooling
-        and member.phase in WAKE_ORDER
+        and (member.phase in WAKE_ORDER or member.quiet)
     )
 
 
@@ -127,7 +137,8 @@ def _wake_rank(member: Member) -> tuple[bool, int, bool, int, float, float, str]
     put_off = member.wish is not None and member.wish.by is Asker.USER
     boot = median(member.boot_seconds) if member.boot_seconds else 0.0
     waits = bool(member.waits_for)
-    return put_off, WAKE_ORDER[member.phase], waits, member.failures, member.hourly, boot, str(member.key)
+    order = WAKE_ORDER.get(member.phase, WAKE_ORDER[Phase.OFF])
+    return put_off, order, waits, member.failures, member.hourly, boot, str(member.key)
 
 
 def may_rest(member: Member) -> bool:
@@ -147,7 +158,8 @@ REST_ORDER: Final = {Phase.OFF: 0, Phase.POWERING_ON: 1, Phase.BOOTING: 2, Phase
 
 
 def _rest_rank(member: Member) -> tuple[int, bool, int, int, float, str]:
-    late = member.replaced  # what took its place has the pods
+    unasked = member.wish is not None and member.wish.reason in UNASKED
+    late = member.replaced or unasked  # what took its place has the pods, and nobody waits for the other
     place = REST_ORDER.get(member.phase, 4)
     return place, not late, member.pods, -member.failures, -member.hourly, str(member.key)
 
@@ -272,19 +284,40 @@ def asked_by_program(member: Member) -> bool:
 
 
 def exercising(members: Iterable[Member]) -> list[Member]:
-    """Machines that are up, or on their way, for the proof alone."""
-    return [m for m in members if m.wanted and m.wish is not None and m.wish.reason == EXERCISE]
+    """Machines that are up, or on their way, and that nobody asked for: for the proof alone, or to see whether they work again."""
+    return [m for m in members if m.wanted and m.wish is not None and m.wish.reason in UNASKED]
 
 
 def to_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> Member | None:
     """The machine to wake for its proof now: off by no person's word, its last try the longest ago. One at a time, never above the
     greatest size."""
-    if policy.exercise_every is None or exercising(members) or any(map(_rests_again, members)):
-        return None
-    if target(members) >= max_size(policy, members):
+    if policy.exercise_every is None or not _room_for_one(policy, members):
         return None
     due = [m for m in _may_exercise(members) if (at := exercise_due(policy, m)) is None or at <= now]
     return min(due, key=lambda member: (member.tried_at or _NEVER, str(member.key)), default=None)
+
+
+def to_probe(policy: Policy, members: Sequence[Member], *, now: datetime) -> Member | None:
+    """The machine in quarantine to wake quietly now: the longest due, where the group says so, and where it can be rested again.
+    One at a time, beside exercises too, and never above the greatest size."""
+    if not policy.probes_wake or not _room_for_one(policy, members):
+        return None
+    due = [(m.probe_due, m) for m in _may_exercise(members) if m.probe_due is not None and m.probe_due <= now]
+    able = [(at, m) for at, m in due if SAFETY.isdisjoint(veto.reason for veto in m.off_vetoes)]
+    return min(able, key=lambda pair: (pair[0], str(pair[1].key)))[1] if able else None
+
+
+def next_probe(policy: Policy, members: Sequence[Member], *, now: datetime) -> datetime | None:
+    """When the next quiet wake will be due by time alone."""
+    dues = (member.probe_due for member in _may_exercise(members)) if policy.probes_wake else ()
+    return min((due for due in dues if due is not None and due > now), default=None)
+
+
+def _room_for_one(policy: Policy, members: Sequence[Member]) -> bool:
+    """Whether a machine that nobody asked for may be woken: none is up, and the group is not as large as it can be."""
+    if exercising(members) or any(map(_rests_again, members)):
+        return False
+    return target(members) < max_size(policy, members)
 
 
 def _rests_again(member: Member) -> bool:
@@ -307,7 +340,7 @@ def exercise_due(policy: Policy, member: Member) -> datetime | None:
 
 
 def _may_exercise(members: Iterable[Member]) -> list[Member]:
-    found = (member for member in members if member.phase is Phase.OFF and may_be_woken(member))
+    found = (m for m in members if m.phase is Phase.OFF and not m.wanted and may_be_woken(m))
     return [member for member in found if member.wish is None or member.wish.by not in (Asker.USER, Asker.SCHEDULE)]
 
 

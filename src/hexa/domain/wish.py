@@ -250,8 +250,12 @@ GIVEN_UP: Final = "GivenUp"
 """Reason of the off wish of a machine that failed to start, and for which Cluster Autoscaler does not wait any more."""
 EXERCISE: Final = "Exercise"
 """Reason of the on wish of a machine that is woken to show that it can be, and of nothing else."""
+PROBE: Final = "QuietProbe"
+"""Reason of the on wish of a machine that failed to start and is woken to see whether it works again, while nobody needs it."""
 EXERCISED: Final = "Exercised"
-"""Reason of the off wish that ends an exercise."""
+"""Reason of the off wish that ends an exercise or a quiet probe."""
+UNASKED: Final = frozenset({EXERCISE, PROBE})
+"""Reasons of on wishes that nobody asked for: such a machine rests again when it is up and idle."""
 WELCOME_LATE: Final = frozenset({REPLACED, GIVEN_UP})
 """Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
 
@@ -262,7 +266,7 @@ FOUND_ON: Final = "FoundOn"
 """Reason of the on wish of a machine that somebody else switched on."""
 FOUND_OFF: Final = "FoundOff"
 """Reason of the off wish of a machine that somebody else switched off, where the group says Ignore."""
-NOT_ASKED: Final = frozenset({EXERCISE, FOUND_ON, NEEDED})
+NOT_ASKED: Final = frozenset({*UNASKED, FOUND_ON, NEEDED})
 """Reasons of on wishes of this very machine: nobody asked for a machine of its group, and no other would do."""
 CORRECTED: Final = "Corrected"
 """Reason of the off wish that stands against a machine that somebody else switched on."""

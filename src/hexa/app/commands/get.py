@@ -25,6 +25,11 @@ class MachineLine(Struct, frozen=True, kw_only=True, rename="camel"):
     """Since when it is in its phase."""
     progress: str = ""
     health: str = ""
+    ailment: str = ""
+    """Why it is not healthy."""
+    uptime: str = ""
+    wakes: str = ""
+    """How many of the last wakes worked."""
     group: str = ""
     blocker: str = ""
     reading: str = ""
@@ -74,6 +79,9 @@ def _machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
         since=status.since,
         progress=status.progress,
         health=status.health,
+        ailment=status.health_reason,
+        uptime=status.availability.uptime,
+        wakes=status.availability.wakes,
         group=known.group.name if known.group else "",
         blocker=f"{stands.rule}: {stands.text}" if stands else "",
         reading=status.reading.power,

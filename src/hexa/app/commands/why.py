@@ -8,6 +8,7 @@ from msgspec import Struct
 from hexa.app.commands.draining import Check, check
 from hexa.app.commands.snapshot import Snapshot
 from hexa.app.view import GroupView, MachineView
+from hexa.domain.availability import counts_since
 from hexa.domain.errors import Refused
 from hexa.domain.explain import (
     Demand,
@@ -23,13 +24,26 @@ from hexa.domain.explain import (
     summary,
     waits,
 )
-from hexa.domain.lifecycle import Phase
+from hexa.domain.lifecycle import Phase, count_availability
 from hexa.domain.resources.core import Condition
-from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.sizing import candidates, counts, max_size, resters, target, to_rest, to_wake
 from hexa.ports.kube import Kube
 
 DRAINABLE = (Phase.READY, Phase.DRAINING, Phase.LOST, Phase.STOP_FAILED)
+
+
+class Health(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a machine is, and how often it was there."""
+
+    health: str
+    reason: str = ""
+    since: datetime | None = None
+    uptime: str = ""
+    """Up to now."""
+    counted_since: datetime | None = None
+    wakes: str = ""
+    """How many of the last wakes worked."""
 
 
 class MachineAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -44,6 +58,7 @@ class MachineAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     since: datetime | None
     cause: str
     """What brought it into its phase."""
+    health: Health
     waits: tuple[Wait, ...]
     kept_on: tuple[Reason, ...]
     kept_from_waking: tuple[Reason, ...]
@@ -121,6 +136,7 @@ async def explain_machine(kube: Kube, snapshot: Snapshot, key: Lookup) -> Machin
         phase=status.phase,
         since=status.since,
         cause=cause(known),
+        health=_health(status, snapshot.now),
         waits=tuple(waits(known)),
         kept_on=tuple(kept_on(known)),
         kept_from_waking=tuple(kept_from_waking(known)),
@@ -130,6 +146,18 @@ async def explain_machine(kube: Kube, snapshot: Snapshot, key: Lookup) -> Machin
         drain=drain,
         stale=_stale(snapshot, stale(known)),
         notes=notes,
+    )
+
+
+def _health(status: NodeStatus, now: datetime) -> Health:
+    account = count_availability(status, now=now).availability if status.phase else status.availability
+    return Health(
+        health=status.health,
+        reason=status.health_reason,
+        since=status.health_since,
+        uptime=account.uptime,
+        counted_since=counts_since(account) if account.uptime else None,
+        wakes=account.wakes,
     )
 
 

@@ -270,6 +270,13 @@ class WakeProof(StrEnum):
     IGNORE = "Ignore"
 
 
+class QuarantineProbe(StrEnum):
+    """How a machine that failed to start is looked at, while nobody needs it."""
+
+    LOOK = "Look"
+    WAKE = "Wake"
+
+
 class Storage(StrEnum):
     """What is made of machines that hold data for others."""
 
@@ -393,6 +400,14 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "it is up and idle: so its proof stays fresh. Default: never."
         ),
     ] = None
+    quarantine_probe: Annotated[
+        QuarantineProbe,
+        Meta(
+            description="How a machine that failed to start is looked at while nobody needs it. Look (default): its sensor and its "
+            "health check; what works again is tried sooner. Wake: it is also woken quietly at the end of its back-off, one of the "
+            "group at a time, and rested again once it is up and idle; Cluster Autoscaler is told of it once it is up."
+        ),
+    ] = QuarantineProbe.LOOK
     on_unexpected_power: Annotated[
         OnUnexpectedPower,
         Meta(
