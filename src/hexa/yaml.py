@@ -31,6 +31,7 @@ class YamlError(ValueError):
 
     def __init__(self, text: str, *, source: str, line: int = 1, column: int = 1) -> None:
         super().__init__(f"{source}:{line}:{column}: {text}")
+        self.line, self.column = line, column
         self.text, self.source, self.line = text, source, line
 
 

@@ -159,10 +159,13 @@ def _read(file: Path) -> _Kubeconfig:
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); name another file with --kubeconfig or KUBECONFIG"
         raise Refused(f"{file}: {problem}", reason="BadKubeconfig") from error
-    except (YamlError, UnicodeDecodeError) as error:
+    except YamlError as error:  # its words may be a token
+        where = f"{file}:{error.line}:{error.column}"
+        raise Refused(f"{where}: is not YAML; write it anew with kubectl config", reason="BadKubeconfig") from None
+    except UnicodeDecodeError:
         raise Refused(
-            f"{file}: is not YAML: {error}; write it anew with kubectl config", reason="BadKubeconfig"
-        ) from error
+            f"{file}: is no text in UTF-8; write it anew with kubectl config", reason="BadKubeconfig"
+        ) from None
     except msgspec.ValidationError as error:
         raise Refused(
             f"{file}: {error}; correct its type, with quotes if it is text", reason="BadKubeconfig"
@@ -212,12 +215,18 @@ def _combine(cluster: tuple[_Place, _Cluster], user: tuple[_Place, _User] | None
     return _identified(target, found, *user) if user else target
 
 
+def _shown(url: str) -> str:
+    """An address for people: a password may stand before the @."""
+    before, at, after = url.rpartition("@")
+    return repr(f"...@{after}" if at and before else url)
+
+
 def _check_cluster(place: _Place, cluster: _Cluster) -> None:
     parts = urlsplit(cluster.server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        place.refuse("server", f"{cluster.server!r} is no URL; write it as https://HOST:PORT")
+        place.refuse("server", f"{_shown(cluster.server)} is no URL; write it as https://HOST:PORT")
     if cluster.proxy_url and urlsplit(cluster.proxy_url).scheme not in ("http", "https"):
-        place.refuse("proxy-url", f"{cluster.proxy_url!r}: only http and https proxies are supported")
+        place.refuse("proxy-url", f"{_shown(cluster.proxy_url)}: only http and https proxies are supported")
     if cluster.insecure_skip_tls_verify and (cluster.certificate_authority or cluster.certificate_authority_data):
         place.refuse("insecure-skip-tls-verify", "contradicts certificate-authority; remove one of them")
 

@@ -4,6 +4,7 @@ Credentials are read here, from files, at each use: a Secret that is rotated is 
 """
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -69,6 +70,27 @@ class Turns:
             yield
 
 
+class Spoken:
+    """What must not be told again: the secrets that were read for one question, in the ways in which they travel."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Spoken {len(self._secrets)}>"
+
+    def add(self, *secrets: str) -> None:
+        """Secrets that the other side may have heard."""
+        for text in filter(None, secrets):
+            self._secrets |= {text, b64encode(text.encode()).decode()}
+
+    def without(self, text: str) -> str:
+        """The text, each secret in it left out."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+
 class Context(Struct, frozen=True, kw_only=True):
     """About whose power it goes, by which driver, and where its credentials are."""
 
@@ -79,6 +101,7 @@ class Context(Struct, frozen=True, kw_only=True):
     secrets: Secrets = MountedSecrets(Path("/etc/hexa/power"))
     turns: Turns = field(default_factory=Turns)
     """Shared by all that may ask the same controllers."""
+    spoken: Spoken = field(default_factory=Spoken)
     patience: float = 10.0
     """Seconds that the other side may take to answer one question, waiting for a turn not counted."""
 
@@ -120,11 +143,17 @@ class Context(Struct, frozen=True, kw_only=True):
         """The text of a key without surrounding blanks; None if there is none. Raises `Refused` where it can't be read."""
         try:
             value = self.secrets.read(name, key)
-            return None if value is None else value.decode().strip()
+            text = None if value is None else value.decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             said = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
             what = f"{self.secrets.place(name, key)} cannot be read ({said})"
             raise self.refused(what, "correct the Secret and how it is mounted", reason="BadSecret") from None
+        self.spoken.add(text or "")
+        return text
+
+    def quoted(self, text: str) -> str:
+        """Words of the other side, fit for people: devices, and scripts, repeat what they were told."""
+        return self.spoken.without(text)
 
     def needed(self, name: str, key: str) -> str:
         """The text of a key. Raises `Refused` if it is missing or empty."""

@@ -88,7 +88,7 @@ class Client:
 
     def odd(self, answer: Answer, doing: str) -> HexaError:
         """An answer that is no success."""
-        what = f"{doing} was answered by status {answer.status}{_said(answer)}"
+        what = f"{doing} was answered by status {answer.status}{self._context.quoted(_said(answer))}"
         if answer.status in BUSY:
             return self._context.unavailable(
                 what, "try again later, and close sessions that nobody uses", reason="Busy"
@@ -194,8 +194,10 @@ class _Bearer(httpx.Auth):
 
 def credentials(context: Context, secret: str, *, user: str = "") -> tuple[str, str]:
     """User and password of a Secret as they are now. Raises `Refused` where one is missing."""
-    name = context.secret(secret, "username") if user else context.needed(secret, "username")
-    return name or user, context.needed(secret, "password")
+    name = (context.secret(secret, "username") if user else context.needed(secret, "username")) or user
+    password = context.needed(secret, "password")
+    context.spoken.add(f"{name}:{password}")  # as the Basic scheme has it
+    return name, password
 
 
 def _verify(context: Context, tls: Tls) -> ssl.SSLContext:

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final, Literal
 
 import trio
@@ -84,9 +85,17 @@ class ScriptPower:
             given["HEXA_SECRET"] = self._context.secrets.place(secret, "").rstrip("/")
         return {**os.environ, **given}
 
+    def _quoted(self, text: str) -> str:
+        """Without what stands in the folder that it was given."""
+        folder = Path(self._environment("")["HEXA_SECRET"]) if self._settings.secret_name else None
+        for file in folder.iterdir() if folder is not None and folder.is_dir() else ():
+            if file.is_file():
+                self._context.spoken.add(*file.read_text(errors="replace").split("\n"))
+        return self._context.quoted(text)
+
     def _failed(self, action: str, done: "subprocess.CompletedProcess[bytes]") -> HexaError:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        said = f": {lines[-1][:200].rstrip('.')}" if lines else ""
+        said = f": {self._quoted(lines[-1])[:200].rstrip('.')}" if lines else ""
         what = f"{action} ended with exit code {done.returncode}{said}"
         if done.returncode in REFUSED:
             return self._context.refused(what, "look at its own documentation", reason="ScriptRefused")

@@ -162,7 +162,7 @@ class SshPower:
                     if remedy:
                         return context.refused(what, remedy, reason=reason)
                     return context.unavailable(what, "check its address, its network and its power", reason=reason)
-            return context.unavailable(f"no connection{_last(said)}", "try again", reason="Unreachable")
+            return context.unavailable(f"no connection{context.quoted(_last(said))}", "try again", reason="Unreachable")
         if done.returncode == NOT_ARMED:
             card = (done.stdout or b"").decode(errors="replace").strip().rpartition(" ")[2]
             what = f"its network card {card} does not keep the wake flag, so it was left on"
@@ -171,7 +171,9 @@ class SshPower:
             )
             return context.refused(what, remedy, reason="WakeNotArmed")
         remedy = "try the command on the machine; accounts other than root need sudo"
-        return context.refused(f"the shutdown failed there{_last(said)}", remedy, reason="CommandFailed")
+        return context.refused(
+            f"the shutdown failed there{context.quoted(_last(said))}", remedy, reason="CommandFailed"
+        )
 
 
 def _arm(card: str) -> str:

@@ -1,0 +1,1 @@
+"""Secrets are planted, everything that can fail fails, and what is told is searched for them."""
