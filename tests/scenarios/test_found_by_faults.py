@@ -53,3 +53,20 @@ async def test_seed_930_killed_before_it_could_note_its_job(autojump_clock: Mock
         await reach(world, Phase.READY)
         assert jobs.of("box-1")[:2] == ["startup", "shutdown"]
         assert jobs.most == 1
+
+
+async def test_a_machine_that_goes_dark_after_a_drain_was_given_up_is_left_off(autojump_clock: MockClock) -> None:
+    """Ignore: power that fails while the machine cools off after a drain is left as it is, and the wish does not turn to and fro
+    without end between that and the drain that was given up."""
+    group = rack(onUnexpectedPower="Ignore", maxSize=1, timeouts={"drain": "30s"}, retries={"backoff": "10m"})
+    machines = [*boxes(1, sensor=True, on=True), *boxes(2, on=True)[1:]]
+    async with open_world(groups=[group], machines=machines, autoscaler=None, site=QUICK) as world:
+        world.add_pods(1, cpu="1", nodeName="box-1")
+        world.add_budget(minAvailable=1)
+        await world.until(lambda: world.node("box-1").status.cool_until is not None, within=300)
+        await reach(world, Phase.READY)
+        world.hardware("box-1").lose_power()
+        await reach(world, Phase.OFF)
+        await trio.sleep(600)
+        assert world.phase("box-1") is Phase.OFF
+        assert not world.hardware("box-1").power

@@ -12,6 +12,7 @@ from hexa.domain.lifecycle import Event, Phase
 from hexa.domain.remedy import REMEDIATION, STOPPED
 from hexa.domain.resources.core import JOBS, NODES
 from hexa.ports.cloud import Denied, ExternalNode, Instance, InstanceState
+from hexa.ports.kube import Patch
 from hexa.testing.world import Machine, World, group, machine, open_world
 
 P = Phase
@@ -369,6 +370,25 @@ async def test_killed_at_each_write_of_a_cycle(autojump_clock: MockClock) -> Non
             if not died:
                 break
     assert number > 8
+
+
+@pytest.mark.parametrize("lifted", [True, False])
+async def test_cordon_of_a_person_is_what_the_person_last_said(autojump_clock: MockClock, lifted: bool) -> None:
+    """A node that a person had cordoned comes back from the cycle cordoned, unless the person has opened it while it was lost."""
+    async with open_world(groups=[sick()], machines=readable(2), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        world.cordon("box-1")
+        await trio.sleep(5)
+        world.hardware("box-1").hang()
+        await reach(world, P.LOST)
+        if lifted:
+            open_again = Patch({"spec": {"unschedulable": None}})
+            world.site.api.patch(NODES, ("", "box-1"), open_again, manager="kubectl")
+        await world.until(lambda: cycled(world) and at(world, P.READY)(), within=600)
+        await trio.sleep(10)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert node.spec.unschedulable is not lifted
 
 
 # --- what Cluster Autoscaler sees -----------------------------------------------------------------------------

@@ -124,11 +124,15 @@ def _with_returned(taints: Sequence[Taint], view: MachineView, seen: Shape) -> l
 
 
 def _uncordons(view: MachineView, node: KubeNode, ready_since: datetime) -> bool:
-    """The cordon is ours, or Cluster Autoscaler's of before, and nobody had cordoned the node before that."""
-    template = view.node.status.template
-    if not node.spec.unschedulable or (template is not None and template.unschedulable):
+    """The cordon is ours, or Cluster Autoscaler's of before, and nobody had cordoned the node before that. What was last seen of
+    the node tells so only of one that registered anew: ours is put on where there is none, whatever stood there earlier."""
+    template, ours = view.node.status.template, CORDON_ANNOTATION in node.metadata.annotations
+    if not node.spec.unschedulable:
         return False
-    return CORDON_ANNOTATION in node.metadata.annotations or _left_by_autoscaler(node, ready_since)
+    if ours and _before(view, node) is NOTHING:
+        return True
+    kept = template is not None and template.unschedulable
+    return not kept and (ours or _left_by_autoscaler(node, ready_since))
 
 
 def _left_by_autoscaler(node: KubeNode, ready_since: datetime) -> bool:

@@ -292,7 +292,8 @@ def corrected_wish(
         power = _adopted(phase, event, wish)
         return None if power is None else _recovery(power, ADOPTED, now)
     found = _unexpected(phase, event, wish, policy, now)
-    if found is not None or wish.power is Power.ON or phase is not Phase.READY or wish.by not in PROGRAMS:
+    gone = event is Event.POWER_GONE  # it goes dark now: what its drain or its coming was about is over
+    if found is not None or gone or wish.power is Power.ON or phase is not Phase.READY or wish.by not in PROGRAMS:
         return found
     until = node.status.cool_until
     if until is not None and until > now:
