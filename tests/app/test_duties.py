@@ -95,13 +95,22 @@ async def test_somebody_elses_cordon_stays(autojump_clock: MockClock) -> None:
 
 
 async def test_a_persons_cordon_of_before_outlives_ours(autojump_clock: MockClock) -> None:
-    """Where a person had cordoned the node before we did, our mark goes and the cordon stays."""
+    """A person had cordoned the node, it left, and what registered anew was cordoned by us before it was given back what it had:
+    our mark goes and the cordon stays."""
     async with open_rig() as rig:
-        machine(rig, unschedulable=True, at=stamp(1))
+        machine(rig, unschedulable=True, at=stamp(-60))
         rig.kube_node("m", spec={"unschedulable": True}, annotations={CORDON_ANNOTATION: stamp(0)})
         node = await welcome(rig)
         assert node.spec.unschedulable
         assert node.metadata.annotations == {MACHINE_ANNOTATION: "d/m"}
+
+
+async def test_a_cordon_that_a_person_lifted_is_not_kept(autojump_clock: MockClock) -> None:
+    """A node that never left carries our mark: nobody's cordon stood on it when we put ours on, whatever was seen earlier."""
+    async with open_rig() as rig:
+        machine(rig, unschedulable=True, at=stamp(1))
+        rig.kube_node("m", spec={"unschedulable": True}, annotations={CORDON_ANNOTATION: stamp(0)})
+        assert not (await welcome(rig)).spec.unschedulable
 
 
 async def test_taints_of_cluster_autoscaler_from_before_the_boot_are_stripped(autojump_clock: MockClock) -> None:

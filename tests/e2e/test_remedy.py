@@ -91,7 +91,7 @@ async def taints(api: Api, name: str) -> list[str]:
     return [taint["key"] for taint in node["spec"].get("taints", ())]
 
 
-async def test_row_27_what_is_stuck_on_a_dead_machine_moves(
+async def test_failure_27_what_is_stuck_on_a_dead_machine_moves(
     api: Api, namespace: str, machines: Machines, hexa: Agent
 ) -> None:
     """A machine is cut hard under a StatefulSet's pod, and no wake brings it: with a reading Off and two lease periods of silence

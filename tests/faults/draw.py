@@ -35,6 +35,14 @@ def _some(dice: Random, chances: dict[str, tuple[float, Any]]) -> dict[str, Any]
     return found
 
 
+REMEDIES = (
+    {"powerCycle": True, "after": "2m"},
+    {"powerCycle": True, "maxUnhealthy": 3},
+    {"powerCycle": True, "maxUnhealthy": "60%", "outOfService": True},
+    {"outOfService": True},
+)
+
+
 def _group(dice: Random) -> dict[str, Any]:
     spec = {"maxNodeProvisionTime": dice.choice(("2m", "3m", "5m"))}
     spec |= _some(
@@ -45,7 +53,7 @@ def _group(dice: Random) -> dict[str, Any]:
             "nodeLeavePolicy": (0.5, ("Delete", "Keep")),
             "wakeProof": (0.7, ("Require", "Warn", "Ignore", "Ignore")),
             "onUnexpectedPower": (0.6, ("Adopt", "Correct", "Ignore")),
-            "remediation": (0.15, ({"powerCycle": True, "after": "2m"}, {"powerCycle": True, "maxUnhealthy": 3})),
+            "remediation": (0.2, REMEDIES),
             "exerciseEvery": (0.2, ("1h", "2h")),
             "scaleDownUnneededTime": (0.8, ("1m", "2m", "5m")),
         },

@@ -13,7 +13,14 @@ from hexa.app.core import Core
 from hexa.app.view import MachineView
 from hexa.domain.drain import stays
 from hexa.domain.lifecycle import LIMITS, Phase, phase_of
-from hexa.domain.names import ACTION_LABEL, ATTEMPT_LABEL, CORDON_ANNOTATION, MACHINE_LABEL, UID_LABEL
+from hexa.domain.names import (
+    ACTION_LABEL,
+    ATTEMPT_LABEL,
+    CORDON_ANNOTATION,
+    MACHINE_LABEL,
+    OUT_OF_SERVICE_ANNOTATION,
+    UID_LABEL,
+)
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS, NODES, PODS, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power
@@ -186,6 +193,8 @@ class Guard:
     def _kube_node(self, event: Any) -> None:
         name = event.stored.key[1]
         machine = self.world.site.machines.get(name)
+        if machine is not None and event.type is not ChangeType.DELETED:
+            self._tainted(name, machine, event)
         if machine is None or event.type is not ChangeType.DELETED:
             return
         if name in self.stage.deleted:
@@ -194,6 +203,13 @@ class Guard:
         cut_off = machine.partitioned and not self._reads(name)
         if machine.state is State.UP and not cut_off and not machine.ills.sensor_lies:
             self.say("node-deleted", f"{name}: its node was deleted while it runs")
+
+    def _tainted(self, name: str, machine: MemoryMachine, event: Any) -> None:
+        """Pods and volumes of a machine that runs are not given to others, unless a sensor lies while its network is away."""
+        before, now = (_marks(stored) for stored in (event.old, event.stored))
+        misled = machine.partitioned and machine.ills.sensor_lies
+        if now and not before and machine.state is State.UP and not misled:
+            self.say("tainted", f"{name}: its node is taken out of service while it runs")
 
     def _reads(self, name: str) -> bool:
         box = self._box(name)
@@ -318,6 +334,9 @@ class Guard:
         ).sensor  # which nobody asks while nothing is expected: it is read where a phase waits for it
         if phase is Phase.OFF and machine.power and machine.state is not State.BOOTING and not quiet:
             self.say("untrue", f"{name} is on ({machine.state}), and hexa says Off")
+        node = self.world.kube_node(name)
+        if machine.state is State.UP and node is not None and OUT_OF_SERVICE_ANNOTATION in node.metadata.annotations:
+            self.say("tainted", f"{name} is up, and its node is out of service")
         if phase is Phase.READY and machine.state is not State.UP:
             self.say("untrue", f"{name} is {machine.state}, and hexa says Ready")
         node = self.world.kube_node(name)
@@ -367,6 +386,11 @@ class Guard:
 
 TELLS = frozenset({"Blocked", "Failed", "PowerJobFailed", "PowerJobWaiting", "PowerOnUnavailable", "Invalid", "Lost"})
 """Conditions that say why a wish is not followed."""
+
+
+def _marks(stored: Any) -> bool:
+    """Whether hexa has taken the node out of service."""
+    return stored is not None and OUT_OF_SERVICE_ANNOTATION in (stored.raw["metadata"].get("annotations") or {})
 
 
 def _cpu(pod: Pod) -> float:

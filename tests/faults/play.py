@@ -54,7 +54,9 @@ def play(script: Script) -> Outcome:
 async def _run(script: Script, found: list[Outcome]) -> None:
     site = Site(seed=script.seed, pod_start=0.2, pod_stop=0.2)
     groups = [group(name, **spec) for name, spec in script.groups.items()]
-    machines = [_machine(box, number) for number, box in enumerate(script.boxes)]
+    machines = [
+        _machine(box, number, cut="remediation" in script.groups[box.group]) for number, box in enumerate(script.boxes)
+    ]
     async with open_world(groups=groups, machines=machines, autoscaler=None, site=site, agent=False) as world:
         world.agent.image = "power.example/hexa"
         async with trio.open_nursery() as nursery:
@@ -89,13 +91,15 @@ async def _look(guard: Guard) -> None:
         guard.look()
 
 
-def _machine(box: Box, number: int) -> Machine:
+def _machine(box: Box, number: int, *, cut: bool) -> Machine:
+    """`cut`: its shutdown Job ends a system that hangs."""
     spec: dict[str, Any] = {}
     if box.power:
         spec = {"startupPodSpec": None, "shutdownPodSpec": None, "power": _filled(POWER[box.power], box.name, number)}
     if box.powered:
         spec["powerState"] = box.powered
     hardware = {"cpu": box.cpu, "boot_seconds": box.boot, "boot_jitter": 0.2, "off_seconds": box.off}
+    hardware["hard_off"] = cut
     return machine(box.name, group=box.group, on=box.on, sensor=box.sensor, spec=spec, **hardware)
 
 

@@ -76,10 +76,10 @@ class TaintWatch:
         self.seen.append((self._world.phase("box-1"), tainted, is_ready))
 
 
-# --- row 27: a volume stuck on a machine that is really off ---------------------------------------------------
+# --- failure 27: a volume stuck on a machine that is really off ---------------------------------------------------
 
 
-async def test_row_27_a_volume_on_a_machine_that_is_really_off_moves(autojump_clock: MockClock) -> None:
+async def test_failure_27_a_volume_on_a_machine_that_is_really_off_moves(autojump_clock: MockClock) -> None:
     """Its power supply dies: it reads Off, is silent for two lease periods, and no wake brings it. Its pod and volume move to
     another machine within two minutes; when it is mended and boots, the taint is gone before its kubelet is."""
     async with open_world(groups=[rack(**FREES)], machines=readable(2), autoscaler=None, site=QUICK) as world:
@@ -104,7 +104,7 @@ async def test_row_27_a_volume_on_a_machine_that_is_really_off_moves(autojump_cl
         assert shape.taints == ()
 
 
-async def test_row_27_without_the_groups_word_the_volume_waits(autojump_clock: MockClock) -> None:
+async def test_failure_27_without_the_groups_word_the_volume_waits(autojump_clock: MockClock) -> None:
     """The default: Kubernetes waits for the kubelet, and hexa says nothing to it."""
     async with open_world(groups=[rack()], machines=readable(2), autoscaler=None, site=QUICK) as world:
         await with_volume(world)
@@ -116,7 +116,7 @@ async def test_row_27_without_the_groups_word_the_volume_waits(autojump_clock: M
 
 
 @pytest.mark.parametrize("frees", [True, False])
-async def test_row_27_a_node_that_leaves_is_tainted_first(autojump_clock: MockClock, frees: bool) -> None:
+async def test_failure_27_a_node_that_leaves_is_tainted_first(autojump_clock: MockClock, frees: bool) -> None:
     """nodeLeavePolicy Delete, and a power-off by force that left a pod behind: with the taint the volume is free before the node
     goes, and the pod runs elsewhere within two minutes; the delete alone frees the pod, and its volume after six minutes."""
     force = {"drain": {"force": True}, "timeouts": {"drain": "30s", "lost": "30s"}}
@@ -146,7 +146,7 @@ async def test_drained_machine_is_not_tainted(autojump_clock: MockClock) -> None
 # --- never without two proofs ---------------------------------------------------------------------------------
 
 
-async def test_row_28_a_partition_is_never_tainted(autojump_clock: MockClock) -> None:
+async def test_failure_28_a_partition_is_never_tainted(autojump_clock: MockClock) -> None:
     """NotReady and silent for hours, and a reading says On: its pods stay where they may still run."""
     async with open_world(groups=[rack(**FREES)], machines=readable(2), autoscaler=None, site=QUICK) as world:
         await with_volume(world)
@@ -158,7 +158,7 @@ async def test_row_28_a_partition_is_never_tainted(autojump_clock: MockClock) ->
         assert not runs_on(world, "box-2")
 
 
-async def test_row_5_a_controller_that_died_with_its_host_proves_nothing(autojump_clock: MockClock) -> None:
+async def test_failure_5_a_controller_that_died_with_its_host_proves_nothing(autojump_clock: MockClock) -> None:
     """The cable is pulled, and the sensor dies with the machine: Unknown is not Off, and nothing is let go."""
     async with open_world(groups=[rack(**FREES)], machines=readable(2), autoscaler=None, site=QUICK) as world:
         await with_volume(world)

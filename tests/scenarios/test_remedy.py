@@ -130,7 +130,7 @@ async def test_what_cannot_be_switched_off_is_not_tried_for_ever(autojump_clock:
 
 
 @pytest.mark.parametrize("seconds", [30.0, 70.0])
-async def test_row_31_a_reboot_by_somebody_else_causes_no_power_action(
+async def test_failure_31_a_reboot_by_somebody_else_causes_no_power_action(
     autojump_clock: MockClock, seconds: float
 ) -> None:
     """kured and unattended-upgrades: the machine is silent while it reboots, even for as long as a boot may take, and comes back by
@@ -151,7 +151,7 @@ async def test_row_31_a_reboot_by_somebody_else_causes_no_power_action(
         assert node.spec.unschedulable, "the cordon of whoever reboots it stays"
 
 
-async def test_row_28_a_partition_of_many_is_a_storm(autojump_clock: MockClock) -> None:
+async def test_failure_28_a_partition_of_many_is_a_storm(autojump_clock: MockClock) -> None:
     """Three of four machines fall silent at once and read On: none is cut, group and machines say why, by condition and Event; and
     when all but one are back, that one is."""
     async with open_world(groups=[sick()], machines=readable(4), autoscaler=None, site=QUICK) as world:
@@ -174,7 +174,7 @@ async def test_row_28_a_partition_of_many_is_a_storm(autojump_clock: MockClock) 
         assert [c for c in world.group("rack").status.conditions if c.type == STOPPED] == []
 
 
-async def test_row_28_a_partition_of_one_that_can_be_cut_is_cut_only_where_that_is_allowed(
+async def test_failure_28_a_partition_of_one_that_can_be_cut_is_cut_only_where_that_is_allowed(
     autojump_clock: MockClock,
 ) -> None:
     """A machine that is cut off and runs on can't be told from one that hangs: without the group's word it is left alone for as
