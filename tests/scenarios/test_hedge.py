@@ -271,7 +271,7 @@ async def dead_and_hedged(*, dies: int | None, down: float) -> int:
         return world.agent.life.kube.writes - first if world.agent.life is not None else 0
 
 
-@pytest.mark.parametrize("dies", [None, *range(15, 24)])
+@pytest.mark.parametrize("dies", [None, *range(11, 19)])
 async def test_failure_12_killed_at_the_writes_of_a_hedge(autojump_clock: MockClock, dies: int | None) -> None:
     """Killed after any of the writes around a hedge and started again, hexa wakes one spare, once, and nobody else."""
     await dead_and_hedged(dies=dies, down=1.0)
