@@ -31,7 +31,7 @@ from hexa.domain.group import Policy
 from hexa.domain.hedge import next_hedge
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, WishRecord
-from hexa.domain.sizing import Member, Replacement, candidates, counts, replacements
+from hexa.domain.sizing import Member, Replacement, candidates, counts, replacements, to_rest
 from hexa.domain.wish import DEPENDS_ON, NEEDED, NOT_NEEDED, Veto
 
 NAS, BOX = Lookup("site", "nas"), Lookup("site", "box")
@@ -214,6 +214,8 @@ def test_a_stranded_machine_gives_way() -> None:
     assert not counts(stranded)
     assert replacements(Policy(), [stranded, spare]) == [Replacement(stranded, spare)]
     assert replacements(Policy(), [structs.replace(stranded, wish=wish(ON, ME)), spare]) == []
+    up = member("b", Phase.READY, wish(ON, CA))
+    assert to_rest(Policy(max_size=1), [stranded, up]) == [stranded]  # it would come back above the maximum
     old = member("b", Phase.READY, wish(ON, US, replaces="a", since=at(-10)))  # of another time
     other = member("c", Phase.OFF)
     assert replacements(Policy(), [stranded, old, other]) == [Replacement(stranded, other)]

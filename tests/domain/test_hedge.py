@@ -50,6 +50,7 @@ def test_a_sign_of_life_ends_the_silence() -> None:
     """A renewed lease, or a reading On: it comes, only late."""
     woken = status(Phase.BOOTING, wakes=2, woken_at=at(INTERVAL), silent=True)
     assert silent(woken, facts(200, wish=ON), limits=HEDGED)
+    assert not silent(woken, facts(200, wish=ON), limits=LIMITS)
     assert not silent(woken, facts(200, wish=ON, heard=195), limits=HEDGED)
     assert not silent(woken, facts(200, wish=ON, reading=(Reading.ON, 195)), limits=HEDGED)
 
@@ -126,6 +127,7 @@ def test_who_is_no_spare(changes: dict[str, Any]) -> None:
         {"wish": wish(ON, US, reason="FoundOn")},
         {"wish": wish(ON, US, reason=HEDGE, replaces="other")},
         {"replaced": True},
+        {"valid": False},
     ],
 )
 def test_who_is_not_hedged(changes: dict[str, Any]) -> None:

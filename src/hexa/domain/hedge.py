@@ -39,7 +39,7 @@ def next_hedge(policy: Policy, members: Sequence[Member]) -> Replacement | None:
 
 def may_be_hedged(member: Member) -> bool:
     """Whether a spare may be woken beside it: silent, counted, asked for by a program, and no spare itself."""
-    if member.phase not in COMING or not member.silent or member.gave_way or not member.wanted:
+    if not (member.silent and member.wanted and member.valid) or member.phase not in COMING or member.gave_way:
         return False
     return asked_by_program(member) and not _stands_in(member)
 

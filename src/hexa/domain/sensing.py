@@ -428,7 +428,7 @@ def silence_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime
 def silent(status: NodeStatus, facts: Facts, *, limits: Limits) -> bool:
     """Whether the machine was woken and gives no sign of life: from the end of the first wake interval until there is one."""
     view = _View(status, facts, limits)
-    if view.phase not in COMING or view.fresh or view.power is Reading.ON:
+    if view.phase not in COMING or view.fresh or view.power is Reading.ON or not limits.hedge:
         return False
     due = silence_due(status, facts, limits=limits)
     return status.silent or (due is not None and not facts.paused and facts.now >= due)

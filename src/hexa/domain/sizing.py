@@ -207,7 +207,7 @@ def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
 
 def _waits(member: Member) -> bool:
     """Not in the target now, and back in it when its next try begins."""
-    tries_again = member.phase in (Phase.START_FAILED, Phase.UNKNOWN)
+    tries_again = member.phase in (Phase.START_FAILED, Phase.UNKNOWN) or stranded(member)
     return tries_again and member.wanted and member.valid and not counts(member) and not _held(member)
 
 
