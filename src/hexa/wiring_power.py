@@ -50,6 +50,7 @@ async def open_ways(spec: PowerSpec, context: Context) -> AsyncIterator[Ways]:
             machine=context.machine,
             roles=found,
             on=powers.get(found.on),
+            on_else=powers.get(found.on_else),
             off=powers.get(found.off),
             cut=cast(HardPower | None, powers.get(found.cut)),
             sense=powers.get(found.sense),

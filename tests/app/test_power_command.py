@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import structs
 
 from hexa.adapters.memory.machine import MemoryMachine
 from hexa.adapters.memory.power import MemoryPower
@@ -55,6 +56,35 @@ async def test_failure_3_a_bmc_that_says_yes_and_does_nothing_is_not_believed(
         await turn_on(way, PATIENCE)
     assert raised.value.reason == "NotVerified"
     assert trio.current_time() - began >= 120
+
+
+@pytest.mark.parametrize(
+    "fails", [BUSY, Refused("bmc: the password is wrong; correct it", reason="BadCredentials"), None]
+)
+async def test_failures_4_and_33_another_driver_wakes_where_the_first_one_fails(
+    machine: MemoryMachine, autojump_clock: Any, fails: Refused | Unavailable | None
+) -> None:
+    """A BMC that gives no answer, refuses, or takes the request and does nothing: the second protocol or driver is tried within the
+    same Job, and why stays visible; where both fail, both are told."""
+    first, _ = ways(machine)
+    machine.ills.lost_wakes = 0 if fails else 1
+    other = MemoryPower(machine)
+    way = structs.replace(first, roles=structs.replace(first.roles, on_else="wakeOnLan"), on_else=other)
+    if fails is not None:
+        broken = MemoryPower(machine)
+        broken.fail_next(fails)
+        way = structs.replace(way, on=broken)
+    done = await turn_on(way, PATIENCE)
+    assert done.power is Reading.ON
+    assert done.steps[0].startswith("turned on by ipmi, in vain: ")
+    assert done.steps[1] == "turned on by wakeOnLan"
+    assert other.calls == ["turn_on"]
+    machine.cut_hard()
+    machine.ills.dead = True
+    with pytest.raises(
+        Unavailable, match=r"turned on by wakeOnLan, and 120 s later.*before, turned on by ipmi, in vain"
+    ):
+        await turn_on(way, PATIENCE)
 
 
 async def test_off_is_soft_and_waits_for_the_shutdown(machine: MemoryMachine, autojump_clock: Any) -> None:

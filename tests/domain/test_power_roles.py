@@ -37,6 +37,21 @@ def test_each_driver_does_what_it_does_best(spec: PowerSpec, expected: str) -> N
     assert shown(spec) == expected
 
 
+def test_another_driver_stands_in_where_it_is_named() -> None:
+    """turnOnElse has no default; it must be a driver that turns on, and another than the first."""
+    both = PowerSpec(ipmi=IPMI, wake_on_lan=WOL)
+    plain, named = roles(both), roles(PowerSpec(ipmi=IPMI, wake_on_lan=WOL, turn_on_else="wakeOnLan"))
+    assert isinstance(plain, Roles)
+    assert isinstance(named, Roles)
+    assert (plain.on_else, named.on_else) == (None, "wakeOnLan")
+    assert set(named.names) == {"ipmi", "wakeOnLan"}
+    for wrong, says in (("ipmi", "is ipmi, which is the first one"), ("ssh", "is ssh, which has no settings")):
+        found = roles(PowerSpec(ipmi=IPMI, wake_on_lan=WOL, turn_on_else=wrong))  # type: ignore[arg-type]
+        assert isinstance(found, Problem)
+        assert found.field == "turnOnElse"
+        assert says in found.text
+
+
 def test_an_outlet_tells_nothing_of_a_machine_that_shuts_down() -> None:
     """Beside SSH a live outlet proves nothing, so it is not the sensor; with a figure of watts it is."""
     assert shown(PowerSpec(pdu=PDU, ssh=SSH)) == "pdu ssh pdu ssh"

@@ -73,6 +73,19 @@ def test_only_a_job_that_sends_magic_packets_uses_the_hosts_network() -> None:
     assert not job(IPMI, "on")[1].host_network
 
 
+def test_a_job_that_may_wake_by_another_driver_gets_both() -> None:
+    """With turnOnElse the Job that wakes has both drivers, the host's network where one of them sends packets, and time for both
+    within one wake interval; the one that shuts down has neither."""
+    settings, pod = job(IPMI | WOL | {"turnOnElse": "wakeOnLan"}, "on")
+    assert {"ipmi", "wakeOnLan"} <= settings.keys()
+    assert settings["turnOnElse"] == "wakeOnLan"
+    assert pod.host_network
+    assert pod.args[-1] == "30s"  # a third of the wake interval of 90 s
+    settings, pod = job(IPMI | WOL | {"turnOnElse": "wakeOnLan"}, "off")
+    assert settings.keys().isdisjoint({"wakeOnLan", "turnOnElse"})
+    assert not pod.host_network
+
+
 def test_certificates_to_trust_are_mounted_too() -> None:
     """A Secret with the CA of a BMC is mounted beside the one with its password."""
     assert [volume.secret_name for volume in job(REDFISH, "on")[1].volumes] == ["bmc", "bmc-ca"]

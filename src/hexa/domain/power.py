@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, get_args
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.group import Problem
 from hexa.domain.resources.power import DriverName, PowerSpec
@@ -42,6 +42,8 @@ class Roles(Struct, frozen=True, kw_only=True):
     """Who does what; None: nobody can."""
 
     on: DriverName | None
+    on_else: DriverName | None = None
+    """Where the first one fails."""
     off: DriverName | None
     """Asks the system."""
     cut: DriverName | None
@@ -56,7 +58,7 @@ class Roles(Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[DriverName, ...]:
         """Each driver that has a role."""
-        return tuple(name for name in DRIVERS if name in (self.on, self.off, self.cut, self.sense))
+        return tuple(name for name in DRIVERS if name in (self.on, self.on_else, self.off, self.cut, self.sense))
 
 
 def roles(spec: PowerSpec) -> Roles | Problem:
@@ -67,10 +69,13 @@ def roles(spec: PowerSpec) -> Roles | Problem:
     for ability, wanted in ((Ability.ON, spec.turn_on), (Ability.OFF, spec.turn_off), (Ability.SENSE, spec.sense)):
         if wanted is not None and (problem := _cannot(spec, ability, wanted)):
             return problem
+    if spec.turn_on_else is not None and (problem := _no_other(spec, spec.turn_on_else)):
+        return problem
     soft = spec.turn_off if spec.turn_off not in OUTLETS else None
     off = soft or (None if spec.turn_off else _best(spec, Ability.OFF))
     return Roles(
         on=spec.turn_on or _best(spec, Ability.ON),
+        on_else=spec.turn_on_else,
         off=off,
         cut=(spec.turn_off if spec.turn_off in OUTLETS else None) or _best(spec, Ability.CUT),
         sense=spec.sense or _sensor(spec, soft=off is not None),
@@ -111,6 +116,14 @@ def _cannot(spec: PowerSpec, ability: Ability, driver: DriverName) -> Problem | 
         f"is {driver}, which has no settings" if settings(spec, driver) is None else f"is {driver}, which can't do that"
     )
     return Problem(ability.value, what, remedy, reason="DriverCannot")
+
+
+def _no_other(spec: PowerSpec, driver: DriverName) -> Problem | None:
+    """Why the driver can't stand in for the one that turns on."""
+    if driver == (spec.turn_on or _best(spec, Ability.ON)):
+        return Problem("turnOnElse", f"is {driver}, which is the first one", "name another", reason="DriverCannot")
+    problem = _cannot(spec, Ability.ON, driver)
+    return None if problem is None else structs.replace(problem, field="turnOnElse")
 
 
 def _best(spec: PowerSpec, ability: Ability) -> DriverName | None:

@@ -152,7 +152,7 @@ def pod_for(node: Node, direction: Direction, *, image: str, limits: Limits, cut
             VolumeMount(name=f"secret-{index}", mount_path=f"{SECRETS}/{name}", secret_name=name)
             for index, name in enumerate(secret_names(part))
         ),
-        host_network=direction == "on" and part.turn_on == "wakeOnLan",
+        host_network=direction == "on" and "wakeOnLan" in (part.turn_on, part.turn_on_else),
     )
 
 
@@ -164,10 +164,15 @@ def part_for(spec: PowerSpec, direction: Direction) -> PowerSpec:
         return spec
     on = direction == "on"
     sense = None if on and found.sense == "ssh" else found.sense
-    needed = {found.on, sense} if on else {found.off, found.cut if spec.hard else None, sense}
+    needed = {found.on, found.on_else, sense} if on else {found.off, found.cut if spec.hard else None, sense}
     others = {FIELDS.get(name, name): None for name in DRIVERS if name not in needed}
     return structs.replace(
-        spec, **others, turn_on=found.on if on else None, turn_off=None if on else spec.turn_off, sense=sense
+        spec,
+        **others,
+        turn_on=found.on if on else None,
+        turn_on_else=found.on_else if on else None,
+        turn_off=None if on else spec.turn_off,
+        sense=sense,
     )
 
 
@@ -175,7 +180,10 @@ def _patience(spec: PowerSpec, direction: Direction, limits: Limits) -> tuple[st
     """How long the Job waits for the reading that proves it, and of these for an orderly shutdown: within the phase's limit, and
     on: so that a lost wake is sent again within its interval."""
     if direction == "on":
-        return _seconds(min(limits.wake_interval.total_seconds() / 2, limits.power_on.total_seconds() - SPARE)), None
+        ways = 2 if spec.turn_on_else is None else 3  # each has as long, and the pod has its part
+        return _seconds(
+            min(limits.wake_interval.total_seconds() / ways, limits.power_on.total_seconds() / (ways - 1) - SPARE)
+        ), None
     whole = limits.power_off.total_seconds() - SPARE
     if not spec.hard:
         return _seconds(whole), None
@@ -237,7 +245,7 @@ def _tells(spec: PowerSpec, name: DriverName, *, soft: bool) -> bool:
 def sensing_part(spec: PowerSpec, driver: DriverName) -> PowerSpec:
     """The driver alone."""
     others = {FIELDS.get(name, name): None for name in DRIVERS if name != driver}
-    return structs.replace(spec, **others, turn_on=None, turn_off=None, sense=driver)
+    return structs.replace(spec, **others, turn_on=None, turn_on_else=None, turn_off=None, sense=driver)
 
 
 def sensing_secrets(node: Node) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class Ways(Struct, frozen=True, kw_only=True):
     machine: str = ""
     roles: Roles
     on: Power | None = None
+    on_else: Power | None = None
+    """Where the first one fails."""
     off: Power | None = None
     cut: HardPower | None = None
     sense: Power | None = None
@@ -64,14 +66,25 @@ async def status(ways: Ways) -> Switched:
 
 
 async def turn_on(ways: Ways, patience: Patience) -> Switched:
-    """Turn it on and see that it is. Raises `Unavailable` where it is not in time."""
+    """Turn it on and see that it is, by the second way where the first one fails. Raises `Unavailable` where it is not in time."""
     if ways.on is None:
         raise _lacks(ways, "turn it on", "add a driver that can, such as wakeOnLan")
     before = await _read_if_possible(ways)
     if before is Reading.ON:
         return Switched(power=before, verified=True, steps=())
-    await _asked(ways.on.turn_on, patience)
-    return await _seen(ways, Reading.ON, before, patience.verify, (f"turned on by {ways.roles.on}",))
+    steps: tuple[str, ...] = (f"turned on by {ways.roles.on}",)
+    try:
+        await _asked(ways.on.turn_on, patience)
+        return await _seen(ways, Reading.ON, before, patience.verify, steps)
+    except HexaError as error:
+        if ways.on_else is None:
+            raise
+        steps = (f"{steps[0]}, in vain: {error}", f"turned on by {ways.roles.on_else}")
+    try:
+        await _asked(ways.on_else.turn_on, patience)
+        return await _seen(ways, Reading.ON, before, patience.verify, steps)
+    except HexaError as error:
+        raise type(error)(f"{error}; before, {steps[0]}", reason=error.reason) from error
 
 
 async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:

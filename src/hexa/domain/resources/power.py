@@ -258,6 +258,12 @@ class PowerSpec(Slice, frozen=True, kw_only=True):
     script: Annotated[Script | None, Meta(description="An executable.")] = None
     plugin: Annotated[Plugin | None, Meta(description="A driver of another package.")] = None
     turn_on: Annotated[DriverName | None, Meta(description="Which of them turns the machine on.")] = None
+    turn_on_else: Annotated[
+        DriverName | None,
+        Meta(
+            description="Which of them turns the machine on where the first one fails, or its reading does not show it."
+        ),
+    ] = None
     turn_off: Annotated[DriverName | None, Meta(description="Which of them turns it off.")] = None
     sense: Annotated[DriverName | None, Meta(description="Which of them reads its power.")] = None
     hard: Annotated[

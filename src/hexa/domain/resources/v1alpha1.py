@@ -642,7 +642,7 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
                 ),
                 f"power.{field} names a driver that has no settings there",
             )
-            for field in ("turnOn", "turnOff", "sense")
+            for field in ("turnOn", "turnOnElse", "turnOff", "sense")
         ),
     )
 
