@@ -17,7 +17,7 @@ from hexa.adapters.memory.settings import Settings
 from hexa.adapters.memory.site import CONTROL_PLANE, Site, open_site
 from hexa.domain.errors import Unavailable
 from hexa.domain.names import GROUP_LABEL
-from hexa.domain.resources.core import JOBS, LEASES, NODES, PODS, KubeNode, Lease, Pod
+from hexa.domain.resources.core import CRON_JOBS, JOBS, LEASES, NODES, PODS, KubeNode, Lease, Pod
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerPodSpec, Reading
 from hexa.ports.jobs import Action, Order, Outcome
 from hexa.ports.kube import Patch
@@ -568,3 +568,14 @@ def test_clock_needs_trio() -> None:
     """The clock exists only inside a Trio run: its time is Trio's."""
     with pytest.raises(RuntimeError):
         MemoryClock()
+
+
+async def test_a_cron_job_that_forbids_it_never_runs_twice_at_once(autojump_clock: Any) -> None:
+    """A Job that never ends is the only one; where overlapping is allowed there is one more each minute."""
+    for policy, jobs in (("Forbid", 1), ("Allow", 5)):
+        async with open_site() as site:
+            pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "example"}]}}
+            spec = {"schedule": "* * * * *", "concurrencyPolicy": policy, "jobTemplate": {"spec": {"template": pod}}}
+            site.api.create(CRON_JOBS, {"metadata": {"name": "each-minute", "namespace": "default"}, "spec": spec})
+            await trio.sleep(330)
+            assert len(site.api.find(JOBS)) == jobs

@@ -431,6 +431,16 @@ def test_rights_are_asked_where_hexa_watches(kube: MemoryKube) -> None:
     ]
 
 
+def test_a_right_that_hexa_can_do_without_is_a_warning(kube: MemoryKube) -> None:
+    """A role of before there were health checks: everything else goes on."""
+    kube.bans.append(Ban(resource="cronjobs"))
+    found = [each for each in ask(kube).findings if each.check == "rights"]
+    assert {each.severity for each in found} == {"warning"}
+    assert {each.object for each in found} == {
+        f"verb {v} on cronjobs" for v in ("list", "watch", "create", "patch", "delete")
+    }
+
+
 def test_secrets_of_sensors_are_asked_by_name(kube: MemoryKube) -> None:
     """For each machine whose power the agent reads, whether it may get that Secret; what others name is not asked."""
     ipmi, ssh = {"address": "bmc", "secretName": "bmc"}, {"address": "box", "secretName": "ssh"}

@@ -41,6 +41,8 @@ class Right(Struct, frozen=True, kw_only=True):
     """The part of hexa that needs it."""
     reason: str
     """What for, in a sentence."""
+    optional: bool = False
+    """Without it the rest of hexa goes on."""
 
     @property
     def subresource(self) -> str:
@@ -117,6 +119,7 @@ RIGHTS: Final = (
         used_by="agent",
         reason="Health checks (spec.healthcheckPodSpec) are CronJobs in the namespace of the machine, suspended while it is off."
         " Nothing is asked of them where no machine declares one, and without this right the rest goes on.",
+        optional=True,
     ),
     Right(
         group="",

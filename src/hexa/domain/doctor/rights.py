@@ -85,4 +85,5 @@ def refusal(question: Question, who: str) -> Finding:
     remedy = (
         f"apply hexa's roles again, or grant verb {question.verb} on {right.resource} ({right.group or 'core'}){where}"
     )
-    return error(f"verb {question.verb} on {right.resource}", text, remedy)
+    severity = warning if right.optional else error
+    return severity(f"verb {question.verb} on {right.resource}", text, remedy)
