@@ -7,9 +7,11 @@ import trio
 from tests.scenarios.stage import ID, QUICK, JobWatch, at, boxes, kube_of, rack, reach, switch
 from trio.testing import MockClock
 
+from hexa.app.commands.snapshot import take
+from hexa.app.commands.why import MachineAnswer, explain_machine
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
-from hexa.domain.resources.v1alpha1 import Asker, Power
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power
 from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.testing.world import Machine, World, group, machine, open_world
@@ -355,3 +357,34 @@ async def test_killed_while_a_dependency_wakes(autojump_clock: MockClock, dies: 
         assert kube_of(world).writes == 0
         await reach(world, Phase.READY)
         assert [name for name, _, _ in jobs.made] == ["nas", "box-1"]
+
+
+# --- what a person is told ------------------------------------------------------------------------------------------
+
+
+async def test_hexa_why_names_the_other_machine(autojump_clock: MockClock) -> None:
+    """Of the machine that waits, whom it waits for; of the box, who needs it; and of a box that fails, that it keeps the other."""
+    machines = [*needy("nas"), nas(spec={"retries": {"attempts": 1}, "timeouts": {"boot": "30s"}})]
+    async with open_world(groups=[rack()], machines=machines, autoscaler=None, site=QUICK) as world:
+        await known(world)
+
+        async def why(name: str) -> MachineAnswer:
+            kube = world.site.client(manager="person")
+            answer = await explain_machine(
+                kube, await take(kube, clock=world.site.clock, namespace=None), Lookup("machines", name)
+            )
+            assert isinstance(answer, MachineAnswer)
+            return answer
+
+        world.inject({"kind": "dead", "machine": "nas", "duration": 60})
+        await switch(world, "on")
+        await reach(world, Phase.BOOTING, "nas")
+        waits = await why("box-1")
+        assert "nas to be Ready, which it depends on (spec.dependsOn)" in [wait.text for wait in waits.waits]
+        needed = await why("nas")
+        assert needed.wishes[0].reason == "NeededBy"
+        assert [reason.text for reason in needed.kept_on] == ["box-1 depends on it and is wanted on: rest that first"]
+        await reach(world, Phase.START_FAILED, "nas")
+        stranded = await why("box-1")
+        assert [reason.rule for reason in stranded.kept_from_waking] == ["DependsOn"]
+        assert "DependsOn stands against it: spec.dependsOn: nas failed to start" in stranded.summary

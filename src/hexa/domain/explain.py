@@ -276,7 +276,7 @@ def kept_on(known: Known) -> list[Reason]:
     """Every rule that keeps the machine from being switched off, or Cluster Autoscaler from asking for it."""
     found = [_of_veto(known, veto) for veto in known.member.off_vetoes]
     policy, size = known.policy, target(known.others)
-    if counts(known.member) and size <= policy.min_size:
+    if known.group is not None and counts(known.member) and size <= policy.min_size:
         text = f"the group has {size} machines on or coming, and minSize is {policy.min_size}"
         where = f"Group {known.group} spec.minSize"
         found.append(Reason(rule="MinSize", text=text, object=where, remedy="lower minSize"))
