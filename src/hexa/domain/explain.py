@@ -20,7 +20,7 @@ from hexa.domain.health import NO_SENSOR, POWER_KNOWN
 from hexa.domain.lifecycle import FAILED, Event, Phase, phase_of
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import Asker, Lookup, Node, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Node, Power, Reading, WishRecord
 from hexa.domain.sensing import Facts, limit_due, wake_due
 from hexa.domain.sizing import Member, counts, may_be_woken, target
 from hexa.domain.spec_power import IMAGE_UNKNOWN
@@ -238,9 +238,11 @@ def _failed(known: Known) -> Iterator[Wait]:
 
 
 def _lost(known: Known) -> Iterator[Wait]:
-    if words := list(remedy_words(known.node)):
-        yield from (Wait(text=text) for text in words)
-    elif known.acted is Power.ON and known.facts.may_wake:
+    words = list(remedy_words(known.node))
+    yield from (Wait(text=text) for text in words)
+    if words and known.node.status.reading.power is Reading.ON:
+        return
+    if known.acted is Power.ON and known.facts.may_wake:
         yield Wait(text="its kubelet; else it is woken, unless it has power", until=_limit(known))
     elif known.acted is Power.OFF and known.policy.drain.force:
         yield Wait(text="its pods to end; else it is switched off by force", until=_limit(known))
