@@ -113,6 +113,20 @@ def test_steady_machines_wait_for_nothing() -> None:
     assert waits(known(in_phase(Phase.READY, ON))) == []
 
 
+def test_a_machine_in_quarantine_waits_for_its_quiet_wake() -> None:
+    """Until it is due; from then on for its turn, which no time tells and which is no sign of an agent that is away."""
+    off = known(in_phase(Phase.OFF, OFF))
+    policy = structs.replace(off.policy, probes_wake=True)
+    for due, until in ((at(3600.0), at(3600.0)), (at(-3600.0), None)):
+        member = structs.replace(off.member, probe_due=due)
+        probed = structs.replace(off, policy=policy, member=member)
+        assert [(wait.text[:12], wait.until) for wait in waits(probed)] == [
+            ("a wish for o", None),
+            ("a quiet wake", until),
+        ]
+    assert len(waits(off)) == 1
+
+
 def test_a_released_machine_says_so_and_how_to_take_it_back() -> None:
     """Whatever is wanted of it, hexa does nothing to it, and that is not taken for an agent that is away."""
     node = in_phase(Phase.READY, OFF)

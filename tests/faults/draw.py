@@ -12,6 +12,8 @@ def draw(seed: int) -> Script:
     """The run of this seed: always the same one."""
     dice = Random(f"hexa {seed}")
     groups = {name: _group(dice) for name in ("rack", "shelf")[: dice.choices((1, 2), (4, 1))[0]]}
+    if seed % 4 == 0:  # no throw of the dice: the runs of other seeds stay what they are
+        groups = {name: {**spec, "quarantineProbe": "Wake"} for name, spec in groups.items()}
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR

@@ -196,6 +196,9 @@ def _unknown(known: Known) -> Iterator[Wait]:
 def _off(known: Known) -> Iterator[Wait]:
     if known.acted is not Power.ON:
         yield Wait(text="a wish for on")
+        due = known.member.probe_due if known.policy.probes_wake else None
+        if due is not None:  # past it, it waits for its turn: one of the group at a time, and only while there is room
+            yield Wait(text="a quiet wake, to see whether it works again", until=due if due > known.now else None)
     elif known.facts.may_wake:
         yield Wait(text="hexa to send the first wake")
     else:
