@@ -329,9 +329,7 @@ class Guard:
         return now - max(since, asked) < timedelta(minutes=15)
 
     def _true(self, name: str, machine: MemoryMachine, phase: Phase) -> None:
-        quiet = self._box(
-            name
-        ).sensor  # which nobody asks while nothing is expected: it is read where a phase waits for it
+        quiet = self._box(name).sensor  # nobody asks it while nothing is expected
         if phase is Phase.OFF and machine.power and machine.state is not State.BOOTING and not quiet:
             self.say("untrue", f"{name} is on ({machine.state}), and hexa says Off")
         node = self.world.kube_node(name)
