@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from msgspec import Struct
-from tests.domain.builders import LIMITS, OFF, ON, at, facts, status
+from tests.domain.builders import LIMITS, OFF, ON, at, facts, read, status
 
 from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
 from hexa.domain.resources.v1alpha1 import Reading
@@ -94,7 +94,7 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
         "it hung in its boot, and the group cycles power",
         600,
         {"wish": ON, "reading": (Reading.ON, 599), "remedy_after": LONG},
-        {"cool_until": at(900)},
+        {"cool_until": at(900), "reading": read(Reading.ON, -5)},
     ),
     (P.START_FAILED, E.COOLED_DOWN): Story("the cool-off ends", 60, {}, COOLING),
     (P.STOP_FAILED, E.POWER_GONE): Story(
@@ -111,6 +111,7 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
         "it hangs, and the group cycles power",
         600,
         {**SILENT, "wish": ON, "reading": (Reading.ON, 599), "remedy_after": LONG},
+        {"reading": read(Reading.ON, -5)},
     ),
 }
 

@@ -544,6 +544,7 @@ def stored(
         forced=forced,
         stood_still=still,
         paused_since=at(3) if paused else None,
+        reading=read(Reading.ON, -1000),
     )
 
 
@@ -657,6 +658,7 @@ def walk(seed: int) -> Iterator[tuple[Phase, Event]]:
     dice = Random(seed)
     for _ in range(200):
         machine, now = status(dice.choice(list(Phase)), cool_until=at(dice.choice([0, 50]))), 0.0
+        machine = structs.replace(machine, reading=read(Reading.ON, -1000))
         for _ in range(40):
             now += dice.choice([1.0, 1.0, 20.0, 90.0, 700.0])
             known = random_facts(dice, now)

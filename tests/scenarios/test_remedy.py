@@ -321,6 +321,24 @@ async def test_hexa_that_was_dead_meanwhile_looks_again_before_it_cuts(autojump_
         assert world.hardware("box-1").offs == 0
 
 
+async def test_machine_that_was_dark_a_moment_ago_boots_and_is_not_cut(autojump_clock: MockClock) -> None:
+    """A person unplugs a machine that never joined, and plugs it in again: however long it was ill before, the whole of `after`
+    is waited from there on, for it boots."""
+    machines = readable(1, boot_seconds=(8.0, 60.0))
+    async with open_world(groups=[sick()], machines=machines, autoscaler=None, site=QUICK) as world:
+        world.inject({"kind": "noJoin", "machine": "box-1"})
+        await switch(world, "on")
+        await reach(world, P.START_FAILED)
+        await reach(world, P.BOOTING)
+        await trio.sleep(30)
+        world.hardware("box-1").lose_power()
+        await reach(world, P.START_FAILED)
+        await trio.sleep(20)
+        world.hardware("box-1").press_on()
+        await reach(world, P.READY, within=150)
+        assert remedies(world) == 0
+
+
 async def test_unwanted_meanwhile_it_is_drained_like_any_other(autojump_clock: MockClock) -> None:
     """A person's off before the Job is made ends the cycle: what follows is an off in order, and no wake."""
     async with open_world(groups=[sick()], machines=readable(2), autoscaler=None, site=QUICK) as world:

@@ -39,6 +39,7 @@ PACE: Final = {
     Phase.BOOTING: QUICK,
     Phase.POWERING_OFF: QUICK,
     Phase.UNKNOWN: MODERATE,
+    Phase.START_FAILED: MODERATE,
     Phase.STOP_FAILED: MODERATE,
     Phase.LOST: MODERATE,
 }

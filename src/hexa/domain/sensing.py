@@ -220,12 +220,21 @@ class _View:
 
     @property
     def remedy_due(self) -> datetime | None:
-        """When the power may be cycled: ill, watched without a gap, silent and not cycled for so long. None: not at all."""
+        """When the power may be cycled: ill, watched without a gap, silent, with power and not cycled for so long. None: not at
+        all."""
         after, sight, known = self.facts.remedy_after, self.facts.watching_since, self.status.remediation
         if after is None or sight is None or self.facts.paused or self.facts.wish is not Power.ON:
             return None
-        marks = (known.ill_since or self.since, sight, known.cycled_at, self.facts.heard)
+        marks = (known.ill_since or self.since, sight, known.cycled_at, self.facts.heard, self._read_so_since)
         return max(mark for mark in marks if mark is not None) + after + self._paused_for
+
+    @property
+    def _read_so_since(self) -> datetime | None:
+        """Since when the power reads as it does now: what was off in between boots, and is not ill."""
+        known, seen = self.status.reading, self.facts.reading
+        if seen is None or (known.power, known.source) == (seen.power, seen.source):
+            return known.at
+        return seen.at
 
     @property
     def hung(self) -> bool:

@@ -1,0 +1,94 @@
+"""Power Jobs whose pods come late: the Job controller or the scheduler was away, and meanwhile the machine is wanted otherwise."""
+
+from typing import Any
+
+import pytest
+import trio
+from tests.scenarios.stage import QUICK, JobWatch, boxes, rack, reach, switch, up
+from trio.testing import MockClock
+
+from hexa.adapters.memory.job_controller import JobController
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.core import JOBS
+from hexa.ports.kube import ChangeType
+from hexa.testing.world import World, open_world
+
+
+class Away:
+    """The Job controller makes no pods for a while."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._until = 0.0
+        real = JobController._job_changed
+
+        def late(controller: JobController, event: Any) -> None:
+            if event.type is ChangeType.ADDED and (wait := self._until - trio.current_time()) > 0:
+                controller._after(wait, lambda: real(controller, event))
+            else:
+                real(controller, event)
+
+        monkeypatch.setattr(JobController, "_job_changed", late)
+
+    def begin(self, seconds: float) -> None:
+        """It is away from now on."""
+        self._until = trio.current_time() + seconds
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Away:
+    return Away(monkeypatch)
+
+
+def jobs_of(world: World) -> list[str]:
+    """Jobs that are there."""
+    return [stored.key[1] for stored in world.site.api.find(JOBS)]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_shutdown_job_that_comes_late_does_not_strike_a_machine_that_serves_again(
+    autojump_clock: MockClock, away: Away, killed: bool
+) -> None:
+    """Its shutdown Job gets no pod, and the machine is wanted on again; once it has not gone off within its limit it serves again,
+    and not before that Job is gone: nothing switches it off under its pods."""
+    async with open_world(groups=[rack()], machines=boxes(2), autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await up(world)
+        away.begin(400)
+        await switch(world, "off")
+        await reach(world, Phase.POWERING_OFF)
+        await trio.sleep(10)
+        await switch(world, "on")
+        await reach(world, Phase.STOP_FAILED, within=390)
+        if killed:
+            await world.restart_agent(after=5)
+        await world.until(lambda: world.node("box-1").status.welcomed, within=60, every=0.1)
+        assert jobs_of(world) == []
+        world.add_pods(1, cpu="1")
+        await world.until(lambda: world.waiting == 0, within=20)
+        await trio.sleep(400)
+        assert world.phase("box-1") is Phase.READY
+        assert world.site.report().pods_killed == 0
+        assert jobs.of("box-1") == ["startup", "shutdown"]
+        assert world.node("box-1").status.health == "healthy"
+        assert "JobTakenBack" in world.journal.reasons("box-1")
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+
+
+async def test_startup_job_that_comes_late_wakes_nobody(autojump_clock: MockClock, away: Away) -> None:
+    """Its startup Job gets no pod, and the machine, which reads Off, is not wanted any more: it stays off, and is not taken for one
+    that somebody else switched on."""
+    async with open_world(groups=[rack()], machines=boxes(1, sensor=True), autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        away.begin(400)
+        await switch(world, "on")
+        await reach(world, Phase.POWERING_ON)
+        await trio.sleep(10)
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+        await trio.sleep(600)
+        assert world.phase("box-1") is Phase.OFF
+        assert world.site.report().boots == 0
+        assert jobs_of(world) == []
+        await switch(world, "on")
+        await reach(world, Phase.READY)
