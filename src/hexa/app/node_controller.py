@@ -15,7 +15,7 @@ from hexa.app.duties import NodeDuties
 from hexa.app.freeing import Freeing
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import drain_plan, pods_on
-from hexa.app.power_jobs import PowerJobs, current, machine_of, with_job
+from hexa.app.power_jobs import PowerJobs, current, machine_of, strays, with_job
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
 from hexa.app.remedies import Remedies
@@ -346,7 +346,7 @@ class NodeController:
     async def _job_result(self, view: MachineView) -> JobRecord | None:
         """The result of the present attempt's Job, when it is over or when its pod is worth a look."""
         record = current(view.node.status)
-        if record is None or record.outcome != Outcome.RUNNING:
+        if record is None or record.outcome != Outcome.RUNNING or strays(view.node.status):
             return None
         order = self._jobs.order(view, view.node.status, Action(record.action))
         if order is None:
@@ -423,6 +423,8 @@ class NodeController:
             changed = await self._save(view, structs.replace(status, cool_until=next_try.at), facts)
             self._tell(view, "WorksAgain", f"{next_try.why}: tried again sooner")
             return changed
+        if not facts.paused and strays(status):
+            return await self._take_back(view, facts)
         if not facts.paused:
             duty = DUTIES.get(view.phase)
             if duty is not None and await self._DO[duty](self, view, facts, plan):
@@ -445,6 +447,17 @@ class NodeController:
         if done.again is not None:
             self.queue.add(view.key, delay=(done.again - facts.now).total_seconds())
         return bool(done.told)
+
+    async def _take_back(self, view: MachineView, facts: Facts) -> bool:
+        """Before the duty: its Job came late, or hangs, and would switch off a machine that pods come to again, or wake one that
+        nobody wants."""
+        if not await self._jobs.clean(view):
+            self.queue.add(view.key, delay=DRAIN_LOOK)
+            return False
+        self._tell(
+            view, "JobTakenBack", "its power Job had not ended, and it is not to be switched by it any more: removed"
+        )
+        return await self._save(view, with_job(view.node.status, None), facts)
 
     def _with_shape(self, view: MachineView, facts: Facts) -> NodeStatus:
         status = view.node.status

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from hexa.app.store import Store
 from hexa.app.view import MachineView
+from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import API_GROUP
 from hexa.domain.resources.core import Job
 from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus
@@ -16,6 +17,8 @@ from hexa.domain.spec_power import pod_for
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 
 NONE: Final[frozenset[str]] = frozenset()
+MAY_SHUT_DOWN: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.OFF})
+"""Phases in which a shutdown Job may still be at work."""
 
 
 class PowerJobs:
@@ -82,10 +85,14 @@ class PowerJobs:
             order, seen or Seen(known.name, Outcome.FAILED, "the Job was deleted before its result was seen")
         )
 
-    async def clean(self, view: MachineView, *, keep: str = "") -> None:
-        """Remove the machine's Jobs but for `keep`, if the snapshot knows any."""
-        if self._others(view.key, keep) and await self._jobs.cancel(view.key, uid=view.node.metadata.uid, keep=keep):
+    async def clean(self, view: MachineView, *, keep: str = "") -> bool:
+        """Remove the machine's Jobs but for `keep`, if the snapshot knows any; whether none is left."""
+        if not self._others(view.key, keep):
+            return True
+        gone = await self._jobs.cancel(view.key, uid=view.node.metadata.uid, keep=keep)
+        if gone:
             self._begun.pop(view.key, None)
+        return gone
 
     def finished(self, machine: Lookup, name: str) -> bool:
         """Whether the snapshot shows the Job as over, or does not show it."""
@@ -122,6 +129,14 @@ def current(status: NodeStatus) -> JobRecord | None:
     return job if job is not None and job.attempt == status.attempt else None
 
 
-def with_job(status: NodeStatus, record: JobRecord) -> NodeStatus:
-    """The status with the Job's result."""
+def strays(status: NodeStatus) -> bool:
+    """Whether the Job of the present attempt has not ended, though the machine is not to be switched by it any more."""
+    job, phase = current(status), phase_of(status)
+    if job is None or job.outcome != Outcome.RUNNING:
+        return False
+    return phase is Phase.OFF if job.action == Action.STARTUP else phase not in MAY_SHUT_DOWN
+
+
+def with_job(status: NodeStatus, record: JobRecord | None) -> NodeStatus:
+    """The status with the Job's result; None: there is no Job any more."""
     return structs.replace(status, job=record)
