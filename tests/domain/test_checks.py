@@ -37,7 +37,7 @@ POD = PowerPodSpec(image="ping:1")
 PASSED, FAILED, NONE = CheckOutcome.PASSED, CheckOutcome.FAILED, CheckOutcome.NONE
 
 
-def machine(period: str | None = None, *, pod: PowerPodSpec | None = POD, phase: Phase = Phase.READY) -> Node:
+def machine(period: int | str | None = None, *, pod: PowerPodSpec | None = POD, phase: Phase = Phase.READY) -> Node:
     """A machine with a check."""
     spec = NodeSpec(healthcheck_pod_spec=pod, healthcheck_period=period)
     return Node(metadata=OwnedMetadata(name="m", namespace="d", uid="u-1"), spec=spec, status=status(phase))
@@ -89,6 +89,14 @@ def test_what_to_write_instead_is_named() -> None:
     (wrong,) = check_problems(machine("often"))
     assert wrong.severity == "warning"
     assert period_of(machine("often")) == period_of(machine()) == timedelta(minutes=5)
+
+
+def test_a_bare_number_is_minutes() -> None:
+    """As homelab-autoscaler ran it: its objects apply unchanged."""
+    assert period_of(machine(10)) == timedelta(minutes=10)
+    assert list(check_problems(machine(10))) == []
+    (told,) = check_problems(machine(45))
+    assert told.text == "cron cannot say 45m, so the check runs each 30m"
 
 
 def test_machines_are_not_checked_in_the_same_minute() -> None:

@@ -87,7 +87,7 @@ def defaults_of(obj: dict[str, Any]) -> dict[str, Any]:
     if obj["kind"] == "Group":
         return {"minSize": 0, "nodeLeavePolicy": "Delete"}
     pod = {"ttlSecondsAfterFinished": 600}
-    return {"startupPodSpec": pod, "shutdownPodSpec": pod}
+    return {"startupPodSpec": pod, "shutdownPodSpec": pod, "healthcheckPodSpec": pod}
 
 
 def without(defaults: dict[str, Any], stored: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:

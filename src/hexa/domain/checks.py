@@ -103,9 +103,14 @@ def period_of(node: Node) -> timedelta:
 
 def _asked(node: Node) -> timedelta | None:
     try:
-        return parse_duration(node.spec.healthcheck_period) if node.spec.healthcheck_period is not None else None
+        return None if node.spec.healthcheck_period is None else _period(node.spec.healthcheck_period)
     except ValueError:
         return None  # `check_problems` tells
+
+
+def _period(written: int | str) -> timedelta:
+    """A bare number is minutes: so homelab-autoscaler ran it. Raises `ValueError` with a sentence for people."""
+    return parse_duration(f"{written}m" if isinstance(written, int) else written)
 
 
 def said_by_cron(period: timedelta) -> timedelta:
@@ -128,14 +133,14 @@ def cron(period: timedelta, *, spread: str) -> str:
 
 def check_problems(node: Node) -> Iterator[Problem]:
     """What is wrong with the health check; the machine is switched all the same."""
-    field, text = "spec.healthcheckPeriod", node.spec.healthcheck_period
-    if text is None:
+    field, written = "spec.healthcheckPeriod", node.spec.healthcheck_period
+    if written is None:
         return
     if node.spec.healthcheck_pod_spec is None:
         yield _warning(field, "nothing is checked", "add spec.healthcheckPodSpec, or remove it")
         return
     try:
-        asked = parse_duration(text)
+        asked = _period(written)
     except ValueError as error:
         yield _warning(field, f"{error}; it runs each {format_duration(PERIOD)}", 'write a duration such as "10m"')
         return
@@ -143,7 +148,7 @@ def check_problems(node: Node) -> Iterator[Problem]:
     if runs != asked:
         longer = next((each for each in PERIODS if each > asked), None)
         other = f" or {format_duration(longer)}" if longer is not None else ""
-        said = f"cron cannot say {text}, so the check runs each {format_duration(runs)}"
+        said = f"cron cannot say {format_duration(asked)}, so the check runs each {format_duration(runs)}"
         yield _warning(field, said, f"write {format_duration(runs)}{other}")
 
 

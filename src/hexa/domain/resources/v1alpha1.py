@@ -84,6 +84,22 @@ Quantity = Annotated[
 ]
 """An amount of a resource, such as 8, "500m" or "16Gi"."""
 
+Period = Annotated[
+    int | str,
+    Meta(
+        extra={
+            "x-crd": {
+                "x-kubernetes-int-or-string": True,
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "minimum": 1,
+                "maxLength": 64,
+                "pattern": DURATION_PATTERN,
+            }
+        }
+    ),
+]
+"""A duration, or a whole number of minutes."""
+
 OnOff = Annotated[
     Literal["on", "off"] | bool,
     Meta(extra={"x-crd": {"x-kubernetes-preserve-unknown-fields": True, "enum": ["on", "off", True, False]}}),
@@ -674,9 +690,9 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
         ),
     ] = None
     healthcheck_period: Annotated[
-        Duration | None,
+        Period | None,
         Meta(
-            description="How often the health check runs. Default 5m. Of what cron cannot say the next shorter period is taken, with "
+            description="How often the health check runs, such as 10m; a bare number is minutes. Default 5m. Of what cron cannot say the next shorter period is taken, with "
             "a condition: 1 to 6, 10, 12, 15, 20 or 30 minutes, 1 to 4, 6, 8, 12, 24 or 168 hours."
         ),
     ] = None
