@@ -11,6 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 from time import perf_counter
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed (default: %(default)s)")
     parser.add_argument("--script", type=Path, metavar="FILE", help="play this one")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), metavar="P", help="(default: all cores)")
+    parser.add_argument("--depends", action="store_true", help="with dependsOn between machines")
     parser.add_argument("--no-shrink", action="store_true", help="tell of failures only")
     args = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
@@ -57,7 +59,7 @@ def _many(args: argparse.Namespace) -> int:
             print(f"seed {outcome.seed}:", *outcome.broken[:5], sep="\n  ", flush=True)
     rules = Counter(rule for outcome in failed for rule in outcome.rules)
     for outcome in failed if not args.no_shrink else ():
-        _shrunk(outcome)
+        _shrunk(outcome, depends=args.depends)
     print(
         f"seeds {args.seed} to {args.seed + args.runs - 1}: {args.runs} runs, {hours:.0f} simulated hours, {jobs} power "
         f"actions, {pods} pods; {len(failed)} runs broke a rule {dict(rules) or ''}; "
@@ -67,25 +69,25 @@ def _many(args: argparse.Namespace) -> int:
 
 
 def _outcomes(args: argparse.Namespace) -> Iterator[Outcome]:
-    seeds = range(args.seed, args.seed + args.runs)
+    seeds, drawn = range(args.seed, args.seed + args.runs), partial(_drawn, depends=args.depends)
     if args.runs < 20 or args.processes == 1:
-        yield from map(_drawn, seeds)
+        yield from map(drawn, seeds)
         return
     with Pool(args.processes, maxtasksperchild=50) as pool:
-        for done, outcome in enumerate(pool.imap_unordered(_drawn, seeds, chunksize=10), 1):
+        for done, outcome in enumerate(pool.imap_unordered(drawn, seeds, chunksize=10), 1):
             yield outcome
             if done % 1000 == 0:
                 print(f"{done} runs", flush=True)
 
 
-def _drawn(seed: int) -> Outcome:
-    return play(draw(seed))
+def _drawn(seed: int, *, depends: bool) -> Outcome:
+    return play(draw(seed, depends=depends))
 
 
-def _shrunk(outcome: Outcome) -> None:
+def _shrunk(outcome: Outcome, *, depends: bool) -> None:
     """The smallest script that breaks the same rule, to be written down."""
     rule = outcome.broken[0].rule
-    small = shrink(draw(outcome.seed), lambda script: rule in play(script).rules)
+    small = shrink(draw(outcome.seed, depends=depends), lambda script: rule in play(script).rules)
     print(f"seed {outcome.seed}, shrunk; again by ./dev faults --seed {outcome.seed} --runs 1, or --script with")
     print(f"  {small.written()}", *play(small).broken[:3], sep="\n  ", flush=True)
 

@@ -3,13 +3,15 @@
 from random import Random
 from typing import Any
 
+from msgspec import structs
+
 from tests.faults.script import Act, Box, Load, Script
 
 HOUR = 3600.0
 
 
-def draw(seed: int) -> Script:
-    """The run of this seed: always the same one."""
+def draw(seed: int, *, depends: bool = False) -> Script:
+    """The run of this seed: always the same one. With `depends` machines need others to be up first."""
     dice = Random(f"hexa {seed}")
     groups = {name: _group(dice) for name in ("rack", "shelf")[: dice.choices((1, 2), (4, 1))[0]]}
     if seed % 4 == 0:  # no throw of the dice: the runs of other seeds stay what they are
@@ -21,7 +23,7 @@ def draw(seed: int) -> Script:
     return Script(
         seed=seed,
         groups=groups,
-        boxes=boxes,
+        boxes=_depending(Random(f"depends {seed}"), boxes) if depends else boxes,
         loads=loads,
         acts=tuple(sorted(acts, key=lambda act: act.at)),
         hurts=hurts,
@@ -97,6 +99,15 @@ def _box(dice: Random, number: int, group: str) -> Box:
         boot=dice.choice((8.0, 20.0, 45.0)),
         off=dice.choice((2.0, 5.0, 15.0)),
         powered=dice.choices(("", "on", "off"), (8, 1, 1))[0],
+    )
+
+
+def _depending(dice: Random, boxes: tuple[Box, ...]) -> tuple[Box, ...]:
+    """Every second one needs one of those before it."""
+    needs = [dice.sample(boxes[:number], min(number, 1)) if dice.random() < 0.5 else [] for number in range(len(boxes))]
+    return tuple(
+        structs.replace(box, depends=tuple(need.name for need in found))
+        for box, found in zip(boxes, needs, strict=True)
     )
 
 

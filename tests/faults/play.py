@@ -96,6 +96,8 @@ def _machine(box: Box, number: int, *, cut: bool) -> Machine:
     spec: dict[str, Any] = {}
     if box.power:
         spec = {"startupPodSpec": None, "shutdownPodSpec": None, "power": _filled(POWER[box.power], box.name, number)}
+    if box.depends:
+        spec["dependsOn"] = list(box.depends)
     if box.powered:
         spec["powerState"] = box.powered
     hardware = {"cpu": box.cpu, "boot_seconds": box.boot, "boot_jitter": 0.2, "off_seconds": box.off}

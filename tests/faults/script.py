@@ -19,6 +19,8 @@ class Box(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     cpu: str = "4"
     boot: float = 20.0
     off: float = 5.0
+    depends: tuple[str, ...] = ()
+    """spec.dependsOn."""
     powered: str = ""
     """spec.powerState from the start."""
 
