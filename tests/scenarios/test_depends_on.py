@@ -184,10 +184,12 @@ async def test_a_box_of_no_group_rests_when_nobody_needs_it(autojump_clock: Mock
         assert world.phase("other") is Phase.READY
 
 
-async def test_a_box_that_goes_dark_is_woken_again(autojump_clock: MockClock) -> None:
-    """A machine that is on stays on, and what it depends on is brought back."""
+@pytest.mark.parametrize("policy", ["Adopt", "Ignore"])
+async def test_a_box_that_goes_dark_is_woken_again(autojump_clock: MockClock, policy: str) -> None:
+    """A machine that is on stays on, and what it depends on is brought back, also where what goes dark is left off else."""
     machines = [*needy("nas"), nas(group="storage", sensor=True)]
-    async with open_world(groups=[rack(), group("storage")], machines=machines, autoscaler=None, site=QUICK) as world:
+    storage = group("storage", onUnexpectedPower=policy)
+    async with open_world(groups=[rack(), storage], machines=machines, autoscaler=None, site=QUICK) as world:
         await known(world)
         assert await world.cloud.increase_size(ID, delta=1) == Done()
         await reach(world, Phase.READY)

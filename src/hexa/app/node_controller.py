@@ -296,7 +296,7 @@ class NodeController:
     def _corrected(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
         standing, room = held(view.node, view.policy, now=now) is not None, self._room(view, now)
         found = corrected_wish(view.node, event, held=standing, room=room, now=now, policy=view.policy)
-        if found is not None or view.phase is Phase.UNKNOWN:
+        if found is not None or view.phase is Phase.UNKNOWN or event is Event.POWER_GONE:
             return found
         wish, grouped = base_wish(view.node, now=now), membership_of(view.node) is not None
         return needed_wish(view.ties, wish, held=standing, room=room, grouped=grouped, now=now)
