@@ -281,6 +281,24 @@ async def test_one_at_a_time_in_a_group(autojump_clock: MockClock) -> None:
         assert set(world.phases().values()) == {P.READY}
 
 
+async def test_a_machine_that_stays_off_after_its_cut_keeps_no_other_from_its_cycle(autojump_clock: MockClock) -> None:
+    """A person pauses a machine while its power is cut, and it stays off: the next that hangs is cycled all the same."""
+    async with open_world(groups=[sick()], machines=readable(3), autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await up(world, "box-1", "box-2", "box-3")
+        world.hardware("box-1").hang()
+        await world.until(lambda: jobs.of("box-1") == ["startup", "shutdown"], within=400, every=0.1)
+        world.edit("box-1", {"paused": {"reason": "new board"}})
+        await reach(world, P.OFF)
+        await trio.sleep(60)
+        assert world.node("box-1").status.remediation.cycling
+        world.hardware("box-2").hang()
+        await reach(world, P.LOST, "box-2")
+        await reach(world, P.READY, "box-2", within=900)
+        assert remedies(world, "box-2") == 1
+        assert remedies(world, "box-1") == 1
+
+
 # --- in between ---------------------------------------------------------------------------------------------
 
 

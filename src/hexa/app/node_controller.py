@@ -423,7 +423,7 @@ class NodeController:
             changed = await self._save(view, structs.replace(status, cool_until=next_try.at), facts)
             self._tell(view, "WorksAgain", f"{next_try.why}: tried again sooner")
             return changed
-        if not facts.paused and strays(status):
+        if strays(status):
             return await self._take_back(view, facts)
         if not facts.paused:
             duty = DUTIES.get(view.phase)

@@ -201,10 +201,16 @@ def _doubt(patient: Patient) -> Refusal | None:
 
 
 def _other_cycles(patient: Patient) -> Refusal | None:
-    busy = next((m for m in patient.others if m.key != patient.member.key and m.cycling and m.wanted), None)
+    busy = next((m for m in patient.others if m.key != patient.member.key and _goes_on(m)), None)
     return (
         None if busy is None else Refusal(ONE_AT_A_TIME, f"the power of {busy.key.name} is being cycled: one at a time")
     )
+
+
+def _goes_on(member: Member) -> bool:
+    """Its cycle goes on by itself: it is wanted, and not left off by a pause or for want of what it depends on."""
+    left_off = member.phase is Phase.OFF and member.on_vetoes
+    return member.cycling and member.wanted and not left_off
 
 
 REFUSALS: Final[Sequence[Callable[[Patient], Refusal | None]]] = (
