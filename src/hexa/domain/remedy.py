@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from hexa.domain.duration import format_duration
 from hexa.domain.findings import Finding
 from hexa.domain.group import Limits, Policy, RemedyRules, active_hold
 from hexa.domain.lifecycle import FAILED, ILL, Phase, cycles_in_a_row, phase_of
@@ -260,7 +261,8 @@ def findings(patient: Patient, judged: Verdict) -> list[Finding]:
     number = cycles_in_a_row(known)
     if patient.begun:
         return [Finding(REMEDIATION, "Cycling", f"its power is cycled, {known.cycles} of {rules.cycles} in a row")]
-    text = f"its power is cycled ({number + 1} of {rules.cycles} in a row) once it has been silent for {judged.after} and reads On"
+    span = format_duration(judged.after)
+    text = f"its power is cycled ({number + 1} of {rules.cycles} in a row) once it has been silent, and has read On, for {span}"
     return [Finding(REMEDIATION, "Waiting", text)]
 
 
