@@ -218,8 +218,8 @@ async def _cordon(stage: Stage, act: Act) -> None:
 
     def back() -> None:
         found = stage.world.kube_node(act.of)
-        if found is not None and (stage.world.phase(act.of) is not Phase.READY or _ours(found)):
-            stage.later(30.0, back)  # nobody opens a node that hexa drains
+        if found is None or stage.world.phase(act.of) is not Phase.READY or _ours(found):
+            stage.later(30.0, back)  # nobody opens a node that hexa drains, or that has left with the cordon
         else:
             stage.cordoned.discard(act.of)
             _uncordon(stage, act.of)

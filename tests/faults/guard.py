@@ -361,7 +361,8 @@ class Guard:
         """No pod waits that a machine could take which is off and may be woken."""
         core, now = self.core, self.world.now
         assert core is not None
-        waiting = [pod for pod in self.world.pods(phase="Pending") if pod.metadata.namespace == "default"]
+        pending = [pod for pod in self.world.pods(phase="Pending") if pod.metadata.namespace == "default"]
+        waiting = [pod for pod in pending if not pod.spec.node_name]  # one that is bound waits for its own machine
         for group in self.stage.script.groups:
             view = core.views.group(Lookup(NAMESPACE, group))
             if view is None or not view.valid:
