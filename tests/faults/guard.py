@@ -173,6 +173,8 @@ class Guard:
 
     def _startup(self, name: str, view: MachineView) -> None:
         wish, kept_on = view.wish(self.world.now), view.acted_wish(self.world.now) is not Power.OFF
+        if wish is not None and wish.since is not None and self.world.now - wish.since < IN_FLIGHT:
+            return
         if (
             wish is None or wish.power is not Power.ON
         ) and not kept_on:  # by wake proof: it comes up before it may rest
