@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, JobWatch, boxes, rack, reach, switch, up
+from tests.scenarios.stage import QUICK, JobWatch, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.job_controller import JobController
@@ -95,3 +95,27 @@ async def test_startup_job_that_comes_late_wakes_nobody(autojump_clock: MockCloc
         assert jobs_of(world) == []
         await switch(world, "on")
         await reach(world, Phase.READY)
+
+
+async def test_cut_that_comes_late_does_not_strike_a_machine_that_came_back(
+    autojump_clock: MockClock, away: Away
+) -> None:
+    """The Job that cuts the power of a machine that hangs gets no pod, and meanwhile the machine is back: it serves, and that Job
+    is taken back."""
+    group = rack(remediation={"powerCycle": True, "after": "2m"})
+    machines = boxes(1, sensor=True, hard_off=True)
+    async with open_world(groups=[group], machines=machines, autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await loaded(world)
+        away.begin(260)
+        world.hardware("box-1").hang()
+        await world.until(lambda: jobs.of("box-1") == ["startup", "shutdown"], within=400, every=0.1)
+        world.hardware("box-1").reboot()
+        await reach(world, Phase.READY, within=40)
+        await trio.sleep(400)
+        assert world.phase("box-1") is Phase.READY
+        assert world.hardware("box-1").offs == 0
+        assert jobs_of(world) == []
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert not node.spec.unschedulable

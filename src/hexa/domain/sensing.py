@@ -300,10 +300,11 @@ def _remedy(view: _View) -> bool:
 def _occupied(view: _View) -> bool:
     if view.cycle_not_begun:  # it works after all, or nobody waits for it any more
         return view.fresh or view.facts.wish is not Power.ON
-    cycled = view.status.remediation.cycling
-    if view.facts.wish is Power.ON and not (cycled or view.facts.job_begun):
+    if view.status.remediation.cycling:
+        return view.fresh  # back before the cut has struck: its Job is taken back
+    if view.facts.wish is Power.ON and not view.facts.job_begun:
         return view.alive  # wanted again before anything was done to it
-    return bool(view.facts.pods) and view.fresh and not (view.status.forced or cycled)
+    return bool(view.facts.pods) and view.fresh and not view.status.forced
 
 
 def _overdue(view: _View) -> bool:
