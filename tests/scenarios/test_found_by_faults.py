@@ -6,7 +6,8 @@ from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
 from hexa.domain.lifecycle import Phase
-from hexa.domain.resources.core import JOBS
+from hexa.domain.resources.core import JOBS, NODES
+from hexa.ports.kube import Patch
 from hexa.testing.world import World, open_world
 
 
@@ -70,3 +71,23 @@ async def test_a_machine_that_goes_dark_after_a_drain_was_given_up_is_left_off(a
         await trio.sleep(600)
         assert world.phase("box-1") is Phase.OFF
         assert not world.hardware("box-1").power
+
+
+async def test_seed_31556_a_cordon_that_was_taken_back_while_the_machine_drained(autojump_clock: MockClock) -> None:
+    """A person cordons a node and takes it back while its machine is on its way off: after the next boot it takes pods."""
+    group = rack(timeouts={"powerOff": "5m"})
+    async with open_world(groups=[group], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        world.cordon("box-1")
+        await trio.sleep(5)
+        kube_of(world).fail_next(Unavailable("no answer"), verb="create", kind=JOBS, times=4)
+        await switch(world, "off")
+        await reach(world, Phase.POWERING_OFF)
+        world.site.api.patch(NODES, ("", "box-1"), Patch({"spec": {"unschedulable": None}}), manager="kubectl")
+        await reach(world, Phase.OFF)
+        await world.until(lambda: world.kube_node("box-1") is None, within=300)
+        await up(world)
+        await trio.sleep(5)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert not node.spec.unschedulable
