@@ -609,12 +609,10 @@ class NodeController:
         if (until := await self._freeing.holds_node(view, facts)) is not None:
             self.queue.add(view.key, delay=min((until - facts.now).total_seconds(), BLOCKED_LOOK))
             return False
-        seen = view.node.status.template
-        if (
-            seen is not None and seen.unschedulable and view.our_cordon
-        ):  # somebody took theirs back before we put ours on
+        seen, fresh = view.node.status.template, self._views.machine(view.key) or view
+        if seen.unschedulable and fresh.our_cordon:  # somebody took theirs back before we put ours on
             opened = structs.replace(seen, unschedulable=False)
-            return await self._save(view, structs.replace(view.node.status, template=opened), facts)
+            return await self._save(fresh, structs.replace(fresh.node.status, template=opened), facts)
         await self._nodes.delete(view)
         self._tell(view, "NodeLeft", f"Kubernetes node {view.kube_name} deleted: the machine is off")
         return False
