@@ -14,6 +14,7 @@ from _pytest.capture import CaptureManager
 sys.path.insert(0, str(Path(__file__).parent))  # `lab` is a package of the tests, not of hexa
 
 import lab as labs
+from agent import Agent, open_agent
 from lab.borrowed import VARIABLE as BORROW
 
 Kubectl = Callable[..., str]
@@ -157,3 +158,17 @@ def kubectl(lab: labs.Lab) -> Kubectl:
         return answer.stdout
 
     return run
+
+
+@pytest.fixture
+async def hexa(lab: labs.Lab, api: labs.Api, namespace: str, kubectl: Kubectl, tmp_path: Path) -> AsyncIterator[Agent]:
+    """The agent on the test's namespace."""
+    kubectl("apply", "-f", str(Path(__file__).parents[2] / "deploy" / "crds"))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "groups.infra.homecluster.dev")
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "nodes.infra.homecluster.dev")
+    async with open_agent(lab.control_plane.kubeconfig(), namespace, tmp_path) as agent:
+        try:
+            yield agent
+        except BaseException:
+            print(agent.words())
+            raise

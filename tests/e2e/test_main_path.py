@@ -3,9 +3,7 @@
 An independent gRPC client plays Cluster Autoscaler. Everything is asked and seen from outside: the agent is a process.
 """
 
-from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,7 +20,6 @@ from agent import (
     jobs_ever,
     machine,
     messages_in,
-    open_agent,
     phases,
 )
 from lab import Api, Machine, Machines, eventually
@@ -38,22 +35,6 @@ DOWN = 60.0
 def messages(tmp_path_factory: pytest.TempPathFactory) -> Messages:
     """The gRPC messages."""
     return messages_in(tmp_path_factory.mktemp("proto"))
-
-
-@pytest.fixture
-async def hexa(
-    lab: labs.Lab, api: Api, namespace: str, kubectl: Callable[..., str], tmp_path: Path
-) -> AsyncIterator[Agent]:
-    """The agent on the test's namespace."""
-    kubectl("apply", "-f", str(Path(__file__).parents[2] / "deploy" / "crds"))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "groups.infra.homecluster.dev")
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "nodes.infra.homecluster.dev")
-    async with open_agent(lab.control_plane.kubeconfig(), namespace, tmp_path) as agent:
-        try:
-            yield agent
-        except BaseException:
-            print(agent.words())
-            raise
 
 
 @pytest.fixture

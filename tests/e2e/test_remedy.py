@@ -1,34 +1,15 @@
 """Machines that die or hang, with real kubelets: what is stuck on the dead is let go, and the power of the hung is cycled."""
 
-from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import lab as labs
-import pytest
-from agent import API, Agent, group, history, in_phase, machine, open_agent
+from agent import API, Agent, group, history, in_phase, machine
 from lab import Api, Machine, Machines, eventually
 
 TAINT = "node.kubernetes.io/out-of-service"
 UP = 60.0
 QUICK = {"attempts": 1, "wakeInterval": "15s"}
-
-
-@pytest.fixture
-async def hexa(
-    lab: labs.Lab, api: Api, namespace: str, kubectl: Callable[..., str], tmp_path: Path
-) -> AsyncIterator[Agent]:
-    """The agent on the test's namespace."""
-    kubectl("apply", "-f", str(Path(__file__).parents[2] / "deploy" / "crds"))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "groups.infra.homecluster.dev")
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "nodes.infra.homecluster.dev")
-    async with open_agent(lab.control_plane.kubeconfig(), namespace, tmp_path) as agent:
-        try:
-            yield agent
-        except BaseException:
-            print(agent.words())
-            raise
 
 
 def readable(namespace: str, box: Machine) -> labs.Resource:

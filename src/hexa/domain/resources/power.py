@@ -8,11 +8,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.core import Slice
+from hexa.domain.resources.scalars import Duration
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Duration = Annotated[str, Meta(extra={"x-crd": {"maxLength": 64, "pattern": DURATION_PATTERN}})]
 Watts = Annotated[float, Meta(gt=0)]
 Outlets = tuple[str, ...]
 

@@ -8,26 +8,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.core import Slice
-
-Duration = Annotated[str, Meta(extra={"x-crd": {"maxLength": 64, "pattern": DURATION_PATTERN}})]
+from hexa.domain.resources.scalars import Duration, int_or_string
 
 PERCENT_PATTERN = r"^(100|[0-9]{1,2})%$"
 
-CountOrShare = Annotated[
-    int | str,
-    Meta(
-        extra={
-            "x-crd": {
-                "x-kubernetes-int-or-string": True,
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "minimum": 0,
-                "pattern": PERCENT_PATTERN,
-            }
-        }
-    ),
-]
+CountOrShare = Annotated[int | str, int_or_string(minimum=0, pattern=PERCENT_PATTERN)]
 """A number of machines, or a share of them such as "40%"."""
 
 

@@ -16,6 +16,7 @@ from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata,
 from hexa.domain.resources.health import Availability, CheckRecord, GroupHealth, NodeHealth
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.remediation import Remediation, RemediationStatus
+from hexa.domain.resources.scalars import Duration, int_or_string
 
 NUMBER_PATTERN: Final = r"^([0-9]+\.?[0-9]*|\.[0-9]+)$"
 THRESHOLD_PATTERN: Final = r"^0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?|\.[0-9]+)$"
@@ -35,8 +36,6 @@ class Rule(Struct, frozen=True):
 
 Rules = tuple[Rule, ...]
 
-Duration = Annotated[str, Meta(extra={"x-crd": {"maxLength": 64, "pattern": DURATION_PATTERN}})]
-"""A Go-style duration such as "10m" or "1h30m"."""
 
 Number = Annotated[
     int | float | str,
@@ -69,35 +68,10 @@ Threshold = Annotated[
 ]
 """A share of 1 ("0.5"), or a percentage when above 1 (50)."""
 
-Quantity = Annotated[
-    int | str,
-    Meta(
-        extra={
-            "x-crd": {
-                "x-kubernetes-int-or-string": True,
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "minimum": 0,
-                "pattern": QUANTITY_PATTERN,
-            }
-        }
-    ),
-]
+Quantity = Annotated[int | str, int_or_string(minimum=0, pattern=QUANTITY_PATTERN)]
 """An amount of a resource, such as 8, "500m" or "16Gi"."""
 
-Period = Annotated[
-    int | str,
-    Meta(
-        extra={
-            "x-crd": {
-                "x-kubernetes-int-or-string": True,
-                "anyOf": [{"type": "integer"}, {"type": "string"}],
-                "minimum": 1,
-                "maxLength": 64,
-                "pattern": DURATION_PATTERN,
-            }
-        }
-    ),
-]
+Period = Annotated[int | str, int_or_string(minimum=1, pattern=DURATION_PATTERN, maxLength=64)]
 """A duration, or a whole number of minutes."""
 
 OnOff = Annotated[

@@ -16,8 +16,9 @@ from hexa.domain.errors import HexaError
 from hexa.domain.group import Problem
 from hexa.domain.names import API_VERSION, MEMBERSHIP_LABEL
 from hexa.domain.resources.core import Malformed, Slice, Taint, Toleration, decode
+from hexa.domain.resources.scalars import Duration
 from hexa.domain.resources.schema import schema_of
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Duration, Group, Quantity, Time
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Quantity, Time
 from hexa.domain.shape import Path, field_path, misfits, suggestion
 from hexa.domain.validation import group_problems
 from hexa.domain.written import written_problems
