@@ -342,6 +342,23 @@ async def test_a_name_that_comes_later_is_found(autojump_clock: MockClock) -> No
         await reach(world, Phase.READY)
 
 
+async def test_an_exercise_wakes_no_other_machine(autojump_clock: MockClock) -> None:
+    """Whoever depends on a box that is off is not woken for its proof, again and again where both have no room; once the box is up
+    it is (found by random fault runs)."""
+    machines = [*needy("nas"), nas()]
+    async with open_world(
+        groups=[rack(exerciseEvery="2h", maxSize=1)], machines=machines, autoscaler=None, site=QUICK
+    ) as world:
+        await known(world)
+        jobs = JobWatch(world)
+        await trio.sleep(86_400)
+        assert jobs.made == []
+        await switch(world, "on", "nas")
+        await world.until(
+            lambda: ("box-1", "startup") in [(name, action) for name, action, _ in jobs.made], within=86_400
+        )
+
+
 # --- killed between the writes -----------------------------------------------------------------------------------
 
 

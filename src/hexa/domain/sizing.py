@@ -340,7 +340,8 @@ def exercise_due(policy: Policy, member: Member) -> datetime | None:
 
 
 def _may_exercise(members: Iterable[Member]) -> list[Member]:
-    found = (m for m in members if m.phase is Phase.OFF and not m.wanted and may_be_woken(m))
+    """Those that can be woken without another one: what they depend on is up, or they depend on nothing."""
+    found = (m for m in members if m.phase is Phase.OFF and not m.wanted and may_be_woken(m) and not m.waits_for)
     return [member for member in found if member.wish is None or member.wish.by not in (Asker.USER, Asker.SCHEDULE)]
 
 
