@@ -14,6 +14,7 @@ from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.ports.journal import Severity
 from hexa.ports.kube import Patch
 from hexa.testing.world import World, group, machine, open_world
 from hexa.testing.world.agent import MortalKube
@@ -81,6 +82,15 @@ async def test_any_call_may_fail_a_few_times(autojump_clock: MockClock, verb: An
         assert world.agent.lives == 1
         assert world.site.report().pods_killed == 0
         assert world.hardware("box-1").wakes == 1
+
+
+async def test_a_machine_that_others_write_all_the_time_is_no_news(autojump_clock: MockClock) -> None:
+    """Conflicts are tried again and logged; its owner is told nothing, for there is nothing to mend."""
+    async with open_world(groups=[RACK], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await world.until(at(world, Phase.OFF), within=60)
+        kube_of(world).fail_next(Conflict("changed meanwhile"), verb="patch", times=15)
+        await up(world)
+        assert [each for each in world.journal.events if each.severity is Severity.WARNING] == []
 
 
 async def test_a_malformed_machine_stops_nobody_and_is_told_once(autojump_clock: MockClock) -> None:

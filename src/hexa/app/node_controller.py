@@ -26,7 +26,7 @@ from hexa.app.views import Views
 from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.describe import described, findings_of
 from hexa.domain.drain import Plan
-from hexa.domain.errors import HexaError
+from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
 from hexa.domain.findings import Finding, once_each
 from hexa.domain.group import active_hold
@@ -172,6 +172,8 @@ class NodeController:
 
     def _failed(self, key: Lookup, error: HexaError) -> None:
         self._journal.log("machine put off", machine=str(key), reason=error.reason, error=str(error))
+        if type(error) is Conflict:
+            return  # somebody else writes the machine all the time: nothing that its owner could mend
         self._journal.event(
             machine_reference(key, ""), reason=error.reason, message=str(error), severity=Severity.WARNING
         )
