@@ -135,6 +135,17 @@ def test_who_is_not_hedged(changes: dict[str, Any]) -> None:
     assert next_hedge(Policy(), [structs.replace(DEAD, **changes), SPARE]) is None
 
 
+def test_who_took_the_place_of_an_earlier_try_does_not_hide_who_takes_it_now() -> None:
+    """A machine was replaced once, came back, and is silent again: its spare takes its place, whatever the first one's wish says
+    still (found by the random site)."""
+    once = member("zed", Phase.READY, wish(ON, US, reason="TakesPlace", replaces="dead", since=at(-50)))
+    for members in ([DEAD, SPARE, once], [once, DEAD, SPARE]):
+        before = target(with_takers(members))
+        after = with_takers([ASKED if each is SPARE else each for each in members])
+        assert target(after) == before == 2
+        assert {each.key.name for each in after if each.taken} == {"dead"}
+
+
 def test_a_spare_that_was_up_is_a_machine_like_any_other() -> None:
     """When it is woken again and stays silent it is hedged."""
     old = structs.replace(DEAD, wish=wish(ON, US, reason=HEDGE, replaces="other"), tried_at=at(300))

@@ -235,10 +235,16 @@ def begun_replacements(members: Sequence[Member]) -> list[Replacement]:
 
 def successors(members: Sequence[Member]) -> list[Replacement]:
     """Machines that do not come up, wanted on, and who was asked to take their place since that try began."""
-    takers = {m.wish.replaces: m for m in members if m.wish is not None and m.wanted and m.wish.replaces}
+    asked = sorted((m for m in members if m.wish is not None and m.wanted and m.wish.replaces), key=_asked_at)
+    takers = {m.wish.replaces: m for m in asked if m.wish is not None}  # the last one asked: earlier ones came up since
     tried = (m for m in members if takers and m.wanted and (m.phase in TRYING or stranded(m)))
     pairs = ((failed, takers.get(failed.key.name)) for failed in tried)
     return [Replacement(failed, taker) for failed, taker in pairs if taker is not None and _asked_since(taker, failed)]
+
+
+def _asked_at(member: Member) -> datetime:
+    asked = member.wish.since if member.wish is not None else None
+    return asked or _NEVER
 
 
 def _asked_since(taker: Member, failed: Member) -> bool:
