@@ -98,6 +98,14 @@ def test_an_agent_that_has_just_started_leaves_power_known_alone() -> None:
     assert said(failing)["PowerKnown"] == Finding("PowerKnown", "NotRead", "m: ipmi: no answer", "Unknown")
 
 
+def test_what_becomes_of_the_node_of_a_machine_that_is_off_costs_no_write() -> None:
+    """A minute after a machine went off the controller manager changes its node; nothing is said anew then."""
+    unknown = Condition(type="Ready", status="Unknown", reason="NodeStatusUnknown", last_transition_time=at(60))
+    off = [said(signs(Phase.OFF, node_exists=True, ready=ready))["Joined"] for ready in (None, NOT_READY, unknown)]
+    assert off == [off[0]] * 3
+    assert off[0].reason == "NoReadyNode"
+
+
 def test_a_machine_without_a_sensor_says_so() -> None:
     """Nothing reads its power: that is no trouble, and told."""
     assert said(signs(Phase.OFF))["PowerKnown"].reason == "NoSensor"

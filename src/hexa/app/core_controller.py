@@ -7,7 +7,7 @@ from typing import Any
 
 from hexa.app.core_patch import comes_with_cordon, core_patch
 from hexa.app.queue import KeyedQueue
-from hexa.app.store import Store, same_but_for_version
+from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.unmark import unmark
 from hexa.app.view import kube_name
 from hexa.app.views import Views
@@ -34,7 +34,7 @@ class CoreController:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
-        if new is not None and not same_but_for_version(old, new):
+        if new is not None and not same_but_for_condition_taints(old, new):
             self.queue.add(key.name)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:

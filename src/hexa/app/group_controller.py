@@ -16,7 +16,7 @@ from hexa.app.pods import drain_plan, pods_on
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import group_reference, machine_reference
 from hexa.app.saving import Writer
-from hexa.app.store import Store, same_but_for_version
+from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import GroupView, MachineView, membership_of
 from hexa.app.views import Views
 from hexa.domain.describe import group_status
@@ -88,7 +88,7 @@ class GroupController:
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
         """Findings speak of labels and taints of Kubernetes nodes."""
-        if same_but_for_version(old, new):
+        if same_but_for_condition_taints(old, new):
             return
         view = self._views.by_kube_name(key.name)
         if view is not None and view.group is not None:

@@ -20,7 +20,7 @@ from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
 from hexa.app.remedies import Remedies
 from hexa.app.saving import Writer
-from hexa.app.store import Store, same_but_for_version
+from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import MachineView, membership_of
 from hexa.app.views import Views
 from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
@@ -152,7 +152,7 @@ class NodeController:
             self._add_all(self._views.keys_of_group(key))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
-        if not same_but_for_version(old, new):
+        if not same_but_for_condition_taints(old, new):
             self._add_all(self._views.keys_of_kube_name(key.name))
 
     def _job_changed(self, key: Lookup, old: Job | None, new: Job | None) -> None:

@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct, structs
 
 from hexa.domain.errors import Expired, HexaError, Refused
-from hexa.domain.names import CHECK_LABEL
+from hexa.domain.names import CHECK_LABEL, CONDITION_TAINTS
 from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, PODS, CronJob, Job, Kind, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.domain.storage import storage_labels
@@ -152,6 +152,19 @@ def same_but_for_version(old: Any, new: Any) -> bool:
         return False
     before, after = old.metadata, new.metadata
     return bool(structs.replace(before, resource_version="") == structs.replace(after, resource_version=""))
+
+
+def same_but_for_condition_taints(old: KubeNode | None, new: KubeNode | None) -> bool:
+    """The same, and taints left out that follow from what else the node shows: they come a moment after it, three times for each
+    machine that goes dark."""
+    if old is None or new is None:
+        return old is new
+    return same_but_for_version(_without_condition_taints(old), _without_condition_taints(new))
+
+
+def _without_condition_taints(node: KubeNode) -> KubeNode:
+    taints = tuple(taint for taint in node.spec.taints if taint.key not in CONDITION_TAINTS)
+    return structs.replace(node, spec=structs.replace(node.spec, taints=taints))
 
 
 def _key(item: Any) -> Lookup:

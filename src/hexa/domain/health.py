@@ -143,6 +143,8 @@ def _joined(signs: Signs) -> Finding:
         return Finding(JOINED, "KubeletReady", f"Kubernetes node {signs.kube_name} is Ready{since}")
     if not signs.node_exists:
         return Finding(JOINED, "NoNode", f"there is no Kubernetes node {signs.kube_name}", "False")
+    if signs.phase is Phase.OFF:  # the node of a machine that is off changes a minute later, and says nothing new then
+        return Finding(JOINED, "NoReadyNode", f"Kubernetes node {signs.kube_name} is not Ready", "False")
     why = f" ({ready.reason})" if ready is not None and ready.reason else ""
     return Finding(JOINED, "NoReadyNode", f"Kubernetes node {signs.kube_name} is not Ready{since}{why}", "False")
 

@@ -67,6 +67,10 @@ CA_TO_BE_DELETED_TAINT: Final = "ToBeDeletedByClusterAutoscaler"
 CA_CANDIDATE_TAINT: Final = "DeletionCandidateOfClusterAutoscaler"
 CA_TAINTS: Final = frozenset({CA_TO_BE_DELETED_TAINT, CA_CANDIDATE_TAINT})
 UNSCHEDULABLE_TAINT: Final = "node.kubernetes.io/unschedulable"
+CONDITION_TAINTS: Final = frozenset(
+    {UNSCHEDULABLE_TAINT, "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
+)
+"""What the node lifecycle controller puts on a node, and takes off, by its cordon and its condition Ready: no other news."""
 OUT_OF_SERVICE_TAINT: Final = "node.kubernetes.io/out-of-service"
 """Says that a node is off for certain: Kubernetes lets its pods and volumes go without asking its kubelet."""
 UNINITIALIZED_TAINT: Final = "node.cloudprovider.kubernetes.io/uninitialized"
