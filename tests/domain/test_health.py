@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +105,14 @@ def test_what_becomes_of_the_node_of_a_machine_that_is_off_costs_no_write() -> N
     off = [said(signs(Phase.OFF, node_exists=True, ready=ready))["Joined"] for ready in (None, NOT_READY, unknown)]
     assert off == [off[0]] * 3
     assert off[0].reason == "NoReadyNode"
+
+
+@pytest.mark.parametrize("reading", [Reading.ON, None])
+def test_a_condition_is_written_with_its_status(reading: Reading | None) -> None:
+    """Unknown too: clients, and kubectl wait, find a status in every condition."""
+    found = standing(signs(Phase.OFF, reading=read(reading, 50) if reading else None), Policy(), now=at(100))
+    written = msgspec.to_builtins(conditions([], found, now=at(100), generation=1))
+    assert {each["type"]: each.get("status") for each in written}["PowerKnown"] == ("True" if reading else "Unknown")
 
 
 def test_a_machine_without_a_sensor_says_so() -> None:

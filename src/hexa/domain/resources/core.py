@@ -51,7 +51,7 @@ class Condition(Slice, frozen=True, kw_only=True):
     """metav1.Condition; core/v1 Node and Pod conditions read the same but for their heartbeat times."""
 
     type: Annotated[str, Meta(description="What it speaks of, in CamelCase.")]
-    status: Annotated[str, Meta(description="True, False or Unknown.")] = "Unknown"
+    status: Annotated[str, Meta(description="True, False or Unknown.")] = ""  # what is the default is not written
     reason: Annotated[str, Meta(description="Why, in CamelCase.")] = ""
     message: Annotated[str, Meta(description="Why, in a sentence.")] = ""
     last_transition_time: Annotated[datetime | None, Meta(description="When the status last changed.")] = None
