@@ -52,7 +52,7 @@ generated:
 
 # the scenarios on a real control plane and real kubelets; needs root, Go 1.26 and .ci/packages
 e2e *ARGS:
-    pytest tests/e2e "$@"
+    {{ if ARGS == "" { ".ci/e2e" } else { 'pytest tests/e2e "$@"' } }}
 
 # a control plane and machines by hand, until Ctrl-C; tests/e2e/README.md
 lab *ARGS:
