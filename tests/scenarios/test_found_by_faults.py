@@ -1,6 +1,10 @@
 """What random fault runs (`./dev faults`) have found, each shrunk to the few things that it takes."""
 
+import json
+
 import trio
+from tests.faults.play import play
+from tests.faults.script import read
 from tests.scenarios.stage import QUICK, JobWatch, boxes, kube_of, rack, reach, switch, up
 from trio.testing import MockClock
 
@@ -91,3 +95,26 @@ async def test_seed_31556_a_cordon_that_was_taken_back_while_the_machine_drained
         node = world.kube_node("box-1")
         assert node is not None
         assert not node.spec.unschedulable
+
+
+LIE = {
+    "seed": 47963,
+    "groups": {"rack": {"timeouts": {"settle": "1s"}}, "shelf": {}},
+    "boxes": [
+        {"name": "box-3", "group": "shelf", "boot": 20.0, "off": 15.0},
+        {"name": "box-4", "group": "rack", "on": True, "power": "bmc", "boot": 8.0, "off": 5.0},
+    ],
+    "loads": [{"name": "load-1", "replicas": 4, "cpu": "500m"}],
+    "acts": [
+        {"at": 672.0, "what": "failedJob", "of": "box-4", "count": 5, "duration": 600.0},
+        {"at": 1255.0, "what": "buttonOn", "of": "box-3", "count": 2, "duration": 600.0},
+        {"at": 1292.6, "what": "sensorLies", "of": "box-4", "duration": 60.0},
+        {"at": 1323.023, "what": "hold", "of": "box-4", "value": "off", "duration": 300.0},
+    ],
+    "hurts": 1800.0,
+}
+
+
+def test_seed_47963_a_machine_that_read_on_before_it_was_taken_for_off_is_found_on() -> None:
+    """A BMC that lied had its node deleted; given up, the machine counts as off while its BMC reads On: that is seen."""
+    assert play(read(json.dumps(LIE))).broken == ()
