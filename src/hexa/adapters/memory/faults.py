@@ -123,24 +123,14 @@ def _later(site: "Site", fault: Fault, action: Callable[[], object]) -> None:
         site.timers.after(seconds(fault.duration), action)
 
 
-def _set_dead(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
-    machine.ills.dead = True
-    _later(site, fault, lambda: setattr(machine.ills, "dead", False))
+def _ill(name: str) -> Callable[["Site", Fault, MemoryMachine], None]:
+    """The machine has this ill for `duration`, or for good."""
 
+    def strike(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
+        setattr(machine.ills, name, True)
+        _later(site, fault, lambda: setattr(machine.ills, name, False))
 
-def _set_blind(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
-    machine.ills.sensor_blind = True
-    _later(site, fault, lambda: setattr(machine.ills, "sensor_blind", False))
-
-
-def _set_sick(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
-    machine.ills.sick = True
-    _later(site, fault, lambda: setattr(machine.ills, "sick", False))
-
-
-def _set_lying(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
-    machine.ills.sensor_lies = True
-    _later(site, fault, lambda: setattr(machine.ills, "sensor_lies", False))
+    return strike
 
 
 def _slow(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
@@ -179,10 +169,10 @@ _MACHINE: Final[dict[FaultKind, Callable[["Site", Fault, MemoryMachine], None]]]
     FaultKind.BUTTON_ON: lambda _, __, machine: machine.press_on(),
     FaultKind.BUTTON_OFF: lambda _, __, machine: machine.press_off(),
     FaultKind.REBOOT: lambda _, __, machine: machine.reboot(),
-    FaultKind.DEAD: _set_dead,
-    FaultKind.SENSOR_BLIND: _set_blind,
-    FaultKind.SICK: _set_sick,
-    FaultKind.SENSOR_LIES: _set_lying,
+    FaultKind.DEAD: _ill("dead"),
+    FaultKind.SENSOR_BLIND: _ill("sensor_blind"),
+    FaultKind.SICK: _ill("sick"),
+    FaultKind.SENSOR_LIES: _ill("sensor_lies"),
     FaultKind.SLOW_BOOT: _slow,
     FaultKind.CRASH: _crash,
     FaultKind.POWER_LOSS: _lose_power,
