@@ -46,7 +46,6 @@ from hexa.domain.resources.v1alpha1 import (
     Lookup,
     NodeStatus,
     Power,
-    Reading,
     WishRecord,
 )
 from hexa.domain.sensing import Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
@@ -86,8 +85,6 @@ SENSOR_LOOK: Final = {
     Phase.LOST: 15.0,
 }
 """Seconds between readings of the power, where the phase waits for one and something reads it."""
-ON_LOOK: Final = 15.0
-"""Seconds between looks at a machine that is taken for off and read On when that began: a reading that stays is no news."""
 ROOM_LOOK: Final = 15.0
 """Seconds between looks at the group of a machine that others need, and that has no room for it."""
 JOB_LOOK: Final = 5.0
@@ -500,8 +497,6 @@ class NodeController:
             dues.append(ends)
         if facts.reading is not None and (look := SENSOR_LOOK.get(view.phase)) is not None:
             dues.append(facts.now + timedelta(seconds=look))
-        if view.phase is Phase.OFF and facts.reading is not None and facts.reading.power is Reading.ON:
-            dues.append(facts.now + timedelta(seconds=ON_LOOK))
         if view.phase is Phase.LOST and looks_at_pods:
             dues.append(facts.now + timedelta(seconds=LOST_LOOK))
         if dues:

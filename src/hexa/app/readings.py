@@ -179,8 +179,14 @@ class Readings:
             self.queue.add(key, delay=PACE.get(phase, STEADY))
         steady = phase is Phase.READY or (phase is Phase.OFF and view.kube is None)  # nothing waits for a newer reading
         same = _power(before) is _power(self.reading(machine)) and trouble == (known.failures >= TRIES)
-        if not (steady and same):
+        if not (steady and same) or self._is_first(known, asked, before, view.node.status.since):
             self._told(key)
+
+    @staticmethod
+    def _is_first(known: Known, asked: datetime, before: PowerReading | None, since: datetime | None) -> bool:
+        """Whether it is the first reading that counts in the phase: news, though it says what an older one said."""
+        read = known.last is not None and known.last.at == asked
+        return read and since is not None and (before is None or before.at is None or before.at <= since)
 
     def _failed(self, key: Lookup, known: Known, error: HexaError) -> None:
         if known.failures == 0:
