@@ -8,6 +8,7 @@ from hexa.app.manifests.chart import chart
 from hexa.app.manifests.kustomize import tree
 from hexa.app.manifests.options import Object, Options, Overlay
 from hexa.app.manifests.render import by_file, images, render
+from hexa.domain.doctor.autoscaler import flags_of
 from hexa.domain.rights import RIGHTS, Scope, for_tenant
 from hexa.yaml import read_documents, write_document
 
@@ -147,6 +148,30 @@ def test_settings_are_settings_of_hexa(overlay: Overlay) -> None:
     assert config.namespaces == ("hexa-machines",)
     assert bool(config.grpc.tls.certificate) is (overlay is not Overlay.MINIMAL)
     assert config.grpc.tls.missing == ()
+
+
+def autoscaler_words(objects: list[Any]) -> list[str]:
+    """The command line of Cluster Autoscaler."""
+    pods = [each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment"]
+    (found,) = (c for pod in pods for c in pod["containers"] if c["name"] == "cluster-autoscaler")
+    return list(found["command"])
+
+
+@EVERY
+def test_cluster_autoscaler_looks_often_and_finds_groups_similar(overlay: Overlay) -> None:
+    """It looks each 2 s, and the label with the group's name does not keep it from balancing groups of equal machines; a flag of
+    the site's own has the last word."""
+    flags = flags_of(autoscaler_words(installed(overlay)))
+    assert flags.text("scan-interval") == "2s"
+    assert flags.all("balancing-ignore-label") == ("infra.homecluster.dev/group",)
+    own = flags_of(autoscaler_words(installed(overlay, autoscaler_flags=("--scan-interval=5s",))))
+    assert own.text("scan-interval") == "5s"
+
+
+def test_labels_to_balance_by_take_the_place_of_those_to_ignore() -> None:
+    """Cluster Autoscaler does not take --balancing-label and --balancing-ignore-label together."""
+    words = autoscaler_words(installed(Overlay.MINIMAL, autoscaler_flags=("--balancing-label=example.com/shape",)))
+    assert not [word for word in words if word.startswith("--balancing-ignore-label")]
 
 
 def test_images_are_named_once_each() -> None:

@@ -29,7 +29,7 @@ from hexa.ports.kube import Patch
 from hexa.yaml import read_documents
 
 CONFIG = "/etc/ca/cloud-config.yaml"
-WORDS = ["--cloud-provider=externalgrpc", f"--cloud-config={CONFIG}"]
+WORDS = ["--cloud-provider=externalgrpc", f"--cloud-config={CONFIG}", "--scan-interval=2s"]
 ADDRESS = "hexa.hexa-system.svc:50051"
 TLS = f"address: {ADDRESS}\nkey: /etc/ca/tls.key\ncert: /etc/ca/tls.crt\ncacert: /etc/ca/ca.crt\n"
 AGE = timedelta(days=36_500)
@@ -171,6 +171,12 @@ def break_flags(kube: MemoryKube) -> None:
     add_autoscaler(kube, *flags, "--max-node-provision-time=5m", "--scan-interval=5m")
 
 
+def break_balance(kube: MemoryKube) -> None:
+    """Groups are balanced, and other labels are ignored than hexa's."""
+    replaced(kube, PODS, "ca-0", "kube-system")
+    add_autoscaler(kube, "--balance-similar-node-groups", "--balancing-ignore-label=example.com/rack")
+
+
 def break_connection(kube: MemoryKube) -> None:
     """An address in another pod, in plain text."""
     replaced(kube, SECRETS, "ca-config", "kube-system")
@@ -273,7 +279,12 @@ BROKEN = [
     ),
     (
         break_flags,
-        "autoscaler: warning: Cluster Autoscaler (Pod kube-system/ca-0): --scan-interval=5m: pods wait so long",
+        "autoscaler: warning: Cluster Autoscaler (Pod kube-system/ca-0): --scan-interval=5m: pods that are younger than 2s wait for "
+        "the next loop, so it takes up to 5m2s until a machine is woken for a pod; use --scan-interval=2s",
+    ),
+    (
+        break_balance,
+        "autoscaler: warning: Cluster Autoscaler (Pod kube-system/ca-0): --balance-similar-node-groups finds no two groups similar:",
     ),
     (
         break_connection,

@@ -61,6 +61,33 @@ async def test_scale_from_zero_asks_for_what_the_pods_need(autojump_clock: MockC
     assert cluster.cloud.calls == [("increase_size", "rack", 4)]
 
 
+@pytest.mark.parametrize(("interval", "earliest", "latest"), [(2.0, 2.0, 4.1), (5.0, 2.0, 7.1), (10.0, 2.0, 12.1)])
+async def test_the_scan_interval_is_paid_at_each_scale_up(
+    autojump_clock: MockClock, cluster: Cluster, interval: float, earliest: float, latest: float
+) -> None:
+    """Pods younger than 2 s wait for the next loop: a machine is asked for between 2 s and a scan interval more."""
+    async with cluster.autoscaler(scan_interval=interval) as autoscaler:
+        await trio.sleep(3 * interval + 1)
+        begun = trio.current_time()
+        cluster.pod(cpu="2")
+        while not cluster.cloud.calls:
+            await trio.sleep(0.1)
+        assert earliest <= trio.current_time() - begun <= latest, autoscaler.decisions
+
+
+async def test_pods_that_ask_for_a_gpu_are_waited_for_longer(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """While the oldest pod that asks for a GPU is younger than 30 s, no machine is asked for."""
+    gpu = {"name": "c", "resources": {"requests": {"cpu": "1", "nvidia.com/gpu": "1"}}}
+    resources = {**SHAPE.capacity, "nvidia.com/gpu": "1"}
+    cluster.cloud.add("gpu", shape=structs.replace(SHAPE, capacity=resources, allocatable=resources))
+    async with cluster.autoscaler(scan_interval=2.0):
+        cluster.pod(containers=[gpu])
+        await trio.sleep(29)
+        assert cluster.cloud.calls == []
+        await trio.sleep(4)
+    assert cluster.cloud.calls == [("increase_size", "gpu", 1)]
+
+
 async def test_upcoming_machines_are_not_asked_for_twice(autojump_clock: MockClock, cluster: Cluster) -> None:
     """While machines that were asked for are on their way, pods that will fit on them cause no further request."""
     cluster.pod(cpu="4")

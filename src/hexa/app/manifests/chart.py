@@ -51,7 +51,7 @@ autoscaler:
   image: {autoscaler}
   # Added to Cluster Autoscaler's flags.
   flags: []
-  #  - --scan-interval=10s
+  #  - --expander=price
 
 machines:
   # Where Groups and Nodes are; their power Jobs run there, some of them in the host's network.

@@ -20,6 +20,9 @@ from hexa.domain.names import GROUP_LABEL, SAFE_TO_EVICT
 USER: Final = 65532
 SERVER_SECRET: Final = "hexa-grpc-server"  # a name; `hexa certs` makes it
 CLOUD_CONFIG: Final = "cluster-autoscaler-cloud-config"
+SCAN_INTERVAL: Final = "2s"
+"""Cluster Autoscaler passes over pods younger than 2 s for one loop: a longer interval is paid at each scale-up."""
+
 CLIENT: Final = AUTOSCALER
 """The name in the certificate of the client that may call."""
 
@@ -116,7 +119,7 @@ def autoscaler(options: Options) -> Object:
             "--cloud-provider=externalgrpc",
             f"--cloud-config={CLOUD_FOLDER}/{CLOUD_FILE}",
             f"--namespace={options.namespace}",
-            *options.autoscaler_flags,
+            *_flags(options),
         ],
         "ports": [{"name": "metrics", "containerPort": AUTOSCALER_PORT}],
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
@@ -128,6 +131,14 @@ def autoscaler(options: Options) -> Object:
         "securityContext": container_security(),
         "volumeMounts": [{"name": "cloud-config", "mountPath": CLOUD_FOLDER, "readOnly": True}],
     }
+
+
+def _flags(options: Options) -> list[str]:
+    """What goes with hexa (docs/cluster-autoscaler.md), then the site's own, which win: Cluster Autoscaler takes the last."""
+    flags = [f"--scan-interval={SCAN_INTERVAL}"]
+    if not any(flag.startswith("--balancing-label=") for flag in options.autoscaler_flags):  # the two don't go together
+        flags.append(f"--balancing-ignore-label={GROUP_LABEL}")
+    return [*flags, *options.autoscaler_flags]
 
 
 def container_security() -> Object:

@@ -9,10 +9,14 @@ from msgspec import Struct
 from hexa.domain.doctor.finding import Finding, error, unseen, warning
 from hexa.domain.duration import format_duration, parse_duration
 from hexa.domain.group import Policy
+from hexa.domain.names import GROUP_LABEL
 from hexa.domain.undrainable import Skips
 
 PAGE: Final = "docs/cluster-autoscaler.md"
-SLOW_SCAN: Final = timedelta(minutes=1)
+SCAN: Final = timedelta(seconds=2)
+"""What the manifests set."""
+NEW_POD: Final = timedelta(seconds=2)
+"""A loop that finds only pods younger than this leaves them to the next one (its log: "very new, waiting one iteration")."""
 SILENT: Final = timedelta(minutes=5)
 """A status older than this is not being written any more: loops take seconds."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1", "[::1]")
@@ -25,6 +29,12 @@ class Flags(Struct, frozen=True):
     """What stands on its command line."""
 
     given: Mapping[str, str]
+    repeated: Mapping[str, tuple[str, ...]] = {}
+    """Every value of each, in order; `given` has the last."""
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """The values of a flag that may be repeated."""
+        return self.repeated.get(name, ())
 
     def text(self, name: str, default: str = "") -> str:
         return self.given.get(name, default)
@@ -42,8 +52,11 @@ class Flags(Struct, frozen=True):
 
 def flags_of(words: Iterable[str]) -> Flags:
     """--name=value and --name; dashes and underscores are one to Cluster Autoscaler."""
-    pairs = (word.lstrip("-").partition("=") for word in words if word.startswith("-"))
-    return Flags({name.replace("_", "-"): value if equals else "true" for name, equals, value in pairs})
+    repeated: dict[str, tuple[str, ...]] = {}
+    for name, equals, value in (word.lstrip("-").partition("=") for word in words if word.startswith("-")):
+        key = name.replace("_", "-")
+        repeated[key] = (*repeated.get(key, ()), value if equals else "true")
+    return Flags({name: values[-1] for name, values in repeated.items()}, repeated)
 
 
 def skips_of(flags: Flags) -> Skips:
@@ -67,11 +80,24 @@ def judge_flags(flags: Flags, policies: Sequence[Policy], about: str, *, nodes: 
         text = "--enforce-node-group-min-size: hexa wakes up to minSize by itself, and both together wake too many"
         yield warning(about, text, "remove the flag")
     scan = flags.duration("scan-interval", timedelta(seconds=10))
-    if scan > SLOW_SCAN:
-        text = f"--scan-interval={format_duration(scan)}: pods wait so long before anything is woken for them"
-        yield warning(about, text, "use 10s to 60s")
+    if scan > SCAN:
+        text = (
+            f"--scan-interval={format_duration(scan)}: pods that are younger than {format_duration(NEW_POD)} wait for the next "
+            f"loop, so it takes up to {format_duration(scan + NEW_POD)} until a machine is woken for a pod"
+        )
+        yield warning(about, text, f"use --scan-interval={format_duration(SCAN)}: a loop is cheap for hexa")
+    if flags.yes("balance-similar-node-groups", default=False):
+        yield from _balancing(flags, about)
     yield from _too_few(flags, about, nodes)
     yield from _too_short(flags, policies, about)
+
+
+def _balancing(flags: Flags, about: str) -> Iterator[Finding]:
+    """Every template carries the name of its group in a label, so no two are similar unless that label is left out."""
+    if flags.text("balancing-label") or GROUP_LABEL in flags.all("balancing-ignore-label"):
+        return
+    text = f"--balance-similar-node-groups finds no two groups similar: their nodes differ in the label {GROUP_LABEL}"
+    yield warning(about, text, f"add --balancing-ignore-label={GROUP_LABEL}")
 
 
 def _too_few(flags: Flags, about: str, nodes: int) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ import trio
 from msgspec import Struct
 
 from hexa.domain.errors import HexaError, Unavailable
-from hexa.domain.resources.core import KubeNode, KubeNodeSpec, KubeNodeStatus, Metadata
+from hexa.domain.resources.core import KubeNode, KubeNodeSpec, KubeNodeStatus, Metadata, Pod
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import Cloud, ExternalNode, NodeTemplate
 from hexa.ports.kube import Kube
@@ -31,6 +31,7 @@ from hexa.testing.autoscaler.watching import watch_cluster
 
 STABLE_AFTER: Final = timedelta(minutes=1)
 """A node that has been Ready for so long is a good example of its group."""
+NVIDIA_GPU: Final = "nvidia.com/gpu"
 DECISIONS_KEPT: Final = 10_000
 
 
@@ -277,14 +278,17 @@ class Autoscaler:
                         yield pod
 
     def _all_new(self, pods: list[PodView], now: datetime) -> bool:
-        """Too new to act on: more may follow at once."""
-        if not pods:
+        """Too new to act on: more may follow at once. Pods that ask for a GPU are waited for longer."""
+        gpu = [pod for pod in pods if wants_gpu(pod.pod)]
+        waits = (
+            (pods, self.settings.unschedulable_pod_buffer),
+            (gpu, self.settings.unschedulable_gpu_pod_buffer),
+        )
+        left = [buffer - max(pod.age(now) for pod in some) for some, buffer in waits if some]
+        if not left or max(left) <= 0:
             return False
-        oldest = max(pod.age(now) for pod in pods)
-        new = oldest < self.settings.unschedulable_pod_buffer
-        if new:
-            self._dues.append(now + timedelta(seconds=self.settings.unschedulable_pod_buffer - oldest))
-        return new
+        self._dues.append(now + timedelta(seconds=max(left)))
+        return True
 
     def _at_total(self) -> bool:
         return 0 < self.settings.max_nodes_total <= len(self.state.total.ready)
@@ -348,6 +352,11 @@ class Autoscaler:
         ]
         self._dues += [end for end in ends if end >= now]
         return any(end > now for end in ends)
+
+
+def wants_gpu(pod: Pod) -> bool:
+    """Whether a container asks for the GPU that Cluster Autoscaler knows by itself."""
+    return any(NVIDIA_GPU in container.resources.requests for container in pod.spec.containers)
 
 
 def node_of(template: NodeTemplate) -> KubeNode:

@@ -28,6 +28,8 @@ class Settings(Skips, frozen=True, kw_only=True):
     new_pod_scale_up_delay: float = 0.0
     unschedulable_pod_buffer: float = 2.0
     """While all unschedulable pods are younger, wait a loop for more of them."""
+    unschedulable_gpu_pod_buffer: float = 30.0
+    """The same where one of them asks for a GPU: while the oldest such pod is younger."""
     expendable_pods_priority_cutoff: int = -10
     max_nodes_total: int = 0
     """Nodes in the cluster at most; 0: as many as the groups allow."""
