@@ -8,7 +8,7 @@ from hexa.app.manifests.chart import chart
 from hexa.app.manifests.kustomize import tree
 from hexa.app.manifests.options import Object, Options, Overlay
 from hexa.app.manifests.render import by_file, images, render
-from hexa.domain.doctor.autoscaler import flags_of
+from hexa.domain.doctor.autoscaler import flags_of, judge_flags
 from hexa.domain.rights import RIGHTS, Scope, for_tenant
 from hexa.yaml import read_documents, write_document
 
@@ -206,3 +206,15 @@ def test_the_chart_holds_no_stand_in() -> None:
     assert not [path for path, text in files.items() if "stand-in" in text.lower() or "STAND_IN" in text]
     (values,) = read_documents(files["values.yaml"], source="values.yaml")
     assert values.value["overlay"] == "minimal"
+
+
+@pytest.mark.parametrize(
+    ("flags", "cost"), [((), "12s"), (("--scan-interval=5s",), "7s"), (("--scan-interval=2s",), "")]
+)
+def test_the_doctor_says_what_a_longer_interval_costs(flags: tuple[str, ...], cost: str) -> None:
+    """Without the flag too: Cluster Autoscaler's own default is 10 s. What the manifests set costs nothing worth a word."""
+    found = judge_flags(flags_of(["--cloud-config=f", *flags]), [], "CA", nodes=1)
+    assert [
+        text for each in found if "until a machine is woken" in (text := each.text) and f"up to {cost} " not in text
+    ] == []
+    assert bool(list(judge_flags(flags_of(["--cloud-config=f", *flags]), [], "CA", nodes=1))) is bool(cost)
