@@ -1,6 +1,7 @@
 """What `spec.power` means: its Jobs, what the agent reads, which hardware it claims, and what is wrong with it."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from hexa.domain.group import Limits
 from hexa.domain.resources.v1alpha1 import Node, NodeSpec
 from hexa.domain.spec_power import claims, lacks, pod_for, power_problems, sensor
 from hexa.domain.validation import machine_problems, site_problems
+from hexa.yaml import read_documents
 
 LIMITS = Limits()
 WOL = {"wakeOnLan": {"macs": ["52:54:00:12:34:56"]}}
@@ -84,6 +86,31 @@ def test_a_job_that_may_wake_by_another_driver_gets_both() -> None:
     settings, pod = job(IPMI | WOL | {"turnOnElse": "wakeOnLan"}, "off")
     assert settings.keys().isdisjoint({"wakeOnLan", "turnOnElse"})
     assert not pod.host_network
+
+
+def as_kubernetes_passes_it(value: str) -> str:
+    """What a container finds in its environment: $$ is one dollar sign, and $(NAME) the value of a variable before it."""
+    known = {"HEXA_MACHINE": "box"}
+    return re.sub(r"\$\$|\$\((\w+)\)", lambda each: "$" if each[1] is None else known.get(each[1], each[0]), value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sudo sh -c 'echo $$ > /run/x; poweroff'",
+        "logger $(HEXA_MACHINE) goes; poweroff",
+        "$(( 1 ))$$$( $HOME",
+        'caf\u00e9 \u20ac \U0001f50c "quoted" \\ tab\t del\x7f nel\x85 ls\u2028',
+    ],
+)
+def test_settings_reach_the_job_as_they_are_written(text: str) -> None:
+    """A command with dollar signs, or any other text, is what `hexa power` gets in its Job, read as JSON or as YAML."""
+    pod = pod_for(node({"ssh": {**SSH["ssh"], "command": text}}), "off", image="hexa:1", limits=LIMITS)
+    assert pod is not None
+    passed = as_kubernetes_passes_it(next(each.value for each in pod.env if each.name == "HEXA_POWER"))
+    assert json.loads(passed)["ssh"]["command"] == text
+    (document,) = read_documents(passed, source="HEXA_POWER")
+    assert document.value["ssh"]["command"] == text
 
 
 def test_certificates_to_trust_are_mounted_too() -> None:

@@ -52,6 +52,7 @@ FIRST_OUTLET: Final = {"shelly": "0", "tasmota": "1", "template": "1"}
 _MAC: Final = re.compile(
     r"[0-9A-Fa-f]{2}(?P<between>[:-]?)(?:[0-9A-Fa-f]{2}(?P=between)){4}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"
 )
+_CHANGED_ON_THE_WAY: Final = re.compile(r"[$\x7f-\uffff]")
 _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -145,7 +146,7 @@ def pod_for(node: Node, direction: Direction, *, image: str, limits: Limits, cut
         args=("power", direction, "--within", within),
         env=(
             EnvVar(name="HEXA_MACHINE", value=node.metadata.name),
-            EnvVar(name="HEXA_POWER", value=json.dumps(msgspec.to_builtins(part), sort_keys=True)),
+            EnvVar(name="HEXA_POWER", value=environment_text(part)),
             EnvVar(name="HEXA_SECRETS", value=SECRETS),
         ),
         volumes=tuple(
@@ -154,6 +155,13 @@ def pod_for(node: Node, direction: Direction, *, image: str, limits: Limits, cut
         ),
         host_network=direction == "on" and "wakeOnLan" in (part.turn_on, part.turn_on_else),
     )
+
+
+def environment_text(spec: PowerSpec) -> str:
+    """The spec as JSON that reaches a container as it is, whoever reads it there as JSON or YAML: Kubernetes reduces $$ and expands
+    $(NAME) in values of the environment, and YAML takes no escape of half a character, and some characters only as an escape."""
+    text = json.dumps(msgspec.to_builtins(spec), sort_keys=True, ensure_ascii=False)
+    return _CHANGED_ON_THE_WAY.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def part_for(spec: PowerSpec, direction: Direction) -> PowerSpec:
