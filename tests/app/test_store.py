@@ -259,3 +259,76 @@ async def test_watches_that_end_at_once_are_not_asked_without_pause(autojump_clo
                 await trio.sleep(0.1)
         assert 50 < kube.count("watch", MACHINES) < 200
         nursery.cancel_scope.cancel()
+
+
+# --- a snapshot of etcd that was put back -----------------------------------------------------------
+
+
+def test_a_list_asked_for_after_all_we_did_is_the_truth() -> None:
+    """Versions that are lower than the known ones are believed, and so is another state under a known version: the API server's
+    data is that of a backup."""
+    cache = Cache(GROUPS)
+    heard = Heard(cache)
+    for name in "ab":
+        cache.put(state(900, size=9, name=name))
+    cache.drop(key("c"), version=901)
+    cache.asks(None)
+    cache.replace((state(4, size=1, name="a"), state(900, size=2, name="b"), state(5, size=3, name="c")), scope=None)
+    assert {each.name: group.spec.min_size for each, group in cache.objects.items()} == {"a": 1, "b": 2, "c": 3}
+    cache.put(state(6, size=4, name="a"))
+    assert heard.news[2:] == [("a", 9, 1), ("b", 9, 2), ("c", None, 3), ("a", 1, 4)]
+
+
+def test_what_we_write_while_a_list_is_on_its_way_stays() -> None:
+    """Neither a state that was read before our write nor the lack of an object that we made since takes the write back."""
+    cache = Cache(GROUPS)
+    cache.put(state(5, size=1, name="old"))
+    cache.asks(None)
+    cache.put(state(7, size=9, name="old"))
+    cache.put(state(8, size=9, name="new"))
+    cache.drop(key("gone"), version=9)
+    cache.replace((state(6, size=1, name="old"), state(6, size=1, name="gone")), scope=None)
+    assert {each.name: group.spec.min_size for each, group in cache.objects.items()} == {"old": 9, "new": 9}
+
+
+def test_who_counts_on_versions_is_told_that_they_went_back() -> None:
+    """A list that shows an older version tells it once; one that shows newer versions tells nothing."""
+    cache, told = Cache(GROUPS), []
+    cache.on_rewind(lambda: told.append("rewound"))
+    for version in (900, 901, 4, 5):
+        cache.asks(None)
+        cache.replace((state(version),), scope=None)
+    assert told == ["rewound"]
+
+
+def test_a_version_that_is_no_number_is_only_told_from_others() -> None:
+    """A server whose versions are words: the state that is told last counts, and the same one again is no news."""
+
+    def worded(version: str, size: int) -> Group:
+        return Group(
+            metadata=Metadata(name="g", namespace=SPACE, resource_version=version), spec=GroupSpec(min_size=size)
+        )
+
+    cache = Cache(GROUPS)
+    heard = Heard(cache)
+    for group in (worded("b-2", 1), worded("a-1", 2), worded("a-1", 3), worded("²", 4)):
+        cache.put(group)
+    cache.drop(key("g"), version=-1)
+    assert heard.news == [("g", None, 1), ("g", 1, 2), ("g", 2, 4), ("g", 4, None)]
+
+
+async def test_everything_is_listed_afresh_where_the_snapshot_is_in_doubt(autojump_clock: MockClock) -> None:
+    """When the API server keeps refusing what follows from the snapshot, all is listed anew, at most once a minute."""
+    async with open_rig() as rig:
+        rig.group()
+        await rig.seen()
+        lists = rig.kube.count("list", GROUPS)
+        for _ in range(3):
+            rig.store.doubt()
+            await trio.sleep(1)
+        assert rig.kube.count("list", GROUPS) == lists + 1
+        await trio.sleep(60)
+        rig.store.doubt()
+        await rig.seen()
+        assert rig.kube.count("list", GROUPS) == lists + 2
+        assert rig.store.watching_since == at(0)

@@ -11,7 +11,7 @@ from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.unmark import unmark
 from hexa.app.view import kube_name
 from hexa.app.views import Views
-from hexa.domain.errors import HexaError
+from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import MARKS, leaving, owner_of
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup, Node
@@ -53,6 +53,8 @@ class CoreController:
 
     def _failed(self, name: str, error: HexaError) -> None:
         self._journal.log("Kubernetes node put off", node=name, reason=error.reason, error=str(error))
+        if type(error) is Conflict:
+            self._store.doubt()
 
     async def reconcile(self, name: str) -> None:
         """Write what differs, in one patch."""

@@ -20,7 +20,7 @@ from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import GroupView, MachineView, membership_of
 from hexa.app.views import Views
 from hexa.domain.describe import group_status
-from hexa.domain.errors import HexaError
+from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import how_to_take_back, released
 from hexa.domain.findings import Finding, once_each
 from hexa.domain.group import Problem
@@ -100,6 +100,8 @@ class GroupController:
 
     def _failed(self, key: Lookup, error: HexaError) -> None:
         self._journal.log("group put off", group=str(key), reason=error.reason, error=str(error))
+        if type(error) is Conflict:
+            self._store.doubt()
 
     async def reconcile(self, key: Lookup) -> None:
         """Write the wishes that the group's limits ask for, and its status."""

@@ -68,6 +68,9 @@ class LeaseHeartbeats:
         """A Lease is gone; the last sign of life stands until its period is over."""
         self._renewals.pop(key.name, None)
 
+    def asks(self, scope: str | None) -> None:
+        """A list is asked for: nothing of ours could contradict it."""
+
     def replace(self, items: tuple[Lease | Malformed, ...], *, scope: str | None) -> None:
         """A fresh list: a renewTime that differs from the one known is a change that we saw, late."""
         for lease in items:

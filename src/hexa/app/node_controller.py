@@ -64,7 +64,7 @@ from hexa.domain.wish import (
 )
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
-from hexa.ports.jobs import Action, Jobs, Outcome
+from hexa.ports.jobs import Action, Jobs, Order, Outcome
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
 from hexa.ports.sensors import Sensors
@@ -121,6 +121,7 @@ class NodeController:
         """Machines without a stored phase."""
         self._renewed: dict[Lookup, int] = {}
         """Attempts begun in place of one whose Job may be forgotten."""
+        store.machines.on_rewind(self._renewed.clear)
         self._jobs = PowerJobs(jobs, store, image=image)
         self._nodes = NodeDuties(kube, store)
         self._freeing = Freeing(kube, store)
@@ -173,6 +174,7 @@ class NodeController:
     def _failed(self, key: Lookup, error: HexaError) -> None:
         self._journal.log("machine put off", machine=str(key), reason=error.reason, error=str(error))
         if type(error) is Conflict:
+            self._store.doubt()
             return  # somebody else writes the machine all the time: nothing that its owner could mend
         self._journal.event(
             machine_reference(key, ""), reason=error.reason, message=str(error), severity=Severity.WARNING
@@ -542,13 +544,13 @@ class NodeController:
 
     async def _start(self, view: MachineView, action: Action) -> bool:
         """The Job of the saved attempt: made once, however often this is repeated."""
-        if self._may_be_forgotten(view, action):
-            status = again(view.node.status, now=self._clock.now())
-            self._renewed[view.key] = status.attempt
-            return await self._save(view, status, None)
         order = self._jobs.order(view, view.node.status, action)
         if order is None:
             return False
+        if self._may_be_forgotten(view, action) or self._of_another_time(view, order):
+            status = again(view.node.status, now=self._clock.now())
+            self._renewed[view.key] = status.attempt
+            return await self._save(view, status, None)
         await self._writer.confirm(
             view.node
         )  # we may have stalled since we decided: released meanwhile, it is not ours
@@ -566,6 +568,11 @@ class NodeController:
         if begun is None or begun >= self._born or self._renewed.get(view.key) == status.attempt:
             return False
         return self._clock.now() - begun > JOB_KEPT
+
+    def _of_another_time(self, view: MachineView, order: Order) -> bool:
+        status = view.node.status
+        begun = (status.woken_at if order.action is Action.STARTUP else None) or status.since
+        return begun is not None and self._jobs.of_another_time(order, begun)
 
     async def _drain(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         if plan is None:

@@ -3,6 +3,7 @@
 Never two at a time: before a Job is started, every other one of the machine is ended and gone.
 """
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import structs
@@ -17,6 +18,8 @@ from hexa.domain.spec_power import pod_for
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 
 NONE: Final[frozenset[str]] = frozenset()
+CLOCKS_APART: Final = timedelta(minutes=1)
+"""So far the API server's clock may be behind ours."""
 MAY_SHUT_DOWN: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.OFF})
 """Phases in which a shutdown Job may still be at work."""
 
@@ -34,6 +37,13 @@ class PowerJobs:
         self._known: dict[Lookup, set[str]] = {}
         """Jobs in the snapshot by machine. Machines are told by owner reference: labels may be cut."""
         store.jobs.subscribe(self._changed)
+        for cache in (store.jobs, store.machines):
+            cache.on_rewind(self._forget)
+
+    def _forget(self) -> None:
+        """The API server's data is that of a backup: attempts are counted anew from there, and their Jobs were never made."""
+        self._begun.clear()
+        self._there.clear()
 
     def _changed(self, key: Lookup, old: Job | None, new: Job | None) -> None:
         if old is not None and (owner := machine_of(old)) is not None:
@@ -77,6 +87,14 @@ class PowerJobs:
             return False
         name = self._jobs.name(order)
         return self._there.get(order.machine) == name or name in self._known.get(order.machine, NONE)
+
+    def of_another_time(self, order: Order, begun: datetime) -> bool:
+        """Whether there is a Job of the order's name that was made well before the attempt began: the count went back, because
+        the machine's status is that of a backup."""
+        name = self._jobs.name(order)
+        job = self._store.jobs.get(order.machine.namespace, name)
+        made = job.metadata.creation_timestamp if job is not None else None
+        return made is not None and self._there.get(order.machine) != name and made < begun - CLOCKS_APART
 
     async def observe(self, order: Order, known: JobRecord) -> JobRecord:
         """How the recorded Job stands. One that vanished before its result was seen has failed."""

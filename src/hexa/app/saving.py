@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hexa.app.store import Cache, Store, version_of
+from hexa.app.store import Cache, Store, same_version
 from hexa.domain.errors import Refused
 from hexa.domain.resources.core import Kind, Malformed, Metadata
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupStatus, Lookup, Node, NodeStatus, WishRecord
@@ -60,7 +60,7 @@ class Writer:
         meta: Metadata = obj.metadata  # type: ignore[attr-defined]
         patch = Patch(body=body, subresource=subresource, resource_version=meta.resource_version)
         new = await self._kube.patch(kind, meta.name, patch, namespace=meta.namespace)
-        if version_of(new) == version_of(obj):
+        if same_version(new, obj):
             return obj  # the server dropped what differs (its CRDs are older than we are): nothing was written
         cache.put(new)
         return new

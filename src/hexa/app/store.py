@@ -4,6 +4,7 @@ It caches and tells who changed; it decides nothing. Blindness is known here: wh
 snapshot proves that something is gone.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from random import Random
@@ -30,6 +31,8 @@ FORBIDDEN_RETRY: Final = 120.0
 SHORT_WATCH: Final = 1.0
 """A watch that ends sooner than this, in seconds, and brought nothing, is not opened again without a pause for ever."""
 SHORT_WATCHES: Final = 3
+DOUBT_PAUSE: Final = 60.0
+"""Seconds between two times that everything is listed afresh because the API server refused our writes."""
 DELETIONS_KEPT: Final = 2_000
 SPELLS_KEPT: Final = 100
 
@@ -42,10 +45,17 @@ class Cache(Generic[T]):
         self.objects: dict[Lookup, T] = {}
         self.malformed: dict[Lookup, Malformed] = {}
         self._on_change: list[Callable[[Lookup, T | None, T | None], None]] = []
+        self._on_rewind: list[Callable[[], None]] = []
         self._gone: dict[Lookup, int] = {}
+        self._touched: dict[str | None, set[Lookup]] = {}
+        """What changed since a list was asked for that has not come yet, by its namespace."""
 
     def subscribe(self, on_change: Callable[[Lookup, T | None, T | None], None]) -> None:
         self._on_change.append(on_change)
+
+    def on_rewind(self, notify: Callable[[], None]) -> None:
+        """Call `notify` when a list shows older versions than were known: the API server's data is that of a backup."""
+        self._on_rewind.append(notify)
 
     def get(self, namespace: str, name: str) -> T | None:
         return self.objects.get(Lookup(namespace, name))
@@ -53,10 +63,16 @@ class Cache(Generic[T]):
     def put(self, new: T | Malformed) -> None:
         """Take in a state of an object unless a newer one is known."""
         key, version = _key(new), version_of(new)
+        for touched in self._touched.values():
+            touched.add(key)
         old = self.objects.get(key)
-        known = version_of(old) if old is not None else self._gone.get(key, -1)
-        if version < known or (version == known and old is not None):
+        if old is not None and (same_version(old, new) or 0 <= version < version_of(old)):
             return
+        if old is None and 0 <= version < self._gone.get(key, -1):
+            return
+        self._set(key, old, new)
+
+    def _set(self, key: Lookup, old: T | None, new: T | Malformed) -> None:
         self._gone.pop(key, None)
         if isinstance(new, Malformed):
             self.objects.pop(key, None)
@@ -69,6 +85,8 @@ class Cache(Generic[T]):
 
     def drop(self, key: Lookup, *, version: int = -1) -> None:
         """Forget an object; a state of it that is older than `version` does not bring it back, and one that is newer stays."""
+        for touched in self._touched.values():
+            touched.add(key)
         present = self.objects.get(key) or self.malformed.get(key)
         if present is not None and 0 <= version < version_of(present):
             return
@@ -81,16 +99,37 @@ class Cache(Generic[T]):
         if old is not None:
             self._tell(key, old, None)
 
+    def asks(self, scope: str | None) -> None:
+        """A list of the namespace (None: of all) is asked for now: `replace` with it is the truth about all that is not touched
+        meanwhile, whatever the versions say."""
+        self._touched[scope] = set()
+
     def replace(self, items: tuple[T | Malformed, ...], *, scope: str | None) -> None:
-        """Take a fresh list of the namespace `scope` (None: of all) for the truth."""
+        """Take a fresh list of the namespace `scope` (None: of all) for the truth. What we wrote after it was asked for stays, if
+        its version is newer. A list that nobody announced by `asks` may be older than all that we wrote."""
+        touched = self._touched.pop(scope, None)
         fresh = {_key(item): item for item in items}
         known = {**dict.fromkeys(self.objects), **dict.fromkeys(self.malformed)}
         for key in known:
-            if key not in fresh and (scope is None or key.namespace == scope):
+            ours = touched is not None and key in touched  # written after the list was asked for
+            if key not in fresh and (scope is None or key.namespace == scope) and not ours:
                 self.drop(key)
-        for item in items:
-            self.put(item)
-        self._gone.clear()
+        rewound = False
+        for key, item in fresh.items():
+            if touched is None or key in touched:
+                self.put(item)
+            else:
+                rewound = self._believe(key, item) or rewound
+        self._gone = {key: version for key, version in self._gone.items() if touched is not None and key in touched}
+        for notify in self._on_rewind if rewound else ():
+            notify()
+
+    def _believe(self, key: Lookup, new: T | Malformed) -> bool:
+        """Take in a state of a list that is newer than all we did; whether its version is older than the one known."""
+        old = self.objects.get(key)
+        if old is None or old != new:
+            self._set(key, old, new)
+        return old is not None and 0 <= version_of(new) < version_of(old)
 
     def _tell(self, key: Lookup, old: T | None, new: T | None) -> None:
         for on_change in self._on_change:
@@ -172,9 +211,14 @@ def _key(item: Any) -> Lookup:
 
 
 def version_of(item: Any) -> int:
-    """Which of two states of an object is the newer one."""
+    """Which of two states of an object is the newer one; -1: its version does not tell, and what is told last counts."""
     text = item.metadata.resource_version
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() else -1
+
+
+def same_version(one: Any, other: Any) -> bool:
+    """Whether two answers of the API server show the same state of an object."""
+    return bool(one.metadata.resource_version == other.metadata.resource_version)
 
 
 class Source(Struct, frozen=True):
@@ -183,7 +227,7 @@ class Source(Struct, frozen=True):
     kind: Kind[Any]
     selector: Selector
     feed: Any
-    """A `Cache`, or anything with its `put`, `drop` and `replace`."""
+    """A `Cache`, or anything with its `put`, `drop`, `asks` and `replace`."""
 
 
 API_SERVER_SELECTOR: Final = Selector(labels="component=kube-apiserver")
@@ -225,6 +269,8 @@ class Store:
         self._sight_since: datetime | None = None
         self._blind_from: datetime | None = None
         self._blind_spells: list[tuple[datetime, datetime]] = []
+        self._watching: dict[int, trio.CancelScope] = {}
+        self._doubted = -math.inf
         self._random = Random(seed)
         self._on_sight: list[Callable[[], None]] = []
         caches: tuple[Cache[Any], ...] = (self.groups, self.machines, self.nodes, *self.guarding_pods)
@@ -303,7 +349,11 @@ class Store:
                     self._sees(index)
                     failures = 0
                 before, begun = version, trio.current_time()
-                version = await self._watch(kube, source, version)
+                with trio.CancelScope() as self._watching[index]:
+                    version = await self._watch(kube, source, version)
+                if self._watching[index].cancelled_caught:
+                    version = ""
+                    continue
                 useless = version == before and trio.current_time() < begun + SHORT_WATCH
                 short = short + 1 if useless else 0
                 if short >= SHORT_WATCHES:
@@ -344,6 +394,7 @@ class Store:
                 failures += 1
 
     async def _list(self, kube: Kube, source: Source) -> str:
+        source.feed.asks(source.selector.namespace)
         listing = await kube.list(source.kind, source.selector)
         source.feed.replace(listing.items, scope=source.selector.namespace)
         return listing.resource_version
@@ -361,6 +412,15 @@ class Store:
                 else:
                     source.feed.put(change.object)
         return version
+
+    def doubt(self) -> None:
+        """The API server refuses what follows from the snapshot: list everything afresh, at most once in `DOUBT_PAUSE`."""
+        now = trio.current_time()
+        if now < self._doubted + DOUBT_PAUSE:
+            return
+        self._doubted = now
+        for scope in self._watching.values():
+            scope.cancel()
 
     def _sees(self, index: int) -> None:
         self._blind.discard(index)

@@ -44,6 +44,13 @@ def micro_stamp(when: datetime) -> str:
     return f"{when:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+class Backup(msgspec.Struct, frozen=True):
+    """All objects of a cluster at one time, and the version that it had come to."""
+
+    version: int
+    objects: dict[tuple[str, str], dict[Key, Stored]]
+
+
 class MemoryApi:
     """All objects of a cluster. Nothing handed out or in may be changed in place afterwards."""
 
@@ -149,6 +156,22 @@ class MemoryApi:
         self._compacted = self._version
         for table in self._tables.values():
             table.compact(self._version)
+
+    def snapshot(self) -> Backup:
+        """What an etcd snapshot keeps."""
+        return Backup(self._version, {where: dict(table.objects) for where, table in self._tables.items()})
+
+    def restore(self, backup: Backup, *, seconds: float = 5.0) -> None:
+        """Put the data back as it was then, versions included: nobody gets an answer for so long, and watches end. What happened
+        since is gone; the site's own controllers and kubelets are told."""
+        self.outage(seconds)
+        for where, table in self._tables.items():
+            old, table.objects = table.objects, dict(backup.objects.get(where, {}))
+            table.compact(backup.version)
+            self._undelivered += [(table, event) for event in _differences(old, table.objects)]
+        self._version = self._compacted = backup.version
+        if not self._delivering:
+            self._deliver()
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -328,6 +351,14 @@ class MemoryApi:
                 table.deliver(event)
         finally:
             self._delivering = False
+
+
+def _differences(old: dict[Key, Stored], new: dict[Key, Stored]) -> list[Event]:
+    """What somebody must be told who knew all that was there before."""
+    gone = [Event(ChangeType.DELETED, old[key], old[key]) for key in sorted(old.keys() - new.keys())]
+    come = [Event(ChangeType.ADDED, new[key], None) for key in sorted(new.keys() - old.keys())]
+    changed = [key for key in sorted(old.keys() & new.keys()) if old[key] is not new[key]]
+    return gone + come + [Event(ChangeType.MODIFIED, new[key], old[key]) for key in changed]
 
 
 def _check_version(kind: Kind[Any], old: Stored, version: str) -> None:

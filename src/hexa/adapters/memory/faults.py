@@ -53,6 +53,10 @@ class FaultKind(StrEnum):
     """The API server is away for `duration`."""
     COMPACTION = "compaction"
     """The API server forgets the history of changes and ends every watch: all must list afresh."""
+    SNAPSHOT = "snapshot"
+    """A snapshot of etcd is taken."""
+    RESTORE = "restore"
+    """etcd is put back to the last snapshot (none: nothing happens), and the API server is away for `duration`."""
 
 
 JOB_FAULTS: Final = {
@@ -157,6 +161,15 @@ def _compact(site: "Site", fault: Fault) -> None:
     site.api.break_watches()
 
 
+def _snapshot(site: "Site", fault: Fault) -> None:
+    site.snapshot = site.api.snapshot()
+
+
+def _restore(site: "Site", fault: Fault) -> None:
+    if site.snapshot is not None:
+        site.api.restore(site.snapshot, seconds=seconds(fault.duration or 5.0))
+
+
 def _api_error(site: "Site", fault: Fault) -> None:
     for client in site.clients:
         client.fail_next(Unavailable("the API server answered with an error"), times=fault.count)
@@ -182,4 +195,6 @@ _SITE: Final[dict[FaultKind, Callable[["Site", Fault], None]]] = {
     FaultKind.OUTAGE: lambda site, fault: site.api.outage(seconds(fault.duration or 60.0)),
     FaultKind.API_ERROR: _api_error,
     FaultKind.COMPACTION: _compact,
+    FaultKind.SNAPSHOT: _snapshot,
+    FaultKind.RESTORE: _restore,
 }

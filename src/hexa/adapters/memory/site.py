@@ -13,7 +13,7 @@ from typing import Any, Final
 import trio
 from msgspec import Struct
 
-from hexa.adapters.memory.api import MemoryApi
+from hexa.adapters.memory.api import Backup, MemoryApi
 from hexa.adapters.memory.clock import START, MemoryClock, Timers
 from hexa.adapters.memory.context import Behaviour, Context
 from hexa.adapters.memory.cron import CronJobController
@@ -74,6 +74,8 @@ class Site:
         self.hearers: Final[list[MemoryHeartbeats]] = []
         self.job_ills: Final[list[JobIll]] = []
         self.control_plane: MemoryMachine | None = None
+        self.snapshot: Backup | None = None
+        """The last snapshot of etcd that a fault has taken."""
         self._waiting: dict[str, float] = {}
         self._waits: list[float] = []
         self._context: Final = Context(

@@ -9,6 +9,7 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from hexa.adapters.memory.api import Backup
 from hexa.adapters.memory.clock import START
 from hexa.adapters.memory.faults import Fault
 from hexa.adapters.memory.journal import MemoryJournal
@@ -149,6 +150,14 @@ class World:
     def inject(self, *faults: Fault | Mapping[str, Any]) -> None:
         """Let things go wrong: `{"kind": "lostWake", "machine": "rack-1"}`."""
         self.site.inject(*(fault if isinstance(fault, Fault) else msgspec.convert(fault, Fault) for fault in faults))
+
+    def snapshot(self) -> Backup:
+        """A snapshot of etcd."""
+        return self.site.api.snapshot()
+
+    def restore(self, snapshot: Backup, *, seconds: float = 5.0) -> None:
+        """Put etcd back to it; the API server is away for so long."""
+        self.site.api.restore(snapshot, seconds=seconds)
 
     def kill_agent(self, *, after_writes: int = 0) -> None:
         """End hexa now, or right after that many more of its writes."""
