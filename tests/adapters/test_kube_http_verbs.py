@@ -93,6 +93,34 @@ async def test_a_list_that_expires_between_pages_starts_over(kube: Kube, server:
     assert dict(route.calls[2].request.url.params) == {}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"kind": "PodList"},
+        {"metadata": {"resourceVersion": "9"}},
+        {"metadata": {"resourceVersion": "9", "remainingItemCount": 3}, "items": []},
+    ],
+)
+async def test_failure_44_a_list_that_was_cut_short_is_not_taken_for_all(
+    kube: Kube, server: Any, body: dict[str, Any]
+) -> None:
+    """An answer without its objects, or that leaves some out and does not say where to go on, is asked for again."""
+    server.get(PODS_URL).mock(return_value=httpx.Response(200, json=body))
+    with pytest.raises(Unavailable):
+        await kube.list(PODS, Selector(namespace="default"))
+
+
+async def test_failure_44_a_pod_that_does_not_decode_is_listed_with_its_node(kube: Kube, server: Any) -> None:
+    """Whoever guards the machine that it runs on knows where it is; the pods beside it are read."""
+    bad = {"metadata": {"name": "db"}, "spec": {"nodeName": "box-1", "priority": "high"}}
+    items = [bad, {"metadata": {"name": "web"}}]
+    server.get(PODS_URL).mock(return_value=httpx.Response(200, json={"metadata": {}, "items": items}))
+    broken, web = (await kube.list(PODS, Selector(namespace="default"))).items
+    assert isinstance(broken, Malformed)
+    assert (broken.metadata.name, broken.node_name, web.metadata.name) == ("db", "box-1", "web")
+
+
 async def test_an_answer_of_somebody_else_is_a_failure_to_retry(kube: Kube, server: Any) -> None:
     """A login page of a proxy is not taken for an empty cluster."""
     server.get(f"{SERVER}/api/v1/nodes").mock(return_value=httpx.Response(200, text="<html>log in</html>"))

@@ -118,13 +118,14 @@ async def test_an_absurd_duration_does_not_shorten_the_period(autojump_clock: Mo
         assert life.until == at(40)
 
 
-async def test_a_lease_that_does_not_decode_is_passed_over(autojump_clock: MockClock) -> None:
-    """A malformed Lease stops nobody's heartbeats."""
+async def test_failure_44_a_lease_that_does_not_decode_is_no_silence(autojump_clock: MockClock) -> None:
+    """That it was written is a sign of life, whatever it says; that it is listed again is none. It stops nobody's heartbeats."""
     leases = Leases()
-    leases.listed(a=at(0))
-    leases.lives.put(Malformed(Metadata(name="bad"), "spec.renewTime: expected str"))
-    leases.lives.replace((Malformed(Metadata(name="bad"), "no"), lease("a", at(4))), scope=None)
-    assert leases.told == ["a"]
+    leases.listed(a=at(0), bad=at(0))
+    leases.lives.put(Malformed(Metadata(name="bad", resource_version="7"), "spec.renewTime: expected str"))
+    assert leases.told == ["bad"]
+    leases.lives.replace((Malformed(Metadata(name="bad", resource_version="7"), "no"), lease("a", at(4))), scope=None)
+    assert leases.told == ["bad", "a"]
 
 
 def node(ready: str | None) -> KubeNode:

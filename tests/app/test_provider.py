@@ -565,6 +565,34 @@ async def test_a_rule_that_forbids_an_off_denies(autojump_clock: MockClock) -> N
         assert "demo" in answer.message
 
 
+@pytest.mark.parametrize("phase", sorted(Phase))
+async def test_a_deletion_that_a_hold_undoes_is_denied_in_every_phase(autojump_clock: MockClock, phase: Phase) -> None:
+    """Cluster Autoscaler never hears that the size went down while the hold keeps the machine, wherever that is in its life."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("a", phase, wish(ON), spec={"hold": {"power": "on"}})
+        rig.kube_node("a")
+        await rig.seen()
+        before = rig.cloud.target_size(ID)
+        answer = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a")])
+        assert isinstance(answer, Denied)
+        assert (answer.reason, rig.cloud.target_size(ID)) == ("Hold", before)
+
+
+@pytest.mark.parametrize("phase", [Phase.POWERING_ON, Phase.BOOTING])
+async def test_a_deletion_that_safety_undoes_is_denied_while_the_machine_comes(
+    autojump_clock: MockClock, phase: Phase
+) -> None:
+    """A machine that can't be switched off stays once it was woken, and the answer says so."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("a", phase, wish(ON), spec={"shutdownPodSpec": None})
+        await rig.seen()
+        answer = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a")])
+        assert isinstance(answer, Denied)
+        assert answer.reason == "PowerOffUnavailable"
+
+
 @pytest.mark.parametrize("name", ["a", "b", "c"])
 async def test_a_delete_that_fails_takes_all_back(autojump_clock: MockClock, name: str) -> None:
     """Whichever write fails, all machines are wished on as before."""

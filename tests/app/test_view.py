@@ -135,6 +135,24 @@ async def test_what_hosts_hexa_or_the_autoscaler_is_never_rested(
         assert seen(rig, "m").off_vetoes(now) == ()
 
 
+async def test_failure_44_a_pod_that_hexa_depends_on_and_that_does_not_decode_guards_its_machine(
+    autojump_clock: MockClock,
+) -> None:
+    """It runs all the same; the same goes for one that holds data for others."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY, wish(OFF))
+        rig.machine("n", Phase.READY, wish(OFF))
+        pod(rig, "brain", "m", {"app": "hexa"})
+        pod(rig, "disk", "n", {"longhorn.io/component": "instance-manager"})
+        for name in ("brain", "disk"):
+            rig.api.patch(PODS, ("kube-system", name), Patch({"spec": {"priority": "high"}}))
+        await rig.seen()
+        now = rig.clock.now()
+        assert [veto.reason for veto in seen(rig, "m").off_vetoes(now)] == ["HostsControl"]
+        assert [veto.reason for veto in seen(rig, "n").off_vetoes(now)] == ["HostsStorage"]
+
+
 async def test_the_only_api_server_is_not_switched_off_and_one_of_several_is(autojump_clock: MockClock) -> None:
     """The machine of the only API server is vetoed; with a second API server elsewhere it is not."""
     async with open_rig() as rig:

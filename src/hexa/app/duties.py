@@ -17,7 +17,7 @@ from hexa.app.welcome import welcomed
 from hexa.domain.drain import Plan, pod_name
 from hexa.domain.errors import Conflict, HexaError, Refused
 from hexa.domain.names import CORDON_ANNOTATION
-from hexa.domain.resources.core import NODES, PODS, KubeNode, Pod
+from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, Pod
 from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
 
 EVICTIONS_AT_ONCE: Final = 10
@@ -79,7 +79,7 @@ class NodeDuties:
         if body := welcomed(view, node, ready_since=ready_since):
             await self._patch(node, body)
 
-    async def sweep(self, pods: Sequence[Pod], *, boot: datetime) -> tuple[int, str]:
+    async def sweep(self, pods: Sequence[Pod | Malformed], *, boot: datetime) -> tuple[int, str]:
         """Remove pods that the last power-off left behind: terminating since before the boot, or failed by the shutdown. How many
         went, and what the API server says of one that it keeps."""
         swept, kept = 0, ""
@@ -135,11 +135,13 @@ def cordon_patch(now: datetime) -> dict[str, Any]:
     return {"metadata": {"annotations": {CORDON_ANNOTATION: _seconds(now)}}, "spec": {"unschedulable": True}}
 
 
-def left_behind(pod: Pod, *, boot: datetime) -> bool:
+def left_behind(pod: Pod | Malformed, *, boot: datetime) -> bool:
     """A pod that the kubelet of the last boot can never end."""
     gone = pod.metadata.deletion_timestamp
     if gone is not None:
         return gone < boot
+    if isinstance(pod, Malformed):
+        return False
     started = pod.status.start_time
     return (
         pod.status.phase == "Failed" and pod.status.reason in SHUTDOWN_REASONS and (started is None or started < boot)

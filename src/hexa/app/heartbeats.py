@@ -25,7 +25,7 @@ class LeaseHeartbeats:
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._renewals: dict[str, datetime | None] = {}
+        self._renewals: dict[str, datetime | str | None] = {}
         self._lives: dict[str, Life] = {}
         self._listed = False
         self._since: datetime | None = None
@@ -46,14 +46,19 @@ class LeaseHeartbeats:
 
     def put(self, lease: Lease | Malformed) -> None:
         """Take in a state of a Lease."""
-        if isinstance(lease, Malformed):
-            return
-        node, renewed = lease.metadata.name, lease.spec.renew_time
+        node = lease.metadata.name
+        if isinstance(lease, Malformed):  # what it says is not known; that it was written is a sign of life
+            self._take(node, lease.metadata.resource_version, LEASE_PERIOD)
+        else:
+            period = timedelta(seconds=lease.spec.lease_duration_seconds) or LEASE_PERIOD
+            self._take(node, lease.spec.renew_time, period)
+
+    def _take(self, node: str, renewed: datetime | str | None, period: timedelta) -> None:
         known = node in self._renewals
         changed = renewed is not None and renewed != self._renewals.get(node)
         self._renewals[node] = renewed
         if changed and (known or self._listed):
-            self._hear(node, timedelta(seconds=lease.spec.lease_duration_seconds) or LEASE_PERIOD)
+            self._hear(node, period)
 
     def node_changed(self, old: KubeNode | None, new: KubeNode | None) -> None:
         """Take in a watched change of a node: only its kubelet registers it, and only its kubelet says Ready or NotReady (of a

@@ -36,7 +36,7 @@ from hexa.domain.out_of_service import findings as out_of_service
 from hexa.domain.proof import proof_ends
 from hexa.domain.quarantine import returned, sooner
 from hexa.domain.remedy import newly_refused, with_remedy
-from hexa.domain.resources.core import Job, KubeNode, Pod
+from hexa.domain.resources.core import Job, KubeNode, Malformed, Pod
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import (
     MACHINES,
@@ -91,6 +91,8 @@ JOB_LOOK: Final = 5.0
 """Seconds between looks at the pod of a Job that runs."""
 JOB_KEPT: Final = timedelta(seconds=60)
 """A finished Job stays at least so long (ports.jobs)."""
+Bound = Sequence[Pod | Malformed]
+"""Pods of one Kubernetes node."""
 WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
 
 
@@ -360,7 +362,7 @@ class NodeController:
         looked = self._clock.now() - since >= timedelta(seconds=JOB_LOOK)
         return await self._jobs.observe(order, record) if over or looked else None
 
-    async def _pods(self, view: MachineView, now: datetime) -> Sequence[Pod] | None:
+    async def _pods(self, view: MachineView, now: datetime) -> Bound | None:
         """The machine's pods, where the phase asks for them; a machine that drains is cordoned first."""
         wanted_off = view.acted_wish(now) is Power.OFF
         status = view.node.status
@@ -375,7 +377,7 @@ class NodeController:
             await self._nodes.cordon(view, now)
         return await pods_on(self._kube, view.kube_name)
 
-    async def _plan(self, view: MachineView, pods: Sequence[Pod] | None, now: datetime) -> Plan | None:
+    async def _plan(self, view: MachineView, pods: Bound | None, now: datetime) -> Plan | None:
         if pods is None:
             return None
         wish = view.wish(now)
@@ -393,7 +395,7 @@ class NodeController:
             now=now,
             watching_since=self._sight(),
             wish=view.acted_wish(now),
-            node_exists=view.kube is not None,
+            node_exists=view.node_exists,
             node_ready=view.node_ready,
             heard=life.heard if life else None,
             heard_until=life.until if life else None,
@@ -416,7 +418,7 @@ class NodeController:
 
     # --- staying in a phase ---
 
-    async def _dwell(self, view: MachineView, facts: Facts, plan: Plan | None, pods: Sequence[Pod] | None) -> bool:
+    async def _dwell(self, view: MachineView, facts: Facts, plan: Plan | None, pods: Bound | None) -> bool:
         """Nothing to notice: do the duty, save what is new, and say when to come back."""
         status = _with_pause(view.node.status, paused=facts.paused, now=facts.now)
         if status != view.node.status:
@@ -676,7 +678,7 @@ class NodeController:
             status=status,
             kube_name=view.kube_name,
             ready=view.kubelet_says,
-            node_exists=view.kube is not None,
+            node_exists=view.node_exists,
             alive=life is not None and self._clock.now() < life.until,
             reading=self._sensors.reading(view.node),
             trouble=self._sensors.trouble(view.node),

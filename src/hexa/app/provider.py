@@ -27,7 +27,7 @@ from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target
 from hexa.domain.template import group_shape, mixed
-from hexa.domain.wish import GIVEN_UP, NOT_ASKED, WAKE_PROOF, recorded_wish
+from hexa.domain.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF, recorded_wish
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -250,7 +250,7 @@ class Provider:
             if wish is None or wish.power is Power.ON:
                 resting[machine.key] = machine
         for machine in resting.values():
-            if machine.phase is Phase.READY and (vetoes := machine.off_vetoes(now)):
+            if vetoes := [veto for veto in machine.off_vetoes(now) if machine.phase in UP or veto.reason == HOLD]:
                 return self._deny(view, vetoes[0].reason, f"{machine.key}: {vetoes[0].message}")
         risky = [machine for machine in resting.values() if machine.phase is Phase.READY and machine.unproven(now)]
         if len(risky) > 1:

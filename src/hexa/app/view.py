@@ -65,6 +65,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """Whether there is an image for the Jobs of spec.power."""
     waits_for: Claim | None = None
     """Another machine of the group, which is the one without wake proof that may be off; None: there is none."""
+    node_exists: bool = True
+    """Whether there is a Kubernetes node of its name; `kube` is None also for one that does not decode."""
     ties: Ties = NO_TIES
     """What it has to do with others by spec.dependsOn."""
 

@@ -23,7 +23,7 @@ from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.proof import Claim
-from hexa.domain.resources.core import KubeNode, Malformed
+from hexa.domain.resources.core import KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
@@ -73,6 +73,8 @@ class Parts(Struct, frozen=True):
     """What of its hardware others claim too."""
     waits_for: Claim | None
     ties: Ties
+    broken: Malformed | None
+    """Its Kubernetes node, where that is there and does not decode."""
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -86,6 +88,7 @@ class Parts(Struct, frozen=True):
             and self.rivals == other.rivals
             and self.waits_for == other.waits_for
             and self.ties is other.ties
+            and self.broken is other.broken
         )
 
 
@@ -200,9 +203,9 @@ class Views:
         several = NO_TWINS if len(twins) < 2 else frozenset(twins)
         waits_for = self.proofs.beside(key, group.key) if group is not None else None
         ties = self.dependencies.ties(key)
-        parts = Parts(
-            node, group, kube, hosts, self._storage_on(name), several, self._claims.rivals(key), waits_for, ties
-        )
+        rivals, broken = self._claims.rivals(key), self._store.nodes.malformed.get(Lookup("", name))
+        storage = self._storage_on(name)
+        parts = Parts(node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken)
         cached = self._machines.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._machines[key] = (parts, self._assemble(key, parts))
@@ -235,6 +238,7 @@ class Views:
             image_known=self.image_known,
             waits_for=parts.waits_for,
             ties=parts.ties,
+            node_exists=kube is not None or parts.broken is not None,
         )
 
     def by_kube_name(self, name: str) -> MachineView | None:
@@ -338,11 +342,14 @@ class Views:
     def _collect_hosts(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, set[str]] = {}
         for selector, cache in zip(self._store.control_selectors, self._store.control_pods, strict=True):
-            if selector == API_SERVER_SELECTOR and len(cache.objects) > 1:
+            running = {key: pod for key, pod in cache.objects.items() if _runs(pod)}
+            if selector == API_SERVER_SELECTOR and len({pod.spec.node_name for pod in running.values()}) > 1:
                 continue  # another API server serves on
-            for key, pod in cache.objects.items():
-                if pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed"):
-                    found.setdefault(pod.spec.node_name, set()).add(str(key))
+            for key, pod in running.items():
+                found.setdefault(pod.spec.node_name, set()).add(str(key))
+            for key, broken in cache.malformed.items():
+                if broken.node_name:
+                    found.setdefault(broken.node_name, set()).add(str(key))
         return {name: tuple(sorted(pods)) for name, pods in found.items()}
 
     def _storage_on(self, name: str) -> tuple[str, ...]:
@@ -351,10 +358,13 @@ class Views:
             found: dict[str, set[str]] = {}
             for cache in self._store.storage_pods:
                 for key, pod in cache.objects.items():
-                    if pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed"):
+                    if _runs(pod):
                         found.setdefault(pod.spec.node_name, set()).add(
                             f"{key} runs on it ({holds(pod.metadata.labels)})"
                         )
+                for key, broken in cache.malformed.items():
+                    if broken.node_name:
+                        found.setdefault(broken.node_name, set()).add(f"{key} runs on it, and does not decode")
             self._storage = {node: tuple(sorted(pods)) for node, pods in found.items()}
         return self._storage.get(name, NO_HOSTS)
 
@@ -385,8 +395,20 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
             "give each machine its own Kubernetes node; none of them is switched until then",
             reason="DuplicateKubernetesNode",
         )
+    if parts.broken is not None:
+        yield Problem(
+            "spec.kubernetesNodeName",
+            f"Kubernetes node {kube_name(parts.node)} is there, and hexa can't read it: {parts.broken.problem}",
+            "the machine is only watched until its node decodes; see kubectl get node -o yaml",
+            reason="KubernetesNodeUnreadable",
+        )
     if (shared := rivals_problem(parts.rivals)) is not None:
         yield shared
+
+
+def _runs(pod: Pod) -> bool:
+    """Bound to a node, and not finished."""
+    return bool(pod.spec.node_name) and pod.status.phase not in ("Succeeded", "Failed")
 
 
 def _same_group(one: Group, other: Group) -> bool:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from hexa.domain.group import DrainRules
 from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
 from hexa.domain.quantity import amounts, total
-from hexa.domain.resources.core import KubeNode, Pod, Taint, Toleration
+from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint, Toleration
 
 FINISHED: Final = frozenset({"Succeeded", "Failed"})
 REPELLING: Final = frozenset({"NoSchedule", "NoExecute"})
@@ -48,14 +48,21 @@ class Plan(Struct, frozen=True):
 
 
 def plan(
-    pods: Iterable[Pod], *, rules: DrainRules, pinned_claims: frozenset[str] = frozenset(), forced: bool = False
+    pods: Iterable[Pod | Malformed],
+    *,
+    rules: DrainRules,
+    pinned_claims: frozenset[str] = frozenset(),
+    forced: bool = False,
 ) -> Plan:
-    """Sort the machine's pods. `pinned_claims`: NAMESPACE/NAME of claims whose volume is tied to the machine."""
+    """Sort the machine's pods. `pinned_claims`: NAMESPACE/NAME of claims whose volume is tied to the machine. A pod that does not
+    decode blocks, whatever is allowed: what it is, nobody knows."""
     evict, leaving, blockers = [], [], []
     for pod in pods:
         if stays(pod):
             continue
-        if pod.metadata.deletion_timestamp is not None:
+        if isinstance(pod, Malformed):
+            blockers.append(Blocker(pod_name(pod), "DoesNotDecode", f"it runs, and hexa can't read it: {pod.problem}"))
+        elif pod.metadata.deletion_timestamp is not None:
             leaving.append(pod)
         elif not forced and (blocker := _blocker(pod, rules, pinned_claims)) is not None:
             blockers.append(blocker)
@@ -65,19 +72,20 @@ def plan(
     return Plan(tuple(evict), tuple(leaving), tuple(blockers))
 
 
-def stays(pod: Pod) -> bool:
+def stays(pod: Pod | Malformed) -> bool:
     """Pods that a drain leaves alone: of DaemonSets, mirrors of static pods, and finished ones."""
-    if pod.status.phase in FINISHED or MIRROR_ANNOTATION in pod.metadata.annotations:
+    finished = not isinstance(pod, Malformed) and pod.status.phase in FINISHED
+    if finished or MIRROR_ANNOTATION in pod.metadata.annotations:
         return True
     return controller_kind(pod) == "DaemonSet"
 
 
-def controller_kind(pod: Pod) -> str:
+def controller_kind(pod: Pod | Malformed) -> str:
     """Kind of the pod's controller; empty if nothing would bring it back."""
     return next((owner.kind for owner in pod.metadata.owner_references if owner.controller), "")
 
 
-def pod_name(pod: Pod) -> str:
+def pod_name(pod: Pod | Malformed) -> str:
     """NAMESPACE/NAME."""
     return f"{pod.metadata.namespace}/{pod.metadata.name}"
 

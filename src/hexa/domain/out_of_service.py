@@ -17,7 +17,7 @@ from hexa.domain.drain import stays
 from hexa.domain.findings import Finding
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OUT_OF_SERVICE_ANNOTATION, OUT_OF_SERVICE_TAINT
-from hexa.domain.resources.core import KubeNode, Pod, Taint
+from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.domain.sensing import Facts, leave_due, reads_off
 
@@ -110,7 +110,7 @@ def tainted(node: KubeNode) -> bool:
     return any(taint.key == OUT_OF_SERVICE_TAINT for taint in node.spec.taints)
 
 
-def stuck(pods: Iterable[Pod], node: KubeNode) -> list[str]:
+def stuck(pods: Iterable[Pod | Malformed], node: KubeNode) -> list[str]:
     """What a dead kubelet keeps: pods that no DaemonSet and no file of its own brings, and volumes."""
     kept = [f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods if not stays(pod)]
     return sorted(kept) + [f"volume {volume.name}" for volume in node.status.volumes_attached]

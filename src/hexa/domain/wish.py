@@ -41,6 +41,8 @@ GITOPS_MANAGERS: Final = (
 """Field managers of GitOps tools: a field that one of them owns is never written by us. Matched by prefix for flux."""
 
 
+HOLD: Final = "Hold"
+"""The veto of a machine that a person holds, and the reason of the wish that follows from it."""
 HOSTS_STORAGE: Final = "HostsStorage"
 """The veto of a machine that holds data for others."""
 
@@ -113,7 +115,7 @@ def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord |
     power = power_of(hold.power)
     same = previous is not None and previous.by is Asker.HOLD and previous.power is power
     since = previous.since if same and previous is not None else now
-    return WishRecord(power=power, by=Asker.HOLD, reason="Hold", since=since, spec=base.spec if base else "")
+    return WishRecord(power=power, by=Asker.HOLD, reason=HOLD, since=since, spec=base.spec if base else "")
 
 
 def paused(node: Node, *, now: datetime) -> Paused | None:
@@ -174,7 +176,7 @@ def off_vetoes(
         yield Veto("CoolingOff", f"the last drain was given up ({node.status.blocker}); left alone{_until(until)}")
     hold = held(node, policy, now=now)
     if hold is not None and power_of(hold.power) is Power.ON:
-        yield Veto("Hold", f"held on{_until(hold.until)}{_because(hold.reason)}")
+        yield Veto(HOLD, f"held on{_until(hold.until)}{_because(hold.reason)}")
     pause = paused(node, now=now)
     if pause is not None:
         yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
@@ -231,7 +233,7 @@ def on_vetoes(node: Node, policy: Policy, *, now: datetime, image_known: bool = 
         yield Veto("PowerOnUnavailable", missing)
     hold = held(node, policy, now=now)
     if hold is not None and power_of(hold.power) is Power.OFF:
-        yield Veto("Hold", f"held off{_until(hold.until)}{_because(hold.reason)}")
+        yield Veto(HOLD, f"held off{_until(hold.until)}{_because(hold.reason)}")
     pause = paused(node, now=now)
     if pause is not None:
         yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")

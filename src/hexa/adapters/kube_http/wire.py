@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from hexa.domain.errors import AlreadyExists, Conflict, Expired, HexaError, NotFound, Refused, Unavailable
-from hexa.domain.resources.core import Kind, Malformed, Metadata, Slice
+from hexa.domain.resources.core import Kind, Malformed, Metadata, Slice, node_name_of, sketch
 from hexa.ports.kube import Blocked, Change, ChangeType, Evicted, Patch, Selector
 
 T = TypeVar("T")
@@ -104,11 +104,13 @@ def eviction(name: str, *, namespace: str, uid: str, grace: int | None) -> dict[
 class _ListMeta(Slice, frozen=True, kw_only=True):
     resource_version: str = ""
     continue_: str = msgspec.field(name="continue", default="")
+    remaining_item_count: int | None = None
 
 
 class _RawPage(Slice, frozen=True, kw_only=True):
-    metadata: _ListMeta = _ListMeta()
-    items: list[Raw] | None = None
+    metadata: _ListMeta
+    items: list[Raw] | None
+    """A list without objects has it too: an answer that lacks it is no list."""
 
 
 class _Bare(Slice, frozen=True, kw_only=True):
@@ -116,7 +118,8 @@ class _Bare(Slice, frozen=True, kw_only=True):
 
 
 class _Loose(Slice, frozen=True, kw_only=True):
-    metadata: dict[str, Any]
+    metadata: Any = None
+    spec: Any = None
 
 
 class _Frame(Slice, frozen=True, kw_only=True):
@@ -148,7 +151,7 @@ def decode_object(kind: Kind[T], data: bytes | Raw) -> T | Malformed:
     try:
         decoded: T = _decoder(kind).decode(data)
     except msgspec.ValidationError as error:
-        return Malformed(_metadata(data), str(error))
+        return Malformed(_metadata(data), str(error), node_name_of({"spec": _loose(data).spec}))
     return decoded
 
 
@@ -156,13 +159,14 @@ def _metadata(data: bytes | Raw) -> Metadata:
     try:
         return _decode_bare(data).metadata
     except msgspec.ValidationError:
-        pass
+        return sketch(_loose(data).metadata)
+
+
+def _loose(data: bytes | Raw) -> _Loose:
     try:
-        raw = _decode_loose(data).metadata
+        return _decode_loose(data)
     except msgspec.ValidationError:
-        return Metadata()
-    known = {key: str(raw.get(key, "")) for key in ("name", "namespace", "uid", "resourceVersion")}
-    return msgspec.convert(known, Metadata)
+        return _Loose()
 
 
 def decode_written(call: Call, kind: Kind[T], data: bytes) -> T:
@@ -174,8 +178,12 @@ def decode_written(call: Call, kind: Kind[T], data: bytes) -> T:
 
 
 def decode_page(kind: Kind[Any], data: bytes) -> Page:
-    """One page of a list."""
+    """One page of a list. Raises `msgspec.ValidationError` for what is none, or says that more follows and not where."""
     page = _decode_page(data)
+    if page.metadata.remaining_item_count and not page.metadata.continue_:
+        raise msgspec.ValidationError(
+            f"the list was cut short: {page.metadata.remaining_item_count} objects are left out"
+        )
     items = tuple(decode_object(kind, item) for item in page.items or ())
     return Page(items, page.metadata.resource_version, page.metadata.continue_)
 

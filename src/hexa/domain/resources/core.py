@@ -349,6 +349,8 @@ class Malformed(Struct, frozen=True):
 
     metadata: Metadata
     problem: str
+    node_name: str = ""
+    """Of a pod: the Kubernetes node that it is bound to, as far as that reads."""
 
 
 NODES: Final = Kind("v1", "Node", "nodes", KubeNode, namespaced=False)
@@ -367,13 +369,25 @@ def decode(kind: Kind[T_co], obj: Mapping[str, Any]) -> T_co | Malformed:
     try:
         return msgspec.convert(obj, kind.type)
     except msgspec.ValidationError as error:
-        return Malformed(_metadata(obj), str(error))
+        return Malformed(_metadata(obj), str(error), node_name_of(obj))
+
+
+def node_name_of(obj: Mapping[str, Any]) -> str:
+    """spec.nodeName of an object that does not decode; empty where it has none that reads."""
+    spec = obj.get("spec")
+    name = spec.get("nodeName") if isinstance(spec, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def _metadata(obj: Mapping[str, Any]) -> Metadata:
     try:
         return msgspec.convert(obj.get("metadata", {}), Metadata)
     except msgspec.ValidationError:
-        raw = obj.get("metadata")
-        raw = raw if isinstance(raw, Mapping) else {}
-        return Metadata(name=str(raw.get("name", "")), namespace=str(raw.get("namespace", "")))
+        return sketch(obj.get("metadata"))
+
+
+def sketch(raw: Any) -> Metadata:
+    """Who an object is whose metadata does not decode: it is told by name, and its version is compared."""
+    known = raw if isinstance(raw, Mapping) else {}
+    names = {key: str(known.get(key, "")) for key in ("name", "namespace", "uid", "resourceVersion")}
+    return msgspec.convert(names, Metadata)
