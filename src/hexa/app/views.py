@@ -101,6 +101,14 @@ class Roster(Struct):
     """When `members` changes by time alone."""
 
 
+class Judgement(Struct, frozen=True):
+    """A machine as sizing sees it, and until when that stands if nothing else changes."""
+
+    view: MachineView
+    member: Member
+    until: datetime | None
+
+
 class Views:
     """Every machine and group of the snapshot. `image_known`: whether the Jobs of spec.power have one."""
 
@@ -112,6 +120,7 @@ class Views:
         self._groups: dict[Lookup, GroupView] = {}
         self._machines: dict[Lookup, tuple[Parts, MachineView]] = {}
         self._rosters: dict[Lookup, Roster] = {}
+        self._judged: dict[Lookup, Judgement] = {}
         self._until: datetime | None = None
         self.proofs: Final = Proofs(store, self._policy)
         """Which machine of each group may be off without wake proof."""
@@ -163,11 +172,18 @@ class Views:
         self.proofs.look(group, now)
         roster = self._roster(group)
         if roster.members is None or (roster.until is not None and now >= roster.until):
-            roster.members = with_takers(view.member(now) for view in roster.views)
-            ends = (view.judged_until(now) for view in roster.views)
-            roster.until = _first((*ends, self.proofs.slot(group).until))
+            found = [self._judgement(view, now) for view in roster.views]
+            roster.members = with_takers(each.member for each in found)
+            roster.until = _first((*(each.until for each in found), self.proofs.slot(group).until))
             self._until = _first((self._until, roster.until))
         return roster.members
+
+    def _judgement(self, view: MachineView, now: datetime) -> Judgement:
+        """The machine as sizing sees it, judged anew only where its view or time has changed it."""
+        known = self._judged.get(view.key)
+        if known is None or known.view is not view or (known.until is not None and now >= known.until):
+            known = self._judged[view.key] = Judgement(view, view.member(now), view.judged_until(now))
+        return known
 
     def expired(self, now: datetime) -> bool:
         """Whether, since it was last asked, time alone has changed what was judged."""
@@ -193,6 +209,7 @@ class Views:
         node = self._store.machines.objects.get(key)
         if node is None:
             self._machines.pop(key, None)
+            self._judged.pop(key, None)
             return None
         name = kube_name(node)
         membership = membership_of(node)
