@@ -7,14 +7,14 @@ from typing import Any
 
 from hexa.app.core_patch import comes_with_cordon, core_patch
 from hexa.app.queue import KeyedQueue
-from hexa.app.store import Store, same_but_for_condition_taints
+from hexa.app.store import Store, same_but_for_condition_taints, same_but_for_status
 from hexa.app.unmark import unmark
 from hexa.app.view import kube_name
 from hexa.app.views import Views
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import MARKS, leaving, owner_of
 from hexa.domain.resources.core import NODES, KubeNode
-from hexa.domain.resources.v1alpha1 import Lookup, Node
+from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
 from hexa.ports.kube import Kube, Patch
@@ -28,7 +28,7 @@ class CoreController:
         self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed)
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
-        store.groups.subscribe(lambda key, _old, _new: self._group_changed(key))
+        store.groups.subscribe(self._policy_changed)
         views.proofs.on_slot(self._group_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
@@ -41,6 +41,11 @@ class CoreController:
         for node in (old, new):
             if node is not None:
                 self.queue.add(kube_name(node))
+
+    def _policy_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
+        """What a node is given follows from the group's spec and metadata; its status follows from its machines."""
+        if old is None or new is None or not same_but_for_status(old, new):
+            self._group_changed(key)
 
     def _group_changed(self, key: Lookup) -> None:
         for view in self._views.members(key):

@@ -193,6 +193,15 @@ def same_but_for_version(old: Any, new: Any) -> bool:
     return bool(structs.replace(before, resource_version="") == structs.replace(after, resource_version=""))
 
 
+def same_but_for_status(old: Any, new: Any) -> bool:
+    """Whether two states differ in status alone."""
+    before, after = old.metadata, new.metadata
+    return bool(
+        old.spec == new.spec
+        and structs.replace(before, resource_version="") == structs.replace(after, resource_version="")
+    )
+
+
 def same_but_for_condition_taints(old: KubeNode | None, new: KubeNode | None) -> bool:
     """The same, and taints left out that follow from what else the node shows: they come a moment after it, three times for each
     machine that goes dark."""
