@@ -53,6 +53,8 @@ from hexa.domain.sizing import target
 from hexa.domain.template import same_shape, shape_of
 from hexa.domain.wish import (
     ADOPTED,
+    LATE_ARRIVAL,
+    NEEDED,
     UNEXPECTED,
     base_wish,
     corrected_wish,
@@ -93,6 +95,8 @@ JOB_KEPT: Final = timedelta(seconds=60)
 """A finished Job stays at least so long (ports.jobs)."""
 Bound = Sequence[Pod | Malformed]
 """Pods of one Kubernetes node."""
+NEED_ROOM: Final = frozenset({LATE_ARRIVAL, NEEDED})
+"""Reasons of wishes that hexa sets only where the group may have one more machine on."""
 WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
 
 
@@ -300,12 +304,17 @@ class NodeController:
         return hold_back(view.node) if leaves and not held_back(view.node) else {}
 
     def _corrected(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
-        standing, room = held(view.node, view.policy, now=now) is not None, self._room(view, now)
-        found = corrected_wish(view.node, event, held=standing, room=room, now=now, policy=view.policy)
+        """Room in the group is asked for last: few wishes need it, and it judges every machine of the group."""
+        wish = self._corrected_with_room(view, event, now)
+        return wish if wish is None or wish.reason not in NEED_ROOM or self._room(view, now) else None
+
+    def _corrected_with_room(self, view: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
+        standing = held(view.node, view.policy, now=now) is not None
+        found = corrected_wish(view.node, event, held=standing, room=True, now=now, policy=view.policy)
         if found is not None or view.phase is Phase.UNKNOWN or event is Event.POWER_GONE:
             return found
         wish, grouped = base_wish(view.node, now=now), membership_of(view.node) is not None
-        return needed_wish(view.ties, wish, held=standing, room=room, grouped=grouped, now=now)
+        return needed_wish(view.ties, wish, held=standing, room=True, grouped=grouped, now=now)
 
     def _room(self, view: MachineView, now: datetime) -> bool:
         """Whether the group may have one more machine on: without maxSize, all that there are."""

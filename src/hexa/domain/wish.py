@@ -8,6 +8,7 @@ It knows no phase beyond what a veto needs.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -71,8 +72,12 @@ def gitops_manager(metadata: OwnedMetadata, field: str = "") -> str:
 def recorded_wish(node: Node) -> WishRecord | None:
     """The wish in the annotation; an unreadable one counts as absent."""
     text = node.metadata.annotations.get(WISH_ANNOTATION)
-    if not text:
-        return None
+    return _decoded(text) if text else None
+
+
+@lru_cache(maxsize=4096)
+def _decoded(text: str) -> WishRecord | None:
+    """Every question about a machine begins with its wish; the text of most never changes."""
     try:
         return msgspec.json.decode(text, type=WishRecord)
     except msgspec.MsgspecError:
@@ -258,6 +263,7 @@ EXERCISED: Final = "Exercised"
 """Reason of the off wish that ends an exercise or a quiet probe."""
 UNASKED: Final = frozenset({EXERCISE, PROBE})
 """Reasons of on wishes that nobody asked for: such a machine rests again when it is up and idle."""
+LATE_ARRIVAL: Final = "LateArrival"
 WELCOME_LATE: Final = frozenset({REPLACED, GIVEN_UP})
 """Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
 
@@ -300,7 +306,7 @@ def corrected_wish(
     until = node.status.cool_until
     if until is not None and until > now:
         return _recovery(Power.ON, "DrainGivenUp", now)
-    return _recovery(Power.ON, "LateArrival", now) if wish.reason in WELCOME_LATE and room else None
+    return _recovery(Power.ON, LATE_ARRIVAL, now) if wish.reason in WELCOME_LATE and room else None
 
 
 def _recovery(power: Power, reason: str, now: datetime) -> WishRecord:
