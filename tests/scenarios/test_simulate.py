@@ -151,6 +151,40 @@ def test_a_fault_that_does_not_strike_is_not_counted() -> None:
     assert fault.struck < 50
 
 
+LONGER = SMALL.replace("runtime: 10m", "runtime: 55m").replace("duration: 2h", "duration: 1h")
+"""Two jobs fit on a machine: six need three; of the twelve that come, six find none until the hour is over."""
+
+
+def test_waits_stand_by_workload_beside_the_same_load_with_all_machines_on(report: Report) -> None:
+    """What hexa costs in waiting is seen beside what the load waits where all machines are on: a boot, and nothing."""
+    (work,) = report.workloads
+    assert (work.name, work.pods, work.never_ran) == ("work", 6, 0)
+    assert work.waits == report.waits
+    assert work.waits.p50 > 30
+    assert work.waits_always_on.max < 5
+    assert "(all machines on: " in dict(report.rows())["  waited p50 / p95 / max"]
+
+
+def test_pods_that_never_ran_are_the_first_line() -> None:
+    """Pods that wait to the end stand first in table and page, by workload, with how many would wait with all machines on."""
+    found = simulate(read_scenario(LONGER.replace("count: 6", "count: 12"), source="x"))
+    assert found.waiting_at_end == 6
+    assert found.rows()[0] == ("Pods that never ran", "6: 6 of work; with all machines on: 6")
+    assert found.text().splitlines()[3].startswith("Pods that never ran")
+    assert found.html().index("Pods that never ran") < found.html().index("Hours saved")
+
+
+def test_waits_for_lack_of_machines_are_no_cost_of_hexa() -> None:
+    """Jobs that queue for machines queue where all machines are on, too, and the report tells the two apart."""
+    text = SMALL.replace("count: 6", "count: 12") + "  - {name: late, at: [09:15], runtime: 1m, pods: {cpu: 1}}\n"
+    found = simulate(read_scenario(text, source="x"))
+    work, late = found.workloads
+    assert work.waits_always_on.max > 300
+    assert late.waits_always_on.max < 5
+    assert late.waits.max > 20
+    assert [name for name, _ in found.rows() if name.startswith("  ")][1:3] == ["  work (12)", "  late (1)"]
+
+
 # --- load -----------------------------------------------------------------------------------------
 
 
@@ -197,6 +231,15 @@ def test_moments_are_durations_or_weekdays(text: str, expected: datetime) -> Non
     assert parse_moment(text, start=datetime(2026, 3, 2, 8, 0, tzinfo=UTC)) == expected
 
 
+def test_a_group_s_labels_count_for_its_machines() -> None:
+    """A pod that selects a label that members of the group get from it can run there."""
+    text = SMALL.replace("{cost: {pricePerKWh: 0.5}}", "{nodeSelector: {disk: ssd}}")
+    selector = "nodeSelector: {disk: ssd, infra.homecluster.dev/group: rack}"
+    text = text.replace("pods: {cpu: 2", f"pods: {{{selector}, cpu: 2").replace("count: 6", "count: 2")
+    found = simulate(read_scenario(text.replace("2h", "40m"), source="x"))
+    assert (found.pods, found.workloads[0].waits_always_on.max < 5) == (2, True)
+
+
 # --- mistakes -------------------------------------------------------------------------------------
 
 MISTAKES = [
@@ -222,6 +265,30 @@ MISTAKES = [
         "faults:\n  - {at: 1m, kind: dead, machine: rack-9}\njobs:",
         "faults[0].machine: there is no rack-9",
         "did you mean rack-",
+    ),
+    (
+        "pods: {cpu: 2",
+        "pods: {cpu: 9",
+        "bad.yaml:11: jobs[0].pods: its pods fit on no machine",
+        "cpu 9 is more than its 4",
+    ),
+    (
+        "pods: {cpu: 2",
+        "pods: {resources: {nvidia.com/gpu: 1}, cpu: 2",
+        "jobs[0].pods: its pods fit on no machine (rack: it has no nvidia.com/gpu)",
+        "add a machine that takes it",
+    ),
+    (
+        "pods: {cpu: 2",
+        "pods: {nodeSelector: {disk: ssd}, cpu: 2",
+        "jobs[0].pods: its pods fit on no machine (rack: it has no label disk=ssd)",
+        "correct selector",
+    ),
+    (
+        "boot: 30s,",
+        "boot: 30s, taints: [{key: batch, effect: NoSchedule}],",
+        "jobs[0].pods: its pods fit on no machine (rack: the taint batch is not tolerated)",
+        "tolerations",
     ),
     ("watts: {idle: 100", "watts: {off: 3", "machines[0].watts.false: is no field", "standby"),
     ("jobs:", "jobs: [", "bad.yaml:", ""),
@@ -282,6 +349,40 @@ def test_the_page_needs_nothing_else(report: Report) -> None:
     assert "<b>Tom" not in page
     assert ">Spike" not in page.replace("<b>Spike", "", 1)
     assert "{style}" not in page
+
+
+def test_the_picture_has_real_colours(report: Report) -> None:
+    """Viewers that know no CSS variables (Inkscape, librsvg, previews of READMEs) draw the picture in its colours too."""
+    drawn = report.svg()
+    assert "var(" not in drawn
+    assert ".ready { fill: #bfe6d8 }" in drawn
+    assert "@media (prefers-color-scheme: dark)" in drawn
+
+
+def test_the_shipped_picture_has_real_colours() -> None:
+    """The picture of the README is one of them."""
+    picture = (EXAMPLES.parents[1] / "docs" / "simulate.svg").read_text(encoding="utf-8")
+    assert "var(" not in picture
+
+
+def test_the_page_suits_a_narrow_screen(report: Report) -> None:
+    """The legend wraps as text beside the chart, a hint says that the chart scrolls, and touch is told of taps, not of hovering."""
+    page = report.html()
+    chart, legend = page.index('<svg class="timeline"'), page.index('<div class="legend')
+    assert "a fault strikes" not in page[chart:legend]
+    assert "a fault strikes" in page[legend:]
+    assert "scroll it sideways" in page
+    assert '<span class="touch">Tap for details.</span>' in page
+    assert "@media (hover: none) { .mouse { display: none }" in page
+
+
+def test_hours_and_energy_stand_in_the_chart(report: Report) -> None:
+    """Each machine has its hours and its kWh beside its row, and a chart of several days has hours below the days."""
+    first, *others = report.machines
+    found = structs.replace(report, hours=72.0, machines=(structs.replace(first, kwh=12.34, on_hours=21.0), *others))
+    texts = [each.text for each in ET.fromstring(found.svg()).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"21", "12.3"} <= set(texts)
+    assert texts.count("12") == 3
 
 
 def test_the_picture_is_drawn_to_scale(report: Report) -> None:
@@ -351,6 +452,16 @@ def test_the_command_plays_a_file(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["title"] == "Small"
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert picture.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_the_command_fails_where_pods_never_ran(tmp_path: Path) -> None:
+    """`hexa simulate` ends with code 1, after the whole report, where pods never ran."""
+    scenario = tmp_path / "short.yaml"
+    scenario.write_text(LONGER.replace("count: 6", "count: 7"), encoding="utf-8")
+    result = CliRunner().invoke(app, ["simulate", str(scenario)])
+    assert result.exit_code == 1
+    assert "Lost work" in result.stdout
+    assert "pods that never ran: 1" in result.stderr
 
 
 def test_the_command_tells_mistakes(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def simulate(
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", Exit.USAGE)
     _print(report, as_json=as_json)
+    if report.waiting_at_end:
+        fail(f"pods that never ran: {report.waiting_at_end}", Exit.FAILED)
 
 
 def _print(report: "Report", *, as_json: bool) -> None:

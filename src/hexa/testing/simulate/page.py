@@ -1,12 +1,13 @@
-"""A report as one HTML page: nothing is loaded from anywhere. Hover for details, drag to zoom, light or dark."""
+"""A report as one HTML page: nothing is loaded from anywhere. Details under the pointer, drag to zoom, light or dark."""
 
 import json
+from collections.abc import Iterator
 from html import escape
 from typing import Any, Final
 
 from hexa.testing.simulate.picture import subtitle, tiles
 from hexa.testing.simulate.report import Report
-from hexa.testing.simulate.theme import DARK, FONT, LIGHT, SHAPES, variables
+from hexa.testing.simulate.theme import DARK, FONT, LEGEND, LIGHT, SHAPES, variables
 from hexa.testing.simulate.timeline import LEFT, PANEL, RIGHT, layout_of, machines_on, phase_spans, timeline
 
 WIDTH: Final = 1240.0
@@ -20,10 +21,9 @@ def page(report: Report) -> str:
         description=escape(report.description),
         style=_style(),
         tiles="\n".join(_tile(tile.label, tile.value, tile.note, tile.tone) for tile in tiles(report)),
-        timeline=timeline(report, width=WIDTH),
-        rows="\n".join(
-            f"<tr><th>{escape(name.strip())}</th><td>{escape(value)}</td></tr>" for name, value in report.rows()
-        ),
+        timeline=timeline(report, width=WIDTH, legend=False),
+        legend="\n".join(_legend()),
+        rows="\n".join(_row(name, value) for name, value in report.rows()),
         data=json.dumps(_data(report), separators=(",", ":")).replace("</", "<\\/"),
         script=_SCRIPT,
     )
@@ -32,6 +32,13 @@ def page(report: Report) -> str:
 def _row(name: str, value: str) -> str:
     sub = ' class="sub"' if name.startswith(" ") else ""
     return f"<tr><th{sub}>{escape(name.strip())}</th><td>{escape(value)}</td></tr>"
+
+
+def _legend() -> Iterator[str]:
+    """Beside the drawing rather than in it, so that it wraps on a narrow screen."""
+    for kind, text in LEGEND:
+        yield f'<span><svg width="14" height="11"><rect class="{kind}" width="14" height="11" rx="2"/></svg>{text}</span>'
+    yield '<span><svg width="14" height="11"><path class="fault" d="M7 1l5.5 9.5h-11z"/></svg>a fault strikes</span>'
 
 
 def _tile(label: str, value: str, note: str, tone: str) -> str:
@@ -43,7 +50,7 @@ def _tile(label: str, value: str, note: str, tone: str) -> str:
 
 def _data(report: Report) -> dict[str, Any]:
     """What the script needs to tell what is under the pointer."""
-    seconds, layout = report.hours * 3600, layout_of(report, WIDTH)
+    seconds, layout = report.hours * 3600, layout_of(report, WIDTH, legend=False)
     offset = report.start.utcoffset()
     return {
         "start": report.start.timestamp(),
@@ -54,10 +61,13 @@ def _data(report: Report) -> dict[str, Any]:
         "row": layout.row,
         "step": layout.step,
         "panel": PANEL,
+        "bottom": layout.bottom,
         "machines": [
             {
                 "name": machine.name,
                 "cores": machine.cores,
+                "hours": round(machine.on_hours, 1),
+                "kwh": round(machine.kwh, 2),
                 "phases": [[round(begin), round(end), phase] for begin, end, phase in phase_spans(machine, seconds)],
                 "use": [[round(at), round(value, 2)] for at, value in machine.use],
             }
@@ -87,12 +97,19 @@ h1 { font-size: 28px; font-weight: 650; margin: 0 0 4px; letter-spacing: -.01em 
 .good { color: var(--good) } .bad { color: var(--bad) }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 14px; margin: 20px 0 }
 .tile, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px }
-.tile { padding: 14px 18px } .card { padding: 18px 20px; position: relative; overflow-x: auto }
-.timeline { display: block; width: 100%; min-width: 860px; height: auto; touch-action: pan-y; user-select: none }
+.tile { padding: 14px 18px } .card { padding: 18px 20px; position: relative } .chart { overflow-x: auto }
+.timeline { display: block; width: 100%; min-width: 860px; height: auto; user-select: none }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 8px } .legend span { white-space: nowrap }
+.legend svg { margin-right: 6px; vertical-align: -1px } .touch, .narrow { display: none }
+@media (hover: none) { .mouse { display: none } .touch { display: inline } }
+@media (max-width: 950px) { .narrow { display: inline } }
+@media (max-width: 600px) { main { padding: 20px 12px 40px } .card { padding: 14px 12px } h1 { font-size: 23px }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px } .value { font-size: 21px }
+  tr { display: block; padding: 5px 0 } th, td { display: block } }
 .card.zoomed .calendar { display: none } header p { max-width: none } th.sub { padding-left: 16px }
 .bar { display: flex; justify-content: space-between; gap: 16px; margin-bottom: 6px; min-height: 26px; align-items: center }
 button { font: inherit; font-size: 13px; color: var(--text); background: var(--band); border: 1px solid var(--line);
-  border-radius: 8px; padding: 4px 12px; cursor: pointer } button:hover { border-color: var(--muted) }
+  border-radius: 8px; padding: 4px 12px; cursor: pointer; white-space: nowrap } button:hover { border-color: var(--muted) }
 #tip { position: fixed; pointer-events: none; background: var(--text); color: var(--card); font-size: 12.5px;
   border-radius: 8px; padding: 7px 11px; opacity: 0; transition: opacity .08s; z-index: 2; white-space: pre; max-width: 90vw }
 #cross { stroke: var(--muted); stroke-width: 1; stroke-dasharray: 2 3; opacity: 0; pointer-events: none }
@@ -122,9 +139,16 @@ _PAGE: Final = """<!doctype html>
 {tiles}
 </section>
 <section class="card" id="card">
-<div class="bar"><span class="small" id="range">Hover for details; drag to zoom.</span>
+<div class="bar"><span class="small" id="range"><span class="mouse">Hover for details; drag to zoom.</span>
+<span class="touch">Tap for details.</span>
+<span class="narrow">The chart is wider than the screen: scroll it sideways.</span></span>
 <button id="reset" type="button" hidden>Whole time</button></div>
+<div class="chart" id="chart" tabindex="0">
 {timeline}
+</div>
+<div class="legend small">
+{legend}
+</div>
 </section>
 <table>
 {rows}
@@ -145,7 +169,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const svg = document.querySelector("svg.timeline"), card = $("card"), tip = $("tip");
 const nested = [...svg.querySelectorAll("svg.rows, svg.panel")], short = [...svg.querySelectorAll("rect[data-w]")];
-const NS = "http://www.w3.org/2000/svg", width = svg.viewBox.baseVal.width, height = svg.viewBox.baseVal.height;
+const NS = "http://www.w3.org/2000/svg", width = svg.viewBox.baseVal.width;
 const plot = width - data.left - data.right;
 let from = 0, to = data.seconds, dragged = null;
 
@@ -154,8 +178,9 @@ const make = (name, attributes, parent) => {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   return parent.appendChild(element);
 };
-const cross = make("line", {id: "cross", y1: 20, y2: height - 34}, svg);
-const brush = make("rect", {id: "brush", y: 22, height: height - 56, width: 0}, svg);
+const cross = make("line", {id: "cross", y1: 20, y2: data.bottom}, svg);
+const brush = make("rect", {id: "brush", y: 22, height: data.bottom - 22, width: 0}, svg);
+const hints = [...$("range").childNodes];
 const axis = make("g", {}, svg);
 
 const days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -181,7 +206,7 @@ const point = (event) => {
   const matrix = svg.getScreenCTM(), at = new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix.inverse());
   return {x: at.x, y: at.y, seconds: from + (at.x - data.left) / plot * (to - from)};
 };
-const inside = (at) => at.x >= data.left && at.x <= width - data.right && at.y >= 20 && at.y <= height - 34;
+const inside = (at) => at.x >= data.left && at.x <= width - data.right && at.y >= 20 && at.y <= data.bottom;
 
 const describe = (at) => {
   const rows = svg.querySelector("svg.rows"), top = rows.y.baseVal.value, size = rows.height.baseVal.value;
@@ -190,6 +215,7 @@ const describe = (at) => {
     const machine = data.machines[index];
     const phase = machine.phases.find(([begin, end]) => begin <= at.seconds && at.seconds < end);
     lines[0] = `${machine.name}, ${lines[0]}`;
+    lines.push(`${machine.hours} h on and ${machine.kwh} kWh in all`);
     if (phase) lines.push(`${phase[2]} for ${span(phase[1] - phase[0])} (${clock(phase[0])} to ${clock(phase[1])})`);
     if (phase && phase[2] === "Ready") lines.push(`${valueAt(machine.use, at.seconds)} of ${machine.cores} cores requested`);
   }
@@ -266,7 +292,7 @@ const drawAxis = () => {
   const first = Math.ceil((from + data.start + data.offset) / step) * step - data.start - data.offset;
   for (let at = first; at <= to; at += step) {
     const x = data.left + (at - from) / (to - from) * plot;
-    make("line", {class: "grid", x1: x, x2: x, y1: 22, y2: height - 34}, axis);
+    make("line", {class: "grid", x1: x, x2: x, y1: 22, y2: data.bottom}, axis);
     make("text", {class: "day", x, y: 14, "text-anchor": "middle"}, axis).textContent = clock(at);
   }
   svg.insertBefore(axis, svg.firstChild);
@@ -282,7 +308,7 @@ const zoom = (begin, end) => {
   const whole = from === 0 && to === data.seconds;
   card.classList.toggle("zoomed", !whole);
   $("reset").hidden = whole;
-  $("range").textContent = whole ? "Hover for details; drag to zoom." : `${clock(from)} to ${clock(to)}, ${span(to - from)}`;
+  $("range").replaceChildren(...(whole ? hints : [`${clock(from)} to ${clock(to)}, ${span(to - from)}`]));
   drawAxis();
   redraw();
 };
@@ -294,9 +320,13 @@ svg.addEventListener("pointermove", (event) => {
   }
   show(event);
 });
-svg.addEventListener("pointerleave", () => { tip.style.opacity = 0; cross.style.opacity = 0; });
+const hide = () => { tip.style.opacity = 0; cross.style.opacity = 0; };
+svg.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") hide(); });
+document.addEventListener("pointerdown", (event) => { if (!svg.contains(event.target)) hide(); });
+$("chart").addEventListener("scroll", hide);
 svg.addEventListener("pointerdown", (event) => {
   const at = point(event);
+  if (event.pointerType !== "mouse") { show(event); return; }
   if (event.button === 0 && inside(at)) { dragged = at; svg.setPointerCapture(event.pointerId); }
 });
 svg.addEventListener("pointerup", (event) => {

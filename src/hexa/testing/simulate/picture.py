@@ -1,12 +1,13 @@
 """A report as one SVG file: title, tiles and timeline, light or dark as the reader's system is. For READMEs and slides."""
 
+from collections.abc import Iterator
 from html import escape
 from typing import Final
 
 from msgspec import Struct
 
 from hexa.testing.simulate.report import Report, span
-from hexa.testing.simulate.theme import DARK, FONT, LIGHT, SHAPES, variables
+from hexa.testing.simulate.theme import DARK, FONT, LIGHT, SHAPES, coloured
 from hexa.testing.simulate.timeline import layout_of, timeline
 
 WIDTH: Final = 1200.0
@@ -34,7 +35,9 @@ def tiles(report: Report) -> list[Tile]:
     hours = f"{report.machine_hours:,.0f} of {report.machine_hours_always_on:,.0f} machine-hours"
     energy = f"{report.kwh_always_on - report.kwh:,.0f} kWh less than always on"
     waits = report.waits
+    never = [Tile("Pods that never ran", f"{report.waiting_at_end:,}", "they waited to the end", "bad")]
     return [
+        *(never if report.waiting_at_end else ()),
         Tile("Hours saved", f"{report.saved_hours:.0%}", hours, "good"),
         Tile("Energy saved", f"{report.saved_energy:.0%}", energy, "good"),
         money,
@@ -53,8 +56,8 @@ def picture(report: Report) -> str:
     """The whole file."""
     height = TOP + TILE + 34 + layout_of(report, WIDTH - 2 * MARGIN).height + MARGIN
     style = (
-        f"svg {{ font-family: {FONT}; {variables(LIGHT)} }} "
-        f"@media (prefers-color-scheme: dark) {{ svg {{ {variables(DARK)} }} }} {SHAPES} {_OWN}"
+        f"svg {{ font-family: {FONT} }} {coloured(SHAPES + _OWN, LIGHT)} "
+        f"@media (prefers-color-scheme: dark) {{ {coloured(SHAPES + _OWN, DARK)} }}"
     )
     size = f'width="{WIDTH:g}" height="{height:g}" viewBox="0 0 {WIDTH:g} {height:g}"'
     parts = [
@@ -63,7 +66,7 @@ def picture(report: Report) -> str:
         f'<rect class="sheet" width="{WIDTH:g}" height="{height:g}" rx="14"/>',
         f'<text class="title" x="{MARGIN:g}" y="44">{escape(report.title)}</text>',
         f'<text class="note" x="{MARGIN:g}" y="65">{escape(subtitle(report))}</text>',
-        *(_tile(tile, index) for index, tile in enumerate(tiles(report))),
+        *_tiles(report),
         timeline(report, width=WIDTH - 2 * MARGIN, x=MARGIN, y=TOP + TILE + 34),
         "</svg>",
     ]
@@ -77,10 +80,14 @@ _OWN: Final = (
 )
 
 
-def _tile(tile: Tile, index: int) -> str:
-    gap, count = 14.0, 5
-    width = (WIDTH - 2 * MARGIN - (count - 1) * gap) / count
-    x = MARGIN + index * (width + gap)
+def _tiles(report: Report) -> Iterator[str]:
+    gap, shown = 14.0, tiles(report)
+    width = (WIDTH - 2 * MARGIN - (len(shown) - 1) * gap) / len(shown)
+    for index, tile in enumerate(shown):
+        yield _tile(tile, x=MARGIN + index * (width + gap), width=width)
+
+
+def _tile(tile: Tile, *, x: float, width: float) -> str:
     return (
         f'<rect class="tile" x="{x:g}" y="{TOP:g}" width="{width:g}" height="{TILE:g}" rx="9"/>'
         f'<text class="note" x="{x + 14:g}" y="{TOP + 21:g}">{escape(tile.label)}</text>'

@@ -1,11 +1,12 @@
 """Watches a world while a scenario is played, and keeps what a report is made of. It changes nothing."""
 
+from collections import Counter
 from typing import Any, Final
 
 import trio
 from msgspec import Struct, field
 
-from hexa.adapters.memory.pods import controller_of, finished, node_of, terminating
+from hexa.adapters.memory.pods import comes_with_the_node, controller_of, finished, node_of, terminating
 from hexa.adapters.memory.store import Event
 from hexa.domain.drain import requests
 from hexa.domain.names import ACTION_LABEL
@@ -14,8 +15,20 @@ from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import ChangeType
 from hexa.testing.world import World
 
+WORKLOAD_LABEL: Final = "app"
+"""On the pods of a scenario: the name of their service or of their jobs."""
+
 Series = list[tuple[float, float]]
 """Seconds since the start, and the value from then on."""
+
+
+class Waited(Struct, frozen=True):
+    """How long pods waited, by workload."""
+
+    seconds: dict[str, tuple[float, ...]]
+    """From creation until they ran, in the order in which they ran."""
+    never_ran: dict[str, int]
+    """Pods that still waited in the end."""
 
 
 class Use(Struct):
@@ -35,6 +48,9 @@ class Recorder:
         self.running: Final[Series] = [(0.0, 0.0)]
         self.pods = 0
         """Pods that were created, power Jobs apart."""
+        self._waits: Final[dict[str, list[float]]] = {}
+        self._unrun: Final[dict[str, tuple[str, float]]] = {}
+        """Pods that have not run yet: uid -> workload, and when they were created."""
         self.evicted = 0
         """Pods that were moved: evicted and made anew."""
         self._begin: Final = trio.current_time()
@@ -51,6 +67,11 @@ class Recorder:
     def seconds(self) -> float:
         return trio.current_time() - self._begin
 
+    def waited(self) -> Waited:
+        """How long pods waited until now."""
+        seconds = {name: tuple(waits) for name, waits in self._waits.items()}
+        return Waited(seconds, Counter(workload for workload, _ in self._unrun.values()))
+
     def _machine_changed(self, event: Event) -> None:
         status = event.stored.raw.get("status") or {}
         row = self.phases.setdefault(event.stored.key[1], [])
@@ -65,6 +86,8 @@ class Recorder:
             return
         if event.type is ChangeType.ADDED:
             self.pods += 1
+            if not comes_with_the_node(raw):
+                self._unrun[uid] = (raw["metadata"].get("labels") or {}).get(WORKLOAD_LABEL, ""), self.seconds
         if terminating(raw) and event.old is not None and not terminating(event.old.raw):
             self.evicted += _was_evicted(raw)
         self._count(uid, raw, gone)
@@ -75,6 +98,8 @@ class Recorder:
         waits = not gone and not runs and not finished(raw) and not terminating(raw)
         _member(self._run, uid, runs)
         _member(self._wait, uid, waits)
+        if (runs or gone) and (unrun := self._unrun.pop(uid, None)) is not None and runs:
+            self._waits.setdefault(unrun[0], []).append(self.seconds - unrun[1])
         self._note(self.waiting, len(self._wait))
         self._note(self.running, len(self._run))
 

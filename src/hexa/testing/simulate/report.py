@@ -44,6 +44,24 @@ class Waits(Struct, frozen=True, kw_only=True, rename="camel"):
     at_once: float
     """Share of the pods that ran within 5 s: they found a machine that was on."""
 
+    def text(self) -> str:
+        """p50 / p95 / max."""
+        return " / ".join(map(span, (self.p50, self.p95, self.max)))
+
+
+class WorkloadReport(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The pods of a service, or of jobs of one name."""
+
+    name: str
+    pods: int
+    """Pods that ran."""
+    waits: Waits
+    waits_always_on: Waits
+    """The same load where all machines are on all the time: what pods wait for lack of machines."""
+    never_ran: int
+    """Pods that still waited when the scenario ended."""
+    never_ran_always_on: int
+
 
 class Report(Struct, frozen=True, kw_only=True, rename="camel"):
     """The figures of a run. Money is in `currency`; energy counts the machines of groups only."""
@@ -68,8 +86,11 @@ class Report(Struct, frozen=True, kw_only=True, rename="camel"):
     pods_moved: int
     """Pods that were evicted for a machine to rest, and ran elsewhere."""
     waits: Waits
+    waits_always_on: Waits
+    """The same load where all machines are on all the time and nothing goes wrong."""
+    workloads: tuple[WorkloadReport, ...]
     waiting_at_end: int
-    """Pods that still waited when the scenario ended."""
+    """Pods that never ran: they still waited when the scenario ended."""
     power_cycles: int
     faults: tuple[FaultReport, ...]
     work_lost: int
@@ -117,24 +138,45 @@ class Report(Struct, frozen=True, kw_only=True, rename="camel"):
 
     def rows(self) -> list[tuple[str, str]]:
         """The table: what, and how much."""
-        rows = [
-            ("Machine-hours on", f"{self.machine_hours:,.0f} of {self.machine_hours_always_on:,.0f} always on"),
-            ("  saved", f"{self.saved_hours:.0%}"),
-            ("Energy", f"{self.kwh:,.1f} kWh of {self.kwh_always_on:,.1f} kWh always on"),
-            ("  saved", f"{self.kwh_always_on - self.kwh:,.1f} kWh ({self.saved_energy:.0%})"),
-        ]
-        if self.priced:
-            amount = f"{self.money:,.2f} of {self.money_always_on:,.2f} {self.currency}"
-            rows += [("Money", amount), ("  saved", f"{self.saved_money:,.2f} {self.currency}")]
+        hours = (
+            f"{self.machine_hours:,.0f} of {self.machine_hours_always_on:,.0f} always on, {self.saved_hours:.0%} saved"
+        )
+        saved = f"{self.kwh_always_on - self.kwh:,.1f} kWh ({self.saved_energy:.0%}) saved"
         return [
-            *rows,
+            ("Pods that never ran", self.never_ran_text()),
+            ("Machine-hours on", hours),
+            ("Energy", f"{self.kwh:,.1f} of {self.kwh_always_on:,.1f} kWh always on, {saved}"),
+            *self._money_rows(),
             ("Pods run", f"{self.pods:,}, {self.waits.at_once:.0%} of them at once"),
-            ("  waited p50 / p95 / max", " / ".join(map(span, (self.waits.p50, self.waits.p95, self.waits.max)))),
+            *self._wait_rows(),
             ("  moved to let a machine rest", f"{self.pods_moved:,}"),
             ("Power cycles", f"{self.power_cycles:,} ({self.cycles_per_day:.1f} a machine and day)"),
             ("Failures", self.failure_text()),
             ("Lost work", f"{self.work_lost} pods by hexa, {self.work_lost_to_faults} by crashes"),
         ]
+
+    def _money_rows(self) -> list[tuple[str, str]]:
+        if not self.priced:
+            return []
+        amounts = f"{self.money:,.2f} of {self.money_always_on:,.2f} {self.currency} always on"
+        return [("Money", f"{amounts}, {self.saved_money:,.2f} {self.currency} saved")]
+
+    def _wait_rows(self) -> list[tuple[str, str]]:
+        """What hexa costs in waiting, beside what is lack of machines: the same load with all machines on."""
+        rows = [("  waited p50 / p95 / max", _beside(self.waits, self.waits_always_on))]
+        if len(self.workloads) > 1:
+            rows += [
+                (f"  {each.name} ({each.pods:,})", _beside(each.waits, each.waits_always_on)) for each in self.workloads
+            ]
+        return rows
+
+    def never_ran_text(self) -> str:
+        """How many, of which workloads, and how many of them would not have run with all machines on either."""
+        if not self.waiting_at_end:
+            return "none"
+        by_name = [f"{each.never_ran:,} of {each.name}" for each in self.workloads if each.never_ran]
+        either = sum(each.never_ran_always_on for each in self.workloads)
+        return f"{self.waiting_at_end:,}: {', '.join(by_name)}; with all machines on: {either or 'none'}"
 
     @property
     def cycles_per_day(self) -> float:
@@ -149,8 +191,7 @@ class Report(Struct, frozen=True, kw_only=True, rename="camel"):
         for fault in self.faults:
             counts[fault.kind] = counts.get(fault.kind, 0) + fault.struck
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-        left = f", {self.waiting_at_end} pods still wait" if self.waiting_at_end else ""
-        return f"{self.failures} {'survived' if self.survived else 'NOT survived'} ({kinds or 'none struck'}){left}"
+        return f"{self.failures} {'survived' if self.survived else 'NOT survived'} ({kinds or 'none struck'})"
 
     def text(self) -> str:
         """The table as plain text."""
@@ -169,6 +210,10 @@ class Report(Struct, frozen=True, kw_only=True, rename="camel"):
         from hexa.testing.simulate.picture import picture
 
         return picture(self)
+
+
+def _beside(waits: Waits, always_on: Waits) -> str:
+    return f"{waits.text()} (all machines on: {always_on.text()})"
 
 
 def span(seconds: float) -> str:

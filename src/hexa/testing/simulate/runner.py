@@ -5,11 +5,12 @@ The world is the real one but for its adapters: the same controllers and provide
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 from trio.testing import MockClock
 
 from hexa.adapters.memory.faults import FaultKind
@@ -27,8 +28,9 @@ from hexa.domain.resources.v1alpha1 import Group
 from hexa.testing.autoscaler import Settings
 from hexa.testing.determinism import repeatable_scheduling
 from hexa.testing.simulate.calendar import parse_moment
-from hexa.testing.simulate.record import Recorder, Use
-from hexa.testing.simulate.report import FaultReport, MachineReport, Report, waits_of
+from hexa.testing.simulate.fit import group_selectors, labels_of
+from hexa.testing.simulate.record import WORKLOAD_LABEL, Recorder, Use, Waited
+from hexa.testing.simulate.report import FaultReport, MachineReport, Report, WorkloadReport, waits_of
 from hexa.testing.simulate.scenario import (
     AGENT_KILLED,
     FaultLine,
@@ -37,6 +39,7 @@ from hexa.testing.simulate.scenario import (
     PodShape,
     Scenario,
     machine_names,
+    workload_names,
 )
 from hexa.testing.simulate.workloads import Scaled, Started, Step, plan
 from hexa.testing.world import Machine, World, machine, open_world
@@ -65,14 +68,28 @@ Tell = Callable[[Progress], None]
 
 
 def simulate(scenario: Scenario, *, seed: int | None = None, tell: Tell | None = None) -> Report:
-    """Play the scenario on a clock that jumps. The same scenario and seed give the same report."""
+    """Play the scenario on a clock that jumps, and its load once more on machines that are all on. The same scenario and
+    seed give the same report."""
     seed = scenario.seed if seed is None else seed
     with repeatable_scheduling():
-        return trio.run(play, scenario, seed, tell, clock=MockClock(autojump_threshold=0))
+        baseline = trio.run(play_always_on, scenario, seed, clock=MockClock(autojump_threshold=0))
+        return trio.run(play, scenario, seed, baseline, tell, clock=MockClock(autojump_threshold=0))
 
 
-async def play(scenario: Scenario, seed: int, tell: Tell | None = None) -> Report:
-    """Play the scenario on the clock of the present run."""
+async def play_always_on(scenario: Scenario, seed: int) -> Waited:
+    """How long pods wait where all machines are on all the time and nothing goes wrong: for lack of machines alone."""
+    quiet = structs.replace(scenario, faults=())
+    selectors = group_selectors(scenario)
+    async with open_world(autoscaler=None, site=SiteSettings(seed=seed), start=scenario.start, agent=False) as world:
+        recorder = Recorder(world)
+        for row in scenario.machines:
+            _always_on(world, row, selectors.get(row.group, {}))
+        await _play(world, quiet, plan(scenario, seed=seed), None)
+        return recorder.waited()
+
+
+async def play(scenario: Scenario, seed: int, baseline: Waited, tell: Tell | None = None) -> Report:
+    """Play the scenario on the clock of the present run. `baseline`: the waits where all machines are on."""
     grouped = [row for row in scenario.machines if row.group]
     async with open_world(
         groups=[_group(manifest) for manifest in scenario.groups],
@@ -85,10 +102,10 @@ async def play(scenario: Scenario, seed: int, tell: Tell | None = None) -> Repor
         recorder = Recorder(world)
         for row in scenario.machines:
             if not row.group:
-                _always_on(world, row)
+                _always_on(world, row, {})
         await world.start_agent()
         await _play(world, scenario, plan(scenario, seed=seed), tell)
-        return _report(world, scenario, recorder, seed)
+        return _report(world, scenario, recorder, baseline, seed)
 
 
 async def _play(world: World, scenario: Scenario, steps: list[Step], tell: Tell | None) -> None:
@@ -135,9 +152,10 @@ def _hardware(row: Machines) -> dict[str, Any]:
     }
 
 
-def _always_on(world: World, row: Machines) -> None:
+def _always_on(world: World, row: Machines, selector: Mapping[str, str]) -> None:
     for name in machine_names(row):
-        world.site.add_machine(name, on=True, **_hardware(row))
+        hardware = {**_hardware(row), "labels": labels_of(row, name, selector)}
+        world.site.add_machine(name, on=True, **hardware)
 
 
 def _settings(flags: Flags) -> Settings:
@@ -159,7 +177,7 @@ def _settings(flags: Flags) -> Settings:
 
 def _set_up_services(world: World, scenario: Scenario) -> None:
     for service in scenario.services:
-        template = _template(service.pods, {"app": service.name})
+        template = _template(service.pods, {WORKLOAD_LABEL: service.name})
         metadata = {"name": service.name, "namespace": "default"}
         world.site.api.create(REPLICA_SETS, {"metadata": metadata, "spec": {"replicas": 0, "template": template}})
         if service.max_unavailable is not None:
@@ -193,7 +211,7 @@ async def _load(world: World, scenario: Scenario, steps: list[Step]) -> None:
 
 def _start_job(world: World, step: Started, shape: PodShape) -> None:
     annotations = {SECONDS_ANNOTATION: str(step.seconds), SAFE_TO_EVICT: "false"}
-    template = _template(shape, {"app": step.jobs}, **annotations)
+    template = _template(shape, {WORKLOAD_LABEL: step.jobs}, **annotations)
     template["spec"]["restartPolicy"] = "Never"
     spec = {"backoffLimit": 1000, "ttlSecondsAfterFinished": 0, "template": template}
     metadata = {"name": f"{step.jobs}-{step.number}", "namespace": "default"}
@@ -260,7 +278,7 @@ async def _progress(world: World, scenario: Scenario, tell: Tell) -> None:
         )
 
 
-def _report(world: World, scenario: Scenario, recorder: Recorder, seed: int) -> Report:
+def _report(world: World, scenario: Scenario, recorder: Recorder, baseline: Waited, seed: int) -> Report:
     rows = [(row, name) for row in scenario.machines if row.group for name in machine_names(row)]
     machines = [world.hardware(name) for _, name in rows]
     rates = [_rates(world, name) for _, name in rows]
@@ -284,6 +302,8 @@ def _report(world: World, scenario: Scenario, recorder: Recorder, seed: int) -> 
         pods=site.pods_run,
         pods_moved=recorder.evicted,
         waits=waits_of(site.waits),
+        waits_always_on=waits_of(tuple(chain.from_iterable(baseline.seconds.values()))),
+        workloads=tuple(_workload(name, recorder.waited(), baseline) for name in workload_names(scenario)),
         waiting_at_end=world.waiting,
         power_cycles=sum(each.boots for each in machines),
         faults=tuple(_struck(world, scenario, fault) for fault in scenario.faults),
@@ -292,6 +312,18 @@ def _report(world: World, scenario: Scenario, recorder: Recorder, seed: int) -> 
         api_writes=int(world.site.api.version),
         waiting=tuple(recorder.waiting),
         running=tuple(recorder.running),
+    )
+
+
+def _workload(name: str, waited: Waited, baseline: Waited) -> WorkloadReport:
+    seconds = waited.seconds.get(name, ())
+    return WorkloadReport(
+        name=name,
+        pods=len(seconds),
+        waits=waits_of(seconds),
+        waits_always_on=waits_of(baseline.seconds.get(name, ())),
+        never_ran=waited.never_ran.get(name, 0),
+        never_ran_always_on=baseline.never_ran.get(name, 0),
     )
 
 

@@ -1,5 +1,6 @@
 """Colours and type of the pictures, light and dark. It draws nothing."""
 
+import re
 from typing import Final
 
 PHASE_CLASSES: Final = {
@@ -80,6 +81,11 @@ FONT: Final = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Hel
 def variables(colours: dict[str, str]) -> str:
     """The colours as CSS variables."""
     return " ".join(f"--{name}: {value};" for name, value in colours.items())
+
+
+def coloured(style: str, colours: dict[str, str]) -> str:
+    """The style with real colours in place of its variables: only browsers know variables."""
+    return re.sub(r"var\(--([a-z]+)\)", lambda match: colours[match[1]], style)
 
 
 SHAPES: Final = """

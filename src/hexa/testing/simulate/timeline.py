@@ -17,7 +17,10 @@ from hexa.testing.simulate.report import FaultReport, MachineReport, Report, Ser
 from hexa.testing.simulate.theme import LEGEND, PHASE_CLASSES
 
 LEFT: Final = 104
-RIGHT: Final = 60
+RIGHT: Final = 96
+ENERGY: Final = 4
+"""From the right edge to the end of the column of kWh; that of hours ends before it."""
+HOURS: Final = 54
 PANEL: Final = 58
 """Height of a chart of load."""
 GAP: Final = 30
@@ -37,6 +40,7 @@ class Layout(Struct, frozen=True):
     """Height of a machine's row."""
     step: float
     """From one row to the next."""
+    legend: bool = True
 
     @property
     def plot(self) -> float:
@@ -52,20 +56,25 @@ class Layout(Struct, frozen=True):
         return self.seconds / self.plot
 
     @property
+    def bottom(self) -> float:
+        """Where the lowest chart ends."""
+        return 26 + self.rows_height + 3 * (GAP + PANEL)
+
+    @property
     def height(self) -> float:
-        return 26 + self.rows_height + 3 * (GAP + PANEL) + 34
+        return self.bottom + 20 + (30 if self.legend else 0)
 
 
-def layout_of(report: Report, width: float) -> Layout:
+def layout_of(report: Report, width: float, *, legend: bool = True) -> Layout:
     """Rows as high as their number allows."""
     count = max(1, len(report.machines))
     step = min(20.0, max(7.0, 720.0 / count))
-    return Layout(width, report.hours * 3600, count, round(step * 0.8, 1), step)
+    return Layout(width, report.hours * 3600, count, round(step * 0.8, 1), step, legend)
 
 
-def timeline(report: Report, *, width: float, x: float = 0, y: float = 0) -> str:
+def timeline(report: Report, *, width: float, x: float = 0, y: float = 0, legend: bool = True) -> str:
     """The whole drawing, as an SVG element to be put into a page or a picture."""
-    layout = layout_of(report, width)
+    layout = layout_of(report, width, legend=legend)
     size = f'width="{width:g}" height="{layout.height:g}" viewBox="0 0 {width:g} {layout.height:g}"'
     parts = [
         f'<svg class="timeline" x="{x:g}" y="{y:g}" {size}>',
@@ -73,7 +82,7 @@ def timeline(report: Report, *, width: float, x: float = 0, y: float = 0) -> str
         *_machine_rows(report, layout),
         *_faults(report, layout),
         *_panels(report, layout),
-        *_legend(layout),
+        *(_legend(layout) if legend else ()),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -100,6 +109,15 @@ def ticks(report: Report) -> list[Tick]:
     return list(_hours(report.start, seconds, step))
 
 
+def hours_of_days(report: Report) -> list[Tick]:
+    """Hours of the day ("06") below the charts of several days, where there is room for them."""
+    seconds = report.hours * 3600
+    if not 2.5 * 86400 < seconds <= 16 * 86400:
+        return []
+    step = 6 if seconds <= 8 * 86400 else 12
+    return [Tick(tick.at, tick.text[-5:-3]) for tick in _hours(report.start, seconds, step)]
+
+
 def _days(start: datetime, seconds: float) -> Iterator[Tick]:
     day = start.replace(hour=0, minute=0, second=0, microsecond=0)
     end = start + timedelta(seconds=seconds)
@@ -122,7 +140,7 @@ def _hours(start: datetime, seconds: float, step: int) -> Iterator[Tick]:
 
 
 def _calendar(report: Report, layout: Layout) -> Iterator[str]:
-    top, bottom = 22.0, layout.height - 34
+    top, bottom = 22.0, layout.bottom
     yield '<g class="calendar">'
     for tick in ticks(report):
         x = LEFT + tick.at / layout.pixel
@@ -132,6 +150,10 @@ def _calendar(report: Report, layout: Layout) -> Iterator[str]:
         if tick.text and x < layout.width - RIGHT - 12:
             middle = x + tick.span / layout.pixel / 2
             yield f'<text class="day" x="{middle:.1f}" y="14" text-anchor="middle">{escape(tick.text)}</text>'
+    for tick in hours_of_days(report):
+        x = LEFT + tick.at / layout.pixel
+        yield f'<line class="base" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom:g}" y2="{bottom + 4:g}"/>'
+        yield f'<text class="note" x="{x:.1f}" y="{bottom + 15:g}" text-anchor="middle">{tick.text}</text>'
     yield "</g>"
 
 
@@ -139,12 +161,15 @@ def _calendar(report: Report, layout: Layout) -> Iterator[str]:
 
 
 def _machine_rows(report: Report, layout: Layout) -> Iterator[str]:
-    yield f'<text class="note" x="{layout.width - 4:g}" y="14" text-anchor="end">hours on</text>'
+    columns = layout.width - HOURS, layout.width - ENERGY
+    for x, text in zip(columns, ("hours on", "kWh"), strict=True):
+        yield f'<text class="note" x="{x:g}" y="14" text-anchor="end">{text}</text>'
     for index, machine in enumerate(report.machines):
         y = 26 + index * layout.step + layout.row * 0.72
         if layout.step >= 10 or index % 2 == 0:
             yield f'<text class="label" x="{LEFT - 10}" y="{y:.1f}" text-anchor="end">{escape(machine.name)}</text>'
-            yield f'<text class="note" x="{layout.width - 4:g}" y="{y:.1f}" text-anchor="end">{machine.on_hours:,.0f}</text>'
+            for x, value in zip(columns, (f"{machine.on_hours:,.0f}", f"{machine.kwh:,.1f}"), strict=True):
+                yield f'<text class="note" x="{x:g}" y="{y:.1f}" text-anchor="end">{value}</text>'
     yield (
         f'<svg class="rows" x="{LEFT}" y="26" width="{layout.plot:g}" height="{layout.rows_height:g}" '
         f'viewBox="0 0 {layout.seconds:g} {layout.rows_height:g}" preserveAspectRatio="none">'
@@ -304,7 +329,7 @@ def binned(series: Series, begin: float, end: float, *, count: int, how: str) ->
 
 
 def _legend(layout: Layout) -> Iterator[str]:
-    x, y = float(LEFT), layout.height - 14
+    x, y = float(LEFT), layout.height - 6
     for kind, text in LEGEND:
         yield f'<rect class="{kind}" x="{x:g}" y="{y - 9:g}" width="14" height="11" rx="2"/>'
         yield f'<text class="note" x="{x + 19:g}" y="{y:g}">{text}</text>'
