@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hexa.config import Config, ConfigError, load_config, read_config_file, settings
+from hexa.domain.conventions import DEFAULTS
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 
@@ -69,6 +70,24 @@ def test_environment_sets_everything() -> None:
     )
     assert (config.namespaces, config.grpc.insecure, config.context) == (("homelab", "lab"), True, "1.0")
     assert (config.kube.connect_timeout, config.log.level, len(config.control_pods)) == (2, "error", 1)
+
+
+def test_what_differs_from_cluster_to_cluster_reaches_the_core() -> None:
+    """Startup taints, GPUs and the pods that guard their machine are settings; without them the core's defaults stand."""
+    config = load(
+        environment={
+            "HEXA_STARTUP_TAINTS": "example.com/*, rack/booting",
+            "HEXA_STARTUP_LIMIT": "90s",
+            "HEXA_GPU_LABEL": "example.com/gpu",
+            "HEXA_GPU_RESOURCES": "example.com/gpu",
+            "HEXA_STORAGE_PODS": "[{name: a database, namespace: db, labels: {app: db}}]",
+        }
+    )
+    ours = config.conventions
+    assert (ours.startup_taints, ours.startup_limit.total_seconds()) == (("example.com/*", "rack/booting"), 90)
+    assert (ours.gpu_label, ours.gpu_resources) == ("example.com/gpu", ("example.com/gpu",))
+    assert (ours.holds("db", {"app": "db"}), ours.holds("web", {"app": "db"})) == ("a database", "")
+    assert load().conventions == DEFAULTS
 
 
 def test_services_named_hexa_do_no_harm() -> None:

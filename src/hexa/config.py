@@ -7,11 +7,21 @@ and reads no environment by itself: both are arguments.
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from hexa.domain.conventions import (
+    CONTROL_PODS,
+    GPU_LABEL,
+    GPU_RESOURCES,
+    STARTUP_TAINTS,
+    STORAGE_PODS,
+    Conventions,
+    PodSelector,
+)
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
 from hexa.yaml import Document, YamlError, read_document
@@ -104,23 +114,31 @@ class JobsSettings(Settings, frozen=True, kw_only=True):
     ] = ""
 
 
-class PodSelector(Settings, frozen=True, kw_only=True):
-    """Pods by namespace and labels; all labels must match."""
+class StartupSettings(Settings, frozen=True, kw_only=True):
+    """Taints that stand until others have set a Kubernetes node up."""
 
-    name: str
-    """What they are, for people."""
-    namespace: str = ""
-    """Empty: any."""
-    labels: dict[str, str]
+    taints: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Their keys; * stands for any text. Until they go the node is hidden from Cluster Autoscaler, and they are "
+            "neither in a template nor given back. Those without * belong into its --startup-taint too."
+        ),
+    ] = STARTUP_TAINTS
+    limit: Annotated[
+        Seconds,
+        Meta(description="How long after Ready a node is waited for on their account; then it is shown as it is."),
+    ] = 300.0
 
 
-CONTROL_PODS: Final = (
-    PodSelector(name="hexa", labels={"app.kubernetes.io/name": "hexa"}),
-    PodSelector(name="Cluster Autoscaler", labels={"app.kubernetes.io/name": "cluster-autoscaler"}),
-    PodSelector(name="Cluster Autoscaler", labels={"app.kubernetes.io/name": "externalgrpc-cluster-autoscaler"}),
-    PodSelector(name="Cluster Autoscaler", labels={"app": "cluster-autoscaler"}),
-    PodSelector(name="Cluster Autoscaler", labels={"k8s-app": "cluster-autoscaler"}),
-)
+class GpuSettings(Settings, frozen=True, kw_only=True):
+    """How GPUs are known."""
+
+    label: Annotated[str, Meta(description="Label of Kubernetes nodes with GPUs; its value is the kind of GPU.")] = (
+        GPU_LABEL
+    )
+    resources: Annotated[tuple[str, ...], Meta(description="Resources that are GPUs; * stands for any text.")] = (
+        GPU_RESOURCES
+    )
 
 
 class Config(Settings, frozen=True, kw_only=True):
@@ -141,6 +159,26 @@ class Config(Settings, frozen=True, kw_only=True):
         tuple[PodSelector, ...],
         Meta(description="Pods that hexa depends on: a machine that runs one of them is never switched off."),
     ] = CONTROL_PODS
+    storage_pods: Annotated[
+        tuple[PodSelector, ...],
+        Meta(
+            description="Pods that hold data for others; they keep their machine on unless its group says storage: Ignore."
+        ),
+    ] = STORAGE_PODS
+    startup: StartupSettings = StartupSettings()
+    gpu: GpuSettings = GpuSettings()
+
+    @property
+    def conventions(self) -> Conventions:
+        """What differs from cluster to cluster, for the core."""
+        return Conventions(
+            startup_taints=self.startup.taints,
+            startup_limit=timedelta(seconds=self.startup.limit),
+            gpu_label=self.gpu.label,
+            gpu_resources=self.gpu.resources,
+            control_pods=self.control_pods,
+            storage_pods=self.storage_pods,
+        )
 
 
 class ConfigError(HexaError):

@@ -5,7 +5,7 @@ Lifetimes nest: API client, journal, Job runner, core, gRPC server. What ends fi
 
 import functools
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -25,11 +25,11 @@ from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
-from hexa.config import Config, PodSelector, TlsSettings
+from hexa.config import Config, TlsSettings
 from hexa.domain.resources.power import PowerSpec
 from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
-from hexa.ports.kube import Kube, Selector
+from hexa.ports.kube import Kube
 from hexa.ports.power import Power
 
 ANSWER: Final = 10.0
@@ -76,7 +76,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
                 checks=checks,
             ),
             namespaces=config.namespaces,
-            control=tuple(control_selectors(config.control_pods)),
+            conventions=config.conventions,
         ) as core,
         trio.open_nursery() as nursery,
     ):
@@ -146,17 +146,3 @@ def _tls(tls: TlsSettings) -> Tls | None:
 def _tuning(config: Config) -> Tuning:
     kube = config.kube
     return Tuning(connect=kube.connect_timeout, answer=kube.answer_timeout, watch=kube.watch_period)
-
-
-def control_selectors(pods: Iterable[PodSelector]) -> Iterable[Selector]:
-    """One watch for each namespace and label key, where a selector has one label; else one watch each."""
-    by_key: dict[tuple[str, str], list[str]] = {}
-    for pod in pods:
-        if len(pod.labels) == 1:
-            key, value = next(iter(pod.labels.items()))
-            by_key.setdefault((pod.namespace, key), []).append(value)
-        else:
-            text = ",".join(f"{key}={value}" for key, value in sorted(pod.labels.items()))
-            yield Selector(namespace=pod.namespace or None, labels=text)
-    for (namespace, key), values in by_key.items():
-        yield Selector(namespace=namespace or None, labels=f"{key} in ({','.join(sorted(set(values)))})")

@@ -112,7 +112,12 @@ class Rig:
         """The Kubernetes node of a machine; `labels`, `annotations`, `taints`, `spec` say more."""
         metadata = {"name": name, "labels": parts.get("labels", {}), "annotations": parts.get("annotations", {})}
         spec = {**({"taints": parts["taints"]} if "taints" in parts else {}), **parts.get("spec", {})}
-        status = {"conditions": [{"type": "Ready", "status": "True" if ready else "Unknown"}], "capacity": CAPACITY}
+        status: dict[str, Any] = {
+            "conditions": [{"type": "Ready", "status": "True" if ready else "Unknown"}],
+            "capacity": CAPACITY,
+        }
+        if "allocatable" in parts:
+            status["allocatable"] = parts["allocatable"]
         self.api.create(NODES, {"metadata": metadata, "spec": spec, "status": status}, keep_status=True)
 
     # --- what is stored -----------------------------------------------------------------------

@@ -8,7 +8,8 @@ from hexa.app.manifests.chart import chart
 from hexa.app.manifests.kustomize import tree
 from hexa.app.manifests.options import Object, Options, Overlay
 from hexa.app.manifests.render import by_file, images, render
-from hexa.domain.doctor.autoscaler import flags_of, judge_flags
+from hexa.domain.conventions import STARTUP_TAINTS
+from hexa.domain.doctor.autoscaler import flags_of, judge_flags, judge_startup_taints
 from hexa.domain.rights import RIGHTS, Scope, for_tenant
 from hexa.yaml import read_documents, write_document
 
@@ -166,6 +167,18 @@ def test_cluster_autoscaler_looks_often_and_finds_groups_similar(overlay: Overla
     assert flags.all("balancing-ignore-label") == ("infra.homecluster.dev/group",)
     own = flags_of(autoscaler_words(installed(overlay, autoscaler_flags=("--scan-interval=5s",))))
     assert own.text("scan-interval") == "5s"
+
+
+@EVERY
+def test_cluster_autoscaler_is_told_the_startup_taints_that_hexa_waits_for(overlay: Overlay) -> None:
+    """The same list, but for patterns, which it does not take, and taints that it knows: the doctor finds no difference."""
+    flags = flags_of(autoscaler_words(installed(overlay)))
+    assert "node.cilium.io/agent-not-ready" in flags.all("startup-taint")
+    assert not [key for key in flags.all("startup-taint") if "*" in key or "kubernetes.io" in key]
+    assert list(judge_startup_taints(flags, STARTUP_TAINTS, "CA")) == []
+    settings = (("HEXA_STARTUP_TAINTS", "rack/booting, example.com/*"),)
+    own = flags_of(autoscaler_words(installed(overlay, settings=settings)))
+    assert own.all("startup-taint") == ("rack/booting",)
 
 
 def test_labels_to_balance_by_take_the_place_of_those_to_ignore() -> None:

@@ -13,7 +13,7 @@ from hexa.domain.errors import Conflict, NotFound, Refused, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.core import NODES, Container, Metadata, Pod, PodSpec, ResourceRequirements
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.ports.cloud import Denied, Done, ExternalNode, InstanceState, NodeTemplate, UnknownGroup
 from hexa.ports.kube import Patch
 
@@ -110,6 +110,38 @@ async def test_a_node_is_shown_once_pods_may_land_on_it(
         await trio.sleep(seconds)
         await rig.seen()
         assert (rig.cloud.group_for_node("m", "") is not None) is member
+
+
+@pytest.mark.parametrize(
+    ("gpus", "seconds", "member"), [("1", 0, True), ("0", 0, False), ("0", 299, False), ("0", 301, True)]
+)
+async def test_failure_60_a_node_is_shown_once_its_devices_are_there(
+    autojump_clock: MockClock, gpus: str, seconds: int, member: bool
+) -> None:
+    """A machine that had a GPU is upcoming until its device plug-in has announced it, for five minutes at most; whoever kept the
+    answer is told by the version."""
+    async with open_rig() as rig:
+        rig.group()
+        had = {"allocatable": {**CAPACITY, "example.com/gpu": "1"}}
+        rig.machine("m", Phase.READY, wish(ON), welcomed=True, template=had)
+        rig.kube_node("m", allocatable={**CAPACITY, "example.com/gpu": gpus})
+        await rig.seen()
+        version = rig.cloud.version()
+        rig.cloud.groups()
+        await trio.sleep(seconds)
+        assert (rig.cloud.group_for_node("m", "") is not None) is member
+        assert rig.cloud.version() > version or seconds < 300
+
+
+async def test_a_gpu_without_its_label_is_told(autojump_clock: MockClock) -> None:
+    """Cluster Autoscaler knows nodes with GPUs by a label; a group whose machines lack it has a warning that says which."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY, wish(ON), template={"allocatable": {"cpu": "4", "amd.com/gpu": "1"}})
+        await rig.seen()
+        await rig.groups.reconcile(Lookup("d", "g"))
+        (told,) = [c for c in rig.stored_group().status.conditions if c.type == "GpuUnlabelled"]
+        assert "amd.com/gpu is there without the label nvidia.com/gpu.product" in told.message
 
 
 async def test_a_failed_start_with_nobody_to_take_the_place_is_an_error(autojump_clock: MockClock) -> None:

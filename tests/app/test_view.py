@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from hexa.app.view import MachineView
 from hexa.domain.lifecycle import Phase
+from hexa.domain.names import HOLDS_DATA_LABEL
 from hexa.domain.resources.core import PODS
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import Patch
@@ -112,7 +113,16 @@ async def test_failure_26_control_plane_members_are_refused(autojump_clock: Mock
             assert allowed.off_vetoes(now) == ()
 
 
-@pytest.mark.parametrize("labels", [{"app.kubernetes.io/name": "hexa"}, {"app": "cluster-autoscaler"}])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"app.kubernetes.io/name": "hexa"},
+        {"app": "hexa"},
+        {"app": "cluster-autoscaler"},
+        {"k8s-app": "cluster-autoscaler"},
+        *({"app.kubernetes.io/name": f"{by}cluster-autoscaler"} for by in ("", "externalgrpc-", "clusterapi-", "aws-")),
+    ],
+)
 async def test_what_hosts_hexa_or_the_autoscaler_is_never_rested(
     autojump_clock: MockClock, labels: dict[str, str]
 ) -> None:
@@ -175,6 +185,9 @@ async def test_the_only_api_server_is_not_switched_off_and_one_of_several_is(aut
         ({"app": "io-engine"}, "Mayastor"),
         ({"app": "nfs-server-provisioner"}, "NFS"),
         ({"app": "longhorn-manager"}, ""),
+        ({"app": "mine", HOLDS_DATA_LABEL: "true"}, HOLDS_DATA_LABEL),
+        ({"app": "rook-ceph-osd", HOLDS_DATA_LABEL: "false"}, ""),
+        ({"app": "mine", HOLDS_DATA_LABEL: "perhaps"}, ""),
     ],
 )
 async def test_what_holds_data_for_others_is_never_rested(

@@ -18,6 +18,7 @@ from hexa.adapters.x509.adapter import X509Issuer
 from hexa.app.commands.doctor.checks import CHECKS, Report, examine
 from hexa.app.commands.doctor.sight import Asked, Sight
 from hexa.cli.app import app
+from hexa.domain.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.names import ACTION_LABEL, MACHINE_LABEL
 from hexa.domain.resources.cluster import CONFIG_MAPS, DEFINITIONS, SECRETS
@@ -29,7 +30,8 @@ from hexa.ports.kube import Patch
 from hexa.yaml import read_documents
 
 CONFIG = "/etc/ca/cloud-config.yaml"
-WORDS = ["--cloud-provider=externalgrpc", f"--cloud-config={CONFIG}", "--scan-interval=2s"]
+TOLD = [f"--startup-taint={key}" for key in told_to_autoscaler(STARTUP_TAINTS)]
+WORDS = ["--cloud-provider=externalgrpc", f"--cloud-config={CONFIG}", "--scan-interval=2s", *TOLD]
 ADDRESS = "hexa.hexa-system.svc:50051"
 TLS = f"address: {ADDRESS}\nkey: /etc/ca/tls.key\ncert: /etc/ca/tls.crt\ncacert: /etc/ca/ca.crt\n"
 AGE = timedelta(days=36_500)
@@ -171,6 +173,13 @@ def break_flags(kube: MemoryKube) -> None:
     add_autoscaler(kube, *flags, "--max-node-provision-time=5m", "--scan-interval=5m")
 
 
+def break_taints(kube: MemoryKube) -> None:
+    """hexa waits for other taints of a node's start than Cluster Autoscaler."""
+    replaced(kube, PODS, "hexa-0", "hexa-system")
+    env = [{"name": "HEXA_STARTUP_TAINTS", "value": "rack/booting"}, {"name": "HEXA_NAMESPACES", "value": "homelab"}]
+    add_agent(kube, containers=[{"name": "hexa", "image": "hexa:1", "env": env}], nodeName="master")
+
+
 def break_balance(kube: MemoryKube) -> None:
     """Groups are balanced, and other labels are ignored than hexa's."""
     replaced(kube, PODS, "ca-0", "kube-system")
@@ -280,6 +289,14 @@ BROKEN = [
     (
         break_flags,
         "autoscaler: warning: Cluster Autoscaler (Pod kube-system/ca-0): --scan-interval=5m: pods that are younger than 2s wait",
+    ),
+    (
+        break_taints,
+        "autoscaler: warning: Cluster Autoscaler (Pod kube-system/ca-0): is not told of the startup taints rack/booting:",
+    ),
+    (
+        break_taints,
+        "autoscaler: warning: Cluster Autoscaler (Pod kube-system/ca-0): has --startup-taint=disk.csi.azure.com/agent-not-ready, ",
     ),
     (
         break_balance,

@@ -14,15 +14,16 @@ from hexa.app.locks import GroupLocks
 from hexa.app.node_controller import NodeController
 from hexa.app.provider import Provider
 from hexa.app.readings import Readings
-from hexa.app.store import CONTROL_SELECTORS, Source, Store
+from hexa.app.store import Source, Store
 from hexa.app.views import Views
+from hexa.domain.conventions import DEFAULTS, Conventions
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
 from hexa.ports.checks import Checks
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Jobs
 from hexa.ports.journal import Journal
-from hexa.ports.kube import Kube, Selector
+from hexa.ports.kube import Kube
 from hexa.ports.sensors import Gauge, Sensors
 
 
@@ -69,13 +70,13 @@ class Core(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_core(
-    ports: Ports, *, namespaces: tuple[str, ...] = (), control: tuple[Selector, ...] = CONTROL_SELECTORS
+    ports: Ports, *, namespaces: tuple[str, ...] = (), conventions: Conventions = DEFAULTS
 ) -> AsyncIterator[Core]:
     """Fill the snapshot, then run every loop until the block ends. Yields once the first lists are in.
 
-    `namespaces`: whose resources count (none: all). `control`: pods that hexa depends on.
+    `namespaces`: whose resources count (none: all). `conventions`: what differs from cluster to cluster.
     """
-    store = Store(clock=ports.clock, namespaces=namespaces, control=control)
+    store = Store(clock=ports.clock, namespaces=namespaces, conventions=conventions)
     extra: tuple[Source, ...] = ()
     heartbeats = ports.heartbeats
     if heartbeats is None:

@@ -46,7 +46,7 @@ from hexa.domain.sizing import (
     to_wake,
     unreplaced,
 )
-from hexa.domain.template import mixed, uneven
+from hexa.domain.template import mixed, uneven, unlabelled_gpus
 from hexa.domain.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED, WAKE_PROOF
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
@@ -247,7 +247,10 @@ class GroupController:
 
     def _findings(self, view: GroupView, machines: Sequence[MachineView]) -> Iterator[Finding]:
         shapes = [shape for machine in machines if (shape := machine.shape) is not None]
-        problems = [*view.problems, *filter(None, (mixed(shapes) or uneven(shapes),))]
+        problems = [
+            *view.problems,
+            *filter(None, (mixed(shapes) or uneven(shapes), unlabelled_gpus(shapes, self._store.conventions))),
+        ]
         if not machines:
             problems.append(_no_machines(view))
         if released(view.group.metadata):

@@ -23,12 +23,13 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import MachineView, membership_of
 from hexa.app.views import Views
+from hexa.domain.arrival import NOT_SET_UP, not_set_up
 from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.describe import described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
-from hexa.domain.findings import Finding, once_each
+from hexa.domain.findings import Finding, newly_found, once_each
 from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
@@ -478,7 +479,16 @@ class NodeController:
         status = view.node.status
         if view.kube is None or not view.node_ready or view.phase is not Phase.READY or not status.welcomed:
             return status
-        shape = shape_of(view.kube, previous=status.template, our_cordon=view.our_cordon, now=facts.now)
+        until = view.set_up_until
+        if status.template is not None and until is not None and facts.now < until and view.lacks:
+            return status  # it has not got all of its devices yet
+        shape = shape_of(
+            view.kube,
+            previous=status.template,
+            our_cordon=view.our_cordon,
+            now=facts.now,
+            conventions=view.conventions,
+        )
         return status if same_shape(shape, status.template) else structs.replace(status, template=shape)
 
     async def _tidy(self, view: MachineView) -> None:
@@ -508,6 +518,8 @@ class NodeController:
             and ends > facts.now
         ):
             dues.append(ends)
+        if (until := view.set_up_until) is not None and until > facts.now and view.lacks:
+            dues.append(until)
         if facts.reading is not None and (look := SENSOR_LOOK.get(view.phase)) is not None:
             dues.append(facts.now + timedelta(seconds=look))
         if view.phase is Phase.LOST and looks_at_pods:
@@ -624,7 +636,9 @@ class NodeController:
         if not deletes or not may_leave(view.node.status, facts, shutdown_done=shutdown_done):
             return False
         if view.node.status.template is None:  # never seen Ready: what the old node shows is all there is to give back
-            shape = shape_of(view.kube, previous=None, our_cordon=view.our_cordon, now=facts.now)
+            shape = shape_of(
+                view.kube, previous=None, our_cordon=view.our_cordon, now=facts.now, conventions=view.conventions
+            )
             return await self._save(view, structs.replace(view.node.status, template=shape), facts)
         if (until := await self._freeing.holds_node(view, facts)) is not None:
             self.queue.add(view.key, delay=min((until - facts.now).total_seconds(), BLOCKED_LOOK))
@@ -664,6 +678,8 @@ class NodeController:
         )
         if (refused := newly_refused(view.node.status.conditions, status.conditions)) is not None:
             self._tell(view, refused.reason, f"its power is not cycled: {refused.message}", Severity.WARNING)
+        if (late := newly_found(NOT_SET_UP, view.node.status.conditions, status.conditions)) is not None:
+            self._tell(view, NOT_SET_UP, late.message, Severity.WARNING)
         return await self._writer.status(view.node, status) is not view.node
 
     def _findings(self, view: MachineView, status: NodeStatus, now: datetime) -> list[Finding]:
@@ -678,6 +694,7 @@ class NodeController:
             manager=powerstate_manager(view.node),
             standing=standing(self._signs(view, status), view.policy, now=now),
         )
+        found += not_set_up(view.lacks, view.set_up_until, now=now)
         found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status)), *out_of_service(view.kube)])
         return with_remedy(found, self._remedies.findings(view, status, now))
 

@@ -14,8 +14,9 @@ from hexa.app.locks import GroupLocks
 from hexa.app.references import group_reference
 from hexa.app.saving import Writer
 from hexa.app.store import Store
-from hexa.app.view import ARRIVAL, GroupView, MachineView
+from hexa.app.view import GroupView, MachineView
 from hexa.app.views import Views
+from hexa.domain.arrival import ARRIVAL, ARRIVAL_TAINTS
 from hexa.domain.cost import Rates, node_price, pod_price
 from hexa.domain.drain import requests
 from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
@@ -54,11 +55,6 @@ Begun = dict[Lookup, WishRecord | None]
 """Machines whose wish was written, or may have been, and the wish that each had before."""
 Wishes = Callable[[Lookup], WishRecord]
 """What is wished of each machine."""
-GPU_LABEL: Final = "nvidia.com/gpu.product"
-
-ARRIVAL_TAINTS: Final = frozenset(
-    {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", UNSCHEDULABLE_TAINT}
-)
 
 STATES: Final[dict[Phase, InstanceState]] = {
     Phase.POWERING_ON: InstanceState.CREATING,
@@ -155,11 +151,12 @@ class Provider:
         return min(prices, default=0.0)
 
     def gpu_label(self) -> str:
-        return GPU_LABEL
+        return self._store.conventions.gpu_label
 
     def gpu_types(self) -> Sequence[str]:
         shapes = (m.shape for g in self._views.groups() for m in self._views.members(g.key))
-        return sorted({shape.labels[GPU_LABEL] for shape in shapes if shape is not None and GPU_LABEL in shape.labels})
+        label = self.gpu_label()
+        return sorted({shape.labels[label] for shape in shapes if shape is not None and label in shape.labels})
 
     def _template_rates(self, node: ExternalNode) -> Rates | None:
         """A node made from a group's template: priced as the machine that would be woken next."""
@@ -412,10 +409,14 @@ def is_member(view: MachineView, now: datetime) -> bool:
 
 
 def _arriving(view: MachineView, now: datetime) -> bool:
-    """Ready, and not yet open to pods: our cordon, or a taint that the controller manager is about to take off, still stands.
+    """Ready, and not yet open to pods: our cordon still stands, a taint that others are about to take off, or a device is missing.
     Cluster Autoscaler would take the node for up, find no room on it, and ask for one more."""
-    since = view.node.status.since
-    if view.kube is None or since is None or now - since >= ARRIVAL:
+    since, until = view.node.status.since, view.set_up_until
+    if view.kube is None or since is None:
+        return False
+    if until is not None and now < until and view.lacks:
+        return True
+    if now - since >= ARRIVAL:
         return False
     cordoned = view.kube.spec.unschedulable  # once welcomed, a person's cordon, which stays
     left = (taint.key for taint in view.kube.spec.taints if not (cordoned and taint.key == UNSCHEDULABLE_TAINT))

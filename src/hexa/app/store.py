@@ -5,7 +5,7 @@ snapshot proves that something is gone.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from random import Random
 from typing import Any, Final, Generic, TypeVar
@@ -13,11 +13,11 @@ from typing import Any, Final, Generic, TypeVar
 import trio
 from msgspec import Struct, structs
 
+from hexa.domain.conventions import DEFAULTS, SAYS_SO, Conventions, PodSelector, label_selectors
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.names import CHECK_LABEL, CONDITION_TAINTS
 from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, PODS, CronJob, Job, Kind, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
-from hexa.domain.storage import storage_labels
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
 from hexa.ports.kube import ChangeType, Kube, Selector
@@ -240,13 +240,11 @@ class Source(Struct, frozen=True):
 
 
 API_SERVER_SELECTOR: Final = Selector(labels="component=kube-apiserver")
-CONTROL_SELECTORS: Final = (
-    Selector(labels="app.kubernetes.io/name in (cluster-autoscaler,hexa)"),
-    Selector(labels="app in (cluster-autoscaler,hexa)"),
-)
-"""Pods that hexa depends on: a machine that hosts one is never rested."""
-STORAGE_SELECTORS: Final = tuple(Selector(labels=labels) for labels in storage_labels())
-"""Pods that hold data for others."""
+
+
+def selectors_of(pods: Iterable[PodSelector]) -> tuple[Selector, ...]:
+    """One for each list and watch that finds them all."""
+    return tuple(Selector(namespace=namespace or None, labels=labels) for namespace, labels in label_selectors(pods))
 
 
 class Store:
@@ -257,12 +255,14 @@ class Store:
         *,
         clock: Clock,
         namespaces: tuple[str, ...] = (),
-        control: tuple[Selector, ...] = CONTROL_SELECTORS,
+        conventions: Conventions = DEFAULTS,
         seed: int = 0,
     ) -> None:
         self.clock = clock
         self.namespaces = namespaces
-        self.control_selectors = (*control, API_SERVER_SELECTOR)
+        self.conventions = conventions
+        self.control_selectors = (*selectors_of(conventions.control_pods), API_SERVER_SELECTOR)
+        self.storage_selectors = selectors_of((*conventions.storage_pods, SAYS_SO))
         self.groups: Cache[Group] = Cache(GROUPS)
         self.machines: Cache[Node] = Cache(MACHINES)
         self.nodes: Cache[KubeNode] = Cache(NODES)
@@ -270,7 +270,7 @@ class Store:
         self.checks: Aside[CronJob] = Aside(CRON_JOBS)
         """CronJobs of health checks."""
         self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in self.control_selectors)
-        self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in STORAGE_SELECTORS)
+        self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in self.storage_selectors)
         self.version = 0
         self.synced = trio.Event()
         self._waiting: set[int] = set()
@@ -308,7 +308,7 @@ class Store:
         yield Source(NODES, Selector(), self.nodes)
         for selector, cache in zip(self.control_selectors, self.control_pods, strict=True):
             yield Source(PODS, selector, cache)
-        for selector, cache in zip(STORAGE_SELECTORS, self.storage_pods, strict=True):
+        for selector, cache in zip(self.storage_selectors, self.storage_pods, strict=True):
             yield Source(PODS, selector, cache)
         for namespace in self.namespaces or (None,):
             yield Source(GROUPS, Selector(namespace=namespace), self.groups)

@@ -3,11 +3,12 @@
 It writes nothing, and knows no snapshot: `views` puts views together and keeps them.
 """
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from msgspec import Struct
 
+from hexa.domain.arrival import ARRIVAL, lacking, set_up_until
+from hexa.domain.conventions import DEFAULTS, Conventions
 from hexa.domain.cost import Rates, hourly_price
 from hexa.domain.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
 from hexa.domain.farewell import leaving
@@ -20,9 +21,6 @@ from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.sizing import Member
 from hexa.domain.wish import PROBE, Veto, acted_power, effective_wish, off_vetoes, on_vetoes
-
-ARRIVAL: Final = timedelta(minutes=1)
-"""How long a node that became Ready may take to lose its taints; after that its taints speak for themselves."""
 
 
 class GroupView(Struct, frozen=True, kw_only=True):
@@ -69,6 +67,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """Whether there is a Kubernetes node of its name; `kube` is None also for one that does not decode."""
     ties: Ties = NO_TIES
     """What it has to do with others by spec.dependsOn."""
+    conventions: Conventions = DEFAULTS
 
     @property
     def kube_name(self) -> str:
@@ -110,6 +109,16 @@ class MachineView(Struct, frozen=True, kw_only=True):
     def group_missing(self) -> bool:
         """It says which group it belongs to, and there is none."""
         return self.group is None and membership_of(self.node) is not None
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What its Kubernetes node waits for until it is open to pods."""
+        return tuple(lacking(self.kube, self.node.status, self.conventions)) if self.kube is not None else ()
+
+    @property
+    def set_up_until(self) -> datetime | None:
+        """Until when its Kubernetes node is waited for on that account."""
+        return set_up_until(self.node.status, self.conventions, provision=self.policy.provision)
 
     def wish(self, now: datetime) -> WishRecord | None:
         return effective_wish(self.node, self.policy, now=now)
@@ -164,7 +173,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
         ends += [self.node.spec.paused.until if self.node.spec.paused else None, self.node.status.cool_until]
         ends.append(proof_ends(self.node.status, self.policy))
         if self.phase is Phase.READY and self.node.status.since is not None:
-            ends.append(self.node.status.since + ARRIVAL)
+            ends += [self.node.status.since + ARRIVAL, self.set_up_until]
         return min((end for end in ends if end is not None and end > now), default=None)
 
     def member(self, now: datetime) -> Member:

@@ -27,7 +27,6 @@ from hexa.domain.resources.core import KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
-from hexa.domain.storage import holds
 from hexa.domain.template import declared_shape
 
 NO_GROUP: Final = Policy()
@@ -251,7 +250,8 @@ class Views:
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,
             storage=parts.storage,
-            shape=declared_shape(node, policy),
+            shape=declared_shape(node, policy, self._store.conventions),
+            conventions=self._store.conventions,
             image_known=self.image_known,
             waits_for=parts.waits_for,
             ties=parts.ties,
@@ -375,10 +375,9 @@ class Views:
             found: dict[str, set[str]] = {}
             for cache in self._store.storage_pods:
                 for key, pod in cache.objects.items():
-                    if _runs(pod):
-                        found.setdefault(pod.spec.node_name, set()).add(
-                            f"{key} runs on it ({holds(pod.metadata.labels)})"
-                        )
+                    what = self._store.conventions.holds(key.namespace, pod.metadata.labels)
+                    if what and _runs(pod):
+                        found.setdefault(pod.spec.node_name, set()).add(f"{key} runs on it ({what})")
                 for key, broken in cache.malformed.items():
                     if broken.node_name:
                         found.setdefault(broken.node_name, set()).add(f"{key} runs on it, and does not decode")

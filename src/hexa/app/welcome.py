@@ -24,6 +24,7 @@ from hexa.domain.names import (
 )
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Shape
+from hexa.domain.template import transient
 
 KUBELETS_LABELS: Final = ("kubernetes.io/", "beta.kubernetes.io/")
 """Labels that tell of the machine as its kubelet finds it: the kubelet's value stands."""
@@ -120,7 +121,8 @@ def _labels(view: MachineView, node: KubeNode, seen: Shape) -> dict[str, str]:
 def _with_returned(taints: Sequence[Taint], view: MachineView, seen: Shape) -> list[Taint]:
     present = {(taint.key, taint.effect) for taint in taints}
     removed = view.node.spec.taints_to_remove
-    return [*taints, *(t for t in seen.taints if (t.key, t.effect) not in present and not _listed(t, removed))]
+    back = (t for t in seen.taints if (t.key, t.effect) not in present and not _listed(t, removed))
+    return [*taints, *(t for t in back if not transient(t, view.conventions))]
 
 
 def _uncordons(view: MachineView, node: KubeNode, ready_since: datetime) -> bool:

@@ -30,6 +30,13 @@ def once_each(found: Iterable[Finding]) -> list[Finding]:
     return list(merged.values())
 
 
+def newly_found(type_: str, before: Sequence[Condition], after: Sequence[Condition]) -> Condition | None:
+    """The condition of the type, where it did not stand before."""
+    if any(condition.type == type_ for condition in before):
+        return None
+    return next((condition for condition in after if condition.type == type_), None)
+
+
 def conditions(
     old: Sequence[Condition], found: Iterable[Finding], *, now: datetime, generation: int
 ) -> tuple[Condition, ...]:

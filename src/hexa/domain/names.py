@@ -56,6 +56,9 @@ FINALIZER_ANNOTATION: Final = f"{API_GROUP}/finalizer"
 OFF_FORBIDDEN_ANNOTATION: Final = f"{API_GROUP}/scale-down-disabled-by"
 """On Kubernetes nodes: `SCALE_DOWN_DISABLED` is ours; the value is the CamelCase rule that forbids an off."""
 
+HOLDS_DATA_LABEL: Final = f"{API_GROUP}/holds-data"
+"""On pods: "true": it holds data for others, and keeps its machine on; "false": it does not, whatever selects it."""
+
 OUT_OF_SERVICE_ANNOTATION: Final = f"{API_GROUP}/out-of-service"
 """On Kubernetes nodes: the taint `OUT_OF_SERVICE_TAINT` is ours (value: RFC 3339 time)."""
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
+from hexa.domain.conventions import DEFAULTS, Conventions, matches
 from hexa.domain.farewell import own_labels
 from hexa.domain.group import Policy, Problem
 from hexa.domain.names import (
@@ -28,7 +29,11 @@ from hexa.domain.quantity import least, size_of
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Node, Shape
 
-TRANSIENT_TAINT_PREFIXES: Final = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+TRANSIENT_TAINT_PREFIXES: Final = (
+    "node.kubernetes.io/",
+    "node.cloudprovider.kubernetes.io/",
+    "status-taint.cluster-autoscaler.kubernetes.io/",
+)
 TRANSIENT_TAINTS: Final = CA_TAINTS | {UNSCHEDULABLE_TAINT, UNINITIALIZED_TAINT}
 FOREIGN_ANNOTATIONS: Final = (
     "node.alpha.kubernetes.io/",
@@ -40,12 +45,20 @@ FOREIGN_ANNOTATIONS: Final = (
 """Annotations that the kubelet, the controller manager or Cluster Autoscaler keep by themselves."""
 
 
-def transient(taint: Taint) -> bool:
-    """A taint that tells of a moment, not of the machine."""
-    return taint.key in TRANSIENT_TAINTS or taint.key.startswith(TRANSIENT_TAINT_PREFIXES)
+def transient(taint: Taint, conventions: Conventions = DEFAULTS) -> bool:
+    """A taint that tells of a moment, not of the machine: nobody would take it off again if it were given back."""
+    known = taint.key in TRANSIENT_TAINTS or taint.key.startswith(TRANSIENT_TAINT_PREFIXES)
+    return known or conventions.starts(taint.key)
 
 
-def shape_of(node: KubeNode, *, previous: Shape | None, our_cordon: bool, now: datetime) -> Shape:
+def shape_of(
+    node: KubeNode,
+    *,
+    previous: Shape | None,
+    our_cordon: bool,
+    now: datetime,
+    conventions: Conventions = DEFAULTS,
+) -> Shape:
     """What is worth keeping of a living node. Without allocatable resources (just registered) the previous ones stand."""
     status = node.status
     known = previous or Shape()
@@ -54,7 +67,7 @@ def shape_of(node: KubeNode, *, previous: Shape | None, our_cordon: bool, now: d
         allocatable=dict(sorted(status.allocatable.items())) or known.allocatable,
         labels=dict(sorted(own_labels(node).items())),
         annotations={k: v for k, v in sorted(node.metadata.annotations.items()) if _ours_to_keep(k)},
-        taints=tuple(taint for taint in node.spec.taints if not transient(taint)),
+        taints=tuple(taint for taint in node.spec.taints if not transient(taint, conventions)),
         provider_id=node.spec.provider_id or known.provider_id,
         unschedulable=_cordoned_by_others(node, known, our_cordon=our_cordon),
         at=now,
@@ -80,7 +93,7 @@ def same_shape(one: Shape | None, other: Shape | None) -> bool:
     return structs.replace(one, at=None) == structs.replace(other, at=None)
 
 
-def declared_shape(machine: Node, policy: Policy) -> Shape | None:
+def declared_shape(machine: Node, policy: Policy, conventions: Conventions = DEFAULTS) -> Shape | None:
     """The shape the machine will have when it comes up: what is declared over what was last seen. None: neither is known."""
     seen, spec = machine.status.template or Shape(), machine.spec.template
     capacity = {**seen.capacity, **_texts(spec.capacity)}
@@ -88,7 +101,11 @@ def declared_shape(machine: Node, policy: Policy) -> Shape | None:
         return None
     removed = {(taint.key, taint.effect) for taint in machine.spec.taints_to_remove}
     taints = spec.taints or seen.taints
-    kept = tuple(t for t in taints if (t.key, t.effect) not in removed and (t.key, "") not in removed)
+    kept = tuple(
+        t
+        for t in taints
+        if (t.key, t.effect) not in removed and (t.key, "") not in removed and not conventions.starts(t.key)
+    )
     allocatable = {**capacity, **seen.allocatable, **_texts(spec.capacity)}
     labels = {**seen.labels, **spec.labels, **policy.labels, GROUP_LABEL: policy.name}
     return structs.replace(seen, capacity=capacity, allocatable=allocatable, labels=labels, taints=kept)
@@ -110,6 +127,25 @@ def group_shape(shapes: Sequence[Shape]) -> Shape | None:
         labels={k: v for k, v in sorted(common) if k != HOSTNAME_LABEL},
         taints=tuple(taints[key] for key in sorted(taints)),
     )
+
+
+def unlabelled_gpus(shapes: Iterable[Shape], conventions: Conventions = DEFAULTS) -> Problem | None:
+    """A warning where machines have GPUs and lack the label by which Cluster Autoscaler knows such nodes."""
+    for shape in shapes:
+        gpus = [
+            name
+            for name, amount in shape.allocatable.items()
+            if matches(name, conventions.gpu_resources) and amount != "0"
+        ]
+        if gpus and conventions.gpu_label not in shape.labels:
+            return Problem(
+                "machines",
+                f"{min(gpus)} is there without the label {conventions.gpu_label}: Cluster Autoscaler judges its load by cpu alone",
+                "label the nodes, or name the label that they carry in gpu.label of hexa's configuration",
+                severity="warning",
+                reason="GpuUnlabelled",
+            )
+    return None
 
 
 MIXED_ABOVE: Final = Decimal("1.5")

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from hexa.domain.conventions import AUTOSCALER, CONTROL_PODS, label_selectors
 from hexa.domain.resources.cluster import DETAILED_PODS, DetailedContainer, DetailedPod
 from hexa.domain.resources.core import Malformed
 from hexa.ports.kube import Kube, Selector
 
 AGENT: Final = "app.kubernetes.io/name=hexa"
 CONTAINER: Final = "hexa"
-AUTOSCALERS: Final = (
-    "app.kubernetes.io/name in (cluster-autoscaler,externalgrpc-cluster-autoscaler)",
-    "app=cluster-autoscaler",
-    "k8s-app=cluster-autoscaler",
+AUTOSCALERS: Final = tuple(
+    labels for _, labels in label_selectors(pod for pod in CONTROL_PODS if pod.name == AUTOSCALER)
 )
 
 

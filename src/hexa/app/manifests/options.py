@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hexa.domain.conventions import STARTUP_TAINTS
+
 Object = dict[str, Any]
 
 HEXA: Final = "hexa"
@@ -16,6 +18,8 @@ READINESS: Final = "clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvide
 """What readiness is asked of; without a name, probes ask for life alone (docs/tls.md)."""
 AUTOSCALER_PORT: Final = 8085
 """Metrics and health of Cluster Autoscaler."""
+
+STARTUP_TAINTS_VARIABLE: Final = "HEXA_STARTUP_TAINTS"
 
 RBAC: Final = "rbac.authorization.k8s.io"
 
@@ -52,6 +56,12 @@ class Options(Struct, frozen=True, kw_only=True):
     """Secrets of `machines` that it may get for that, by name."""
     settings: tuple[tuple[str, str], ...] = ()
     """Variables added to hexa's, see docs/configuration.md."""
+
+    @property
+    def startup_taints(self) -> tuple[str, ...]:
+        """What hexa waits for on a new node: Cluster Autoscaler is told the same."""
+        given = dict(self.settings).get(STARTUP_TAINTS_VARIABLE)
+        return STARTUP_TAINTS if given is None else tuple(part.strip() for part in given.split(",") if part.strip())
 
     @property
     def apart(self) -> bool:

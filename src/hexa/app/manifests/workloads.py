@@ -15,6 +15,7 @@ from hexa.app.manifests.options import (
     labels,
     thing,
 )
+from hexa.domain.conventions import told_to_autoscaler
 from hexa.domain.names import GROUP_LABEL, SAFE_TO_EVICT
 
 USER: Final = 65532
@@ -138,6 +139,7 @@ def _flags(options: Options) -> list[str]:
     flags = [f"--scan-interval={SCAN_INTERVAL}"]
     if not any(flag.startswith("--balancing-label=") for flag in options.autoscaler_flags):  # the two don't go together
         flags.append(f"--balancing-ignore-label={GROUP_LABEL}")
+    flags += [f"--startup-taint={key}" for key in told_to_autoscaler(options.startup_taints)]
     return [*flags, *options.autoscaler_flags]
 
 

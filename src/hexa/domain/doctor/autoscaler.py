@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hexa.domain.conventions import matches, told_to_autoscaler
 from hexa.domain.doctor.finding import Finding, error, unseen, warning
 from hexa.domain.duration import format_duration, parse_duration
 from hexa.domain.group import Policy
@@ -98,6 +99,23 @@ def _balancing(flags: Flags, about: str) -> Iterator[Finding]:
         return
     text = f"--balance-similar-node-groups finds no two groups similar: their nodes differ in the label {GROUP_LABEL}"
     yield warning(about, text, f"add --balancing-ignore-label={GROUP_LABEL}")
+
+
+def judge_startup_taints(flags: Flags, taints: Sequence[str], about: str) -> Iterator[Finding]:
+    """`taints`: what hexa waits for. Where one side does not know a taint, a node that is being set up is taken for
+    one that is up and full."""
+    told = (*flags.all("startup-taint"), *flags.all("ignore-taint"))
+    missing = [key for key in told_to_autoscaler(taints) if key not in told]
+    if missing:
+        names = ", ".join(missing)
+        text = (
+            f"is not told of the startup taints {names}: a node that carries one is taken for an example of its group"
+        )
+        yield warning(about, text, f"add {' '.join(f'--startup-taint={key}' for key in missing)}")
+    unknown = sorted({key for key in told if not matches(key, taints)})
+    if unknown:
+        text = f"has --startup-taint={', '.join(unknown)}, and hexa does not wait for it: more machines are woken than are needed"
+        yield warning(about, text, "add it to startup.taints in hexa's configuration (HEXA_STARTUP_TAINTS)")
 
 
 def _too_few(flags: Flags, about: str, nodes: int) -> Iterator[Finding]:

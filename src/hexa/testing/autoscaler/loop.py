@@ -52,7 +52,7 @@ class Autoscaler:
     def __init__(self, cloud: Cloud, kube: Kube, clock: Clock, settings: Settings, *, nursery: trio.Nursery) -> None:
         self._cloud, self._kube, self._clock = cloud, kube, clock
         self.settings: Final = settings
-        self.view: Final = ClusterView()
+        self.view: Final = ClusterView(settings.startup_taints)
         self.state: Final = ClusterState(settings)
         self.planner: Final = Planner(settings)
         self.actuator: Final = Actuator(cloud, kube, clock, self.view, settings, nursery=nursery, tell=self._tell)

@@ -38,6 +38,8 @@ class Settings(Skips, frozen=True, kw_only=True):
     backoff_reset: float = 10_800.0
 
     # health
+    startup_taints: tuple[str, ...] = ()
+    """Keys of taints with which a node is not ready yet, and no example of its group."""
     ok_total_unready_count: int = 3
     max_total_unready_percentage: float = 45.0
 

@@ -3,7 +3,7 @@
 It keeps sums for each node up to date, so that a loop costs what changed and not what exists. It decides nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -26,6 +26,10 @@ from hexa.ports.kube import Change, ChangeType
 
 Amounts = dict[str, Decimal]
 ZERO: Final = Decimal(0)
+STARTUP_PREFIXES: Final = (
+    "startup-taint.cluster-autoscaler.kubernetes.io/",
+    "ignore-taint.cluster-autoscaler.kubernetes.io/",
+)
 UNREADY_TAINTS: Final = frozenset(
     {"node.kubernetes.io/not-ready", "node.kubernetes.io/disk-pressure", "node.kubernetes.io/network-unavailable"}
 )
@@ -69,9 +73,20 @@ class PodView:
 class NodeView:
     """A Kubernetes node, its pods and what they leave free."""
 
-    __slots__ = ("_free", "_plain", "allocatable", "node", "pods", "ready", "suspended", "to_be_deleted")
+    __slots__ = (
+        "_free",
+        "_plain",
+        "_startup_taints",
+        "allocatable",
+        "node",
+        "pods",
+        "ready",
+        "suspended",
+        "to_be_deleted",
+    )
 
-    def __init__(self, node: KubeNode) -> None:
+    def __init__(self, node: KubeNode, startup_taints: Container[str] = ()) -> None:
+        self._startup_taints = startup_taints
         self.pods: Final[dict[str, PodView]] = {}
         self.update(node)
 
@@ -81,7 +96,7 @@ class NodeView:
     def update(self, node: KubeNode) -> None:
         self.node = node
         self.allocatable = amounts(node.status.allocatable)
-        self.ready = is_ready(node)
+        self.ready = is_ready(node, self._startup_taints)
         self.suspended = any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions)
         self.to_be_deleted = taint_value(node, CA_TO_BE_DELETED_TAINT)
         self._free: Amounts | None = None
@@ -127,7 +142,8 @@ class NodeView:
 class ClusterView:
     """Nodes, pods and budgets as last heard of. `version` counts what was heard."""
 
-    def __init__(self) -> None:
+    def __init__(self, startup_taints: Container[str] = ()) -> None:
+        self._startup_taints = startup_taints
         self.version = 0
         self.nodes: Final[dict[str, NodeView]] = {}
         self.pods: Final[dict[str, PodView]] = {}
@@ -200,7 +216,7 @@ class ClusterView:
         if (view := self.nodes.get(name)) is not None:
             view.update(node)
             return
-        view = self.nodes[name] = NodeView(node)
+        view = self.nodes[name] = NodeView(node, self._startup_taints)
         for pod in self._strays.pop(name, {}).values():
             view.put(pod)
 
@@ -254,15 +270,19 @@ class ClusterView:
             self._strays.get(view.node, {}).pop(key, None)
 
 
-def is_ready(node: KubeNode) -> bool:
-    """Ready as Cluster Autoscaler sees it: the condition, no pressure on disk or network, no taint that says otherwise."""
+def is_ready(node: KubeNode, startup_taints: Container[str] = ()) -> bool:
+    """Ready as Cluster Autoscaler sees it: the condition, no pressure on disk or network, no taint that says otherwise: a startup
+    taint, by its prefix or by name, among them."""
     ready = False
     for condition in node.status.conditions:
         if condition.type == "Ready":
             ready = condition.status == "True"
         elif condition.type in PRESSURES and condition.status == "True":
             return False
-    return ready and not any(taint.key in UNREADY_TAINTS for taint in node.spec.taints)
+    keys = [taint.key for taint in node.spec.taints]
+    return ready and not any(
+        key in UNREADY_TAINTS or key in startup_taints or key.startswith(STARTUP_PREFIXES) for key in keys
+    )
 
 
 def ready_since(node: KubeNode) -> datetime | None:

@@ -9,6 +9,8 @@ from msgspec import Struct
 from hexa.app.commands.agents import agent_container, autoscaler_container, words
 from hexa.app.commands.doctor.hexa import running
 from hexa.app.commands.doctor.sight import Sight
+from hexa.app.manifests.options import STARTUP_TAINTS_VARIABLE
+from hexa.domain.conventions import STARTUP_TAINTS
 from hexa.domain.doctor import autoscaler as judges
 from hexa.domain.doctor.finding import Finding, error, unseen
 from hexa.domain.errors import Refused
@@ -38,7 +40,16 @@ async def check_flags(sight: Sight) -> Iterable[Finding]:
     for pod in pods:
         found += running(pod, NAME)
         found += judges.judge_flags(flags_of(pod), policies, _about(pod), nodes=total)
+        for taints in await _startup_taints(sight):
+            found += judges.judge_startup_taints(flags_of(pod), taints, _about(pod))
     return found
+
+
+async def _startup_taints(sight: Sight) -> list[tuple[str, ...]]:
+    """What hexa's pods wait for on a new node; a configuration file that one may have is not read."""
+    given = [_setting(pod, STARTUP_TAINTS_VARIABLE, "--startup-taints") for pod in await sight.agents()]
+    lists = [tuple(part.strip() for part in text.split(",") if part.strip()) for text in dict.fromkeys(given)]
+    return [taints or STARTUP_TAINTS for taints in lists]
 
 
 def flags_of(pod: DetailedPod) -> judges.Flags:
