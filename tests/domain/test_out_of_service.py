@@ -156,9 +156,10 @@ def test_second_proof_is_waited_for_to_the_second() -> None:
 
 def test_delete_waits_for_the_taint_to_work_and_not_for_ever() -> None:
     """From the taint on so long; a node without hexa's mark, or with one that is no time, is not waited for."""
-    assert freeing_until(node(TAINT, ours=True)) == at(0) + FREED_WITHIN
-    assert freeing_until(node(TAINT)) is None
-    assert freeing_until(kube_node(annotations={OUT_OF_SERVICE_ANNOTATION: "yes"})) is None
+    assert freeing_until(node(TAINT, ours=True), now=at(5)) == at(0) + FREED_WITHIN
+    assert freeing_until(node(TAINT, ours=True), now=at(-1)) is None  # the clock was set back: nobody knows
+    assert freeing_until(node(TAINT), now=at(5)) is None
+    assert freeing_until(kube_node(annotations={OUT_OF_SERVICE_ANNOTATION: "yes"}), now=at(5)) is None
 
 
 def test_pods_and_volumes_are_stuck_and_daemonsets_are_not() -> None:

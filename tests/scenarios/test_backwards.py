@@ -1,8 +1,10 @@
 """What goes backwards: the API server's data. It is noticed and never waited for."""
 
+from datetime import timedelta
+
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, JobWatch, at, boxes, loaded, rack, reach, switch, up
+from tests.scenarios.stage import QUICK, JobWatch, arrows, at, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.store import Stored
@@ -83,3 +85,76 @@ async def test_failure_48_a_job_of_another_time_is_not_taken_for_this_attempts(a
         await world.start_agent()
         await reach(world, Phase.OFF, within=200)
         assert not world.hardware("box-1").power
+
+
+# --- clocks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "by", [-3600.0, pytest.param(3600.0, marks=pytest.mark.long), pytest.param(-1e9, marks=pytest.mark.long)]
+)
+@pytest.mark.parametrize("restart", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("phase", [Phase.BOOTING, Phase.READY, Phase.POWERING_OFF, Phase.OFF])
+async def test_failure_47_the_clock_is_set(autojump_clock: MockClock, phase: Phase, restart: bool, by: float) -> None:
+    """In any phase, with or without a restart: the machine goes on its way as fast as ever, and nothing is done to it twice."""
+    async with open_world(groups=[rack()], machines=boxes(), autoscaler=None, site=QUICK) as world:
+        await world.until(at(world, Phase.OFF), within=60)
+        jobs = JobWatch(world)
+        if phase is not Phase.OFF:
+            await switch(world, "on")
+            await reach(world, Phase.BOOTING if phase is Phase.BOOTING else Phase.READY)
+        if phase is Phase.POWERING_OFF:
+            await switch(world, "off")
+            await reach(world, phase)
+        world.set_clock(by)
+        if restart:
+            await world.restart_agent()
+        await switch(world, "off" if phase is Phase.POWERING_OFF else "on")
+        if phase is Phase.POWERING_OFF:
+            await reach(world, Phase.OFF, within=60)
+        else:
+            await world.until(lambda: world.node("box-1").status.welcomed, within=60)
+        await trio.sleep(120)
+        assert world.phase("box-1") is (Phase.OFF if phase is Phase.POWERING_OFF else Phase.READY)
+        assert jobs.of("box-1") == ["startup", "shutdown"][: 1 + (phase is Phase.POWERING_OFF)]
+        since = world.node("box-1").status.since
+        assert since is not None
+        assert since <= world.now
+
+
+@pytest.mark.parametrize("by", [-3600.0, 3600.0])
+async def test_failure_47_a_dead_machine_is_found_lost_as_fast_as_ever(autojump_clock: MockClock, by: float) -> None:
+    """Whatever the clock did before: a living one is not lost by it, and one that hangs is noticed within two lease periods."""
+    async with open_world(groups=[rack()], machines=boxes(), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        world.set_clock(by)
+        await trio.sleep(100)
+        assert world.phase("box-1") is Phase.READY
+        world.inject({"kind": "crash", "machine": "box-1"})
+        assert await reach(world, Phase.LOST) <= 85
+
+
+async def test_failure_47_a_hold_ends_by_the_clock_on_the_wall(autojump_clock: MockClock) -> None:
+    """`until` is a person's word: a clock that is set back postpones it, one that is set forward ends it."""
+    async with open_world(groups=[rack()], machines=boxes(), autoscaler=None, site=QUICK) as world:
+        await world.until(at(world, Phase.OFF), within=60)
+        until = (world.now + timedelta(minutes=10)).isoformat()
+        world.edit("box-1", {"powerState": "on", "hold": {"power": "off", "until": until}})
+        world.set_clock(-3600)
+        await trio.sleep(1200)
+        assert world.phase("box-1") is Phase.OFF
+        world.set_clock(3600)
+        await reach(world, Phase.READY, within=60)
+
+
+async def test_failure_47_a_leap_of_the_clock_makes_nothing_overdue(autojump_clock: MockClock) -> None:
+    """A slow boot and a drain that waits keep all their time when the host's clock is put right by hours."""
+    slow = boxes(1, boot_seconds=60.0)
+    async with open_world(groups=[rack()], machines=slow, autoscaler=None, site=QUICK) as world:
+        await world.until(at(world, Phase.OFF), within=60)
+        await switch(world, "on")
+        await reach(world, Phase.BOOTING)
+        world.set_clock(5 * 3600)
+        await world.until(lambda: world.node("box-1").status.welcomed, within=90)
+        await trio.sleep(60)
+        assert ("Booting", "Overdue") not in arrows(world)

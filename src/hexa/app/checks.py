@@ -52,6 +52,10 @@ class HealthChecks:
         """Be told of machines whose check says something new."""
         self._told = told
 
+    def clock_set(self, by: timedelta) -> None:
+        """The clock was set: no run is late because of it."""
+        self._born = self._clock.now()
+
     # --- what is known ---
 
     def record(self, node: Node, status: NodeStatus, *, kubernetes_node: str) -> CheckRecord | None:

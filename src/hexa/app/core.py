@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.app.checks import HealthChecks
+from hexa.app.clock import WatchedClock
 from hexa.app.core_controller import CoreController
 from hexa.app.group_controller import GroupController
 from hexa.app.heartbeats import LeaseHeartbeats
@@ -76,15 +77,27 @@ async def open_core(
 
     `namespaces`: whose resources count (none: all). `conventions`: what differs from cluster to cluster.
     """
-    store = Store(clock=ports.clock, namespaces=namespaces, conventions=conventions)
+    clock = WatchedClock(ports.clock)
+    ports = structs.replace(ports, clock=clock)
+    store = Store(clock=clock, namespaces=namespaces, conventions=conventions)
     extra: tuple[Source, ...] = ()
     heartbeats = ports.heartbeats
     if heartbeats is None:
-        leases = LeaseHeartbeats(clock=ports.clock)
+        leases = LeaseHeartbeats(clock=clock)
+        clock.on_set(leases.clock_set)
         heartbeats, extra = leases, (leases.source(),)
         watched = store.synced.is_set  # the first list is no change
         store.nodes.subscribe(lambda _, old, new: leases.node_changed(old, new) if watched() else None)
     core = _assemble(ports, store, heartbeats)
+    for keeper in (
+        core.readings,
+        core.checks,
+        core.views,
+        core.nodes,
+        core.store,
+    ):  # the store last: it sets the others to work
+        if keeper is not None:
+            clock.on_set(keeper.clock_set)
     async with trio.open_nursery() as nursery:
         await nursery.start(_follow, store, ports, extra)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):

@@ -77,7 +77,7 @@ class Freeing:
         node = view.kube
         if node is None or not view.policy.out_of_service:
             return None
-        until = freeing_until(node) or proof_due(view.phase, facts, allowed=True)
+        until = freeing_until(node, now=facts.now) or proof_due(view.phase, facts, allowed=True)
         if until is None or facts.now >= until:
             return None
         return until if stuck(await pods_on(self._kube, view.kube_name), node) else None

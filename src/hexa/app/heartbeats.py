@@ -44,6 +44,11 @@ class LeaseHeartbeats:
     def subscribe(self, notify: Callable[[str], None]) -> None:
         self._notify.append(notify)
 
+    def clock_set(self, by: timedelta) -> None:
+        """The clock was set: signs of life are as old as before."""
+        self._lives = {node: Life(life.heard + by, life.until + by) for node, life in self._lives.items()}
+        self._since = self._since + by if self._since is not None else None
+
     def put(self, lease: Lease | Malformed) -> None:
         """Take in a state of a Lease."""
         node = lease.metadata.name

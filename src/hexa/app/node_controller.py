@@ -51,6 +51,7 @@ from hexa.domain.resources.v1alpha1 import (
 )
 from hexa.domain.sensing import Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
 from hexa.domain.sizing import target
+from hexa.domain.stamps import past
 from hexa.domain.template import same_shape, shape_of
 from hexa.domain.wish import (
     ADOPTED,
@@ -136,6 +137,12 @@ class NodeController:
         self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
         self._subscribe()
+
+    def clock_set(self, by: timedelta) -> None:
+        """The clock was set: nothing that we began began after now."""
+        now = self._clock.now()
+        self._born = min(self._born, now)
+        self._first_seen = {key: min(seen, now) for key, seen in self._first_seen.items()}
 
     def _subscribe(self) -> None:
         add = self.queue.add
@@ -227,6 +234,8 @@ class NodeController:
         status = view.node.status
         if not status.phase:
             return await self._first_sight(view, now)
+        if (sound := past(status, limits=view.limits, now=now)) is not status:
+            return await self._save(view, sound, None)
         if await self._record_wish(view, now):
             return True
         if (record := await self._job_result(view)) is not None and record != status.job:

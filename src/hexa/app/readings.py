@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.app.power_jobs import current
 from hexa.app.queue import KeyedQueue
@@ -88,6 +88,14 @@ class Readings:
     def subscribe(self, told: Callable[[Lookup], None]) -> None:
         """Be told of machines whose reading is worth a look."""
         self._told = told
+
+    def clock_set(self, by: timedelta) -> None:
+        """The clock was set: readings are as old as before."""
+        for known in self._known.values():
+            last = known.last
+            if last is not None and last.at is not None:
+                known.last = structs.replace(last, at=last.at + by)
+            known.not_before = known.not_before + by if known.not_before is not None else None
 
     # --- what is known ---
 

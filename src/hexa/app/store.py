@@ -6,7 +6,7 @@ snapshot proves that something is gone.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final, Generic, TypeVar
 
@@ -421,6 +421,22 @@ class Store:
                 else:
                     source.feed.put(change.object)
         return version
+
+    def clock_set(self, by: timedelta) -> None:
+        """The clock was set; negative: back. What we saw is moved along. A leap forward is a time in which deadlines stood still,
+        and nothing but what we see from now on tells of silence."""
+        now = self.clock.now()
+        if by > timedelta(0):
+            if self._blind_from is None:
+                self._blind_spells = [*self._blind_spells[1 - SPELLS_KEPT :], (now - by, now)]
+            self._sight_since = now if self._sight_since is not None else None
+        else:
+            self._blind_spells = [(start + by, end + by) for start, end in self._blind_spells]
+            self._blind_from = self._blind_from + by if self._blind_from is not None else None
+            self._sight_since = self._sight_since + by if self._sight_since is not None else None
+        self.touch()
+        for notify in self._on_sight if self.synced.is_set() else ():
+            notify()
 
     def doubt(self) -> None:
         """The API server refuses what follows from the snapshot: list everything afresh, at most once in `DOUBT_PAUSE`."""

@@ -5,7 +5,7 @@ questions between two changes cost one walk.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -137,6 +137,11 @@ class Views:
         store.nodes.subscribe(self._node_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda *_: self._control_changed())
+
+    def clock_set(self, by: timedelta) -> None:
+        """The clock was set: what was judged is judged anew."""
+        self._rosters.clear()
+        self._until = None
 
     # --- groups ---
 

@@ -91,13 +91,14 @@ def must_clear(node: KubeNode, phase: Phase, facts: Facts, *, allowed: bool) -> 
     return ours(node) and (not allowed or phase not in AT_REST or alive or on)
 
 
-def freeing_until(node: KubeNode) -> datetime | None:
-    """Until when the delete of the node waits for what is stuck on it; None: our taint does not stand."""
+def freeing_until(node: KubeNode, *, now: datetime) -> datetime | None:
+    """Until when the delete of the node waits for what is stuck on it; None: our taint does not stand, or since when
+    is not known."""
     try:
         since = datetime.fromisoformat(node.metadata.annotations.get(OUT_OF_SERVICE_ANNOTATION, ""))
     except ValueError:
         return None
-    return since + FREED_WITHIN if since.tzinfo is not None else None
+    return since + FREED_WITHIN if since.tzinfo is not None and since <= now else None
 
 
 def ours(node: KubeNode) -> bool:

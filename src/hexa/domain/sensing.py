@@ -378,7 +378,7 @@ def _instants_of_work(view: _View) -> Iterator[datetime]:
     if status.cool_until is not None:
         yield status.cool_until
     if phase in COMING and facts.wish is Power.ON and status.wakes < view.limits.attempts:
-        due = wake_due(status, limits=view.limits)
+        due = max(wake_due(status, limits=view.limits), sighted(facts, limits=view.limits))
         yield due if facts.heard_until is None or not view.fresh else max(due, facts.heard_until)
     if phase in COMING and not status.silent and (hush := silence_due(status, facts, limits=view.limits)) is not None:
         yield hush
@@ -424,15 +424,22 @@ def wake_again(status: NodeStatus, facts: Facts, *, limits: Limits, job_running:
         return False
     if view.fresh or view.power is Reading.ON:
         return False
-    return facts.now >= wake_due(status, limits=limits)
+    return facts.now >= max(wake_due(status, limits=limits), sighted(facts, limits=limits))
+
+
+def sighted(facts: Facts, *, limits: Limits) -> datetime:
+    """When we have watched for long enough to miss the answer to a wake: after a restart, and after a leap of the clock."""
+    if facts.watching_since is None:
+        return LONG_AGO  # blind, hexa only ever powers on
+    return facts.watching_since + min(limits.wake_interval, LEASE_PERIOD)
 
 
 def silence_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
     """When the first wake of this boot will have gone unanswered for a wake interval, as seen by us; None: nobody asks."""
     if not limits.hedge or status.wakes == 0 or facts.wish is not Power.ON or facts.watching_since is None:
         return None
-    sighted = facts.watching_since + min(limits.wake_interval, LEASE_PERIOD)
-    return max(sighted, wake_due(status, limits=limits)) if status.wakes == 1 else sighted
+    seen = sighted(facts, limits=limits)
+    return max(seen, wake_due(status, limits=limits)) if status.wakes == 1 else seen
 
 
 def silent(status: NodeStatus, facts: Facts, *, limits: Limits) -> bool:

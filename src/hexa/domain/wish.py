@@ -218,10 +218,10 @@ def acted_power(node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: date
     if WAKE_PROOF in reasons:
         return Power.ON if phase is Phase.DRAINING else None
     patient = status.failures < policy.limits.attempts
-    return None if patient and _found_booting(status, wish) else Power.OFF
+    return None if patient and _found_booting(status, wish, now=now) else Power.OFF
 
 
-def _found_booting(status: NodeStatus, wish: WishRecord) -> bool:
+def _found_booting(status: NodeStatus, wish: WishRecord, *, now: datetime) -> bool:
     """A boot that we did not start, that only a sensor shows, and that nobody asked to end since it was seen: perhaps a machine
     that failed to start and was replaced, in a file-system check or a firmware update. It is left to come up before it rests.
     (Without a sensor it is a living kubelet that shows it: that is no firmware update.)"""
@@ -229,7 +229,8 @@ def _found_booting(status: NodeStatus, wish: WishRecord) -> bool:
         return False
     if status.reading.power is not Reading.ON:
         return False
-    return wish.since is None or status.since is None or wish.since <= status.since
+    asked = wish.since
+    return asked is None or status.since is None or asked <= status.since or asked > now  # then: the clock was set back
 
 
 def on_vetoes(node: Node, policy: Policy, *, now: datetime, image_known: bool = True) -> Iterator[Veto]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import msgspec
+import trio
 
 from hexa.adapters.memory.defaults import admit, has_generation, has_status, is_ours
 from hexa.adapters.memory.garbage import FOREGROUND, Collector
@@ -61,8 +62,8 @@ class MemoryApi:
         self._version = 1  # a watch from 0 means from the start
         self._compacted = 0
         self._uids = 0
-        self.last_outage: tuple[datetime, datetime] | None = None
-        """From when to when the newest outage lasts."""
+        self.last_outage: tuple[float, float] | None = None
+        """From when to when the newest outage lasts, on Trio's clock."""
         self.on_outage: Final[list[Callable[[], None]]] = []
         """Called when an outage begins."""
         self._stamp = clock.now(), stamp(clock.now())
@@ -125,13 +126,13 @@ class MemoryApi:
     @property
     def down(self) -> bool:
         """Nobody gets an answer."""
-        return self.last_outage is not None and self.clock.now() < self.last_outage[1]
+        return self.last_outage is not None and trio.current_time() < self.last_outage[1]
 
     def outage(self, seconds: float) -> None:
         """For so long every call of `MemoryKube` raises `Unavailable`; open watches end now."""
-        now = self.clock.now()
+        now = trio.current_time()
         since = self.last_outage[0] if self.last_outage is not None and self.down else now
-        self.last_outage = since, now + timedelta(seconds=seconds)
+        self.last_outage = since, now + seconds
         self.break_watches()
         for notify in self.on_outage:
             notify()

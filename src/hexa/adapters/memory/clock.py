@@ -25,6 +25,8 @@ class MemoryClock:
         self._start = start
         self._origin = trio.current_time()
         self._last = self._origin, start
+        self.on_set: Final[list[Callable[[], object]]] = []
+        """Called after the clock was set: nothing here ticks, so that nobody else would look at it."""
 
     def __repr__(self) -> str:
         return f"<MemoryClock {self.now().isoformat()}>"
@@ -34,6 +36,13 @@ class MemoryClock:
         if moment != self._last[0]:  # virtual time stands still while things happen
             self._last = moment, self.at(moment)
         return self._last[1]
+
+    def set_by(self, seconds: float) -> None:
+        """Somebody sets the clock forward, or back by a negative number. Trio's clock goes on as it was."""
+        self._start += timedelta(seconds=seconds)
+        self._last = -math.inf, self._start
+        for notify in tuple(self.on_set):
+            notify()
 
     def at(self, moment: float) -> datetime:
         """A moment of Trio's clock as this one shows it."""

@@ -53,6 +53,8 @@ class FaultKind(StrEnum):
     """The API server is away for `duration`."""
     COMPACTION = "compaction"
     """The API server forgets the history of changes and ends every watch: all must list afresh."""
+    CLOCK_SET = "clockSet"
+    """The wall clock is set forward by `duration`, or back where that is a negative number of seconds."""
     SNAPSHOT = "snapshot"
     """A snapshot of etcd is taken."""
     RESTORE = "restore"
@@ -161,6 +163,10 @@ def _compact(site: "Site", fault: Fault) -> None:
     site.api.break_watches()
 
 
+def _set_clock(site: "Site", fault: Fault) -> None:
+    site.clock.set_by(seconds(fault.duration or 0.0))
+
+
 def _snapshot(site: "Site", fault: Fault) -> None:
     site.snapshot = site.api.snapshot()
 
@@ -195,6 +201,7 @@ _SITE: Final[dict[FaultKind, Callable[["Site", Fault], None]]] = {
     FaultKind.OUTAGE: lambda site, fault: site.api.outage(seconds(fault.duration or 60.0)),
     FaultKind.API_ERROR: _api_error,
     FaultKind.COMPACTION: _compact,
+    FaultKind.CLOCK_SET: _set_clock,
     FaultKind.SNAPSHOT: _snapshot,
     FaultKind.RESTORE: _restore,
 }

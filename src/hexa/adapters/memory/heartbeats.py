@@ -70,8 +70,7 @@ class MemoryHeartbeats:
 
     def _gap(self) -> tuple[float, float] | None:
         """The newest outage on Trio's clock."""
-        outage, clock = self._site.api.last_outage, self._site.clock
-        return None if outage is None else (clock.trio_time(outage[0]), clock.trio_time(outage[1]))
+        return self._site.api.last_outage
 
     def _hear_all(self) -> None:
         """We begin to watch: each node that lives is news at its next beat."""

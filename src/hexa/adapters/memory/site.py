@@ -63,7 +63,7 @@ class Site:
 
     def __init__(self, *, settings: Settings = STOCK, start: datetime = START) -> None:
         self.settings: Final = settings
-        self.clock: Final = MemoryClock(start)
+        self.clock: Final[MemoryClock] = MemoryClock(start)
         self.timers: Final = Timers()
         self.rng: Final = random.Random(settings.seed)
         self.api: Final[MemoryApi] = MemoryApi(self.clock)

@@ -4,7 +4,8 @@ of `domain.rights` and no other.
 The core runs in a cancel scope of its own. Who calls its cloud calls into that scope too: a call dies with the agent.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 
@@ -166,7 +167,8 @@ class Agent:
             async with open_core(ports) as core, trio.open_nursery() as nursery:
                 self.life = Life(core, nursery, kube)
                 task_status.started()
-                await trio.sleep_forever()
+                with _told_of_clock(site, core):
+                    await trio.sleep_forever()
 
     def kill(self) -> None:
         """End it where it stands, as SIGKILL does: nothing is put in order."""
@@ -178,6 +180,17 @@ class Agent:
     async def ended(self) -> None:
         """Wait until it is dead."""
         await self._ended.wait()
+
+
+@contextmanager
+def _told_of_clock(site: Site, core: Core) -> Iterator[None]:
+    """A real agent hears a Lease every moment, and looks at the clock; here nobody would."""
+    look = core.store.clock.now
+    site.clock.on_set.append(look)
+    try:
+        yield
+    finally:
+        site.clock.on_set.remove(look)
 
 
 class AgentCloud:

@@ -10,7 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from hexa.adapters.memory.api import Backup
-from hexa.adapters.memory.clock import START
+from hexa.adapters.memory.clock import START, MemoryClock
 from hexa.adapters.memory.faults import Fault
 from hexa.adapters.memory.journal import MemoryJournal
 from hexa.adapters.memory.kube import MemoryKube
@@ -151,6 +151,10 @@ class World:
         """Let things go wrong: `{"kind": "lostWake", "machine": "rack-1"}`."""
         self.site.inject(*(fault if isinstance(fault, Fault) else msgspec.convert(fault, Fault) for fault in faults))
 
+    def set_clock(self, by: float) -> None:
+        """Somebody sets the wall clock so many seconds forward, or back by a negative number."""
+        self.site.clock.set_by(by)
+
     def snapshot(self) -> Backup:
         """A snapshot of etcd."""
         return self.site.api.snapshot()
@@ -247,7 +251,8 @@ async def _assembled(site: Site, stack: AsyncExitStack, groups: list[Manifest], 
 
 async def _add_autoscaler(world: World, settings: Settings, stack: AsyncExitStack) -> None:
     client = world.site.client(manager="cluster-autoscaler")
-    opened = open_autoscaler(world.cloud, client, world.site.clock, settings=settings)
+    clock = MemoryClock(world.now)  # it measures by its monotonic clock
+    opened = open_autoscaler(world.cloud, client, clock, settings=settings)
     autoscaler = world.autoscaler = await stack.enter_async_context(opened)
 
     def nudge(_: Event) -> None:
