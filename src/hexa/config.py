@@ -162,7 +162,7 @@ class Config(Settings, frozen=True, kw_only=True):
     storage_pods: Annotated[
         tuple[PodSelector, ...],
         Meta(
-            description="Pods that hold data for others; they keep their machine on unless its group says storage: Ignore."
+            description="Pods that hold data for others; they keep their machine on unless its group says storage: ignore."
         ),
     ] = STORAGE_PODS
     startup: StartupSettings = StartupSettings()
