@@ -187,6 +187,38 @@ def test_names_are_told_with_their_namespace() -> None:
     assert str(Blocker("apps/web", "NoRoom", "it fits on no other node")) == "apps/web: it fits on no other node"
 
 
+SAFE = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+LOCAL = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+CACHE = Volume(name="cache", empty_dir={})
+SHM = Volume(name="shm", empty_dir={"medium": "Memory"})
+
+
+@pytest.mark.parametrize(
+    ("volumes", "annotations", "reasons"),
+    [
+        ((SCRATCH,), {}, ["EmptyDir"]),
+        ((SCRATCH,), {LOCAL: "scratch"}, []),
+        ((SCRATCH, CACHE), {LOCAL: "scratch"}, ["EmptyDir"]),
+        ((SCRATCH, CACHE), {LOCAL: "cache,scratch"}, []),
+        ((SCRATCH,), {SAFE: "true"}, []),
+        ((SCRATCH,), {SAFE: "false", LOCAL: "scratch"}, ["DoNotDisrupt"]),
+        ((SHM,), {}, []),
+        ((SHM, SCRATCH), {}, ["EmptyDir"]),
+        ((DISK,), {SAFE: "true"}, ["PinnedVolume"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ReplicaSet", ""])
+def test_what_a_pod_says_of_itself_counts_for_every_drain(
+    volumes: tuple[Volume, ...], annotations: dict[str, str], reasons: list[str], kind: str
+) -> None:
+    """Cluster Autoscaler's annotations, and that memory holds no data, count for hexa's drains and a person's too. A pod that says
+    that it may go needs no controller; what would leave it without its volume blocks all the same."""
+    marked = changed(pod("web", kind=kind, volumes=volumes), annotations=annotations)
+    found = [reason for _, reason in blocked(plan([marked], rules=STRICT, pinned_claims=frozenset({"apps/disk"})))]
+    assert found == (reasons if kind or SAFE in annotations else ["BarePod"])
+    assert plan([marked], rules=STRICT, pinned_claims=frozenset({"apps/disk"}), forced=True).evict == (marked,)
+
+
 # --- what pods need --------------------------------------------------------------------------------------------------
 
 

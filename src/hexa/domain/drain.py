@@ -1,8 +1,8 @@
 """Which pods of a machine are evicted before it is switched off, what blocks, and whether they fit elsewhere.
 
 The rules are those of `kubectl drain` (kubectl reference, command drain): DaemonSet and mirror pods stay; pods without a
-controller, with emptyDir data or with a volume tied to the machine block unless the group allows it. Besides, a pod that says
-that it must not be disturbed is not. It evicts nothing.
+controller, with emptyDir data or with a volume tied to the machine block unless the group allows it. What a pod says of itself in
+Cluster Autoscaler's annotations counts for every drain (`evictable`). It evicts nothing.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hexa.domain.evictable import SAFE_VOLUMES, losing_data, may_go, must_stay
 from hexa.domain.group import DrainRules
 from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
 from hexa.domain.quantity import amounts, total
@@ -92,12 +93,14 @@ def pod_name(pod: Pod | Malformed) -> str:
 
 def _blocker(pod: Pod, rules: DrainRules, pinned_claims: frozenset[str]) -> Blocker | None:
     name = pod_name(pod)
-    if pod.metadata.annotations.get(SAFE_TO_EVICT) == "false":
+    if must_stay(pod):
         return Blocker(name, "DoNotDisrupt", f"it carries {SAFE_TO_EVICT}=false")
-    if not rules.bare and not controller_kind(pod):
+    if not rules.bare and not may_go(pod) and not controller_kind(pod):
         return Blocker(name, "BarePod", "no controller would bring it back (spec.drain.allowBare allows it)")
-    if not rules.empty_dir and any(volume.empty_dir is not None for volume in pod.spec.volumes):
-        return Blocker(name, "EmptyDir", "it has emptyDir data (spec.drain.deleteEmptyDir allows it)")
+    if not rules.empty_dir and not may_go(pod) and (losing := sorted(losing_data(pod))):
+        text = f"it has emptyDir data in {', '.join(losing)}"
+        remedy = f"spec.drain.deleteEmptyDir allows it for the group, the annotation {SAFE_VOLUMES} for the pod"
+        return Blocker(name, "EmptyDir", f"{text} ({remedy})")
     claims = {f"{pod.metadata.namespace}/{claim}" for claim in claims_of(pod)}
     if not rules.pinned and claims & pinned_claims:
         volume = min(claims & pinned_claims)

@@ -5,10 +5,10 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.drain import FINISHED, controller_kind
-from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
-from hexa.domain.resources.core import Pod, Volume
+from hexa.domain.evictable import may_go, must_stay, unsafe
+from hexa.domain.names import MIRROR_ANNOTATION
+from hexa.domain.resources.core import Pod
 
-SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 KNOWN_CONTROLLERS: Final = frozenset({"ReplicationController", "Job", "ReplicaSet", "StatefulSet", "DaemonSet"})
 SYSTEM_NAMESPACE: Final = "kube-system"
 
@@ -28,7 +28,7 @@ def ignored(pod: Pod) -> bool:
     annotations = pod.metadata.annotations
     if MIRROR_ANNOTATION in annotations or controller_kind(pod) == "DaemonSet" or pod.status.phase in FINISHED:
         return True
-    return annotations.get(SAFE_TO_EVICT) == "true"
+    return may_go(pod)
 
 
 def keeps(pod: Pod, skips: Skips, *, covered: bool, exhausted: str, age: float) -> str:
@@ -39,19 +39,8 @@ def keeps(pod: Pod, skips: Skips, *, covered: bool, exhausted: str, age: float) 
     if skips.skip_nodes_with_system_pods and pod.metadata.namespace == SYSTEM_NAMESPACE and not covered:
         old = age > skips.blocking_system_pod_disruption_timeout
         return "" if old else "it is a kube-system pod without a disruption budget"
-    if pod.metadata.annotations.get(SAFE_TO_EVICT) == "false":
+    if must_stay(pod):
         return "it is annotated as not safe to evict"
-    if skips.skip_nodes_with_local_storage and _has_local_storage(pod):
+    if skips.skip_nodes_with_local_storage and any(unsafe(pod)):
         return "it has local storage"
     return f"disruption budget {exhausted} allows no disruption now" if exhausted else ""
-
-
-def _has_local_storage(pod: Pod) -> bool:
-    safe = set(filter(None, pod.metadata.annotations.get(SAFE_VOLUMES, "").split(",")))
-    return any(_is_local(volume) and volume.name not in safe for volume in pod.spec.volumes)
-
-
-def _is_local(volume: Volume) -> bool:
-    if volume.host_path is not None:
-        return True
-    return volume.empty_dir is not None and volume.empty_dir.get("medium") != "Memory"
