@@ -18,7 +18,6 @@ from hexa.domain.drain import (
     homeless,
     plan,
     pod_name,
-    requests,
     room_of,
     stays,
     tolerated,
@@ -26,16 +25,15 @@ from hexa.domain.drain import (
 )
 from hexa.domain.group import DrainRules
 from hexa.domain.names import MIRROR_ANNOTATION
+from hexa.domain.requests import requests
 from hexa.domain.resources.core import (
     ClaimSource,
-    Container,
     KubeNode,
     KubeNodeSpec,
     KubeNodeStatus,
     OwnerReference,
     Pod,
     PodStatus,
-    ResourceRequirements,
     Taint,
     Toleration,
     Volume,
@@ -217,32 +215,6 @@ def test_what_a_pod_says_of_itself_counts_for_every_drain(
     found = [reason for _, reason in blocked(plan([marked], rules=STRICT, pinned_claims=frozenset({"apps/disk"})))]
     assert found == (reasons if kind or SAFE in annotations else ["BarePod"])
     assert plan([marked], rules=STRICT, pinned_claims=frozenset({"apps/disk"}), forced=True).evict == (marked,)
-
-
-# --- what pods need --------------------------------------------------------------------------------------------------
-
-
-def container(restart: str = "", **amounts: str) -> Container:
-    """A container with these requests."""
-    return Container(resources=ResourceRequirements(requests=amounts), restart_policy=restart)
-
-
-def test_requests_are_what_the_scheduler_counts() -> None:
-    """Containers and sidecars together, or the largest init container, plus the overhead, and one pod."""
-    both = (container(cpu="500m", memory="1Gi"), container(cpu="250m"))
-    found = requests(pod(containers=both, overhead={"cpu": "50m"}))
-    assert found == {"cpu": Decimal("0.8"), "memory": Decimal(2**30), "pods": Decimal(1)}
-    big_init = (container(cpu="2", memory="100Mi"), container(cpu="1"))
-    found = requests(pod(containers=both, init_containers=big_init))
-    assert (found["cpu"], found["memory"]) == (Decimal(2), Decimal(2**30))
-    sidecar = (container("Always", cpu="1"),)
-    assert requests(pod(containers=both, init_containers=sidecar))["cpu"] == Decimal("1.75")
-
-
-def test_pod_without_requests_still_takes_a_place() -> None:
-    """A node has room for so many pods, whatever they ask for."""
-    assert requests(pod(containers=())) == {"pods": Decimal(1)}
-    assert requests(pod(requests={"cpu": "a lot"})) == {"pods": Decimal(1)}
 
 
 # --- whether they fit elsewhere ----------------------------------------------------------------------------------------

@@ -18,12 +18,12 @@ from hexa.app.view import GroupView, MachineView
 from hexa.app.views import Views
 from hexa.domain.arrival import ARRIVAL, ARRIVAL_TAINTS
 from hexa.domain.cost import Rates, node_price, pod_price
-from hexa.domain.drain import requests
 from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
 from hexa.domain.hedge import hedged_by
 from hexa.domain.lifecycle import COMING, Phase
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
 from hexa.domain.quantity import amounts
+from hexa.domain.requests import requests
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target

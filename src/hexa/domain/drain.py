@@ -16,6 +16,7 @@ from hexa.domain.evictable import SAFE_VOLUMES, losing_data, may_go, must_stay
 from hexa.domain.group import DrainRules
 from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
 from hexa.domain.quantity import amounts, total
+from hexa.domain.requests import requests
 from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint, Toleration
 
 FINISHED: Final = frozenset({"Succeeded", "Failed"})
@@ -117,19 +118,6 @@ def claims_of(pod: Pod) -> list[str]:
 
 
 # --- does it fit elsewhere ------------------------------------------------------------------------------------------
-
-
-def requests(pod: Pod) -> dict[str, Decimal]:
-    """What the scheduler counts for the pod: containers together, or the largest init container, plus overhead and itself."""
-    main = total(amounts(c.resources.requests) for c in pod.spec.containers)
-    sidecars = [c for c in pod.spec.init_containers if c.restart_policy == "Always"]
-    main = total([main, *(amounts(c.resources.requests) for c in sidecars)])
-    for container in pod.spec.init_containers:
-        for name, amount in amounts(container.resources.requests).items():
-            main[name] = max(main.get(name, Decimal(0)), amount)
-    result = total([main, amounts(pod.spec.overhead)])
-    result["pods"] = Decimal(1)
-    return result
 
 
 class Room(Struct):

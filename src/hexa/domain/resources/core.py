@@ -161,6 +161,8 @@ class PodSpec(Slice, frozen=True, kw_only=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    resources: ResourceRequirements = ResourceRequirements()
+    """What the pod asks for as a whole."""
     overhead: dict[str, str] = field(default_factory=dict)
     priority: int = 0
     host_network: bool = False
@@ -188,6 +190,10 @@ class ContainerStatus(Slice, frozen=True, kw_only=True):
     ready: bool = False
     restart_count: int = 0
     state: ContainerState = ContainerState()
+    resources: ResourceRequirements | None = None
+    """What it has, where that may be changed while it runs."""
+    allocated_resources: dict[str, str] = field(default_factory=dict)
+    """What its kubelet has promised it."""
 
 
 class PodStatus(Slice, frozen=True, kw_only=True):
@@ -196,6 +202,7 @@ class PodStatus(Slice, frozen=True, kw_only=True):
     message: str = ""
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
     start_time: datetime | None = None
 
 

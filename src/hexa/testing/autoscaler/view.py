@@ -8,9 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from hexa.domain.drain import FINISHED, controller_kind, pod_name, requests
+from hexa.domain.drain import FINISHED, controller_kind, pod_name
 from hexa.domain.names import CA_TO_BE_DELETED_TAINT, MIRROR_ANNOTATION
 from hexa.domain.quantity import amounts
+from hexa.domain.requests import requests
 from hexa.domain.resources.core import (
     BUDGETS,
     NODES,
