@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import structs
 
 from hexa.app.locks import GroupLocks
-from hexa.app.pods import drain_plan, pods_on
+from hexa.app.pods import pods_on
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import group_reference, machine_reference
 from hexa.app.saving import Writer
@@ -20,6 +20,7 @@ from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import GroupView, MachineView, membership_of
 from hexa.app.views import Views
 from hexa.domain.describe import group_status
+from hexa.domain.drain import plan
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import how_to_take_back, released
 from hexa.domain.findings import Finding, once_each
@@ -226,8 +227,7 @@ class GroupController:
 
     async def _in_use(self, machine: MachineView) -> bool:
         pods = await pods_on(self._kube, machine.kube_name)
-        plan = await drain_plan(self._kube, machine, pods, by=Asker.RECOVERY, forced=False)
-        return plan.left > 0
+        return plan(pods, rules=machine.policy.drain).left > 0
 
     # --- status ---
 

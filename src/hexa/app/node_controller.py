@@ -14,7 +14,7 @@ from hexa.app.checks import HealthChecks
 from hexa.app.duties import NodeDuties
 from hexa.app.freeing import Freeing
 from hexa.app.locks import GroupLocks
-from hexa.app.pods import drain_plan, pods_on
+from hexa.app.pods import Drains, pods_on
 from hexa.app.power_jobs import PowerJobs, current, machine_of, strays, with_job
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
@@ -132,6 +132,7 @@ class NodeController:
         store.machines.on_rewind(self._renewed.clear)
         self._jobs = PowerJobs(jobs, store, image=image)
         self._nodes = NodeDuties(kube, store)
+        self._drains = Drains(kube, store.nodes)
         self._freeing = Freeing(kube, store)
         self._writer = Writer(kube, store)
         self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
@@ -400,7 +401,7 @@ class NodeController:
         if pods is None:
             return None
         wish = view.wish(now)
-        return await drain_plan(self._kube, view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
+        return await self._drains.plan(view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
 
     def _sight(self) -> datetime | None:
         """Since when we see everything; None: blind."""

@@ -1,13 +1,34 @@
-"""Pods of a machine, read fresh from the API server, and what a drain would do with them."""
+"""Pods of a machine, read fresh from the API server, and what a drain would do with them.
 
-from collections.abc import Iterable, Sequence
+Its own pods are asked for at each look, by node name. Whether they fit elsewhere takes a list of all pods of the cluster, so that
+is asked once for each set of pods, and seldom while it stands; what is kept of the list is the sum of each node.
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from hexa.app.store import Cache
 from hexa.app.view import MachineView, ready
-from hexa.domain.drain import Blocker, Plan, claims_of, homeless, plan, pod_name, room_of
+from hexa.domain.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan, pod_name, room_beside
 from hexa.domain.group import DrainRules
+from hexa.domain.quantity import total
+from hexa.domain.requests import requests
 from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES, KubeNode, Malformed, PersistentVolume, Pod
-from hexa.domain.resources.v1alpha1 import Asker
+from hexa.domain.resources.v1alpha1 import Asker, Lookup
 from hexa.ports.kube import Kube, Selector
+
+KEPT: Final = 30.0
+"""Seconds that an answer about the rest of the cluster stands while the drain still asks about the same pods."""
+KEPT_AT_LEAST: Final = 10.0
+"""The same where meanwhile a node came, went, or was cordoned."""
+SHARED: Final = 15.0
+"""How old a list may be, in seconds, that one more look at the same pods goes by. Pods that are looked at first get a fresh one."""
+RUNNING: Final = Selector(fields="spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed")
+"""Pods that take room."""
 
 
 async def pods_on(kube: Kube, node: str) -> tuple[Pod | Malformed, ...]:
@@ -23,58 +44,147 @@ def rules_of(view: MachineView, *, by: Asker | None) -> DrainRules:
     return DrainRules(force=rules.force, grace=rules.grace, empty_dir=True, pinned=rules.pinned, bare=rules.bare)
 
 
+class Answer(Struct, frozen=True):
+    """What was found out about some things, by name."""
+
+    at: float
+    asked: frozenset[str]
+    found: frozenset[str]
+    """Those of them that it is true of."""
+    hosts: int
+    """How often nodes had come, gone, or been cordoned by then."""
+
+
+class Used(Struct, frozen=True):
+    """What pods ask of each node."""
+
+    asked_at: float
+    amounts: Mapping[str, Mapping[str, Decimal]]
+    unknown: frozenset[str]
+    """Nodes with a pod that does not decode: what is free there, nobody knows."""
+
+
+class Drains:
+    """What drains would do. `nodes`: the snapshot's; None: each question lists them."""
+
+    def __init__(self, kube: Kube, nodes: Cache[KubeNode] | None = None) -> None:
+        self._kube, self._nodes = kube, nodes
+        self._fits: dict[Lookup, Answer] = {}
+        self._pinned: dict[Lookup, Answer] = {}
+        self._used: Used | None = None
+        self._listing = trio.Lock()
+        self._hosts = 0
+        if nodes is not None:
+            nodes.subscribe(self._node_changed)
+
+    def _node_changed(self, _key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
+        self._hosts += _hospitable(old) != _hospitable(new)
+
+    async def plan(self, view: MachineView, pods: Iterable[Pod | Malformed], *, by: Asker | None, forced: bool) -> Plan:
+        """What to evict, what blocks. For drains that hexa starts, pods that fit nowhere else block too."""
+        pods, rules = tuple(pods), rules_of(view, by=by)
+        pinned = frozenset[str]() if rules.pinned else await self._pinned_claims(view.key, pods)
+        planned = plan(pods, rules=rules, pinned_claims=pinned, forced=forced)
+        if forced or by is Asker.CLUSTER_AUTOSCALER or not planned.evict or planned.blockers:
+            return planned
+        stuck = await self._homeless(view, planned.evict)
+        blockers = tuple(
+            Blocker(pod_name(pod), "NoRoom", "it fits on no other node")
+            for pod in planned.evict
+            if pod.metadata.uid in stuck
+        )
+        movable = tuple(pod for pod in planned.evict if pod.metadata.uid not in stuck)
+        return Plan(movable, planned.leaving, blockers)
+
+    # --- volumes ---
+
+    async def _pinned_claims(self, key: Lookup, pods: Sequence[Pod | Malformed]) -> frozenset[str]:
+        """NAMESPACE/NAME of the pods' claims whose volume is local to a node, or may be: it, or the claim, does not decode."""
+        wanted = frozenset(
+            f"{pod.metadata.namespace}/{claim}" for pod in pods if isinstance(pod, Pod) for claim in claims_of(pod)
+        )
+        known = self._pinned.get(key)
+        if wanted and (known is None or not wanted <= known.asked or _age(known) >= KEPT):
+            found = frozenset([claim for claim in sorted(wanted) if await self._is_pinned(*claim.split("/", 1))])
+            known = _keep(self._pinned, key, Answer(trio.current_time(), wanted, found, 0))
+        return known.found if wanted and known is not None else frozenset()
+
+    async def _is_pinned(self, namespace: str, name: str) -> bool:
+        selector = Selector(namespace=namespace, fields=f"metadata.name={name}")
+        for claim in (await self._kube.list(CLAIMS, selector)).items:
+            if isinstance(claim, Malformed):
+                return True
+            if volume := claim.spec.volume_name:
+                found = (await self._kube.list(VOLUMES, Selector(fields=f"metadata.name={volume}"))).items
+                return any(map(_pinned, found))
+        return False
+
+    # --- room ---
+
+    async def _homeless(self, view: MachineView, pods: tuple[Pod, ...]) -> frozenset[str]:
+        """Uids of the pods that fit on no other node."""
+        asked = frozenset(pod.metadata.uid for pod in pods)
+        known = self._fits.get(view.key)
+        asked_before = known is not None and asked <= known.asked
+        if known is not None and asked_before and _age(known) < (KEPT if known.hosts == self._hosts else KEPT_AT_LEAST):
+            return known.found & asked
+        hosts = self._hosts
+        same = known is not None and asked_before and known.hosts == hosts
+        used = await self._usage(since=trio.current_time() - (SHARED if same else 0.0))
+        nodes = [node for node in await self._others(view.kube_name) if node.metadata.name not in used.unknown]
+        rooms = [room_beside(node, used.amounts.get(node.metadata.name, {})) for node in nodes]
+        stuck = frozenset(pod.metadata.uid for pod in homeless(pods, rooms))
+        return _keep(self._fits, view.key, Answer(trio.current_time(), asked, stuck, hosts)).found
+
+    async def _others(self, leaving: str) -> list[KubeNode]:
+        found: Iterable[KubeNode | Malformed]
+        found = self._nodes.objects.values() if self._nodes is not None else (await self._kube.list(NODES)).items
+        return [
+            node for node in found if isinstance(node, KubeNode) and node.metadata.name != leaving and _hospitable(node)
+        ]
+
+    async def _usage(self, *, since: float) -> Used:
+        """What pods ask of each node, by a list no older than `since`."""
+        async with self._listing:
+            if self._used is None or self._used.asked_at < since:
+                asked_at = trio.current_time()
+                self._used = _used((await self._kube.list(PODS, RUNNING)).items, asked_at)
+            return self._used
+
+
 async def drain_plan(
     kube: Kube, view: MachineView, pods: Iterable[Pod | Malformed], *, by: Asker | None, forced: bool
 ) -> Plan:
-    """What to evict, what blocks. For drains that hexa starts, pods that fit nowhere else block too."""
-    pods = tuple(pods)
-    rules = rules_of(view, by=by)
-    pinned = frozenset() if rules.pinned else await _pinned_claims(kube, [pod for pod in pods if isinstance(pod, Pod)])
-    planned = plan(pods, rules=rules, pinned_claims=pinned, forced=forced)
-    if forced or by is Asker.CLUSTER_AUTOSCALER or not planned.evict or planned.blockers:
-        return planned
-    unplaced = await _homeless(kube, view.kube_name, planned.evict)
-    blockers = tuple(Blocker(pod_name(pod), "NoRoom", "it fits on no other node") for pod in unplaced)
-    if not blockers:
-        return planned
-    stuck = {pod.metadata.uid for pod in unplaced}
-    return Plan(tuple(p for p in planned.evict if p.metadata.uid not in stuck), planned.leaving, blockers)
+    """What a drain would do, asked once."""
+    return await Drains(kube).plan(view, pods, by=by, forced=forced)
 
 
-async def _pinned_claims(kube: Kube, pods: Sequence[Pod]) -> frozenset[str]:
-    """NAMESPACE/NAME of the pods' claims whose volume is local to a node, or may be: it, or the claim, does not decode."""
-    wanted = {(pod.metadata.namespace, claim) for pod in pods for claim in claims_of(pod)}
-    if not wanted:
-        return frozenset()
-    volumes = {volume.metadata.name: volume for volume in (await kube.list(VOLUMES)).items}
-    found = set()
-    for namespace in sorted({namespace for namespace, _ in wanted}):
-        for claim in (await kube.list(CLAIMS, Selector(namespace=namespace))).items:
-            if (namespace, claim.metadata.name) not in wanted:
-                continue
-            if isinstance(claim, Malformed) or _pinned(volumes.get(claim.spec.volume_name)):
-                found.add(f"{namespace}/{claim.metadata.name}")
-    return frozenset(found)
+def _age(answer: Answer) -> float:
+    return trio.current_time() - answer.at
 
 
-def _pinned(volume: PersistentVolume | Malformed | None) -> bool:
-    if isinstance(volume, Malformed):
-        return True
-    return volume is not None and (volume.spec.local is not None or volume.spec.host_path is not None)
+def _keep(answers: dict[Lookup, Answer], key: Lookup, answer: Answer) -> Answer:
+    """Keep it, and forget what no drain asks for any more."""
+    for old in [old for old, each in answers.items() if _age(each) >= 2 * KEPT]:
+        del answers[old]
+    answers[key] = answer
+    return answer
 
 
-async def _homeless(kube: Kube, node: str, pods: tuple[Pod, ...]) -> list[Pod]:
-    nodes = [n for n in (await kube.list(NODES)).items if not isinstance(n, Malformed) and _hospitable(n, node)]
-    by_node: dict[str, list[Pod]] = {}
-    unknown = set[str]()
-    for pod in (await kube.list(PODS)).items:
+def _used(pods: Iterable[Pod | Malformed], asked_at: float) -> Used:
+    unknown: set[str] = set()
+    by_node: dict[str, list[Mapping[str, Decimal]]] = {}
+    for pod in pods:
         if isinstance(pod, Malformed):
-            unknown.add(pod.node_name)  # what it takes of its node, nobody knows
-        else:
-            by_node.setdefault(pod.spec.node_name, []).append(pod)
-    names = {node.metadata.name: node for node in nodes if node.metadata.name not in unknown}
-    return homeless(pods, [room_of(node, by_node.get(name, ())) for name, node in names.items()])
+            unknown.add(pod.node_name)
+        elif pod.status.phase not in FINISHED:
+            by_node.setdefault(pod.spec.node_name, []).append(requests(pod))
+    return Used(asked_at, {name: total(asked) for name, asked in by_node.items()}, frozenset(unknown))
 
 
-def _hospitable(node: KubeNode, leaving: str) -> bool:
-    return node.metadata.name != leaving and ready(node) and not node.spec.unschedulable
+def _pinned(volume: PersistentVolume | Malformed) -> bool:
+    return isinstance(volume, Malformed) or volume.spec.local is not None or volume.spec.host_path is not None
+
+
+def _hospitable(node: KubeNode | None) -> bool:
+    return node is not None and ready(node) and not node.spec.unschedulable

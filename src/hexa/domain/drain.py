@@ -137,8 +137,13 @@ class Room(Struct):
 
 def room_of(node: KubeNode, pods: Iterable[Pod]) -> Room:
     """What the pods leave free of the node's allocatable resources."""
+    return room_beside(node, total(requests(pod) for pod in pods if pod.status.phase not in FINISHED))
+
+
+def room_beside(node: KubeNode, used: Mapping[str, Decimal]) -> Room:
+    """The same where what its pods ask for together is known."""
     free = amounts(node.status.allocatable)
-    for name, amount in total(requests(pod) for pod in pods if pod.status.phase not in FINISHED).items():
+    for name, amount in used.items():
         free[name] = free.get(name, Decimal(0)) - amount
     return Room(node, free)
 

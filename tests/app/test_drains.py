@@ -1,0 +1,148 @@
+"""What a drain asks of the rest of the cluster, and how seldom: a list of all pods is dear."""
+
+from typing import Any
+
+import trio
+from tests.app.rig import Rig, key, open_rig
+from trio.testing import MockClock
+
+from hexa.app.pods import Drains, pods_on
+from hexa.domain.drain import Plan
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES
+from hexa.domain.resources.v1alpha1 import Asker
+from hexa.ports.kube import Patch
+
+OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u", "controller": True}
+
+
+def stage(rig: Rig, *names: str) -> None:
+    """Machines that are up, four cores each."""
+    rig.group()
+    for name in names:
+        rig.machine(name, Phase.READY, welcomed=True)
+        rig.kube_node(name)
+        rig.api.patch(
+            NODES, ("", name), Patch({"status": {"allocatable": {"cpu": "4", "pods": "110"}}}, subresource="status")
+        )
+
+
+def run(rig: Rig, name: str, node: str, *, cpu: str = "2", **spec: Any) -> None:
+    """A pod of a controller that runs on the node."""
+    container = {"name": "c", "resources": {"requests": {"cpu": cpu}}}
+    metadata = {"name": name, "namespace": "apps", "ownerReferences": [OWNER]}
+    status = {"phase": "Running"}
+    rig.api.create(
+        PODS,
+        {"metadata": metadata, "spec": {"nodeName": node, "containers": [container], **spec}, "status": status},
+        keep_status=True,
+    )
+
+
+async def look(rig: Rig, drains: Drains, name: str = "m1", *, by: Asker = Asker.USER) -> Plan:
+    """What a drain of the machine would do now."""
+    view = rig.views.machine(key(name))
+    assert view is not None
+    return await drains.plan(view, await pods_on(rig.kube, name), by=by, forced=False)
+
+
+async def test_blocked_drain_seldom_asks_for_the_pods_of_the_whole_cluster(autojump_clock: MockClock) -> None:
+    """A drain that a disruption budget holds up for ten minutes lists its own pods at each look, all pods each half minute, and
+    never the nodes."""
+    async with open_rig() as rig:
+        stage(rig, "m1", "m2")
+        run(rig, "web", "m1")
+        await rig.seen()
+        drains = Drains(rig.kube, rig.store.nodes)
+        before = rig.kube.count("list", PODS), rig.kube.count("list", NODES)
+        for _ in range(120):
+            assert [pod.metadata.name for pod in (await look(rig, drains)).evict] == ["web"]
+            await trio.sleep(5)
+        assert rig.kube.count("list", PODS) - before[0] == 120 + 20
+        assert rig.kube.count("list", NODES) == before[1]
+
+
+async def test_drains_that_wait_for_room_share_one_list(autojump_clock: MockClock) -> None:
+    """Ten machines whose pods fit nowhere else do not each list all pods again: one list in half a minute serves them all."""
+    names = [f"m{number}" for number in range(1, 11)]
+    async with open_rig() as rig:
+        stage(rig, *names)
+        for name in names:
+            run(rig, f"web-{name}", name, cpu="4")
+        await rig.seen()
+        drains = Drains(rig.kube, rig.store.nodes)
+        before = rig.kube.count("list", PODS)
+        for _ in range(12):
+            for name in names:
+                assert [blocker.reason for blocker in (await look(rig, drains, name)).blockers] == ["NoRoom"]
+            await trio.sleep(30)
+        assert rig.kube.count("list", PODS) - before == 12 * (10 + 1)
+
+
+async def test_new_pod_is_judged_at_once(autojump_clock: MockClock) -> None:
+    """An answer stands for the pods that it was about: one that came since is looked at anew, by a fresh list."""
+    async with open_rig() as rig:
+        stage(rig, "m1", "m2")
+        run(rig, "small", "m1", cpu="1")
+        await rig.seen()
+        drains = Drains(rig.kube, rig.store.nodes)
+        assert not (await look(rig, drains)).blockers
+        run(rig, "large", "m1", cpu="4")
+        run(rig, "other", "m2", cpu="1")
+        await trio.sleep(1)
+        assert [blocker.pod for blocker in (await look(rig, drains)).blockers] == ["apps/large"]
+
+
+async def test_two_drains_do_not_count_on_room_that_is_taken(autojump_clock: MockClock) -> None:
+    """What moved a moment ago is counted where it is now: a drain that begins takes no older list for the truth."""
+    async with open_rig() as rig:
+        stage(rig, "m1", "m2", "m3")
+        run(rig, "one", "m1", cpu="4")
+        await rig.seen()
+        drains = Drains(rig.kube, rig.store.nodes)
+        assert not (await look(rig, drains)).blockers
+        run(rig, "moved", "m2", cpu="4")
+        run(rig, "two", "m3", cpu="4")
+        await trio.sleep(1)
+        assert not (await look(rig, drains, "m1")).blockers  # its answer stands
+        run(rig, "more", "m1", cpu="4")
+        assert [blocker.pod for blocker in (await look(rig, drains, "m3")).blockers] == ["apps/two"]
+
+
+async def test_node_that_comes_ends_the_wait_for_room(autojump_clock: MockClock) -> None:
+    """Pods that fitted nowhere are looked at again soon after another machine is up."""
+    async with open_rig() as rig:
+        stage(rig, "m1")
+        run(rig, "web", "m1")
+        await rig.seen()
+        drains = Drains(rig.kube, rig.store.nodes)
+        assert (await look(rig, drains)).blockers
+        await trio.sleep(10)
+        stage_more(rig, "m2")
+        await rig.seen()
+        assert not (await look(rig, drains)).blockers
+
+
+def stage_more(rig: Rig, name: str) -> None:
+    """One more node that is up."""
+    rig.kube_node(name)
+    rig.api.patch(
+        NODES, ("", name), Patch({"status": {"allocatable": {"cpu": "4", "pods": "110"}}}, subresource="status")
+    )
+
+
+async def test_volumes_of_a_machine_are_asked_for_by_name(autojump_clock: MockClock) -> None:
+    """A pod with a volume on the machine blocks; the volumes of others are not listed, and hers are asked for seldom."""
+    async with open_rig() as rig:
+        stage(rig, "m1", "m2")
+        run(rig, "db", "m1", volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])
+        for number in range(3):
+            rig.api.create(VOLUMES, {"metadata": {"name": f"other-{number}"}, "spec": {}})
+        rig.api.create(VOLUMES, {"metadata": {"name": "disk"}, "spec": {"local": {"path": "/data"}}})
+        rig.api.create(CLAIMS, {"metadata": {"name": "data", "namespace": "apps"}, "spec": {"volumeName": "disk"}})
+        await rig.seen()
+        drains = Drains(rig.kube, rig.store.nodes)
+        for _ in range(12):
+            assert [blocker.reason for blocker in (await look(rig, drains)).blockers] == ["PinnedVolume"]
+            await trio.sleep(5)
+        assert (rig.kube.count("list", VOLUMES), rig.kube.count("list", CLAIMS)) == (2, 2)
