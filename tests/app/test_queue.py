@@ -14,13 +14,17 @@ from hexa.domain.errors import Conflict, HexaError, Unavailable
 class Work:
     """Remembers when each key was worked on; `seconds` is how long it takes, `errors` what it raises first."""
 
-    def __init__(self, *, seconds: float = 0.0, errors: dict[str, list[Exception]] | None = None) -> None:
+    def __init__(
+        self, *, seconds: float = 0.0, errors: dict[str, list[Exception]] | None = None, owner: Any = None
+    ) -> None:
         self.seconds, self.errors = seconds, errors or {}
         self.done: list[tuple[str, float]] = []
         self.failed: list[tuple[str, HexaError]] = []
         self.running: Counter[str] = Counter()
         self.most = 0
-        self.queue: KeyedQueue[str] = KeyedQueue(self.work, failed=lambda key, error: self.failed.append((key, error)))
+        self.queue: KeyedQueue[str] = KeyedQueue(
+            self.work, failed=lambda key, error: self.failed.append((key, error)), owner=owner
+        )
 
     async def work(self, key: str) -> None:
         self.running[key] += 1
@@ -157,9 +161,89 @@ async def test_endless_conflicts_back_off(autojump_clock: MockClock) -> None:
     assert work.failed
 
 
-async def test_an_error_that_is_not_ours_ends_the_queue(autojump_clock: MockClock) -> None:
-    """A defect is not worked around: an unknown exception ends the loop, and the process with it."""
+async def test_an_unknown_error_about_no_object_ends_the_queue(autojump_clock: MockClock) -> None:
+    """A defect that nobody's data can be blamed for is not worked around: it ends the loop, and the process with it."""
     work = Work(errors={"a": [ZeroDivisionError()]})
     work.queue.add("a")
     with pytest.RaisesGroup(ZeroDivisionError, allow_unwrapped=True, flatten_subgroups=True):
         await run_for(5, work)
+
+
+class Blamed:
+    """An owner of keys who remembers what broke and what worked."""
+
+    def __init__(self) -> None:
+        self.broken: list[tuple[str, Exception]] = []
+        self.worked: list[str] = []
+
+    def broke(self, key: str, error: Exception) -> None:
+        self.broken.append((key, error))
+
+    def works(self, key: str) -> None:
+        self.worked.append(key)
+
+
+async def test_an_unknown_error_is_contained_with_its_key(autojump_clock: MockClock) -> None:
+    """Whatever the data of one key raises, its owner is told, the key backs off, also from its own news, and other keys go on."""
+    bare, grouped = ZeroDivisionError(), ExceptionGroup("", [KeyError("x"), Unavailable("away")])
+    owner = Blamed()
+    work = Work(errors={"bad": [bare, grouped, *(ValueError() for _ in range(1000))]}, owner=owner)
+
+    async def script() -> None:
+        for _ in range(300):
+            work.queue.add("bad")
+            work.queue.add("good")
+            await trio.sleep(1)
+
+    await run_for(1000, work, script)
+    assert len(work.times("good")) == 300
+    assert [error for _, error in owner.broken[:2]] == [bare, grouped]
+    gaps = [after - before for before, after in zip(work.times("bad"), work.times("bad")[1:], strict=False)]
+    assert min(gaps[8:]) >= 30
+    assert not work.failed
+    assert "bad" not in owner.worked
+
+
+async def test_errors_that_are_ours_stay_ours_in_a_group(autojump_clock: MockClock) -> None:
+    """Several calls that failed side by side for known reasons are a failure as one of them is, and no defect."""
+    owner = Blamed()
+    work = Work(errors={"a": [ExceptionGroup("", [Unavailable("one"), Unavailable("two")])]}, owner=owner)
+    work.queue.add("a")
+    await run_for(10, work)
+    assert [str(error) for _, error in work.failed] == ["one"]
+    assert owner.worked == ["a"]
+    assert not owner.broken
+
+
+async def test_a_key_that_was_mended_comes_back_at_once(autojump_clock: MockClock) -> None:
+    """Once a person has corrected what broke the work, its news count again, however long the key was to be left alone."""
+    work = Work(errors={"a": [ValueError() for _ in range(8)]}, owner=Blamed())
+
+    async def script() -> None:
+        work.queue.add("a")
+        await trio.sleep(50)
+        work.errors["a"] = []
+        work.queue.forgive("a")
+        work.queue.add("a")
+
+    await run_for(51, work, script)
+    assert work.times("a")[-1] == 50
+
+
+async def test_what_is_put_off_takes_one_place(autojump_clock: MockClock) -> None:
+    """A key whose next look is a month away does not fill the memory, however much news of it comes until then."""
+    sizes = list[int]()
+
+    async def later(key: int) -> None:
+        queue.add(key, delay=30 * 86400.0)
+
+    queue: KeyedQueue[int] = KeyedQueue(later, failed=lambda *_: None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(queue.run)
+        for _ in range(500):
+            for key in range(4):
+                queue.add(key, delay=key / 10)
+            await trio.sleep(60)
+            sizes.append(len(queue))
+        nursery.cancel_scope.cancel()
+    assert max(sizes) <= 12

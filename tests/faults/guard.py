@@ -302,6 +302,8 @@ class Guard:
             if "put off" in line.message and (line.at > quiet or line.fields["reason"] not in ODD):
                 self.say("error", f"{line.message}: {line.fields['error']}")
         for line in self.world.journal.lines:
+            if line.message == "contained":
+                self.say("contained", f"{line.fields['object']}: {line.fields['error']}\n{line.fields['traceback']}")
             if line.message == "watch failed" and line.at > quiet:
                 self.say("watch", f"a watch fails: {line.fields['error']}")
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.queue import KeyedQueue
+from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store
 from hexa.app.views import Views
 from hexa.domain.checks import Check, Run, check_of, recorded, silent, stale_at, stands
@@ -17,7 +18,7 @@ from hexa.domain.health import checks_from
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.resources.core import CronJob, Job
 from hexa.domain.resources.health import CheckRecord
-from hexa.domain.resources.v1alpha1 import Lookup, Node, NodeStatus
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
 from hexa.ports.checks import Checks
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
@@ -42,7 +43,9 @@ class HealthChecks:
         self._jobs: dict[str, dict[str, Job]] = {}
         """Runs by the uid of their machine and by name."""
         self._told: Callable[[Lookup], None] = lambda _: None
-        self.queue: KeyedQueue[Lookup] = KeyedQueue(self._tend, failed=self._failed)
+        self.queue: KeyedQueue[Lookup] = KeyedQueue(
+            self._tend, failed=self._failed, owner=store.fence.post(MACHINES, "check", blocks=False)
+        )
         store.machines.subscribe(self._machine_changed)
         store.jobs.subscribe(self._job_changed)
         store.checks.subscribe(self._cron_job_changed)
@@ -133,7 +136,10 @@ class HealthChecks:
 
     async def _tend(self, key: Lookup) -> None:
         view = self._views.machine(key)
-        if view is None or not self._store.checks.complete:
+        if view is None:
+            self._troubles.pop(key, None)
+            return
+        if is_stand_in(view) or not self._store.checks.complete:
             return  # it is looked at again with the first sight
         node, found = view.node, self._cron_jobs.get(view.node.metadata.uid)
         check = check_of(node, kubernetes_node=view.kube_name)

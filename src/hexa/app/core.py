@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from hexa.app.checks import HealthChecks
 from hexa.app.clock import WatchedClock
+from hexa.app.contained import Teller
 from hexa.app.core_controller import CoreController
 from hexa.app.group_controller import GroupController
 from hexa.app.heartbeats import LeaseHeartbeats
@@ -67,6 +68,7 @@ class Core(Struct, frozen=True):
     kubernetes_nodes: CoreController
     readings: Readings | None
     checks: HealthChecks | None
+    contained: Teller
 
 
 @asynccontextmanager
@@ -100,6 +102,7 @@ async def open_core(
             clock.on_set(keeper.clock_set)
     async with trio.open_nursery() as nursery:
         await nursery.start(_follow, store, ports, extra)
+        nursery.start_soon(core.contained.queue.run)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
             nursery.start_soon(queue.run)
         for loop in (core.readings, core.checks):
@@ -114,6 +117,7 @@ async def _follow(store: Store, ports: Ports, extra: tuple[Source, ...], *, task
 
 
 def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
+    contained = Teller(store=store, kube=ports.kube, clock=ports.clock, journal=ports.journal)
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
     kube, clock, journal = ports.kube, ports.clock, ports.journal
     readings, checks = _readings(ports, store, views), _checks(ports, store, views)
@@ -143,6 +147,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, journal=journal),
         readings=readings,
         checks=checks,
+        contained=contained,
     )
 
 

@@ -6,7 +6,9 @@ It writes Kubernetes nodes only.
 from typing import Any
 
 from hexa.app.core_patch import comes_with_cordon, core_patch
+from hexa.app.fence import Fence
 from hexa.app.queue import KeyedQueue
+from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store, same_but_for_condition_taints, same_but_for_status
 from hexa.app.unmark import unmark
 from hexa.app.view import kube_name
@@ -20,12 +22,25 @@ from hexa.ports.journal import Journal
 from hexa.ports.kube import Kube, Patch
 
 
+class NodeOwner:
+    """What breaks about a Kubernetes node is its own matter."""
+
+    def __init__(self, fence: Fence) -> None:
+        self._post = fence.post(NODES, "node", blocks=False)
+
+    def broke(self, name: str, error: Exception) -> None:
+        self._post.broke(Lookup("", name), error)
+
+    def works(self, name: str) -> None:
+        self._post.works(Lookup("", name))
+
+
 class CoreController:
     """Keeps what Cluster Autoscaler reads on the Kubernetes nodes of machines."""
 
     def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal) -> None:
         self._store, self._views, self._kube, self._clock, self._journal = store, views, kube, clock, journal
-        self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed)
+        self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed, owner=NodeOwner(store.fence))
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(self._policy_changed)
@@ -71,7 +86,12 @@ class CoreController:
             self._store.nodes.put(await unmark(self._kube, node))
             return
         now = self._clock.now()
-        if view is None or comes_with_cordon(view, now=now) or not (body := core_patch(node, view, now=now)):
+        if (
+            view is None
+            or is_stand_in(view)
+            or comes_with_cordon(view, now=now)
+            or not (body := core_patch(node, view, now=now))
+        ):
             return
         patch = Patch(body, resource_version=node.metadata.resource_version)
         self._store.nodes.put(await self._kube.patch(NODES, name, patch))

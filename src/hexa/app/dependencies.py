@@ -21,7 +21,8 @@ from hexa.domain.dependencies import (
 )
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Problem
-from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, WishRecord
+from hexa.domain.wish import Veto
 
 Needs = dict[Lookup, Need]
 
@@ -31,6 +32,7 @@ class Dependencies:
 
     def __init__(self, store: Store, *, view: Callable[[Lookup], MachineView | None]) -> None:
         self._store, self._view = store, view
+        self._post = store.fence.post(MACHINES, "dependencies", blocks=False)
         self._before: Final[dict[Lookup, tuple[Lookup, ...]]] = {}
         self._after: Final[dict[Lookup, set[Lookup]]] = {}
         """Of each machine that is named, whether it exists or not, those that depend on it."""
@@ -61,7 +63,7 @@ class Dependencies:
         """The machine depends on others than it did: circles may have come or gone, for it and for all that depend on it."""
         for other in self._before.pop(key, ()):
             self._after[other].discard(key)
-            self._needs.get(other, {}).pop(key, None)
+            self._ask(other, key, None)
             if not self._after[other]:
                 del self._after[other]
                 self._judged.pop(other, None)
@@ -112,31 +114,39 @@ class Dependencies:
         ever rest."""
         for other in self._before.get(key, ()):
             need = self._need(key) if key not in self._broken else None
-            needs = self._needs.setdefault(other, {})
-            if need == needs.get(key):
-                continue
-            if need is None:
-                del needs[key]
-            else:
-                needs[key] = need
-            self._refresh(other)
+            if need != self._needs.get(other, {}).get(key):
+                self._ask(other, key, need)
+                self._refresh(other)
+
+    def _ask(self, other: Lookup, key: Lookup, need: Need | None) -> None:
+        """Remember what the machine asks of the other; None: nothing."""
+        needs = self._needs.setdefault(other, {})
+        needs.pop(key, None)
+        if need is not None:
+            needs[key] = need
+        if not needs:
+            del self._needs[other]
 
     def _judge(self, key: Lookup) -> Prerequisite:
         """What those that depend on the machine may expect of it."""
         view, now = self._view(key), self._store.clock.now()
         if view is None:
             return missing(key, malformed=key in self._store.machines.malformed)
-        return prerequisite_of(
-            key, view.node, valid=view.valid, leaving=view.leaving, wish=view.wish(now), on_vetoes=view.on_vetoes(now)
-        )
+        wish: WishRecord | None = None
+        vetoes: tuple[Veto, ...] = ()
+        with self._post.around(key):
+            wish, vetoes = view.wish(now), view.on_vetoes(now)
+        return prerequisite_of(key, view.node, valid=view.valid, leaving=view.leaving, wish=wish, on_vetoes=vetoes)
 
     def _need(self, key: Lookup) -> Need | None:
         """What the machine asks of those that it depends on."""
         view, now = self._view(key), self._store.clock.now()
         if view is None or view.leaving:
             return None
-        able = view.valid and not view.own_on_vetoes(now)
-        return need_of(key, view.node, wish=view.wish(now), able=able, node_ready=view.node_ready)
+        with self._post.around(key):
+            able = view.valid and not view.own_on_vetoes(now)
+            return need_of(key, view.node, wish=view.wish(now), able=able, node_ready=view.node_ready)
+        return None
 
     def _refresh(self, key: Lookup) -> None:
         before = tuple(self._judged[other] for other in self._before.get(key, ()) if other in self._judged)

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import structs
 
+from hexa.app.fence import Subject
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import pods_on
 from hexa.app.queue import KeyedQueue
@@ -31,7 +32,7 @@ from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.proof import Claim, standing
 from hexa.domain.remedy import stopped
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import GROUPS, Asker, Lookup, Node, Power, WakeProof, WishRecord
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power, WakeProof, WishRecord
 from hexa.domain.sizing import (
     Member,
     Replacement,
@@ -70,7 +71,11 @@ class GroupController:
         self._store, self._views, self._kube = store, views, kube
         self._clock, self._journal, self._locks = clock, journal, locks
         self._writer = Writer(kube, store)
-        self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
+        self.queue: KeyedQueue[Lookup] = KeyedQueue(
+            self.reconcile, failed=self._failed, owner=store.fence.post(GROUPS, "group", blocks=False)
+        )
+        self._member_post = store.fence.post(MACHINES, "group", blocks=False)
+        store.fence.subscribe(self._fence_changed)
         store.groups.subscribe(lambda key, _old, _new: self.queue.add(key))
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
@@ -82,6 +87,12 @@ class GroupController:
         for node in (old, new):
             if node is not None and (group := membership_of(node)) is not None:
                 self.queue.add(group, delay=GATHER)
+
+    def _fence_changed(self, subject: Subject) -> None:
+        if subject.kind is GROUPS:
+            self.queue.add(subject.key)
+        elif subject.kind is MACHINES:
+            self._machine_changed(subject.key, None, self._store.machines.objects.get(subject.key))
 
     def _ties_changed(self, key: Lookup) -> None:
         """What a machine depends on came, or cannot come: another may be chosen instead."""
@@ -260,7 +271,9 @@ class GroupController:
             kind = "Invalid" if problem.severity == "error" and problem.reason != "MixedShape" else problem.reason
             yield Finding(kind, problem.reason, str(problem))
         for machine in machines:
-            yield from _member_findings(view, machine)
+            with self._member_post.around(machine.key):
+                yield from tuple(_member_findings(view, machine))
+                self._member_post.works(machine.key)
         if (left_ill := stopped(machine.node for machine in machines)) is not None:
             yield left_ill
         yield from _proof_findings(view, self._views.proofs.slot(view.key).holder, self._judged(view))

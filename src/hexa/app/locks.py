@@ -3,16 +3,18 @@
 Everybody else who writes a wish (people, machines about themselves) is noticed by the resourceVersion.
 """
 
+from weakref import WeakValueDictionary
+
 import trio
 
 from hexa.domain.resources.v1alpha1 import Lookup
 
 
 class GroupLocks:
-    """The locks of one agent."""
+    """The locks of one agent; each lives while somebody holds it or waits for it."""
 
     def __init__(self) -> None:
-        self._locks: dict[Lookup, trio.Lock] = {}
+        self._locks: WeakValueDictionary[Lookup, trio.Lock] = WeakValueDictionary()
 
     def of(self, group: Lookup) -> trio.Lock:
         """The group's lock."""

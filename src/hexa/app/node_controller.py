@@ -12,6 +12,7 @@ from msgspec import structs
 
 from hexa.app.checks import HealthChecks
 from hexa.app.duties import NodeDuties
+from hexa.app.fence import Subject
 from hexa.app.freeing import Freeing
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import Drains, pods_on
@@ -37,7 +38,7 @@ from hexa.domain.out_of_service import findings as out_of_service
 from hexa.domain.proof import proof_ends
 from hexa.domain.quarantine import returned, sooner
 from hexa.domain.remedy import newly_refused, with_remedy
-from hexa.domain.resources.core import Job, KubeNode, Malformed, Pod
+from hexa.domain.resources.core import NODES, Job, KubeNode, Malformed, Pod
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import (
     MACHINES,
@@ -45,6 +46,7 @@ from hexa.domain.resources.v1alpha1 import (
     JobRecord,
     LeavePolicy,
     Lookup,
+    Node,
     NodeStatus,
     Power,
     WishRecord,
@@ -136,7 +138,9 @@ class NodeController:
         self._freeing = Freeing(kube, store)
         self._writer = Writer(kube, store)
         self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
-        self.queue: KeyedQueue[Lookup] = KeyedQueue(self.reconcile, failed=self._failed)
+        self.queue: KeyedQueue[Lookup] = KeyedQueue(
+            self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
+        )
         self._subscribe()
 
     def clock_set(self, by: timedelta) -> None:
@@ -147,7 +151,8 @@ class NodeController:
 
     def _subscribe(self) -> None:
         add = self.queue.add
-        self._store.machines.subscribe(lambda key, _old, _new: add(key))
+        self._store.machines.subscribe(self._machine_changed)
+        self._store.fence.subscribe(self._fence_changed)
         self._views.on_rivals(self._add_all)
         self._views.dependencies.on_ties(add)
         self._store.groups.subscribe(self._group_changed)
@@ -162,6 +167,18 @@ class NodeController:
     def _add_all(self, keys: Iterable[Lookup]) -> None:
         for key in tuple(keys):
             self.queue.add(key)
+
+    def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        if old is None or new is None or old.spec != new.spec or old.metadata.annotations != new.metadata.annotations:
+            self.queue.forgive(key)
+        self.queue.add(key)
+
+    def _fence_changed(self, subject: Subject) -> None:
+        """What is contained is tried again, each time later."""
+        if subject.kind is MACHINES:
+            self.queue.add(subject.key)
+        elif subject.kind is NODES:
+            self._add_all(self._views.keys_of_kube_name(subject.key.name))
 
     def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
         if old is None or new is None or old.spec != new.spec:  # its status follows from its machines
@@ -200,7 +217,7 @@ class NodeController:
     async def reconcile(self, key: Lookup) -> None:
         """Bring the machine as far as it can come now, and come back when time alone may bring it further."""
         for _ in range(STEPS_AT_ONCE):
-            view = self._views.machine(key)
+            view = self._views.sound(key)
             if view is None:
                 await self._not_there(key)
                 return
@@ -221,6 +238,8 @@ class NodeController:
 
     async def _not_there(self, key: Lookup) -> None:
         self._first_seen.pop(key, None)
+        self._renewed.pop(key, None)
+        self._jobs.forget(key)
         broken = self._views.malformed_machine(key)
         if broken is None:
             return
@@ -350,11 +369,11 @@ class NodeController:
 
     async def _cycle(self, key: Lookup) -> bool:
         """The step into a power cycle. One at a time in a group: it is judged again while nobody else of the group is at it."""
-        view = self._views.machine(key)
+        view = self._views.sound(key)
         if view is None or view.group is None:
             return False
         async with self._locks.of(view.group.key):
-            view, now = self._views.machine(key), self._clock.now()
+            view, now = self._views.sound(key), self._clock.now()
             if view is None:
                 return False
             facts = self._facts(view, now, None)
@@ -458,7 +477,7 @@ class NodeController:
             await self._tidy(view)
         if outlived(view.node):
             await self._writer.edit(view.node, let_go(view.node.metadata))
-        fresh = self._views.machine(view.key)
+        fresh = self._views.sound(view.key)
         if fresh is not None and await self._save(fresh, self._with_shape(fresh, facts), facts):
             return True
         self._schedule(view, facts, looks_at_pods=pods is not None)
@@ -631,7 +650,7 @@ class NodeController:
             self._tell(view, "PodsSwept", f"removed {swept} pods that the last power-off left behind")
         if kept:
             self._tell(view, "PodsNotSwept", f"what the last power-off left behind stays: {kept}", Severity.WARNING)
-        fresh = self._views.machine(view.key)
+        fresh = self._views.sound(view.key)
         return fresh is not None and await self._save(fresh, structs.replace(fresh.node.status, welcomed=True), facts)
 
     async def _leave(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
@@ -653,7 +672,7 @@ class NodeController:
         if (until := await self._freeing.holds_node(view, facts)) is not None:
             self.queue.add(view.key, delay=min((until - facts.now).total_seconds(), BLOCKED_LOOK))
             return False
-        seen, fresh = view.node.status.template, self._views.machine(view.key) or view
+        seen, fresh = view.node.status.template, self._views.sound(view.key) or view
         if seen.unschedulable and fresh.our_cordon:  # somebody took theirs back before we put ours on
             opened = structs.replace(seen, unschedulable=False)
             return await self._save(fresh, structs.replace(fresh.node.status, template=opened), facts)

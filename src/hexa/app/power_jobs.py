@@ -54,6 +54,11 @@ class PowerJobs:
         if new is not None and (owner := machine_of(new)) is not None:
             self._known.setdefault(owner, set()).add(key.name)
 
+    def forget(self, machine: Lookup) -> None:
+        """The machine is gone."""
+        for known in (self._begun, self._there):
+            known.pop(machine, None)
+
     def order(self, view: MachineView, status: NodeStatus, action: Action) -> Order | None:
         """The order of the present attempt; None if the machine does not say how."""
         startup = action is Action.STARTUP

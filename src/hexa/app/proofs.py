@@ -72,7 +72,11 @@ class Proofs:
 
     def _choose(self, group: Lookup, now: datetime) -> None:
         before = self.slot(group).holder
-        chosen = self._slots[group] = slot_of(self._claims.get(group, {}).values(), now=now)
+        chosen = slot_of(self._claims.get(group, {}).values(), now=now)
+        self._slots[group] = chosen
+        if not self._claims.get(group):  # nobody claims anything: nothing is remembered of a group that may be gone
+            self._claims.pop(group, None)
+            del self._slots[group]
         if _shown(chosen.holder) != _shown(before):
             for notify in self._on_slot:
                 notify(group)

@@ -13,6 +13,7 @@ import trio
 from hexa.app.locks import GroupLocks
 from hexa.app.references import group_reference
 from hexa.app.saving import Writer
+from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store
 from hexa.app.view import GroupView, MachineView
 from hexa.app.views import Views
@@ -328,6 +329,8 @@ class Provider:
             view = self._views.machine(key)
             if view is None:
                 raise NotFound(f"{key} is gone")
+            if is_stand_in(view):
+                raise Conflict(f"hexa cannot work with {key}")
             if wish.power is Power.ON and not may_be_woken(view.member(self._clock.now())):
                 raise Conflict(f"{key} was asked for by somebody else")
             begun[key] = recorded_wish(view.node)

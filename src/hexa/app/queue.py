@@ -7,18 +7,30 @@ import heapq
 import math
 from collections.abc import Awaitable, Callable, Hashable
 from random import Random
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import trio
 
+from hexa.app.fence import known_error
 from hexa.domain.errors import Conflict, HexaError
 
 K = TypeVar("K", bound=Hashable)
+K_contra = TypeVar("K_contra", contravariant=True)
 
 FIRST_BACKOFF: Final = 0.5
 LONGEST_BACKOFF: Final = 60.0
 AFTER_CONFLICT: Final = (0.0, 0.05, 0.1, 0.2, 0.4)
 """Somebody else wrote: tried again so many seconds later, while the watch brings the newer state. Then it is a failure."""
+SPARE_ENTRIES: Final = 4
+"""Entries of the heap beside two for each key that waits: from there on, those that no longer count are cleared out."""
+
+
+class Owner(Protocol[K_contra]):
+    """Who answers for the keys: see `fence.Post`."""
+
+    def broke(self, key: K_contra, error: Exception, /) -> None: ...
+
+    def works(self, key: K_contra, /) -> None: ...
 
 
 class KeyedQueue(Generic[K]):
@@ -29,36 +41,61 @@ class KeyedQueue(Generic[K]):
         work: Callable[[K], Awaitable[None]],
         *,
         failed: Callable[[K, HexaError], None],
+        owner: Owner[K] | None = None,
         tasks: int = 32,
         seed: int = 0,
     ) -> None:
-        self._work, self._failed = work, failed
+        """`owner`: is told of an exception that nobody foresaw, and the key backs off; None: it ends the queue."""
+        self._work, self._failed, self._owner = work, failed, owner
         self._limit = trio.CapacityLimiter(tasks)
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
         self._conflicts: dict[K, int] = {}
+        self._not_before: dict[K, float] = {}
+        """Until when no news brings a key back whose work broke."""
         self._count = 0
         self._news = trio.Event()
         self._random = Random(seed)
 
+    def __len__(self) -> int:
+        """Entries that are kept, those that no longer count included."""
+        return len(self._heap)
+
+    def __bool__(self) -> bool:
+        return True
+
     def add(self, key: K, *, delay: float = 0.0) -> None:
         """Work on `key` after `delay` seconds, or earlier if it was to be worked on earlier."""
         when = trio.current_time() + max(delay, 0.0)
+        if self._not_before:
+            when = max(when, self._not_before.get(key, when))
         if when >= self._due.get(key, math.inf):
             return
         self._due[key] = when
         if key not in self._running:  # else it is pushed when the present work ends
             self._push(key, when)
 
+    def forgive(self, key: K) -> None:
+        """What broke the work was changed: the next news brings the key back at once."""
+        self._not_before.pop(key, None)
+
     def _push(self, key: K, when: float) -> None:
         self._count += 1
+        if len(self._heap) > 2 * len(self._due) + SPARE_ENTRIES:
+            self._clear_out()
         heapq.heappush(self._heap, (when, self._count, key))
         self._news.set()
 
+    def _clear_out(self) -> None:
+        """Keep one entry for each key: the one that counts."""
+        kept = {entry[2]: entry for entry in self._heap if self._due.get(entry[2]) == entry[0]}
+        self._heap = list(kept.values())
+        heapq.heapify(self._heap)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Work until cancelled. An error that is not a `HexaError` ends it."""
+        """Work until cancelled. Without an owner, an error that is not a `HexaError` ends it."""
         async with trio.open_nursery() as nursery:
             task_status.started()
             while True:
@@ -82,14 +119,32 @@ class KeyedQueue(Generic[K]):
         try:
             async with self._limit:
                 await self._work(key)
-            self._failures.pop(key, None)
-            self._conflicts.pop(key, None)
-        except HexaError as error:
-            self._back_off(key, error)
+            self._done(key)
+        except Exception as error:
+            known = known_error(error)
+            if known is not None:
+                self._back_off(key, known)
+            elif self._owner is None:
+                raise
+            else:
+                self._contain(key, error, self._owner)
         finally:
             self._running.discard(key)
             if key in self._due:
                 self._push(key, self._due[key])
+
+    def _done(self, key: K) -> None:
+        for known in (self._failures, self._conflicts, self._not_before):
+            known.pop(key, None)
+        if self._owner is not None:
+            self._owner.works(key)
+
+    def _contain(self, key: K, error: Exception, owner: Owner[K]) -> None:
+        owner.broke(key, error)
+        self._due.pop(key, None)
+        delay = self._pause(key)
+        self._not_before[key] = trio.current_time() + delay
+        self.add(key, delay=delay)
 
     def _back_off(self, key: K, error: HexaError) -> None:
         conflicts = self._conflicts.get(key, 0)
@@ -97,8 +152,13 @@ class KeyedQueue(Generic[K]):
             self._conflicts[key] = conflicts + 1
             self.add(key, delay=AFTER_CONFLICT[conflicts])
             return
+        delay = self._pause(key)
+        self._failed(key, error)
+        self.add(key, delay=delay)
+
+    def _pause(self, key: K) -> float:
+        """One more failure: how long the key is left alone, in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        self._failed(key, error)
         delay = min(FIRST_BACKOFF * 2.0 ** min(failures, 10), LONGEST_BACKOFF)
-        self.add(key, delay=delay * self._random.uniform(0.5, 1.0))
+        return delay * self._random.uniform(0.5, 1.0)

@@ -11,6 +11,7 @@ from typing import Final
 import trio
 from msgspec import Struct, structs
 
+from hexa.app.fence import CONTAINED
 from hexa.app.power_jobs import current
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
@@ -20,7 +21,7 @@ from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.health import NOT_READ_YET, READING_STALE
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.power import DriverName
-from hexa.domain.resources.v1alpha1 import Lookup, Node, PowerReading, Reading
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
 from hexa.domain.spec_power import DUPLICATE_POWER, sensor
 from hexa.ports.clock import Clock
 from hexa.ports.jobs import Outcome
@@ -81,7 +82,12 @@ class Readings:
         self._elsewhere, self._clock, self._journal = elsewhere, clock, journal
         self._known: dict[Lookup, Known] = {}
         self._told: Callable[[Lookup], None] = lambda _: None
-        self.queue: KeyedQueue[Lookup] = KeyedQueue(self._read, failed=lambda _key, _error: None, tasks=AT_ONCE)
+        self.queue: KeyedQueue[Lookup] = KeyedQueue(
+            self._read,
+            failed=lambda _key, _error: None,
+            owner=store.fence.post(MACHINES, "reading", blocks=False),
+            tasks=AT_ONCE,
+        )
         store.machines.subscribe(self._changed)
         views.on_rivals(self._rivals)
 
@@ -179,6 +185,10 @@ class Readings:
             self._failed(key, known, Unavailable(text, reason="NoAnswer"))
         except HexaError as error:
             self._failed(key, known, error)
+        except Exception as error:
+            text = f"{machine.metadata.name}: {known.driver}: {type(error).__name__}: {error}"
+            self._failed(key, known, Unavailable(text, reason=CONTAINED))
+            raise
         else:
             if known.error is not None:
                 self._journal.log("power read again", machine=str(key), power=str(power))

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 import trio
 from msgspec import Struct, structs
 
+from hexa.app.fence import Fence, Subject
 from hexa.domain.conventions import DEFAULTS, SAYS_SO, Conventions, PodSelector, label_selectors
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.names import CHECK_LABEL, CONDITION_TAINTS
@@ -38,10 +39,13 @@ SPELLS_KEPT: Final = 100
 
 
 class Cache(Generic[T]):
-    """Objects of one kind by namespace and name. `on_change(key, old, new)` is called for each difference."""
+    """Objects of one kind by namespace and name. `on_change(key, old, new)` is called for each difference; what one subscriber
+    raises about an object is contained by the `fence`, and the others hear of it all the same."""
 
-    def __init__(self, kind: Kind[T]) -> None:
+    def __init__(self, kind: Kind[T], fence: Fence | None = None) -> None:
         self.kind = kind
+        self._fence = fence or Fence()
+        self._post = self._fence.post(kind, "snapshot")
         self.objects: dict[Lookup, T] = {}
         self.malformed: dict[Lookup, Malformed] = {}
         self._on_change: list[Callable[[Lookup, T | None, T | None], None]] = []
@@ -131,17 +135,38 @@ class Cache(Generic[T]):
             self._set(key, old, new)
         return old is not None and 0 <= version_of(new) < version_of(old)
 
-    def _tell(self, key: Lookup, old: T | None, new: T | None) -> None:
-        for on_change in self._on_change:
-            on_change(key, old, new)
+    def tell_again(self, key: Lookup) -> None:
+        """Tell the subscribers of an object anew: what broke at its last change may work now. Raises what breaks again."""
+        if (present := self.objects.get(key)) is not None and (error := self._tell(key, present, present)) is not None:
+            raise error
+
+    def _tell(self, key: Lookup, old: T | None, new: T | None) -> Exception | None:
+        if new is None:  # what does not decode is told as that
+            self._fence.forget(Subject(self.kind, key))
+        errors = [error for tell in self._on_change if (error := _raised(tell, key, old, new)) is not None]
+        if not errors:
+            self._post.works(key)
+            return None
+        self._post.broke(key, errors[0])
+        return errors[0]
+
+
+def _raised(
+    tell: Callable[[Lookup, T | None, T | None], None], key: Lookup, old: T | None, new: T | None
+) -> Exception | None:
+    try:
+        tell(key, old, new)
+    except Exception as error:
+        return error
+    return None
 
 
 class Aside(Cache[T]):
     """A cache that hexa can do without: it makes nobody blind. Its watches are held only once something `wanted` them, and what
     keeps them from being held, a right that is missing for one, is told by `trouble`."""
 
-    def __init__(self, kind: Kind[T]) -> None:
-        super().__init__(kind)
+    def __init__(self, kind: Kind[T], fence: Fence | None = None) -> None:
+        super().__init__(kind, fence)
         self.wanted: Final = trio.Event()
         self._unseen: set[str | None] = set()
         self._troubles: dict[str | None, str] = {}
@@ -263,14 +288,16 @@ class Store:
         self.conventions = conventions
         self.control_selectors = (*selectors_of(conventions.control_pods), API_SERVER_SELECTOR)
         self.storage_selectors = selectors_of((*conventions.storage_pods, SAYS_SO))
-        self.groups: Cache[Group] = Cache(GROUPS)
-        self.machines: Cache[Node] = Cache(MACHINES)
-        self.nodes: Cache[KubeNode] = Cache(NODES)
-        self.jobs: Cache[Job] = Cache(JOBS)
-        self.checks: Aside[CronJob] = Aside(CRON_JOBS)
+        self.fence = fence = Fence()
+        """Contains what single objects raise."""
+        self.groups: Cache[Group] = Cache(GROUPS, fence)
+        self.machines: Cache[Node] = Cache(MACHINES, fence)
+        self.nodes: Cache[KubeNode] = Cache(NODES, fence)
+        self.jobs: Cache[Job] = Cache(JOBS, fence)
+        self.checks: Aside[CronJob] = Aside(CRON_JOBS, fence)
         """CronJobs of health checks."""
-        self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in self.control_selectors)
-        self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS) for _ in self.storage_selectors)
+        self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS, fence) for _ in self.control_selectors)
+        self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS, fence) for _ in self.storage_selectors)
         self.version = 0
         self.synced = trio.Event()
         self._waiting: set[int] = set()

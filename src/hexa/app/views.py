@@ -12,7 +12,9 @@ from msgspec import Struct
 
 from hexa.app.claims import NOTHING, Claims, Rivals
 from hexa.app.dependencies import Dependencies
+from hexa.app.fence import Breach, Subject, contained_problem
 from hexa.app.proofs import Proofs
+from hexa.app.stand_in import group_stand_in, machine_stand_in, member_stand_in
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
 from hexa.domain.checks import check_problems
@@ -23,8 +25,8 @@ from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.proof import Claim
-from hexa.domain.resources.core import KubeNode, Malformed, Pod
-from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
+from hexa.domain.resources.core import NODES, KubeNode, Malformed, Pod
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
 from hexa.domain.template import declared_shape
@@ -112,7 +114,9 @@ class Views:
     """Every machine and group of the snapshot. `image_known`: whether the Jobs of spec.power have one."""
 
     def __init__(self, store: Store, *, image_known: bool = True) -> None:
-        self._store = store
+        self._store, self._fence = store, store.fence
+        self._machine_post = store.fence.post(MACHINES, "view")
+        self._group_post = store.fence.post(GROUPS, "view")
         self.image_known = image_known
         self._claims = Claims()
         self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
@@ -137,6 +141,7 @@ class Views:
         store.nodes.subscribe(self._node_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda *_: self._control_changed())
+        store.fence.subscribe(self._fence_changed)
 
     def clock_set(self, by: timedelta) -> None:
         """The clock was set: what was judged is judged anew."""
@@ -153,9 +158,18 @@ class Views:
             return None
         known = self._groups.get(key)
         if known is None or not _same_group(known.group, group):
-            policy, problems = policy_of(group)
-            known = self._groups[key] = GroupView(key=key, group=group, policy=policy, problems=problems)
+            known = self._groups[key] = self._group_view(key, group)
         return known
+
+    def _group_view(self, key: Lookup, group: Group) -> GroupView:
+        with self._group_post.around(key):
+            policy, problems = policy_of(group)
+            self._group_post.works(key)
+            told = map(contained_problem, self._fence.breaches(GROUPS, key))
+            return GroupView(key=key, group=group, policy=policy, problems=(*problems, *told))
+        breach = self._fence.blocked(GROUPS, key)
+        assert breach is not None
+        return group_stand_in(key, group, breach)
 
     def _policy(self, key: Lookup) -> Policy | None:
         view = self.group(key)
@@ -186,7 +200,10 @@ class Views:
         """The machine as sizing sees it, judged anew only where its view or time has changed it."""
         known = self._judged.get(view.key)
         if known is None or known.view is not view or (known.until is not None and now >= known.until):
-            known = self._judged[view.key] = Judgement(view, view.member(now), view.judged_until(now))
+            known = Judgement(view, member_stand_in(view), None)
+            with self._machine_post.around(view.key):
+                known = Judgement(view, view.member(now), view.judged_until(now))
+            self._judged[view.key] = known
         return known
 
     def expired(self, now: datetime) -> bool:
@@ -202,14 +219,49 @@ class Views:
         roster = self._rosters.get(group)
         if roster is None:
             keys = sorted(self._by_group.get(group, ()), key=str)
-            views = [view for view in map(self.machine, keys) if view is not None]
-            roster = self._rosters[group] = Roster(views)
+            roster = Roster([view for view in map(self.machine, keys) if view is not None])
+            if keys:  # else nobody would forget a group that is gone
+                self._rosters[group] = roster
         return roster
 
     # --- machines ---
 
     def machine(self, key: Lookup) -> MachineView | None:
-        """The machine; None if there is none (or it does not decode)."""
+        """The machine; None if there is none (or it does not decode). One that is contained is shown by a stand-in."""
+        if self._blocked(key) is None:
+            with self._machine_post.around(key):
+                return self._machine(key)
+        node, breach = self._store.machines.objects.get(key), self._blocked(key)
+        if node is None or breach is None:
+            return None
+        membership = membership_of(node)
+        group = self.group(membership) if membership is not None else None
+        return machine_stand_in(key, node, breach, group=group, kube=self._kube_of(node))
+
+    def sound(self, key: Lookup) -> MachineView | None:
+        """The machine for the one who works on it: what is contained is tried anew. Raises what its data raises."""
+        node = self._store.machines.objects.get(key)
+        if node is None or self._blocked(key) is None:
+            return self._machine(key)
+        self._store.machines.tell_again(key)
+        self._store.nodes.tell_again(Lookup("", kube_name(node)))
+        if (view := self._machine(key)) is not None:
+            view.member(self._store.clock.now())
+        self._machine_post.works(key)
+        return view
+
+    def _blocked(self, key: Lookup) -> Breach | None:
+        """Why the machine is only watched: because of what it says, or of what its Kubernetes node says."""
+        if not self._fence.subjects:
+            return None
+        node = self._store.machines.objects.get(key)
+        found = self._fence.blocked(MACHINES, key)
+        return found or (self._fence.blocked(NODES, Lookup("", kube_name(node))) if node is not None else None)
+
+    def _kube_of(self, node: Node) -> KubeNode | None:
+        return self._store.nodes.objects.get(Lookup("", kube_name(node)))
+
+    def _machine(self, key: Lookup) -> MachineView | None:
         node = self._store.machines.objects.get(key)
         if node is None:
             self._machines.pop(key, None)
@@ -218,7 +270,7 @@ class Views:
         name = kube_name(node)
         membership = membership_of(node)
         group = self.group(membership) if membership is not None else None
-        kube = self._store.nodes.objects.get(Lookup("", name))
+        kube = self._kube_of(node)
         hosts = self._hosts_of(name)
         twins = self._by_kube_name.get(name, NO_TWINS)
         several = NO_TWINS if len(twins) < 2 else frozenset(twins)
@@ -251,6 +303,7 @@ class Views:
                 *hard_problems(parts.node, policy.hard_off),
                 *check_problems(node),
                 *_references(key, parts),
+                *(contained_problem(breach) for breach in self._fence.breaches(MACHINES, key) if not breach.blocks),
             ),
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,
@@ -286,7 +339,21 @@ class Views:
 
     # --- changes ---
 
+    def _fence_changed(self, subject: Subject) -> None:
+        """Something else is contained, or no longer: the machine, or what stands for it, is put together anew."""
+        key = subject.key
+        if subject.kind is GROUPS:
+            self._groups.pop(key, None)
+            self._rosters.pop(key, None)
+        for machine in (key,) if subject.kind is MACHINES else self.keys_of_kube_name(key.name):
+            self._machines.pop(machine, None)
+            self._judged.pop(machine, None)
+            self._forget_machine(machine)
+        self._store.touch()
+
     def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
+        if new is None:
+            self._groups.pop(key, None)
         if old is None or new is None or not _same_group(old, new):
             self._rosters.pop(key, None)
             for machine in self.keys_of_group(key):
@@ -294,6 +361,9 @@ class Views:
                 self.dependencies.changed(machine)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            self._machines.pop(key, None)
+            self._judged.pop(key, None)
         for node in (old, new):
             if node is not None:
                 self._forget(membership_of(node))

@@ -1,0 +1,166 @@
+"""What one object's data raises stays with that object: in the snapshot, in views, in answers to Cluster Autoscaler, in loops."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from tests.app.rig import SPACE, Rig, key, open_rig
+from trio.testing import MockClock
+
+from hexa.app import views
+from hexa.app.contained import Teller
+from hexa.app.fence import CONTAINED, Fence
+from hexa.domain.cost import rates_of
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.v1alpha1 import MACHINES, Node
+from hexa.ports.cloud import Done, ExternalNode
+from hexa.ports.journal import Severity
+from hexa.ports.kube import Patch
+
+Breaks = Callable[[Node], bool]
+
+
+def break_views(monkeypatch: pytest.MonkeyPatch, breaks: Breaks) -> None:
+    """Views of such machines can't be put together."""
+
+    def rates(node: Node, **more: Any) -> Any:
+        if breaks(node):
+            raise OverflowError(f"{node.metadata.name} is beyond all bounds")
+        return rates_of(node, **more)
+
+    monkeypatch.setattr(views, "rates_of", rates)
+
+
+def named_bad(node: Node) -> bool:
+    """The machine of that name."""
+    return node.metadata.name == "bad"
+
+
+def site(rig: Rig) -> None:
+    """A group of three that are off, and one that is on."""
+    rig.group(minSize=1)
+    for name in ("bad", "box-1", "box-2"):
+        rig.machine(name)
+    rig.machine("up", Phase.READY, welcomed=True)
+    rig.kube_node("up")
+
+
+async def test_failure_51_a_machine_that_breaks_views_breaks_no_answer(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that hexa cannot work with counts nowhere and is chosen for nothing; its group is answered for."""
+    break_views(monkeypatch, named_bad)
+    async with open_rig() as rig:
+        site(rig)
+        await rig.seen()
+        assert [shown.max_size for shown in rig.cloud.groups()] == [3]
+        assert rig.cloud.target_size("d/g") == 1
+        assert rig.cloud.group_for_node("up", "") is not None
+        assert rig.cloud.group_for_node("bad", "") is None
+        assert await rig.cloud.increase_size("d/g", delta=2) == Done()
+        assert rig.wanted() == {"box-1", "box-2", "up"}
+        assert not isinstance(await rig.cloud.delete_nodes("d/g", nodes=[ExternalNode(name="bad")]), Done)
+        view = rig.views.machine(key("bad"))
+        assert view is not None
+        assert not view.valid
+        assert view.phase is Phase.OFF
+        assert "OverflowError: bad is beyond all bounds" in str(view.problems[0])
+
+
+async def test_failure_51_a_judgement_that_breaks_later_breaks_no_group(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a machine raises only when it is judged, because time has gone on, is contained as well."""
+    async with open_rig() as rig:
+        site(rig)
+        await rig.seen()
+        member = views.MachineView.member
+
+        def judged(view: Any, now: Any) -> Any:
+            if view.key.name == "bad" and view.shape is not None:
+                raise OverflowError("date value out of range")
+            return member(view, now)
+
+        monkeypatch.setattr(views.MachineView, "member", judged)
+        assert rig.cloud.target_size("d/g") == 1
+        assert [shown.max_size for shown in rig.cloud.groups()] == [3]
+        with pytest.raises(OverflowError):
+            rig.views.sound(key("bad"))
+
+
+async def test_failure_51_one_subscriber_that_breaks_keeps_no_other_from_hearing(autojump_clock: MockClock) -> None:
+    """The watch goes on, every other subscriber hears of the object, and what works again is contained no longer."""
+    async with open_rig() as rig:
+        heard: list[str] = []
+        odd = {"bad"}
+
+        def breaks(where: Any, old: Any, new: Any) -> None:
+            if where.name in odd:
+                raise ZeroDivisionError
+
+        rig.store.machines.subscribe(breaks)
+        rig.store.machines.subscribe(lambda where, old, new: heard.append(where.name))
+        site(rig)
+        await rig.seen()
+        assert set(heard) == {"bad", "box-1", "box-2", "up"}
+        assert [subject.key for subject in rig.store.fence.subjects] == [key("bad")]
+        view = rig.views.machine(key("bad"))
+        assert view is not None
+        assert not view.valid
+        odd.clear()
+        assert rig.views.sound(key("bad")) is not None
+        assert rig.store.fence.subjects == ()
+        odd.add("bad")
+        rig.api.patch(MACHINES, (SPACE, "bad"), Patch({"spec": {"powerState": "on"}}))
+        await rig.seen()
+        assert rig.store.fence.subjects
+        rig.api.delete(MACHINES, (SPACE, "bad"))
+        await rig.seen()
+        assert {subject.key for subject in rig.store.fence.subjects} <= {key("bad")}
+
+
+async def test_failure_51_what_is_contained_is_told_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People find a Warning Event, a condition that names the failure, and one log line with the traceback."""
+    break_views(monkeypatch, named_bad)
+    async with open_rig() as rig:
+        teller = Teller(store=rig.store, kube=rig.kube, clock=rig.clock, journal=rig.journal)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(teller.queue.run)
+            site(rig)
+            await rig.seen()
+            for _ in range(5):
+                rig.views.machine(key("bad"))
+                await trio.sleep(60)
+            nursery.cancel_scope.cancel()
+        [line] = [line for line in rig.journal.lines if line.message == "contained"]
+        assert "Traceback" in line.fields["traceback"]
+        assert "rates" in line.fields["traceback"]
+        [told] = [told for told in rig.journal.events if told.reason == CONTAINED]
+        assert (told.about.name, told.severity) == ("bad", Severity.WARNING)
+        [condition] = [each for each in rig.stored_machine("bad").status.conditions if each.type == "Invalid"]
+        assert condition.reason == CONTAINED
+        assert "beyond all bounds" in condition.message
+        assert rig.stored_machine("bad").status.phase == "Off"
+
+
+def test_what_cancels_or_ends_the_process_is_not_contained() -> None:
+    """A fence holds back exceptions of an object's data; a cancellation and the end of the process pass."""
+    post = Fence().post(MACHINES, "here")
+    for error in (KeyboardInterrupt(), SystemExit(), BaseExceptionGroup("", [KeyboardInterrupt()])):
+        with pytest.raises(type(error)), post.around(key("a")):
+            raise error
+
+
+def test_texts_of_failures_can_be_written_down() -> None:
+    """Whatever stands in an exception, a log line and an Event can carry what is told of it."""
+    fence = Fence()
+    post = fence.post(MACHINES, "here")
+    with post.around(key("a")):
+        raise ValueError("\udcff" + "x" * 10_000)
+    [breach] = fence.breaches(MACHINES, key("a"))
+    breach.text.encode()
+    breach.trace.encode()
+    assert len(breach.text) < 500
