@@ -11,10 +11,10 @@ from hexa.app.queue import KeyedQueue
 from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store, same_but_for_condition_taints, same_but_for_status
 from hexa.app.unmark import unmark
-from hexa.app.view import kube_name
 from hexa.app.views import Views
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import MARKS, leaving, owner_of
+from hexa.domain.identity import kube_name
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
 from hexa.ports.clock import Clock

@@ -14,6 +14,8 @@ from hexa.app.checks import HealthChecks
 from hexa.app.duties import NodeDuties
 from hexa.app.fence import Subject
 from hexa.app.freeing import Freeing
+from hexa.app.identities import LOOK as NAME_LOOK
+from hexa.app.identities import Identities
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import Drains, pods_on
 from hexa.app.power_jobs import PowerJobs, current, machine_of, strays, with_job
@@ -33,6 +35,8 @@ from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlive
 from hexa.domain.findings import Finding, newly_found, once_each
 from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
+from hexa.domain.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, renamed
+from hexa.domain.identity import findings as identity_findings
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.out_of_service import findings as out_of_service
 from hexa.domain.proof import proof_ends
@@ -49,6 +53,8 @@ from hexa.domain.resources.v1alpha1 import (
     Node,
     NodeStatus,
     Power,
+    PowerReading,
+    Reading,
     WishRecord,
 )
 from hexa.domain.sensing import Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
@@ -137,6 +143,7 @@ class NodeController:
         self._drains = Drains(kube, store.nodes)
         self._freeing = Freeing(kube, store)
         self._writer = Writer(kube, store)
+        self._identities = Identities(kube=kube, store=store, views=views, heartbeats=heartbeats)
         self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
@@ -256,7 +263,7 @@ class NodeController:
             return await self._first_sight(view, now)
         if (sound := past(status, limits=view.limits, now=now)) is not status:
             return await self._save(view, sound, None)
-        if await self._record_wish(view, now):
+        if await self._record_wish(view, now) or await self._identify(view, now):
             return True
         if (record := await self._job_result(view)) is not None and record != status.job:
             return await self._save(view, with_job(status, record), None)
@@ -272,10 +279,20 @@ class NodeController:
             return await self._step(view, event, facts)
         return await self._dwell(view, facts, plan, pods)
 
+    async def _identify(self, view: MachineView, now: datetime) -> bool:
+        """Take over what has changed of its identity, as far as that may be."""
+        if renamed(view.node):
+            self.queue.add(view.key, delay=NAME_LOOK)
+        change = await self._identities.change(view, now=now, sight=self._sight(), inert=self._inert(view, now))
+        if change is None:
+            return False
+        self._tell(view, change.reason, change.message, Severity.WARNING)
+        return await self._save(view, change.status, None)
+
     async def _first_sight(self, view: MachineView, now: datetime) -> bool:
         """Until there is something to say of it, a new machine is Unknown in our mind only: one write instead of three."""
         since = self._first_seen.setdefault(view.key, now)
-        unknown = enter(view.node.status, Phase.UNKNOWN, event=None, now=since, limits=view.limits)
+        unknown = enter(self._identities.first(view), Phase.UNKNOWN, event=None, now=since, limits=view.limits)
         seen = structs.replace(view, node=structs.replace(view.node, status=unknown))
         if await self._record_wish(seen, now):
             return True
@@ -420,7 +437,10 @@ class NodeController:
         if pods is None:
             return None
         wish = view.wish(now)
-        return await self._drains.plan(view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
+        plan = await self._drains.plan(view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
+        if name := renamed(view.node):
+            plan = in_doubt(plan, await pods_on(self._kube, name), name)
+        return plan
 
     def _sight(self) -> datetime | None:
         """Since when we see everything; None: blind."""
@@ -438,7 +458,7 @@ class NodeController:
             node_ready=view.node_ready,
             heard=life.heard if life else None,
             heard_until=life.until if life else None,
-            reading=self._sensors.reading(view.node),
+            reading=self._reading(view),
             job_done=record is not None and record.outcome == Outcome.DONE,
             job_begun=record is not None or self._stops(view),
             pods=plan.left if plan is not None else None,
@@ -448,6 +468,11 @@ class NodeController:
             blind_seconds=self._store.blind_seconds(status.since) if status.since else 0.0,
             remedy_after=self._remedies.verdict(view, now).after,
         )
+
+    def _reading(self, view: MachineView) -> PowerReading | None:
+        """The reading that counts: that of an address which was named after the power-off began says nothing of it."""
+        reading = self._sensors.reading(view.node)
+        return structs.replace(reading, power=Reading.UNKNOWN) if reading and acts_on_old(view.node) else reading
 
     def _stops(self, view: MachineView) -> bool:
         """Whether the shutdown Job of the present attempt is there, recorded or not."""
@@ -642,8 +667,9 @@ class NodeController:
 
     async def _welcome(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         status = view.node.status
-        if status.welcomed or view.kube is None or not view.node_ready:
+        if view.kube is None or not view.node_ready or not _to_welcome(status, view.kube):
             return False
+        uid = view.kube.metadata.uid
         await self._nodes.welcome(view, ready_since=status.since or facts.now)
         swept, kept = await self._nodes.sweep(await pods_on(self._kube, view.kube_name), boot=_boot_began(status))
         if swept:
@@ -651,7 +677,10 @@ class NodeController:
         if kept:
             self._tell(view, "PodsNotSwept", f"what the last power-off left behind stays: {kept}", Severity.WARNING)
         fresh = self._views.sound(view.key)
-        return fresh is not None and await self._save(fresh, structs.replace(fresh.node.status, welcomed=True), facts)
+        if fresh is None:
+            return False
+        identity = structs.replace(identified(fresh.node.status, fresh.node).identity, kubernetes_node_uid=uid)
+        return await self._save(fresh, structs.replace(fresh.node.status, welcomed=True, identity=identity), facts)
 
     async def _leave(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         if view.kube is None or facts.blind:
@@ -696,7 +725,7 @@ class NodeController:
         now = self._clock.now()
         wish = view.wish(now)
         status = described(
-            status,
+            identified(status, view.node),
             self._findings(view, status, now),
             wish=wish,
             reading=self._sensors.reading(view.node),
@@ -705,6 +734,8 @@ class NodeController:
             generation=view.node.metadata.generation,
             now=now,
         )
+        if (waits := newly_found(IDENTITY_CHANGED, view.node.status.conditions, status.conditions)) is not None:
+            self._tell(view, waits.reason, waits.message, Severity.WARNING)
         if (refused := newly_refused(view.node.status.conditions, status.conditions)) is not None:
             self._tell(view, refused.reason, f"its power is not cycled: {refused.message}", Severity.WARNING)
         if (late := newly_found(NOT_SET_UP, view.node.status.conditions, status.conditions)) is not None:
@@ -724,6 +755,7 @@ class NodeController:
             standing=standing(self._signs(view, status), view.policy, now=now),
         )
         found += not_set_up(view.lacks, view.set_up_until, now=now)
+        found += identity_findings(view.node)
         found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status)), *out_of_service(view.kube)])
         return with_remedy(found, self._remedies.findings(view, status, now))
 
@@ -759,6 +791,11 @@ def _with_pause(status: NodeStatus, *, paused: bool, now: datetime) -> NodeStatu
         return structs.replace(status, paused_since=now)
     still = (now - max(began, status.since or began)).total_seconds()
     return structs.replace(status, paused_since=None, stood_still=status.stood_still + still)
+
+
+def _to_welcome(status: NodeStatus, node: KubeNode) -> bool:
+    """Not welcomed in this boot, or another object since: its node was deleted, and its kubelet has registered anew."""
+    return not status.welcomed or status.identity.kubernetes_node_uid not in ("", node.metadata.uid)
 
 
 def _boot_began(status: NodeStatus) -> datetime:

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Final
 
 from hexa.app.store import Store
-from hexa.app.view import kube_name, membership_of
+from hexa.app.view import membership_of
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy
+from hexa.domain.identity import kube_name
 from hexa.domain.proof import Claim, Slot, claim_of, slot_of
 from hexa.domain.resources.v1alpha1 import Lookup, Node
 

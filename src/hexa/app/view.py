@@ -13,6 +13,7 @@ from hexa.domain.cost import Rates, hourly_price
 from hexa.domain.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
+from hexa.domain.identity import kube_name
 from hexa.domain.lifecycle import COMING, Phase, phase_of, trying_since
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
 from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
@@ -203,11 +204,6 @@ class MachineView(Struct, frozen=True, kw_only=True):
             health=status.health,
             probe_due=probe_due(status, limits=self.limits),
         )
-
-
-def kube_name(node: Node) -> str:
-    """Name of the Kubernetes node that the machine registers."""
-    return node.spec.kubernetes_node_name or node.metadata.name
 
 
 def provider_id_of(machine: Node, kube: KubeNode | None) -> str:

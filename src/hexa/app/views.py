@@ -16,13 +16,14 @@ from hexa.app.fence import Breach, Subject, contained_problem
 from hexa.app.proofs import Proofs
 from hexa.app.stand_in import group_stand_in, machine_stand_in, member_stand_in
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
-from hexa.app.view import GroupView, MachineView, kube_name, membership_of, provider_id_of
+from hexa.app.view import GroupView, MachineView, membership_of, provider_id_of
 from hexa.domain.checks import check_problems
 from hexa.domain.cost import rates_of
 from hexa.domain.dependencies import Ties
 from hexa.domain.farewell import leaving
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
+from hexa.domain.identity import kube_name
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.proof import Claim
 from hexa.domain.resources.core import NODES, KubeNode, Malformed, Pod

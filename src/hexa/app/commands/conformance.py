@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from hexa.app.commands.draining import check
 from hexa.app.commands.snapshot import Snapshot, take
-from hexa.app.view import MachineView, kube_name
+from hexa.app.view import MachineView
 from hexa.domain.conformance import (
     HELD,
     MARK,
@@ -43,6 +43,7 @@ from hexa.domain.explain import Reason
 from hexa.domain.farewell import released
 from hexa.domain.gitops import revert_warning
 from hexa.domain.group import Limits, active_hold, power_of
+from hexa.domain.identity import kube_name
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES, Hold, Lookup, Node, Power

@@ -14,10 +14,11 @@ from msgspec import Struct, structs
 from hexa.app.commands.snapshot import find
 from hexa.app.saving import difference
 from hexa.app.unmark import unmark
-from hexa.app.view import kube_name, membership_of, ready
+from hexa.app.view import membership_of, ready
 from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
 from hexa.domain.farewell import MARKS, handback, how_to_take_back, let_go, marked, owner_of, released
 from hexa.domain.group import Limits, Policy, policy_of
+from hexa.domain.identity import kube_name
 from hexa.domain.lifecycle import Phase, enter, phase_of
 from hexa.domain.names import CHECK_LABEL, RELEASED_ANNOTATION, UID_LABEL
 from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, Condition, Kind, KubeNode, Malformed

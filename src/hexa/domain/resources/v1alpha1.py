@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata, Slice, Taint, Toleration
 from hexa.domain.resources.health import Availability, CheckRecord, GroupHealth, NodeHealth
+from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.remediation import Remediation, RemediationStatus
 from hexa.domain.resources.scalars import Duration, int_or_string
@@ -802,6 +803,7 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     )
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
     reading: Annotated[PowerReading, Meta(description="The last power reading.")] = PowerReading()
+    identity: Annotated[Identity, Meta(description="Who the machine was when hexa last acted on it.")] = Identity()
     attempt: Annotated[int, Meta(ge=0, description="Counts power Jobs for life; part of their names.")] = 0
     failures: Annotated[int, Meta(ge=0, description="Failures in a row; the cool-off grows with them.")] = 0
     wakes: Annotated[int, Meta(ge=0, description="Wakes sent for this boot.")] = 0
