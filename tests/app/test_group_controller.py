@@ -339,7 +339,7 @@ async def test_a_group_without_machines_says_how_to_add_them(autojump_clock: Moc
     async with open_rig() as rig:
         rig.group()
         await settle(rig)
-        assert "label machines with group=g in namespace d" in conditions(rig)["NoMachines"]
+        assert "label Nodes of namespace d with group: g" in conditions(rig)["NoMachines"]
         rig.machine("m")
         await settle(rig)
         assert conditions(rig) == {}

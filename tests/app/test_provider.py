@@ -721,8 +721,8 @@ async def test_the_template_is_the_least_of_what_can_come(autojump_clock: MockCl
         await rig.seen()
         template = rig.cloud.template(ID)
         assert isinstance(template, NodeTemplate)
-        assert template.shape.capacity == {"cpu": "4", "memory": "24Gi"}
-        assert template.shape.allocatable == {"cpu": "4", "memory": "24Gi"}
+        assert template.shape.capacity == {"cpu": "4", "memory": "24Gi", "pods": "110", "ephemeral-storage": "1Ti"}
+        assert template.shape.allocatable == template.shape.capacity
         assert template.shape.labels == {"tier": "gold", "zone": "cellar", GROUP_LABEL: "g"}
 
 
@@ -734,7 +734,7 @@ async def test_without_a_candidate_the_template_is_of_what_is_there(autojump_clo
         await rig.seen()
         template = rig.cloud.template(ID)
         assert isinstance(template, NodeTemplate)
-        assert template.shape.capacity == CAPACITY
+        assert template.shape.capacity == {**CAPACITY, "ephemeral-storage": "1Ti"}
 
 
 async def test_a_shape_that_nobody_knows_is_denied(autojump_clock: MockClock) -> None:

@@ -122,7 +122,9 @@ def test_two_machines_of_one_kubernetes_node_are_errors() -> None:
 def test_two_architectures_in_one_group_are_an_error() -> None:
     """Templates with different architectures in one group mislead Cluster Autoscaler."""
     arm = node("a", of="mixed", template={"labels": {"kubernetes.io/arch": "arm64"}})
-    amd = node("b", of="mixed", template={"labels": {"kubernetes.io/arch": "amd64"}, "capacity": {"cpu": 4}})
+    amd = node(
+        "b", of="mixed", template={"labels": {"kubernetes.io/arch": "amd64"}, "capacity": {"cpu": 4, "memory": "8Gi"}}
+    )
     (problem,) = problems(group("mixed"), arm, amd)
     assert (problem["object"]["name"], problem["reason"], problem["severity"]) == ("mixed", "MixedShape", "error")
     assert "amd64, arm64" in problem["text"]
@@ -279,3 +281,32 @@ def test_dependencies_are_checked_together() -> None:
 def test_a_machine_that_others_depend_on_needs_no_group() -> None:
     """It is switched for them."""
     assert problems(node("c", of="rack", dependsOn=["nas"]), node("nas")) == []
+
+
+def test_machines_inside_a_group_get_the_way_over() -> None:
+    """Of the first schema of homelab-autoscaler, with machines and prices inside the Group, validate says what to make."""
+    old = group("attic", nodesSpecs=[{"kubernetesNodeName": "attic-1"}], pricing={"hourlyRate": "1.00"})
+    remedies = {each["field"]: each["remedy"] for each in problems(old) if each["severity"] == "error"}
+    assert remedies == {
+        "spec.nodesSpecs": "make a Node for each item of spec.nodesSpecs, with the label group: attic and the item as its "
+        "spec (docs/migrate.md, the first schema)",
+        "spec.pricing": "write it as spec.pricing of each Node of the group",
+    }
+
+
+def test_fields_of_the_other_kind_are_sent_there() -> None:
+    """A field that a Node has and a Group has not, and the other way round, is named with its place."""
+    told = problems(group("rack", taintsToRemove=[]), node("m", "rack", minSize=1, drain={"power": "on"}))
+    remedies = {each["field"]: each["remedy"] for each in told if each["reason"] == "UnknownField"}
+    assert remedies == {
+        "spec.taintsToRemove": "it is a field of Node: write it as spec.taintsToRemove of each Node of the group",
+        "spec.minSize": "it is a field of Group: write it as spec.minSize of its Group",
+        "spec.drain": "it is a field of Group: write it as spec.drain of its Group",
+    }
+
+
+def test_failure_56_machines_that_are_all_off_and_undescribed_are_a_warning() -> None:
+    """Migrated with every machine off and no template, a group can't be scaled up before a machine was on once."""
+    (problem,) = problems(group("rack"), node("m", "rack", powerState="off"), node("n", "rack", powerState=False))
+    assert (problem["reason"], problem["severity"]) == ("ShapeUnknown", "warning")
+    assert "hexa on m" in problem["remedy"]

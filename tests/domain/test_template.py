@@ -147,10 +147,12 @@ def test_machine_of_which_no_capacity_is_known_has_no_shape() -> None:
 
 
 def test_declared_capacity_is_enough_for_a_machine_never_seen() -> None:
-    """A machine can be enrolled while off: capacity and allocatable are what was declared, numbers as texts."""
+    """A machine can be enrolled while off: capacity and allocatable are what was declared, numbers as texts, and besides what every
+    kubelet offers: 110 pods, and more ephemeral-storage than anybody asks for."""
     shape = declared(TemplateSpec(capacity={"cpu": 8, "memory": "16Gi"}))
     assert shape is not None
-    assert shape.capacity == shape.allocatable == {"cpu": "8", "memory": "16Gi"}
+    assert shape.capacity == {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "1Ti"}
+    assert shape.allocatable == shape.capacity
     assert shape.labels == {"rack": "b", GROUP_LABEL: "rack"}
 
 
@@ -165,6 +167,31 @@ def test_declared_stands_over_seen_field_by_field() -> None:
     assert shape.allocatable == {**SIZE, "cpu": "7500m", "memory": "8Gi"}
     assert shape.labels == {"zone": "attic", "rack": "b", GROUP_LABEL: "rack"}
     assert shape.taints == (GPU_TAINT,)
+
+
+def test_what_is_declared_stands_over_what_every_kubelet_offers() -> None:
+    """A machine never seen that declares pods and ephemeral-storage has these."""
+    size = {"cpu": "8", "memory": "16Gi", "pods": "30", "ephemeral-storage": "20Gi"}
+    shape = declared(TemplateSpec(capacity=dict(size)))
+    assert shape is not None
+    assert shape.capacity == size
+
+
+def test_what_was_seen_is_never_raised_by_a_declaration() -> None:
+    """No pod is promised more than the kubelet offered, allocatable included, and no ephemeral-storage that was not seen."""
+    last = Shape(capacity=SIZE, allocatable={**SIZE, "cpu": "7500m", "memory": "15Gi"})
+    shape = declared(TemplateSpec(capacity={"cpu": 8, "memory": "64Gi"}), last=last)
+    assert shape is not None
+    assert shape.capacity == SIZE
+    assert shape.allocatable == last.allocatable
+
+
+def test_declared_gpu_that_was_not_offered_yet_stands() -> None:
+    """A device plug-in is late after a boot: what it had not offered when the machine was last seen is still asked for."""
+    last = Shape(capacity={**SIZE, "nvidia.com/gpu": "0"}, allocatable={**SIZE, "nvidia.com/gpu": "0"})
+    shape = declared(TemplateSpec(capacity={"nvidia.com/gpu": 2, "example.com/fpga": 1}), last=last)
+    assert shape is not None
+    assert shape.allocatable == {**SIZE, "nvidia.com/gpu": "2", "example.com/fpga": "1"}
 
 
 def test_taints_that_are_removed_at_boot_are_not_shown() -> None:

@@ -18,14 +18,13 @@ from hexa.app.queue import KeyedQueue
 from hexa.app.references import group_reference, machine_reference
 from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
-from hexa.app.view import GroupView, MachineView, membership_of
+from hexa.app.view import GroupView, MachineView, group_hints, membership_of
 from hexa.app.views import Views
 from hexa.domain.describe import group_status
 from hexa.domain.drain import plan
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import how_to_take_back, released
 from hexa.domain.findings import Finding, once_each
-from hexa.domain.group import Problem
 from hexa.domain.hedge import begun_hedges, next_hedge
 from hexa.domain.lifecycle import COMING, Phase, phase_of
 from hexa.domain.names import UNINITIALIZED_TAINT
@@ -48,7 +47,6 @@ from hexa.domain.sizing import (
     to_wake,
     unreplaced,
 )
-from hexa.domain.template import mixed, uneven, unlabelled_gpus
 from hexa.domain.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED, WAKE_PROOF
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
@@ -257,13 +255,7 @@ class GroupController:
                 self._journal.event(about, reason=finding.reason, message=finding.message, severity=Severity.WARNING)
 
     def _findings(self, view: GroupView, machines: Sequence[MachineView]) -> Iterator[Finding]:
-        shapes = [shape for machine in machines if (shape := machine.shape) is not None]
-        problems = [
-            *view.problems,
-            *filter(None, (mixed(shapes) or uneven(shapes), unlabelled_gpus(shapes, self._store.conventions))),
-        ]
-        if not machines:
-            problems.append(_no_machines(view))
+        problems = (*view.problems, *group_hints(view, machines, self._store.conventions))
         if released(view.group.metadata):
             text = f"given up, so that minSize and maxSize are not kept; to take it back: {how_to_take_back(view.key, kind='hg')}"
             yield Finding("Released", "Released", text)
@@ -289,16 +281,6 @@ def _proof_findings(view: GroupView, holder: Claim | None, members: Sequence[Mem
         yield Finding(WAKE_PROOF, reason, f"{kept} of {len(members)} machines may not rest: {standing(holder)}")
     elif view.policy.wake_proof is WakeProof.WARN:
         yield Finding(WAKE_PROOF, reason, f"{holder.key.name} is off, and hexa has not shown that it can wake it")
-
-
-def _no_machines(view: GroupView) -> Problem:
-    return Problem(
-        "machines",
-        "no Node resource belongs to the group",
-        f"label machines with group={view.key.name} in namespace {view.key.namespace}",
-        severity="warning",
-        reason="NoMachines",
-    )
 
 
 def _member_findings(view: GroupView, machine: MachineView) -> Iterator[Finding]:

@@ -122,7 +122,7 @@ class Provider:
         if (problem := mixed(shapes.values())) is not None:
             return Denied(problem.reason, problem.text)
         able = {member.key for member in candidates(self._judged(view))} & shapes.keys()
-        least = group_shape([shapes[key] for key in sorted(able or shapes.keys(), key=str)])
+        least = group_shape([shapes[key] for key in sorted(able or shapes.keys(), key=str)], beside=shapes.values())
         if least is None:
             return Denied("ShapeUnknown", f"no machine of {group} was ever seen Ready; declare spec.template.capacity")
         return NodeTemplate(name=f"{view.key.name}-template", shape=least)

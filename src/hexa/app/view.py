@@ -3,6 +3,7 @@
 It writes nothing, and knows no snapshot: `views` puts views together and keeps them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ from hexa.domain.quarantine import probe_due
 from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.sizing import Member
+from hexa.domain.validation import together
 from hexa.domain.wish import PROBE, Veto, acted_power, effective_wish, off_vetoes, on_vetoes
 
 
@@ -204,6 +206,12 @@ class MachineView(Struct, frozen=True, kw_only=True):
             health=status.health,
             probe_due=probe_due(status, limits=self.limits),
         )
+
+
+def group_hints(view: GroupView, machines: Sequence[MachineView], conventions: Conventions) -> list[Problem]:
+    """What is wrong with the group because of its machines, or can never work."""
+    nodes, shapes = [each.node for each in machines], [each.shape for each in machines]
+    return list(together(view.policy, nodes, shapes, conventions=conventions))
 
 
 def provider_id_of(machine: Node, kube: KubeNode | None) -> str:

@@ -25,12 +25,14 @@ from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
 from hexa.domain.identity import kube_name
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.pod_specs import hints
 from hexa.domain.proof import Claim
 from hexa.domain.resources.core import NODES, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
 from hexa.domain.template import declared_shape
+from hexa.domain.unworkable import unworkable
 
 NO_GROUP: Final = Policy()
 NO_HOSTS: Final[tuple[str, ...]] = ()
@@ -305,6 +307,8 @@ class Views:
                 *check_problems(node),
                 *_references(key, parts),
                 *(contained_problem(breach) for breach in self._fence.breaches(MACHINES, key) if not breach.blocks),
+                *hints(node),
+                *unworkable(node),
             ),
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,

@@ -364,6 +364,15 @@ def obstacle(known: Known) -> Reason | None:
     return None
 
 
+def hindrance(known: Known) -> Reason | None:
+    """What will stand in the way, though nothing does now: the first of its problems."""
+    problem = next(iter(known.problems), None)
+    if problem is None:
+        return None
+    text = f"{problem.field}: {problem.text}"
+    return Reason(rule=problem.reason, text=text, object=f"Node {known.key}", remedy=problem.remedy)
+
+
 def unread(node: Node) -> Iterator[Problem]:
     """That its power can't be read, as the agent has told it in the status."""
     told = next((each for each in node.status.conditions if each.type == POWER_KNOWN), None)

@@ -89,6 +89,9 @@ ARCH_LABEL: Final = "kubernetes.io/arch"
 OS_LABEL: Final = "kubernetes.io/os"
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 
+EPHEMERAL: Final = "ephemeral-storage"
+"""The resource: disk of the machine itself, which every kubelet offers."""
+
 PROVIDER_SCHEME: Final = "hexa"
 
 LEASE_NAMESPACE: Final = "kube-node-lease"

@@ -38,16 +38,19 @@ def field_path(path: Path) -> str:
     return text
 
 
-def misfits(value: Any, schema: Schema, path: Path = ()) -> Iterator[Problem]:
-    """Every place where `value` does not fit `schema`."""
-    return _Check(schema).at(value, schema, path)
+def misfits(
+    value: Any, schema: Schema, path: Path = (), *, elsewhere: Mapping[str, str] | None = None
+) -> Iterator[Problem]:
+    """Every place where `value` does not fit `schema`. `elsewhere`: what to do with fields of the
+    spec that other kinds or older schemas know."""
+    return _Check(schema, elsewhere or {}).at(value, schema, path)
 
 
 class _Check:
     """One walk over a value; knows the whole schema, to say where a misplaced field belongs."""
 
-    def __init__(self, root: Schema) -> None:
-        self.root = root
+    def __init__(self, root: Schema, elsewhere: Mapping[str, str]) -> None:
+        self.root, self.elsewhere = root, elsewhere
 
     def at(self, value: Any, schema: Schema, path: Path) -> Iterator[Problem]:
         if value is None:
@@ -79,7 +82,7 @@ class _Check:
             elif "additionalProperties" in schema:
                 yield from self.at(inner, schema["additionalProperties"], here)
             elif properties:
-                yield _problem(here, "is no field that hexa knows", self.unknown(name, properties), "UnknownField")
+                yield _problem(here, "is no field that hexa knows", self.unknown(here, properties), "UnknownField")
 
     def array(self, value: list[Any], schema: Schema, path: Path) -> Iterator[Problem]:
         if len(value) < schema.get("minItems", 0):
@@ -92,7 +95,10 @@ class _Check:
         for key in schema.get("x-kubernetes-list-map-keys", ()):
             yield from _twins(value, key, path)
 
-    def unknown(self, name: str, properties: Mapping[str, Schema]) -> str:
+    def unknown(self, path: Path, properties: Mapping[str, Schema]) -> str:
+        name = str(path[-1])
+        if path == ("spec", name) and name in self.elsewhere:
+            return self.elsewhere[name]
         close = suggestion(name, properties)
         if close:
             return f"did you mean {close}?"

@@ -18,6 +18,7 @@ from hexa.domain.names import (
     ARCH_LABEL,
     CA_TAINTS,
     CA_TO_BE_DELETED_TAINT,
+    EPHEMERAL,
     GROUP_LABEL,
     HOSTNAME_LABEL,
     OS_LABEL,
@@ -93,10 +94,19 @@ def same_shape(one: Shape | None, other: Shape | None) -> bool:
     return structs.replace(one, at=None) == structs.replace(other, at=None)
 
 
+PODS_DEFAULT: Final = "110"
+"""So many pods a kubelet takes where nobody told it otherwise (kubelet reference, maxPods)."""
+STORAGE_UNKNOWN: Final = "1Ti"
+"""ephemeral-storage of a machine never seen that does not declare it: every kubelet offers some, and how much is known after
+one boot. Too much wakes a machine once; none would never wake it."""
+
+
 def declared_shape(machine: Node, policy: Policy, conventions: Conventions = DEFAULTS) -> Shape | None:
-    """The shape the machine will have when it comes up: what is declared over what was last seen. None: neither is known."""
+    """The shape the machine will have when it comes up: what was last seen, and where nothing was, what is declared. A declaration
+    may lower what was seen, never raise it. None: neither is known."""
     seen, spec = machine.status.template or Shape(), machine.spec.template
-    capacity = {**seen.capacity, **_texts(spec.capacity)}
+    declared = _texts(spec.capacity)
+    capacity = _lowered({**_never_seen(seen, declared), **seen.capacity}, declared)
     if not capacity:
         return None
     removed = {(taint.key, taint.effect) for taint in machine.spec.taints_to_remove}
@@ -106,17 +116,46 @@ def declared_shape(machine: Node, policy: Policy, conventions: Conventions = DEF
         for t in taints
         if (t.key, t.effect) not in removed and (t.key, "") not in removed and not conventions.starts(t.key)
     )
-    allocatable = {**capacity, **seen.allocatable, **_texts(spec.capacity)}
+    allocatable = _lowered({**capacity, **seen.allocatable}, declared)
     labels = {**seen.labels, **spec.labels, **policy.labels, GROUP_LABEL: policy.name}
     return structs.replace(seen, capacity=capacity, allocatable=allocatable, labels=labels, taints=kept)
+
+
+def _never_seen(seen: Shape, declared: Mapping[str, str]) -> dict[str, str]:
+    """What every kubelet offers, for a machine that was never seen and declares something else."""
+    return {} if seen.capacity or not declared else {"pods": PODS_DEFAULT, EPHEMERAL: STORAGE_UNKNOWN, **declared}
+
+
+def _lowered(known: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, str]:
+    """The lesser of known and declared. Where a kubelet offered none, the declaration stands: device plug-ins come late."""
+    lesser = {name: text for name, text in declared.items() if not 0 < size_of(known.get(name, "0")) <= size_of(text)}
+    return {**known, **lesser}
+
+
+def above_seen(machine: Node) -> list[tuple[str, str, str]]:
+    """(resource, declared, seen) of each resource of which more is declared than its kubelet offered; seen is empty: none of it."""
+    seen = (machine.status.template or Shape()).capacity
+    if not seen:
+        return []
+    rows = [(name, text, seen.get(name, "")) for name, text in _texts(machine.spec.template.capacity).items()]
+    return [row for row in rows if size_of(row[1]) > size_of(row[2] or "0")]
 
 
 def _texts(quantities: Mapping[str, int | str]) -> dict[str, str]:
     return {name: str(value) for name, value in quantities.items()}
 
 
-def group_shape(shapes: Sequence[Shape]) -> Shape | None:
-    """The field-wise least of the shapes: a node of which any machine of the group is at least the equal."""
+def group_shape(shapes: Sequence[Shape], *, beside: Iterable[Shape] = ()) -> Shape | None:
+    """The field-wise least of the shapes: a node of which any machine of the group is at least the equal. `beside`: other machines
+    of the group, from which is taken what is not known of these."""
+    found = _least_of(shapes)
+    if found is None or found.capacity.get(EPHEMERAL) != STORAGE_UNKNOWN:
+        return found
+    disk = {EPHEMERAL: least([found.capacity, *(s.capacity for s in beside if EPHEMERAL in s.capacity)])[EPHEMERAL]}
+    return structs.replace(found, capacity={**found.capacity, **disk}, allocatable=_lowered(found.allocatable, disk))
+
+
+def _least_of(shapes: Sequence[Shape]) -> Shape | None:
     if not shapes:
         return None
     common = set(shapes[0].labels.items()).intersection(*(shape.labels.items() for shape in shapes[1:]))

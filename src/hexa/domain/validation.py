@@ -12,30 +12,30 @@ from typing import Any, Final
 from msgspec import Struct
 
 from hexa.domain.checks import check_problems
+from hexa.domain.conventions import Conventions
 from hexa.domain.dependencies import dependencies_of, reference_problems
 from hexa.domain.duration import parse_duration
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.pod_specs import pod_problems
 from hexa.domain.power import roles
 from hexa.domain.resources.core import Kind, Metadata
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.v1alpha1 import (
     GROUPS,
     MACHINES,
-    EnvVar,
     Group,
     Hold,
     Lookup,
     Node,
     Paused,
-    PowerPodSpec,
     Retries,
     Shape,
-    VolumeMount,
 )
 from hexa.domain.shape import Path, field_path, suggestion
 from hexa.domain.spec_power import Direction, claims, lacks, power_problems, rivals_problem
-from hexa.domain.template import declared_shape, mixed, uneven
+from hexa.domain.template import declared_shape, mixed, uneven, unlabelled_gpus
+from hexa.domain.unworkable import unworkable, unworkable_group
 from hexa.domain.written import bad_label, is_label_value, is_object_name
 
 
@@ -74,9 +74,8 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
     limits, problems = machine_limits(machine, group)
     yield from problems
     yield from _backoff_problems(spec.retries)
-    for name, pod in (("startupPodSpec", spec.startup_pod_spec), ("shutdownPodSpec", spec.shutdown_pod_spec)):
-        if pod is not None:
-            yield from pod_spec_problems(pod, f"spec.{name}")
+    yield from pod_problems(machine)
+    yield from unworkable(machine)
     yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
     yield from power_problems(machine, limits)
     yield from check_problems(machine)
@@ -105,43 +104,6 @@ def _unavailable(machine: Node) -> Iterator[Problem]:
         ):  # that is told as what it is
             what, _, remedy = missing.partition("; ")
             yield _warning("spec.power", f"{what}: {so}", remedy, reason)
-
-
-def pod_spec_problems(pod: PowerPodSpec, where: str) -> Iterator[Problem]:
-    """What is wrong with the pod of a power Job."""
-    names = [volume.name for volume in pod.volumes]
-    for index, volume in enumerate(pod.volumes):
-        here = f"{where}.volumes[{index}]"
-        yield from _volume_problems(volume, here)
-        if volume.name in names[:index]:
-            yield Problem(f"{here}.name", f"{volume.name!r} is taken", "give each its own name", reason="Duplicate")
-    for index, variable in enumerate(pod.env):
-        yield from _variable_problems(variable, f"{where}.env[{index}]")
-    for index, toleration in enumerate(pod.tolerations):
-        if toleration.operator == "Exists" and toleration.value:
-            here = f"{where}.tolerations[{index}].value"
-            yield Problem(here, "operator Exists compares no value", "remove it, or write operator: Equal")
-
-
-def _volume_problems(volume: VolumeMount, where: str) -> Iterator[Problem]:
-    if bool(volume.secret_name) == bool(volume.config_map_name):
-        text = "has both secretName and configMapName" if volume.secret_name else "shows nothing"
-        yield Problem(where, text, "set one of secretName and configMapName", reason="NotOneSource")
-    if not volume.mount_path.startswith("/"):
-        text = f"{volume.mount_path!r} does not begin with /"
-        yield Problem(f"{where}.mountPath", text, "write the whole path", reason="BadPath")
-
-
-def _variable_problems(variable: EnvVar, where: str) -> Iterator[Problem]:
-    source = variable.value_from
-    if source is None:
-        return
-    if variable.value:
-        yield Problem(where, "has both value and valueFrom", "remove one of them", reason="NotOneSource")
-    given = [each for each in (source.secret_key_ref, source.config_map_key_ref, source.field_ref) if each]
-    if len(given) != 1:
-        remedy = "set one of secretKeyRef, configMapKeyRef and fieldRef"
-        yield Problem(f"{where}.valueFrom", f"names {len(given)} sources", remedy, reason="NotOneSource")
 
 
 def _backoff_problems(retries: Retries) -> Iterator[Problem]:
@@ -234,6 +196,19 @@ def member_problems(machine: Node, group: Group) -> Iterator[Problem]:
 def members_problems(group: Group, members: Sequence[Node], *, complete: bool = True) -> Iterator[Problem]:
     """What is wrong with a group because of its machines. Not `complete`: there may be machines besides these."""
     policy, _ = policy_of(group)
+    shapes = [declared_shape(member, policy) for member in members]
+    return together(policy, members, shapes, complete=complete)
+
+
+def together(
+    policy: Policy,
+    members: Sequence[Node],
+    shapes: Sequence[Shape | None],
+    *,
+    complete: bool = True,
+    conventions: Conventions | None = None,
+) -> Iterator[Problem]:
+    """The same, the policy worked out and the shape of each machine too. `conventions`: None in a file, where nobody knows them."""
     if complete and not members:
         remedy = f"label Nodes of namespace {policy.namespace} with {MEMBERSHIP_LABEL}: {policy.name}"
         yield _warning("metadata.name", "no Node belongs to the group", remedy, "NoMachines")
@@ -241,13 +216,15 @@ def members_problems(group: Group, members: Sequence[Node], *, complete: bool = 
         count = "1 machine" if len(members) == 1 else f"{len(members)} machines"
         text = f"is {policy.min_size}, and the group has {count}"
         yield _warning("spec.minSize", text, "lower it, or add machines", "MinAboveMachines")
-    shapes = [shape for member in members if (shape := _shape(member, policy)) is not None]
-    yield from (problem for problem in (mixed(shapes), uneven(shapes)) if problem is not None)
+    yield from unworkable_group(policy, members, shapes)
+    known = [shape or _labels_of(member) for member, shape in zip(members, shapes, strict=True)]
+    gpus = unlabelled_gpus(filter(None, shapes), conventions) if conventions is not None else None
+    yield from filter(None, (mixed(known) or uneven(known), gpus))
 
 
-def _shape(machine: Node, policy: Policy) -> Shape | None:
-    """What the machine declares of its shape; labels count even where the capacity is left to be seen."""
-    return declared_shape(machine, policy) or Shape(labels=machine.spec.template.labels)
+def _labels_of(machine: Node) -> Shape:
+    """Labels count even where the capacity is left to be seen."""
+    return Shape(labels=machine.spec.template.labels)
 
 
 def _shared_names(machines: Sequence[Node]) -> Iterator[Found]:

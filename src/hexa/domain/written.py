@@ -35,7 +35,31 @@ def written_problems(obj: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("kind", f"{API_GROUP} has no kind {kind}", remedy, reason="UnknownKind")
         return
     yield from metadata_problems(obj.get("metadata"), kind)
-    yield from misfits({key: value for key, value in obj.items() if key != "metadata"}, _schema(kind))
+    body = {key: value for key, value in obj.items() if key != "metadata"}
+    yield from misfits(body, _schema(kind), elsewhere=_elsewhere(kind, _name_of(obj)))
+
+
+_FIRST_SCHEMA: Final = {
+    "nodesSpecs": "make a Node for each item of spec.nodesSpecs, with the label group: {name} and the item as its spec "
+    "(docs/migrate.md, the first schema)",
+    "pricing": "write it as spec.pricing of each Node of the group",
+}
+"""Fields of a Group in the first schema of homelab-autoscaler, and the way over."""
+
+
+def _elsewhere(kind: str, name: str) -> dict[str, str]:
+    """What to do with a field of the spec that this kind does not have, and another one or an older schema does."""
+    (other,) = KINDS.keys() - {kind}
+    own, fields = _schema(kind)["properties"]["spec"]["properties"], _schema(other)["properties"]["spec"]["properties"]
+    whose = "each Node of the group" if other == MACHINES.name else "its Group"
+    moved = {field: f"it is a field of {other}: write it as spec.{field} of {whose}" for field in fields.keys() - own}
+    former = {field: text.format(name=name) for field, text in _FIRST_SCHEMA.items()} if kind == GROUPS.name else {}
+    return {**moved, **former}
+
+
+def _name_of(obj: Mapping[str, Any]) -> str:
+    metadata = obj.get("metadata")
+    return str(metadata.get("name") or "NAME") if isinstance(metadata, dict) else "NAME"
 
 
 _METADATA_FIELDS: Final = (

@@ -6,7 +6,8 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from hexa.app.commands.snapshot import NotThere, Picked, Snapshot
-from hexa.domain.explain import demands, obstacle
+from hexa.app.view import GroupView, group_hints
+from hexa.domain.explain import demands, hindrance, obstacle
 from hexa.domain.group import active_hold, power_of
 from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import Lookup
@@ -68,7 +69,7 @@ def _machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
         return MachineLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_broken(broken))
     known = snapshot.known(view)
     status, wish = view.node.status, next(iter(demands(known)), None)
-    stands = obstacle(known)
+    stands = obstacle(known) or hindrance(known)
     return MachineLine(
         namespace=key.namespace,
         name=key.name,
@@ -97,7 +98,6 @@ def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
         return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_broken(broken))
     status, policy, members = view.group.status, view.policy, snapshot.views.judged(key, snapshot.now)
     hold = active_hold(policy.hold, now=snapshot.now)
-    errors = [problem for problem in view.problems if problem.severity == "error"]
     return GroupLine(
         namespace=key.namespace,
         name=key.name,
@@ -112,9 +112,17 @@ def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
         until=hold.until if hold else None,
         minimum=policy.min_size,
         maximum=policy.max_size,
-        blocker=str(errors[0]) if errors else next((c.message for c in status.conditions if c.status == "True"), ""),
+        blocker=_of_group(snapshot, view),
         created=view.group.metadata.creation_timestamp,
     )
+
+
+def _of_group(snapshot: Snapshot, view: GroupView) -> str:
+    """The first error, what the agent tells, or what can never work: that is known without an agent too."""
+    problems = [*view.problems, *group_hints(view, snapshot.views.members(view.key), snapshot.store.conventions)]
+    errors = [problem for problem in problems if problem.severity == "error"]
+    told = [c.message for c in view.group.status.conditions if c.status == "True"]
+    return next(iter([*map(str, errors), *told, *map(str, problems)]), "")
 
 
 def _broken(broken: Malformed) -> str:

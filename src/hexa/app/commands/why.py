@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from hexa.app.commands.draining import Check, check
 from hexa.app.commands.snapshot import Snapshot
-from hexa.app.view import GroupView, MachineView
+from hexa.app.view import GroupView, MachineView, group_hints
 from hexa.domain.availability import counts_since
 from hexa.domain.errors import Refused
 from hexa.domain.explain import (
@@ -17,6 +17,7 @@ from hexa.domain.explain import (
     Wait,
     cause,
     demands,
+    hindrance,
     kept_from_waking,
     kept_on,
     obstacle,
@@ -24,6 +25,7 @@ from hexa.domain.explain import (
     summary,
     waits,
 )
+from hexa.domain.group import Problem
 from hexa.domain.lifecycle import Phase, count_availability
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
@@ -196,11 +198,15 @@ def explain_group(snapshot: Snapshot, key: Lookup) -> GroupAnswer | BrokenAnswer
         waking_now=tuple(member.key.name for member in to_wake(policy, members)),
         resting_now=tuple(member.key.name for member in to_rest(policy, members)),
         members=tuple(_member(snapshot.known(each)) for each in snapshot.views.members(key)),
-        problems=tuple(map(str, view.problems)),
+        problems=tuple(map(str, (*view.problems, *_hints(snapshot, view)))),
         conditions=group.status.conditions,
         stale=_stale(snapshot, "the last change of its spec is not in its status yet" if old else ""),
         notes=snapshot.notes,
     )
+
+
+def _hints(snapshot: Snapshot, view: GroupView) -> list[Problem]:
+    return group_hints(view, snapshot.views.members(view.key), snapshot.store.conventions)
 
 
 def _summary(view: GroupView, wanted: int, size: int) -> str:
@@ -217,8 +223,12 @@ def _member(known: Known) -> MemberAnswer:
         wish=first.power if first else "",
         by=first.by if first else "",
         counts=counts(known.member),
-        reason=obstacle(known) or _first(kept_from_waking(known) if known.phase is Phase.OFF else kept_on(known)),
+        reason=obstacle(known) or _first(_kept(known)) or hindrance(known),
     )
+
+
+def _kept(known: Known) -> Sequence[Reason]:
+    return kept_from_waking(known) if known.phase is Phase.OFF else kept_on(known)
 
 
 def _first(reasons: Sequence[Reason]) -> Reason | None:

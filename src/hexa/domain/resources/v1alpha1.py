@@ -600,7 +600,8 @@ class TemplateSpec(Slice, frozen=True, kw_only=True):
         dict[str, Quantity],
         Meta(
             description="Resources of the machine, such as cpu, memory, pods, nvidia.com/gpu. Default: "
-            "the last shape seen."
+            "the last shape seen. Once it was seen, a declaration may lower what its kubelet offered, and not raise it. Of a "
+            "machine never seen, pods are 110 and ephemeral-storage is more than anybody asks for, where they are not declared."
         ),
     ] = field(default_factory=dict)
     labels: Annotated[dict[str, str], Meta(description="Labels that the Kubernetes node will carry.")] = field(

@@ -1,0 +1,153 @@
+"""What can't work says so in advance, and everybody who tells anything tells the same."""
+
+from typing import Any
+
+import pytest
+import trio
+from tests.scenarios.stage import QUICK, boxes, kube_of, rack, reach
+from trio.testing import MockClock
+
+from hexa.app.commands.get import chosen
+from hexa.app.commands.snapshot import Snapshot, take
+from hexa.app.commands.why import GroupAnswer, MachineAnswer, explain_group, explain_machine
+from hexa.domain.doctor.site import judge_objects
+from hexa.domain.lifecycle import Phase
+from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.testing.world import World, group, machine, open_world
+
+
+def conditions(world: World, name: str = "box-1") -> dict[str, str]:
+    """What the machine's status says."""
+    return {condition.type: condition.message for condition in world.node(name).status.conditions}
+
+
+def of_group(world: World) -> dict[str, str]:
+    """What the group's status says."""
+    return {condition.type: condition.message for condition in world.group("rack").status.conditions}
+
+
+async def look(world: World) -> Snapshot:
+    """What the commands for people see."""
+    return await take(kube_of(world), clock=world.site.clock, namespace=None)
+
+
+async def told_of_group(world: World) -> dict[str, str]:
+    """Who says what of the group."""
+    snapshot = await look(world)
+    key = Lookup("machines", "rack")
+    why = explain_group(snapshot, key)
+    assert isinstance(why, GroupAnswer)
+    lines, _ = chosen(snapshot, ["rack"], namespace="machines", machines=False, groups=True)
+    return {
+        "condition": " ".join(of_group(world).values()),
+        "get": lines.groups[0].blocker,
+        "why": " ".join(why.problems),
+        "doctor": " ".join(
+            f"{each.text}; {each.remedy}"
+            for each in judge_objects([world.group("rack")], _nodes(world), now=snapshot.now)
+        ),
+    }
+
+
+async def told_of_machine(world: World, name: str = "box-1") -> dict[str, str]:
+    """Who says what of the machine."""
+    snapshot = await look(world)
+    why = await explain_machine(kube_of(world), snapshot, Lookup("machines", name))
+    assert isinstance(why, MachineAnswer)
+    lines, _ = chosen(snapshot, [name], namespace="machines", machines=True, groups=False)
+    return {
+        "condition": " ".join(conditions(world, name).values()),
+        "get": lines.machines[0].blocker,
+        "why": " ".join(why.problems),
+        "doctor": " ".join(each.text for each in judge_objects([world.group("rack")], _nodes(world), now=snapshot.now)),
+    }
+
+
+def _nodes(world: World) -> list[Any]:
+    return [world.node(name) for name in sorted(world.phases())]
+
+
+# --- templates ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        {"cpu": "1"},
+        {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "10Gi"},
+        {"cpu": "1", "ephemeral-storage": "150Gi"},
+    ],
+)
+async def test_failure_55_cpu_and_memory_are_enough_to_be_woken(
+    autojump_clock: MockClock, requests: dict[str, str]
+) -> None:
+    """A machine that was never on and declares cpu and memory alone is woken for a pod, whatever disk the pod asks for."""
+    template = {"template": {"capacity": {"cpu": 4, "memory": "16Gi"}}}
+    box = machine(
+        "box-1", group="rack", declared=False, spec=template, boot_seconds=8.0, resources={"ephemeral-storage": "200Gi"}
+    )
+    async with open_world(groups=[rack()], machines=[box], site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        world.add_pods(1, containers=[{"name": "main", "image": "x", "resources": {"requests": requests}}])
+        await world.until(lambda: world.waiting == 0, within=120)
+
+
+async def test_failure_55_disk_that_no_machine_has_wakes_one_machine_at_most(autojump_clock: MockClock) -> None:
+    """What is taken for granted of machines never seen is known after one boot: a pod that asks for more disk than there is wakes
+    one machine, and no other."""
+    template = {"template": {"capacity": {"cpu": 4, "memory": "16Gi"}}}
+    resources = {"ephemeral-storage": "100Gi"}
+    pair = boxes(2, declared=False, spec=template, resources=resources)
+    async with open_world(groups=[group("rack", maxNodeProvisionTime="2m")], machines=pair, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        disk = {"requests": {"cpu": "1", "ephemeral-storage": "500Gi"}}
+        world.add_pods(1, containers=[{"name": "main", "image": "x", "resources": disk}])
+        await trio.sleep(900)
+        assert world.waiting == 1
+        assert sum(world.node(name).status.template is not None for name in ("box-1", "box-2")) == 1
+
+
+@pytest.mark.parametrize(
+    ("capacity", "says"),
+    [
+        ({"cpu": 4, "memory": "16Gi", "pods": 0}, "no pod fits"),
+        ({"cpu": 4}, "has no memory"),
+    ],
+)
+async def test_failure_55_everybody_tells_of_a_template_that_no_pod_fits(
+    autojump_clock: MockClock, capacity: dict[str, Any], says: str
+) -> None:
+    """Condition, BLOCKER, why and doctor agree on it."""
+    box = machine("box-1", group="rack", declared=False, spec={"template": {"capacity": capacity}})
+    async with open_world(groups=[rack()], machines=[box], site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        told = await told_of_machine(world)
+        assert {who for who, text in told.items() if says in text} == set(told), told
+
+
+async def test_failure_56_everybody_tells_of_a_shape_that_nobody_knows(autojump_clock: MockClock) -> None:
+    """All machines off from birth and none declares what it has: told by condition, BLOCKER, why and doctor, with the remedy; after
+    one boot nobody tells it any more."""
+    pair = boxes(2, declared=False, spec={"powerState": "off"})
+    async with open_world(groups=[rack()], machines=pair, autoscaler=None, site=QUICK) as world:
+        await world.until(lambda: "ShapeUnknown" in of_group(world), within=60)
+        told = await told_of_group(world)
+        assert {who for who, text in told.items() if "hexa on box-1" in text} == set(told), told
+        world.edit("box-1", {"powerState": "on"})
+        await world.until(lambda: "ShapeUnknown" not in of_group(world), within=60)
+
+
+async def test_failure_56_machines_that_are_on_are_no_riddle(autojump_clock: MockClock) -> None:
+    """Where a machine is on when hexa comes, nothing is ever told of an unknown shape."""
+    async with open_world(groups=[rack()], machines=boxes(1, declared=False, on=True), site=QUICK) as world:
+        await reach(world, Phase.READY)
+        await world.until(lambda: world.node("box-1").status.template is not None, within=60)
+        assert not [event for event in world.journal.events if event.reason == "ShapeUnknown"]
+
+
+async def test_a_group_that_may_have_no_machine_on_is_told(autojump_clock: MockClock) -> None:
+    """maxSize: 0 is told by everybody."""
+    async with open_world(groups=[rack(maxSize=0)], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await world.until(lambda: "MaxSizeZero" in of_group(world), within=60)
+        told = await told_of_group(world)
+        assert {who for who, text in told.items() if "is 0" in text} == set(told), told
