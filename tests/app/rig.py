@@ -19,11 +19,14 @@ from hexa.app.locks import GroupLocks
 from hexa.app.provider import Provider
 from hexa.app.store import Store
 from hexa.app.views import Views
+from hexa.app.wishes import Wishes
+from hexa.domain.asked import asked
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
 from hexa.domain.resources.core import NODES, Kind, KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, Power, WishRecord
-from hexa.domain.wish import recorded_wish
+from hexa.domain.wish import recorded_wish, wish_patch
+from hexa.ports.kube import Patch
 
 SPACE = "d"
 ON, OFF = Power.ON, Power.OFF
@@ -50,10 +53,12 @@ def wish(power: Power, by: Asker = CA, **more: Any) -> WishRecord:
 class Rig:
     """Snapshot, API server and everything that can be built on them."""
 
-    def __init__(self, *, latency: float = 0.0) -> None:
-        self.clock = MemoryClock()
-        self.api = MemoryApi(self.clock)
-        self.kube = MemoryKube(self.api, latency=latency)
+    def __init__(
+        self, *, latency: float = 0.0, kube: type[MemoryKube] = MemoryKube, before: "Rig | None" = None
+    ) -> None:
+        self.clock = before.clock if before is not None else MemoryClock()
+        self.api = before.api if before is not None else MemoryApi(self.clock)
+        self.kube = kube(self.api, latency=latency)
         self.journal = MemoryJournal(self.clock)
         self.store = Store(clock=self.clock)
         self.views = Views(self.store)
@@ -67,11 +72,18 @@ class Rig:
         locks = GroupLocks()
         self.cloud = Provider(**parts, locks=locks)
         self.groups = GroupController(**parts, locks=locks)
+        self.wishes = Wishes(store=self.store, views=self.views, kube=self.kube, clock=self.clock)
         self.kube_nodes = CoreController(**parts)
 
     async def seen(self) -> None:
         """Wait until the snapshot has seen everything that was done to the API server."""
         await wait_all_tasks_blocked()
+
+    async def recorded(self) -> None:
+        """Let each machine write down what a request on its group asks of it."""
+        for lookup in sorted(self.store.machines.objects, key=str):
+            if (view := self.views.machine(lookup)) is not None:
+                await self.wishes.record(view)
 
     # --- what is there ------------------------------------------------------------------------
 
@@ -120,6 +132,14 @@ class Rig:
             status["allocatable"] = parts["allocatable"]
         self.api.create(NODES, {"metadata": metadata, "spec": spec, "status": status}, keep_status=True)
 
+    def edit(self, name: str, body: dict[str, Any], *, kind: Kind[Any] = MACHINES) -> None:
+        """Somebody else changes an object."""
+        self.api.patch(kind, (SPACE, name), Patch(body))
+
+    def wish_by_hand(self, name: str, asked: WishRecord) -> None:
+        """Another wish is stored on the machine."""
+        self.edit(name, wish_patch(self.stored_machine(name), asked))
+
     # --- what is stored -----------------------------------------------------------------------
 
     def _get(self, kind: Kind[Any], name: str, namespace: str = SPACE) -> Any:
@@ -146,12 +166,15 @@ class Rig:
         return found
 
     def wished(self, name: str) -> tuple[Power, Asker] | None:
-        """Power and asker of the recorded wish."""
-        record = recorded_wish(self.stored_machine(name))
+        """Power and asker of the wish that is stored: by a request on its group, else on the machine."""
+        machine = self.stored_machine(name)
+        membership = machine.metadata.labels.get(MEMBERSHIP_LABEL)
+        group = self.stored_group(membership) if membership and self.api.get(GROUPS, membership, SPACE) else None
+        record = asked(group, machine) or recorded_wish(machine)
         return None if record is None else (record.power, record.by)
 
     def wanted(self) -> set[str]:
-        """Machines whose recorded wish is on."""
+        """Machines whose stored wish is on."""
         names = [stored.key[1] for stored in self.api.find(MACHINES)]
         return {name for name in names if (found := self.wished(name)) is not None and found[0] is ON}
 
@@ -162,9 +185,12 @@ def key(name: str) -> Lookup:
 
 
 @asynccontextmanager
-async def open_rig(*, latency: float = 0.0) -> AsyncIterator[Rig]:
-    """A rig whose snapshot is fed; what the API server holds when the block begins is not there yet: call `seen`."""
-    rig = Rig(latency=latency)
+async def open_rig(
+    *, latency: float = 0.0, kube: type[MemoryKube] = MemoryKube, before: Rig | None = None
+) -> AsyncIterator[Rig]:
+    """A rig whose snapshot is fed; what the API server holds when the block begins is not there yet: call `seen`. `before`: whose
+    API server it is, of an earlier life."""
+    rig = Rig(latency=latency, kube=kube, before=before)
     async with trio.open_nursery() as nursery:
 
         async def follow(*, task_status: trio.TaskStatus[None]) -> None:

@@ -230,6 +230,8 @@ async def test_a_request_taken_back_takes_the_silent_machine_with_it(autojump_cl
         assert await world.cloud.increase_size(ID, delta=1) == Done()
         await world.until(lambda: world.node("box-1").status.replaced, within=30)
         assert await world.cloud.decrease_target_size(ID, delta=-1) == Done()
+        assert world.cloud.target_size(ID) == 0
+        await trio.sleep(1)
         wishes = [recorded_wish(world.node(name)) for name in ("box-1", "box-2")]
         assert [wish.power for wish in wishes if wish] == [Power.OFF, Power.OFF]
         assert world.cloud.target_size(ID) == 0

@@ -20,6 +20,8 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import GroupView, MachineView, group_hints, membership_of
 from hexa.app.views import Views
+from hexa.app.wishes import Wishes
+from hexa.domain.asked import Requests, exchanged, lost, open_requests
 from hexa.domain.describe import group_status
 from hexa.domain.drain import plan
 from hexa.domain.errors import Conflict, HexaError
@@ -36,6 +38,7 @@ from hexa.domain.sizing import (
     Member,
     Replacement,
     begun_replacements,
+    candidates,
     exercising,
     half_replaced,
     next_exercise,
@@ -69,6 +72,8 @@ class GroupController:
         self._store, self._views, self._kube = store, views, kube
         self._clock, self._journal, self._locks = clock, journal, locks
         self._writer = Writer(kube, store)
+        self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
+        self._born = clock.now()
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(GROUPS, "group", blocks=False)
         )
@@ -121,12 +126,12 @@ class GroupController:
             return
         if view.valid and not released(view.group.metadata) and self._store.watching_since is not None:
             async with self._locks.of(key):
+                await self._exchange(view)
                 await self._replace_failed(view)
                 await self._hedge(view)
-                for member in to_wake(view.policy, self._judged(view)):
-                    await self._wish(member.key, Power.ON, "MinSize", f"minSize is {view.policy.min_size}")
-                for member in to_rest(view.policy, self._judged(view)):
-                    await self._wish(member.key, Power.OFF, "MaxSize", f"maxSize is {view.policy.max_size}")
+                policy = view.policy
+                await self._ask(view, to_wake(policy, self._judged(view)), "MinSize", f"minSize is {policy.min_size}")
+                await self._ask(view, to_rest(policy, self._judged(view)), "MaxSize", f"maxSize is {policy.max_size}")
                 await self._exercise(view)
         await self._report(view)
 
@@ -199,6 +204,41 @@ class GroupController:
         about = machine_reference(key, machine.metadata.uid)
         self._journal.event(about, reason=reason, message=f"wanted {power}: {message}")
 
+    # --- requests ---
+
+    async def _ask(self, view: GroupView, members: Sequence[Member], reason: str, message: str) -> None:
+        """Ask the machines to come, or to go, in one write."""
+        power = Power.OFF if reason == "MaxSize" else Power.ON
+        wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=self._clock.now())
+        if not await self._wishes.ask(view.key, [m.key for m in members], lambda _: wish, count=len(members)):
+            raise Conflict(f"{view.key}: machines have changed since they were counted")
+        for member in members:
+            machine = self._store.machines.objects.get(member.key)
+            about = machine_reference(member.key, machine.metadata.uid if machine is not None else "")
+            self._journal.event(about, reason=reason, message=f"wanted {power}: {message}")
+
+    async def _exchange(self, view: GroupView) -> None:
+        """Machines that were asked and cannot be had: others are asked in their place. What was asked in an earlier life of ours is
+        old, and Cluster Autoscaler asks again for what is missing."""
+        group = self._store.groups.objects.get(view.key)
+        if group is None or not group.status.requests:
+            return
+        members, stored, requests = self._judged(view), self._stored(view), group.status.requests
+        missing = lost(self._own(requests), stored, {member.key.name: member for member in members})
+        busy = {name for request in requests for name in request.machines}
+        others = [stored[m.key.name] for m in candidates(members) if m.key.name not in busy]
+        swaps = [(request, name, other) for (request, name), other in zip(missing, others, strict=False)]
+        new = structs.replace(group.status, requests=exchanged(requests, swaps))
+        await self._writer.group_status(group, new)
+
+    def _own(self, requests: Requests) -> Requests:
+        return tuple(each for each in requests if each.since is not None and each.since >= self._born)
+
+    def _stored(self, view: GroupView) -> dict[str, Node]:
+        """The group's machines by name, as they are stored."""
+        found = ((key.name, self._store.machines.objects.get(key)) for key in self._views.keys_of_group(view.key))
+        return {name: node for name, node in found if node is not None}
+
     # --- exercise ---
 
     async def _exercise(self, view: GroupView) -> None:
@@ -247,6 +287,8 @@ class GroupController:
         now, machines = self._clock.now(), self._views.members(view.key)
         found = once_each(self._findings(view, machines))
         new = group_status(self._judged(view), found, old=group.status, generation=group.metadata.generation, now=now)
+        left = () if released(group.metadata) else open_requests(group.status.requests, self._stored(view))
+        new = structs.replace(new, requests=left)
         before = {condition.type for condition in group.status.conditions}
         await self._writer.group_status(group, new)
         for finding in found:

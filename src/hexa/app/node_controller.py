@@ -26,7 +26,9 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import MachineView, membership_of
 from hexa.app.views import Views
+from hexa.app.wishes import Wishes
 from hexa.domain.arrival import NOT_SET_UP, not_set_up
+from hexa.domain.asked import asked_of
 from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.describe import described, findings_of
 from hexa.domain.drain import Plan
@@ -144,6 +146,7 @@ class NodeController:
         self._freeing = Freeing(kube, store)
         self._writer = Writer(kube, store)
         self._identities = Identities(kube=kube, store=store, views=views, heartbeats=heartbeats)
+        self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
         self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
@@ -190,6 +193,8 @@ class NodeController:
     def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
         if old is None or new is None or old.spec != new.spec:  # its status follows from its machines
             self._add_all(self._views.keys_of_group(key))
+        elif new.status.requests != old.status.requests:
+            self._add_all(asked_of(new))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
         if not same_but_for_condition_taints(old, new):
@@ -263,7 +268,7 @@ class NodeController:
             return await self._first_sight(view, now)
         if (sound := past(status, limits=view.limits, now=now)) is not status:
             return await self._save(view, sound, None)
-        if await self._record_wish(view, now) or await self._identify(view, now):
+        if await self._record_wish(view) or await self._identify(view, now):
             return True
         if (record := await self._job_result(view)) is not None and record != status.job:
             return await self._save(view, with_job(status, record), None)
@@ -294,7 +299,7 @@ class NodeController:
         since = self._first_seen.setdefault(view.key, now)
         unknown = enter(self._identities.first(view), Phase.UNKNOWN, event=None, now=since, limits=view.limits)
         seen = structs.replace(view, node=structs.replace(view.node, status=unknown))
-        if await self._record_wish(seen, now):
+        if await self._record_wish(seen):
             return True
         facts = self._facts(seen, now, None)
         event = sense(unknown, facts, limits=view.limits)
@@ -314,14 +319,12 @@ class NodeController:
         found = self._findings(view, view.node.status, now)
         return not self._inert(view, now) and all(finding.type in ALWAYS_SAID for finding in found)
 
-    async def _record_wish(self, view: MachineView, now: datetime) -> bool:
-        """Write down a wish that somebody expressed by spec.powerState alone."""
-        wish = base_wish(view.node, now=now)
-        if wish is None or wish == recorded_wish(view.node):
-            return False
-        await self._writer.wish(view.node, wish)
-        self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
-        return True
+    async def _record_wish(self, view: MachineView) -> bool:
+        """Write down a wish that somebody expressed by spec.powerState alone, or by a request on the group."""
+        wish = await self._wishes.record(view)
+        if wish is not None and wish != recorded_wish(view.node):  # a request was told when it was stored
+            self._tell(view, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}")
+        return wish is not None
 
     async def _correct_wish(self, view: MachineView, event: Event | None, now: datetime) -> bool:
         if self._inert(view, now) or self._corrected(view, event, now) is None:

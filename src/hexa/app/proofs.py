@@ -19,10 +19,13 @@ NO_SLOT: Final = Slot()
 
 
 class Proofs:
-    """The claims of every group's machines, and the one that stands. `policy`: of a group; None: there is no such group."""
+    """The claims of every group's machines, and the one that stands. `policy`: of a group; None: there is no such group.
+    `as_asked`: a machine with what a request on its group asks of it."""
 
-    def __init__(self, store: Store, policy: Callable[[Lookup], Policy | None]) -> None:
-        self._store, self._policy = store, policy
+    def __init__(
+        self, store: Store, policy: Callable[[Lookup], Policy | None], as_asked: Callable[[Node], Node]
+    ) -> None:
+        self._store, self._policy, self._as_asked = store, policy, as_asked
         self._claims: dict[Lookup, dict[Lookup, Claim]] = {}
         """Of each group, those of its machines."""
         self._claimed_in: dict[Lookup, Lookup] = {}
@@ -69,7 +72,9 @@ class Proofs:
         policy = self._policy(group) if group is not None else None
         if node is None or policy is None:
             return None
-        return claim_of(key, node, self._store.nodes.objects.get(Lookup("", kube_name(node))), policy, now=now)
+        return claim_of(
+            key, self._as_asked(node), self._store.nodes.objects.get(Lookup("", kube_name(node))), policy, now=now
+        )
 
     def _choose(self, group: Lookup, now: datetime) -> None:
         before = self.slot(group).holder

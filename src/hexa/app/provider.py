@@ -1,25 +1,23 @@
 """Implements ports.cloud: Cluster Autoscaler's questions answered from the snapshot, its requests stored as wishes.
 
-Reads touch memory only. A write is one transaction: all wishes are stored when it returns, or none stays.
+Reads touch memory only. A write is one transaction (`wishes`): all is stored when it returns, or nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
-import trio
 
 from hexa.app.locks import GroupLocks
 from hexa.app.references import group_reference
-from hexa.app.saving import Writer
-from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store
 from hexa.app.view import GroupView, MachineView
 from hexa.app.views import Views
+from hexa.app.wishes import Wish, Wishes
 from hexa.domain.arrival import ARRIVAL, ARRIVAL_TAINTS
 from hexa.domain.cost import Rates, node_price, pod_price
-from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
+from hexa.domain.errors import Unavailable
 from hexa.domain.hedge import hedged_by
 from hexa.domain.lifecycle import COMING, Phase
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
@@ -27,9 +25,9 @@ from hexa.domain.quantity import amounts
 from hexa.domain.requests import requests
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, may_be_woken, target
+from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, target
 from hexa.domain.template import group_shape, mixed
-from hexa.domain.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF, recorded_wish
+from hexa.domain.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -46,16 +44,6 @@ from hexa.ports.cloud import (
 )
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
-
-WRITES_AT_ONCE: Final = 16
-PAUSES: Final = (0.02, 0.04, 0.08)
-"""Seconds after conflicts, until another machine is asked."""
-TAKE_BACK: Final = 2.0
-"""Seconds that undoing may take."""
-Begun = dict[Lookup, WishRecord | None]
-"""Machines whose wish was written, or may have been, and the wish that each had before."""
-Wishes = Callable[[Lookup], WishRecord]
-"""What is wished of each machine."""
 
 STATES: Final[dict[Phase, InstanceState]] = {
     Phase.POWERING_ON: InstanceState.CREATING,
@@ -75,7 +63,7 @@ class Provider:
         self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal, locks: GroupLocks
     ) -> None:
         self._store, self._views, self._clock, self._journal = store, views, clock, journal
-        self._writer, self._locks = Writer(kube, store), locks
+        self._wishes, self._locks = Wishes(store=store, views=views, kube=kube, clock=clock), locks
         self._shown_at = -1
         self._shown: dict[Lookup, NodeGroup] = {}
 
@@ -227,7 +215,7 @@ class Provider:
         if len(found) < delta:
             return self._deny(view, "NotEnoughMachines", f"{view.id} has {len(found)} machines to wake, {delta} asked")
         wish = self._wished(Power.ON, "ScaleUp")
-        return await self._wish_all([member.key for member in found], lambda _: wish, count=delta)
+        return await self._wish_all(view, [member.key for member in found], lambda _: wish, count=delta)
 
     async def delete_nodes(self, group: str, *, nodes: Sequence[ExternalNode]) -> Done | UnknownGroup | Denied:
         view = self._group(group)
@@ -264,10 +252,10 @@ class Provider:
             )
         failed = {key for key, machine in resting.items() if machine.phase is Phase.START_FAILED}
 
-        def asked(key: Lookup) -> WishRecord:
-            return self._wished(Power.OFF, GIVEN_UP if key in failed else "ScaleDown")
-
-        return await self._wish_all(list(resting), asked, count=len(resting))
+        given_up, rest = (self._wished(Power.OFF, reason) for reason in (GIVEN_UP, "ScaleDown"))
+        return await self._wish_all(
+            view, list(resting), lambda key: given_up if key in failed else rest, count=len(resting)
+        )
 
     async def decrease_target_size(self, group: str, *, delta: int) -> Done | UnknownGroup | Denied:
         view = self._group(group)
@@ -281,97 +269,16 @@ class Provider:
             keys = [member.key for member in found]
             keys += hedged_by(members, keys)
             wish = self._wished(Power.OFF, "RequestTakenBack")
-            return await self._wish_all(keys, lambda _: wish, count=len(keys))
+            return await self._wish_all(view, keys, lambda _: wish, count=len(keys))
 
     def _wished(self, power: Power, reason: str) -> WishRecord:
         return WishRecord(power=power, by=Asker.CLUSTER_AUTOSCALER, reason=reason, since=self._clock.now())
 
-    async def _wish_all(self, keys: list[Lookup], wish: Wishes, *, count: int) -> Done | Denied:
-        """Store the wish for `count` of the machines, the first ones first; take all back if that fails, or is cut off."""
-        begun: Begun = {}
-        try:
-            stored = await self._store_wishes(list(keys), wish, count, begun)
-        except BaseException:  # a caller that goes away included
-            await self._take_back(begun)
-            raise
-        if stored:
+    async def _wish_all(self, view: GroupView, keys: list[Lookup], wish: Wish, *, count: int) -> Done | Denied:
+        """Store the wish for `count` of the machines, the first ones first."""
+        if await self._wishes.ask(view.key, keys, wish, count=count):
             return Done()
-        had = len(begun)
-        await self._take_back(begun)
-        return Denied("MachinesChanged", f"only {had} of {count} machines could be asked")
-
-    async def _store_wishes(self, pending: list[Lookup], wish: Wishes, count: int, begun: Begun) -> bool:
-        """Whether `count` could be asked. A machine that others are at is passed over."""
-        failed: list[HexaError] = []
-        limit = trio.CapacityLimiter(WRITES_AT_ONCE)
-
-        async def one(key: Lookup) -> None:
-            async with limit:
-                try:
-                    await self._store_wish(key, wish(key), begun)
-                except Conflict:
-                    begun.pop(key, None)
-                except HexaError as error:
-                    failed.append(error)
-
-        while len(begun) < count and pending:
-            batch, pending = pending[: count - len(begun)], pending[count - len(begun) :]
-            async with trio.open_nursery() as nursery:
-                for key in batch:
-                    nursery.start_soon(one, key)
-            if failed:
-                raise failed[0]
-        return len(begun) >= count
-
-    async def _store_wish(self, key: Lookup, wish: WishRecord, begun: Begun) -> None:
-        """Store the wish. Raises `Conflict` if the machine is not to be had for it any more."""
-        for pause in (*PAUSES, None):
-            view = self._views.machine(key)
-            if view is None:
-                raise NotFound(f"{key} is gone")
-            if is_stand_in(view):
-                raise Conflict(f"hexa cannot work with {key}")
-            if wish.power is Power.ON and not may_be_woken(view.member(self._clock.now())):
-                raise Conflict(f"{key} was asked for by somebody else")
-            begun[key] = recorded_wish(view.node)
-            try:
-                await self._writer.wish(view.node, wish)
-            except Conflict as error:
-                if pause is None or isinstance(error, NotFound):
-                    raise
-                await trio.sleep(pause)  # the watch brings the newer state
-            else:
-                return
-
-    async def _take_back(self, begun: Begun) -> None:
-        """Undo, as far as the API server lets us. A wish for on that stays is surplus, which Cluster Autoscaler removes."""
-        limit = trio.CapacityLimiter(WRITES_AT_ONCE)
-
-        async def one(key: Lookup, wish: WishRecord) -> None:
-            async with limit:
-                try:
-                    await self._restore(key, wish)
-                except HexaError as error:
-                    self._journal.log("wish not taken back", machine=str(key), error=str(error))
-
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + TAKE_BACK):
-            async with trio.open_nursery() as nursery:
-                for key, previous in begun.items():
-                    nursery.start_soon(one, key, previous or self._wished(Power.OFF, "TakenBack"))
-
-    async def _restore(self, key: Lookup, wish: WishRecord) -> None:
-        for pause in (*PAUSES, None):
-            machine = self._store.machines.objects.get(key)
-            if machine is None:
-                return
-            try:
-                await self._writer.wish(machine, wish)
-            except Conflict:
-                if pause is None:
-                    raise
-                await trio.sleep(pause)
-            else:
-                return
+        return Denied("MachinesChanged", f"{count} machines could not be asked: others were at them")
 
     def _deny(self, view: GroupView, reason: str, message: str) -> Denied:
         about = group_reference(view.key, view.group.metadata.uid)

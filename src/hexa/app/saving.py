@@ -36,8 +36,14 @@ class Writer:
 
     async def wish(self, node: Node, wish: WishRecord, beside: dict[str, Any] | None = None) -> Node:
         """Store a wish: annotation and spec.powerState in one write, with the change of metadata `beside` it."""
+        node = self._as_stored(node)
         body = merged(wish_patch(node, wish), beside or {})
         return await self._patch(MACHINES, self._store.machines, node, body, "")
+
+    def _as_stored(self, node: Node) -> Node:
+        """Without what a request on its group asks of it: that is not written on the machine yet."""
+        known = self._store.machines.get(node.metadata.namespace, node.metadata.name)
+        return known if known is not None and same_version(known, node) else node
 
     async def edit(self, node: Node, body: dict[str, Any]) -> Node:
         """Make a small change to the machine's metadata."""

@@ -17,10 +17,11 @@ from hexa.app.proofs import Proofs
 from hexa.app.stand_in import group_stand_in, machine_stand_in, member_stand_in
 from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, membership_of, provider_id_of
+from hexa.domain.asked import as_asked, asked, asked_of
 from hexa.domain.checks import check_problems
 from hexa.domain.cost import rates_of
 from hexa.domain.dependencies import Ties
-from hexa.domain.farewell import leaving
+from hexa.domain.farewell import leaving, released
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
 from hexa.domain.identity import kube_name
@@ -28,7 +29,7 @@ from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.pod_specs import hints
 from hexa.domain.proof import Claim
 from hexa.domain.resources.core import NODES, KubeNode, Malformed, Pod
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node, WishRecord
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
 from hexa.domain.template import declared_shape
@@ -79,6 +80,8 @@ class Parts(Struct, frozen=True):
     ties: Ties
     broken: Malformed | None
     """Its Kubernetes node, where that is there and does not decode."""
+    asked: WishRecord | None
+    """What a request on its group asks of it."""
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -93,6 +96,7 @@ class Parts(Struct, frozen=True):
             and self.waits_for == other.waits_for
             and self.ties is other.ties
             and self.broken is other.broken
+            and self.asked == other.asked
         )
 
 
@@ -128,7 +132,7 @@ class Views:
         self._rosters: dict[Lookup, Roster] = {}
         self._judged: dict[Lookup, Judgement] = {}
         self._until: datetime | None = None
-        self.proofs: Final = Proofs(store, self._policy)
+        self.proofs: Final = Proofs(store, self._policy, self._as_asked)
         """Which machine of each group may be off without wake proof."""
         self.proofs.on_slot(self._forget)
         self.dependencies: Final = Dependencies(store, view=self.machine)
@@ -280,17 +284,25 @@ class Views:
         waits_for = self.proofs.beside(key, group.key) if group is not None else None
         ties = self.dependencies.ties(key)
         rivals, broken = self._claims.rivals(key), self._store.nodes.malformed.get(Lookup("", name))
-        storage = self._storage_on(name)
-        parts = Parts(node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken)
+        storage, asks = self._storage_on(name), self._asked(node)
+        parts = Parts(node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken, asks)
         cached = self._machines.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._machines[key] = (parts, self._assemble(key, parts))
         return cached[1]
 
+    def _asked(self, node: Node) -> WishRecord | None:
+        membership = membership_of(node)
+        return asked(self._store.groups.objects.get(membership), node) if membership is not None else None
+
+    def _as_asked(self, node: Node) -> Node:
+        """The machine with what a request on its group asks of it."""
+        return node if (wish := self._asked(node)) is None else as_asked(node, wish)
+
     def _assemble(self, key: Lookup, parts: Parts) -> MachineView:
         group, kube = parts.group, parts.kube
         policy = group.policy if group is not None else NO_GROUP
-        node = governed(parts.node, policy.hard_off)
+        node = governed(self._as_asked(parts.node), policy.hard_off)
         limits, problems = machine_limits(node, group.group if group is not None else None)
         return MachineView(
             key=key,
@@ -361,9 +373,15 @@ class Views:
             self._groups.pop(key, None)
         if old is None or new is None or not _same_group(old, new):
             self._rosters.pop(key, None)
-            for machine in self.keys_of_group(key):
-                self.proofs.changed(machine)
-                self.dependencies.changed(machine)
+            self._changed(self.keys_of_group(key))
+        elif old.status.requests != new.status.requests or released(old.metadata) != released(new.metadata):
+            self._rosters.pop(key, None)
+            self._changed(asked_of(old, new))
+
+    def _changed(self, machines: Iterable[Lookup]) -> None:
+        for machine in machines:
+            self.proofs.changed(machine)
+            self.dependencies.changed(machine)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         if new is None:

@@ -79,7 +79,7 @@ RIGHTS: Final = (
         scope=NAMESPACE,
         tenant=NAMESPACE,
         used_by="agent",
-        reason="Sizes, health and conditions of a group.",
+        reason="Sizes, health and conditions of a group, and requests that its machines have not written down yet.",
     ),
     Right(
         group=API_GROUP,

@@ -149,11 +149,11 @@ class Cloud(Protocol):
         ...
 
     async def increase_size(self, group: str, *, delta: int) -> Done | UnknownGroup | Denied:
-        """Wish `delta` more machines on, all or none; stored when it returns."""
+        """Wish `delta` more machines on, all or none; stored when it returns. Cut off, it is stored as a whole or not at all."""
         ...
 
     async def delete_nodes(self, group: str, *, nodes: Sequence[ExternalNode]) -> Done | UnknownGroup | Denied:
-        """Wish these machines off; one that is off, or wished off, already is success."""
+        """Wish these machines off, all or none; one that is off, or wished off, already is success."""
         ...
 
     async def decrease_target_size(self, group: str, *, delta: int) -> Done | UnknownGroup | Denied:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 WRITE_LIMIT: Final = 4.0
 """Seconds for a write; Cluster Autoscaler waits 5 by default, and an answer must reach it before that."""
 WRITE_GRACE: Final = 0.5
-"""Seconds more for a write that was cancelled to take back what it had done."""
+"""Seconds more for a write that was cancelled to end."""
 STOP_LIMIT: Final = 2.0
 """Seconds that the writes under way get when the server stops."""
 GOODBYE_LIMIT: Final = 0.3

@@ -432,6 +432,21 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
     cost: Annotated[Cost, Meta(description="Tariff of the group's machines.")] = Cost()
 
 
+class Request(Slice, frozen=True, kw_only=True, omit_defaults=False):
+    """What was asked of machines of the group in one write, until each machine's own wish says so."""
+
+    power: Annotated[Power, Meta(description="on or off.")]
+    by: Annotated[Asker, Meta(description="Who asked.")]
+    reason: Annotated[str, Meta(description="Why, in CamelCase.")] = ""
+    since: Annotated[datetime | None, Meta(description="When it was asked.")] = None
+    machines: Annotated[
+        dict[str, str],
+        Meta(
+            description="Machines by name, each with a hash of what was wanted of it then: another one ends the entry."
+        ),
+    ] = field(default_factory=dict)
+
+
 class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
     size: Annotated[int, Meta(description="Machines that belong to the group.")] = 0
     target: Annotated[
@@ -449,6 +464,12 @@ class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
             "healthy."
         ),
     ] = GroupHealth.UNKNOWN
+    requests: Annotated[
+        tuple[Request, ...],
+        Meta(
+            description="Requests for several machines that are stored here and not yet on all of them, oldest first."
+        ),
+    ] = ()
     observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
 
