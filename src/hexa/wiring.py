@@ -71,7 +71,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
                 jobs=jobs,
                 clock=clock,
                 journal=journal,
-                gauge=DriverGauge(_sensor, secrets_of(kube), patience=ANSWER),
+                gauge=DriverGauge(_sensor, secrets_of(kube), patience=ANSWER, clock=clock),
                 image=config.jobs.image,
                 checks=checks,
             ),

@@ -7,7 +7,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final, cast
 
-from hexa.adapters.power.context import Context, MountedSecrets, Turns
+from hexa.adapters.power.context import Context, MountedSecrets
+from hexa.adapters.power.guarded import Guarded
+from hexa.adapters.system.clock import SystemClock
 from hexa.app.commands.power import Ways
 from hexa.domain.errors import Refused
 from hexa.domain.group import Problem
@@ -33,7 +35,7 @@ _MODULES: Final[dict[DriverName, str]] = {
 
 def context_for(machine: str, *, secrets: Path, patience: float) -> Context:
     """What drivers of one process share."""
-    return Context(machine=machine, secrets=MountedSecrets(secrets), turns=Turns(), patience=patience)
+    return Context(machine=machine, secrets=MountedSecrets(secrets), clock=SystemClock(), patience=patience)
 
 
 @asynccontextmanager
@@ -44,7 +46,8 @@ async def open_ways(spec: PowerSpec, context: Context) -> AsyncIterator[Ways]:
         raise Refused(f"{context.machine}: {found}" if context.machine else str(found), reason=found.reason)
     async with AsyncExitStack() as stack:
         powers: dict[DriverName | None, Power] = {
-            name: await stack.enter_async_context(_open(spec, name, context)) for name in found.names
+            name: Guarded(await stack.enter_async_context(_open(spec, name, context)), context.at(name))
+            for name in found.names
         }
         yield Ways(
             machine=context.machine,

@@ -28,14 +28,15 @@ class Ability(StrEnum):
 
 ORDER: Final[dict[Ability, tuple[DriverName, ...]]] = {
     Ability.ON: ("redfish", "ipmi", "wakeOnLan", "script", "plugin", "pdu", "http"),
-    Ability.OFF: ("ssh", "redfish", "ipmi", "script", "plugin"),
+    Ability.OFF: ("ssh", "redfish", "ipmi", "script", "plugin", "http", "pdu"),
     Ability.CUT: ("redfish", "ipmi", "pdu", "http", "script", "plugin"),
     Ability.SENSE: ("redfish", "ipmi", "script", "plugin", "pdu", "http", "ssh"),
 }
 """Who can do it, best first."""
 
 OUTLETS: Final = ("pdu", "http")
-"""Drivers of the socket in the wall: they tell whether it is live, and only by watts whether the machine runs."""
+"""Drivers of the socket in the wall: they tell whether it is live, and only by watts whether the machine runs. With `toggle` their
+contact is a power button's: they shut down, and cut nothing."""
 
 
 class Roles(Struct, frozen=True, kw_only=True):
@@ -49,6 +50,10 @@ class Roles(Struct, frozen=True, kw_only=True):
     cut: DriverName | None
     """Takes the power away, if that is allowed."""
     sense: DriverName | None
+    toggling: frozenset[DriverName] = frozenset()
+    """Drivers that press a button, which does the opposite of what is."""
+    metered: bool = False
+    """The reading is by watts: one sample of next to nothing proves nothing."""
 
     @property
     def proves_off(self) -> bool:
@@ -71,14 +76,18 @@ def roles(spec: PowerSpec) -> Roles | Problem:
             return problem
     if spec.turn_on_else is not None and (problem := _no_other(spec, spec.turn_on_else)):
         return problem
-    soft = spec.turn_off if spec.turn_off not in OUTLETS else None
+    soft = spec.turn_off if spec.turn_off is not None and can(spec, Ability.OFF, spec.turn_off) else None
     off = soft or (None if spec.turn_off else _best(spec, Ability.OFF))
+    cut = spec.turn_off if spec.turn_off in OUTLETS and soft is None else None
+    sense = spec.sense or _sensor(spec, soft=off is not None)
     return Roles(
         on=spec.turn_on or _best(spec, Ability.ON),
         on_else=spec.turn_on_else,
         off=off,
-        cut=(spec.turn_off if spec.turn_off in OUTLETS else None) or _best(spec, Ability.CUT),
-        sense=spec.sense or _sensor(spec, soft=off is not None),
+        cut=cut or _best(spec, Ability.CUT),
+        sense=sense,
+        toggling=frozenset(name for name in given if toggles(spec, name)),
+        metered=sense is not None and measures(spec, sense),
     )
 
 
@@ -93,15 +102,33 @@ def settings(spec: PowerSpec, driver: DriverName) -> object | None:
     return found
 
 
+def toggles(spec: PowerSpec, driver: DriverName) -> bool:
+    """Whether what the driver does presses a power button."""
+    return bool(getattr(settings(spec, driver), "toggle", False))
+
+
+def measures(spec: PowerSpec, driver: DriverName) -> bool:
+    """Whether the driver tells by watts whether the machine runs."""
+    return driver in OUTLETS and getattr(settings(spec, driver), "on_watts", None) is not None
+
+
 def can(spec: PowerSpec, ability: Ability, driver: DriverName) -> bool:
     """Whether the driver is able to, as it is set up."""
     if settings(spec, driver) is None or driver not in ORDER[ability]:
         return False
     if driver == "script" and spec.script is not None:
         return _SCRIPT[ability] in spec.script.can
-    if driver == "http" and spec.http is not None and ability is Ability.SENSE:
-        return spec.http.template is None or spec.http.template.status is not None
-    return True
+    if driver in OUTLETS and not _outlet_can(spec, ability, driver):
+        return False
+    return not (toggles(spec, driver) and ability is Ability.CUT)
+
+
+def _outlet_can(spec: PowerSpec, ability: Ability, driver: DriverName) -> bool:
+    """A contact that presses a button shuts down, and tells nothing of the machine unless a request of its own asks."""
+    template = spec.http.template if driver == "http" and spec.http is not None else None
+    if ability is Ability.SENSE:
+        return template.status is not None if template is not None else not toggles(spec, driver)
+    return ability is not Ability.OFF or toggles(spec, driver)
 
 
 _SCRIPT: Final = {Ability.ON: "on", Ability.OFF: "off", Ability.CUT: "cut", Ability.SENSE: "status"}
@@ -135,10 +162,14 @@ def _sensor(spec: PowerSpec, *, soft: bool) -> DriverName | None:
     for name in ORDER[Ability.SENSE]:
         if not can(spec, Ability.SENSE, name):
             continue
-        measures = getattr(settings(spec, name), "on_watts", None) is not None
-        if name not in OUTLETS or measures or not soft:
+        if tells(spec, name, soft=soft):
             return name
     return None
+
+
+def tells(spec: PowerSpec, driver: DriverName, *, soft: bool) -> bool:
+    """Whether the driver's reading is the machine's, where that shuts down in order (`soft`)."""
+    return driver not in OUTLETS or not soft or measures(spec, driver) or toggles(spec, driver)
 
 
 def _either(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from hexa.domain.duration import format_duration, parse_duration
 from hexa.domain.group import Limits, Problem
-from hexa.domain.power import DRIVERS, FIELDS, ORDER, OUTLETS, Ability, Roles, can, drivers, roles, settings
+from hexa.domain.power import DRIVERS, FIELDS, ORDER, Ability, Roles, can, drivers, roles, settings, tells
 from hexa.domain.resources.power import DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import EnvVar, HardOff, Lookup, Node, PowerPodSpec, VolumeMount
 
@@ -240,14 +240,9 @@ def sensor(node: Node) -> DriverName | None:
         return found.sense if found.sense in READ_BY_AGENT else None
     soft = found.off is not None or node.spec.shutdown_pod_spec is not None
     for name in ORDER[Ability.SENSE]:
-        if name in READ_BY_AGENT and can(spec, Ability.SENSE, name) and _tells(spec, name, soft=soft):
+        if name in READ_BY_AGENT and can(spec, Ability.SENSE, name) and tells(spec, name, soft=soft):
             return name
     return None
-
-
-def _tells(spec: PowerSpec, name: DriverName, *, soft: bool) -> bool:
-    """An outlet stays live when the system shuts down: of that it tells by watts only."""
-    return name not in OUTLETS or not soft or getattr(settings(spec, name), "on_watts", None) is not None
 
 
 def sensing_part(spec: PowerSpec, driver: DriverName) -> PowerSpec:

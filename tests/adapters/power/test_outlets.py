@@ -7,7 +7,8 @@ import pytest
 from tests.adapters.power.secrets import context, secret
 from tests.adapters.power.test_http import closed_port
 
-from hexa.adapters.power.outlets import Fed, Outlet, parse, reading
+from hexa.adapters.power.figures import Figure, figure, product
+from hexa.adapters.power.outlets import Fed, Outlet, fed, parse, reading, told
 from hexa.adapters.power.pdu import open_power
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.power import Pdu
@@ -37,6 +38,62 @@ def test_outlets_may_be_on_several_devices() -> None:
 def test_reading_of_all_outlets(fed: list[Fed], on_watts: float | None, expected: Reading) -> None:
     """On while one feeds the machine, off when none does, and unknown where that can't be told."""
     assert reading(fed, on_watts=on_watts) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "doubt"),
+    [
+        (-87, "negative"),
+        (-0.4, "negative"),
+        (float("nan"), "no figure"),
+        (float("inf"), "no figure"),
+        (float("-inf"), "no figure"),
+        ("61", "a number is needed"),
+        (True, "a number is needed"),
+        ([61], "a number is needed"),
+        ({}, "a number is needed"),
+        (None, "tells no watts"),
+        (100_001, "more than any outlet gives"),
+        (1e300, "more than any outlet gives"),
+    ],
+)
+def test_failure_41_a_figure_that_cannot_be_trusted_is_no_figure(value: Any, doubt: str, tmp_path: Path) -> None:
+    """Negative, not finite, no number, more than an outlet gives: the power is not known, with that reason, and never off."""
+    doubted = figure(value)
+    assert doubted.watts is None
+    assert doubt in doubted.doubt
+    one = fed(ON, doubted)
+    assert reading([one], on_watts=8.0) is UNKNOWN
+    with pytest.raises(Unavailable, match=doubt) as raised:
+        told([one], on_watts=8.0, context=context(tmp_path))
+    assert raised.value.reason == "Doubtful"
+    assert told([one, Fed(ON, 60.0)], on_watts=8.0, context=context(tmp_path)) is ON
+    assert told([one], on_watts=None, context=context(tmp_path)) is ON
+
+
+@pytest.mark.parametrize(
+    ("state", "watts", "volts", "amperes", "expected"),
+    [
+        (ON, 1.4, 231, 0.07, OFF),  # a standby supply: a power factor of 0.09
+        (ON, 0.087, 231, 0.41, UNKNOWN),  # kilowatts
+        (ON, 0, 231, 0.41, UNKNOWN),  # a meter of watts that is dead
+        (ON, 0, 0, 0, OFF),
+        (ON, 0, 231, "0.41", OFF),  # no figure of amperes says nothing
+        (OFF, 71, 231, 0.35, UNKNOWN),
+        (OFF, -71, 0, 0, UNKNOWN),
+        (OFF, 0.3, 231, 0.01, OFF),
+    ],
+)
+def test_failure_41_two_figures_that_contradict_each_other_prove_nothing(
+    state: Reading, watts: float, volts: Any, amperes: Any, expected: Reading
+) -> None:
+    """Watts beside volts and amperes, and a closed outlet that draws power: where they contradict, the power is not known."""
+    assert reading([fed(state, figure(watts), apparent=product(volts, amperes))], on_watts=8.0) is expected
+
+
+def test_an_outlet_that_is_off_needs_no_figure() -> None:
+    """A meter that can't tell does not stand in the way of an outlet that is off."""
+    assert reading([fed(OFF, Figure(doubt="it tells no watts"))], on_watts=8.0) is OFF
 
 
 def pdu(**more: Any) -> Pdu:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import quote, quote_plus
 from weakref import WeakValueDictionary
 
 import trio
@@ -16,6 +17,7 @@ from msgspec import Struct, field, structs
 
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.spec_power import plain_host
+from hexa.ports.clock import Clock
 
 _USUAL: Final = (22, 80, 161, 443, 623)
 """Ports that need not be written: an address with one of them is the address without."""
@@ -82,13 +84,24 @@ class Spoken:
     def add(self, *secrets: str) -> None:
         """Secrets that the other side may have heard."""
         for text in filter(None, secrets):
-            self._secrets |= {text, b64encode(text.encode()).decode()}
+            self._secrets |= {text, b64encode(text.encode()).decode(), quote(text, safe=""), quote_plus(text)}
 
     def without(self, text: str) -> str:
         """The text, each secret in it left out."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
+
+
+class Memory:
+    """What was learned of other sides and counts for the next question too: it holds no secret, and may be lost."""
+
+    def __init__(self) -> None:
+        self.by_session: set[str] = set()
+        """Addresses that take a login by session only."""
+
+    def __repr__(self) -> str:
+        return f"<Memory {len(self.by_session)}>"
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -101,7 +114,11 @@ class Context(Struct, frozen=True, kw_only=True):
     secrets: Secrets = MountedSecrets(Path("/etc/hexa/power"))
     turns: Turns = field(default_factory=Turns)
     """Shared by all that may ask the same controllers."""
+    memory: Memory = field(default_factory=Memory)
+    """Shared likewise."""
     spoken: Spoken = field(default_factory=Spoken)
+    clock: Clock | None = None
+    """What the age of a reading is told by where the other side does not tell its time."""
     patience: float = 10.0
     """Seconds that the other side may take to answer one question, waiting for a turn not counted."""
 

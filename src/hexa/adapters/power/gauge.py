@@ -4,16 +4,16 @@ Credentials are read for each question, by name, and forgotten after it: a rotat
 shares a controller waits for its turn.
 """
 
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
-from hexa.adapters.power.context import Context, Turns
+from hexa.adapters.power.context import Context, Memory, Turns
+from hexa.adapters.power.guarded import broken
 from hexa.domain.errors import HexaError, Refused
 from hexa.domain.resources.power import DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, Reading
 from hexa.domain.spec_power import secret_names, sensing_part
+from hexa.ports.clock import Clock
 from hexa.ports.power import Power
 from hexa.ports.sensors import Secrets
 
@@ -40,10 +40,10 @@ class HeldSecrets:
 class DriverGauge:
     """Asks by the driver that a machine's `spec.power` has for it."""
 
-    def __init__(self, open_driver: Opener, secrets: Secrets, *, patience: float) -> None:
+    def __init__(self, open_driver: Opener, secrets: Secrets, *, patience: float, clock: Clock | None = None) -> None:
         """`patience`: seconds for one answer."""
         self._open, self._secrets, self._patience = open_driver, secrets, patience
-        self._turns = Turns()
+        self._turns, self._memory, self._clock = Turns(), Memory(), clock
 
     def __repr__(self) -> str:
         return "<DriverGauge>"
@@ -53,18 +53,21 @@ class DriverGauge:
         part, name = sensing_part(machine.spec.power, driver), machine.metadata.name
         context = Context(machine=name, driver=driver, turns=self._turns, patience=self._patience)
         held = await self._held(part, machine.metadata.namespace, context)
-        own = Context(machine=name, secrets=held, turns=self._turns, patience=self._patience)
+        own = Context(
+            machine=name,
+            secrets=held,
+            turns=self._turns,
+            memory=self._memory,
+            clock=self._clock,
+            patience=self._patience,
+        )
         try:
             async with self._open(part, own) as power:
                 return Reading.UNKNOWN if power is None else await power.sense()
         except HexaError:
             raise
         except Exception as error:  # a defect of a driver, or an answer that nobody thought of, must not end the agent
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            what = f"it failed by {type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
-            raise context.unavailable(
-                what, "that is a defect of the driver: report it", reason="DriverFailed"
-            ) from error
+            raise broken(context, error) from error
 
     async def _held(self, part: PowerSpec, namespace: str, context: Context) -> HeldSecrets:
         values: dict[str, Mapping[str, bytes]] = {}

@@ -1,11 +1,12 @@
 """HTTP for drivers: one client, one table of foreign errors. httpx is imported here and in no driver."""
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache, lru_cache
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import msgspec
@@ -23,6 +24,14 @@ IDLE: Final = 2.0
 
 BUSY: Final = (429, 503)
 """Statuses of a device that has no session free, or too much to do: iDRAC says so with 503."""
+
+NEVER: Final = (405, 501)
+"""Statuses that no waiting mends: it does not know the request."""
+
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+KEEP_METHOD: Final = (307, 308)
+HOPS: Final = 4
+"""Redirects that are followed for one question."""
 
 BODY: Final = 4 * 2**20
 """Bytes of an answer that are looked at: none of these devices has more to say."""
@@ -58,6 +67,8 @@ class Client:
         self._client = client
         self._context = context
         self._auth = auth
+        self.hint = ""
+        """What else may be done where the password is not taken."""
         self._extensions = {"sni_hostname": server_name} if server_name else {}
 
     def with_auth(self, auth: Auth) -> "Client":
@@ -68,41 +79,92 @@ class Client:
 
     async def ask(self, method: str, path: str, *, json: Any = None, **more: Any) -> Answer:
         """The answer, whatever its status. Raises `Unavailable` where there is none, `Refused` for a certificate, a user or a
-        password that is not taken."""
-        auth = self._auth()
+        password that is not taken, and for a redirect to somebody else."""
+        return self.allowed(await self.exchange(method, path, json=json, **more))
+
+    def allowed(self, answer: Answer) -> Answer:
+        """The answer, unless it is that the user or the password is not taken."""
+        if answer.status in (401, 403):
+            raise self._denied(answer)
+        return answer
+
+    async def exchange(self, method: str, path: str, *, json: Any = None, **more: Any) -> Answer:
+        """The same, where being denied is an answer too. Redirects are followed on the same scheme, host and port only, so that
+        credentials go nowhere else."""
+        target = self._own(path)
+        for _ in range(HOPS):
+            answer, asked = await self._once(method, target, json=json, **more)
+            onward = self._onward(method, asked, answer)
+            if not onward:
+                return answer
+            target = self._own(onward)
+            more.pop("params", None)  # they are in the new target, if they are to be
+        raise self._context.unavailable(
+            f"it redirects {HOPS} times and more", "look at its address by a browser", reason="DeviceError"
+        )
+
+    async def _once(self, method: str, target: str, **more: Any) -> tuple[Answer, str]:
+        """The answer, and the URL that was asked."""
+        auth = more.pop("auth", None) or self._auth()
         try:
-            async with self._client.stream(
-                method, path, json=json, auth=auth, extensions=self._extensions, **more
-            ) as response:
+            async with self._client.stream(method, target, auth=auth, extensions=self._extensions, **more) as response:
                 body = b""
                 async for piece in response.aiter_bytes():
                     body += piece
                     if len(body) > BODY:
                         break
-                answer = Answer(response.status_code, body, response.headers)
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+                return Answer(response.status_code, body, response.headers), str(response.url)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, ssl.SSLError) as error:
             raise self._ours(error) from None  # the request in it has the credentials
-        if answer.status in (401, 403):
-            raise self._denied(answer.status)
-        return answer
+
+    def _onward(self, method: str, asked: str, answer: Answer) -> str:
+        """Where the same question belongs; empty: nowhere else. A request that changes something is repeated only where the device
+        says that it keeps its method, or where a slash at the end was all that was missing."""
+        location = answer.headers.get("location", "")
+        if answer.status not in REDIRECTS or not location:
+            return ""
+        try:
+            onward = urljoin(asked, location)
+            same = urlsplit(onward).path == urlsplit(asked).path + "/" and answer.status != 303
+        except ValueError:
+            return ""
+        return onward if method == "GET" or answer.status in KEEP_METHOD or same else ""
+
+    def _own(self, target: str) -> str:
+        """The target, if it is the device's. Raises `Refused` for one at another scheme, host or port."""
+        if "://" not in target:
+            return target
+        try:
+            own, other = (_origin(each) for each in (str(self._client.base_url), target))
+        except ValueError:
+            own, other = "", ""
+        if not own or own != other:
+            where = self._context.quoted(other) or "something that is no URL"
+            what = f"it sends us on to {where}, and credentials go to its own address only"
+            raise self._context.refused(what, "write the address that it should be asked at", reason="Redirected")
+        return target
 
     def odd(self, answer: Answer, doing: str) -> HexaError:
-        """An answer that is no success."""
-        what = f"{doing} was answered by status {answer.status}{self._context.quoted(_said(answer))}"
+        """An answer that is no success, or not understood: it may be another one soon, but for requests that it does not know."""
+        what = f"{doing} was answered by {_kind(answer)}{self._context.quoted(_said(answer))}"
         if answer.status in BUSY:
             return self._context.unavailable(
                 what, "try again later, and close sessions that nobody uses", reason="Busy"
             )
-        if answer.status >= 500 or answer.status == 408:
+        if answer.status >= 500 and answer.status not in NEVER:
             return self._context.unavailable(what, "try again later, and look at its own log", reason="DeviceError")
-        return self._context.refused(
-            what, "look whether it is the kind of device that the settings say", reason="BadAnswer"
-        )
+        remedy = "look whether it is the kind of device that the settings say"
+        if answer.status in NEVER:
+            return self._context.refused(what, remedy, reason="BadAnswer")
+        return self._context.unavailable(what, f"it may still be starting: wait, then {remedy}", reason="DeviceError")
 
-    def _denied(self, status: int) -> HexaError:
-        what = "the user or the password is wrong" if status == 401 else "the user is not allowed to do this"
-        remedy = "correct the Secret that secretName names" if status == 401 else "give it the right on the device"
-        return self._context.refused(what, remedy, reason="BadCredentials" if status == 401 else "Forbidden")
+    def _denied(self, answer: Answer) -> HexaError:
+        said = self._context.quoted(_said(answer))
+        if answer.status == 403:
+            what, remedy = f"the user is not allowed to do this{said}", "give it the right on the device"
+            return self._context.refused(what, remedy, reason="Forbidden")
+        remedy = "correct the Secret that secretName names" + self.hint
+        return self._context.refused(f"the user or the password is wrong{said}", remedy, reason="BadCredentials")
 
     def _ours(self, error: Exception) -> HexaError:
         context, tls = self._context, _tls_error(error)
@@ -178,18 +240,38 @@ def bearer(context: Context, secret: str, *, otherwise: Auth) -> Auth:
 
     def auth() -> httpx.Auth | None:
         token = context.secret(secret, "token")
-        return _Bearer(token) if token else otherwise()
+        return Header("Authorization", f"Bearer {token}") if token else otherwise()
 
     return auth
 
 
-class _Bearer(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._token = token
+class Header(httpx.Auth):
+    """One header with each request."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self._name, self._value = name, value
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers[self._name] = self._value
         yield request
+
+
+NOBODY: Final = httpx.Auth()
+"""No credentials at all."""
+
+
+class _NoQueries(logging.Filter):
+    """Leaves out of httpx's log what stands in the query of a URL: a password, for plugs that take it nowhere else."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                each.copy_with(query=None) if isinstance(each, httpx.URL) else each for each in record.args
+            )
+        return True
+
+
+logging.getLogger("httpx").addFilter(_NoQueries())
 
 
 def credentials(context: Context, secret: str, *, user: str = "") -> tuple[str, str]:
@@ -236,11 +318,32 @@ def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
     return None
 
 
+def _origin(url: str) -> str:
+    """Scheme, host and port. Raises `ValueError` for what is no URL."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError(url)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
+
+
+def _kind(answer: Answer) -> str:
+    """What came back, in words."""
+    if answer.status in REDIRECTS:
+        return f"status {answer.status}, which sends us elsewhere"
+    if not answer.ok:
+        return f"status {answer.status}"
+    if not answer.body.strip():
+        return f"an empty body (status {answer.status})"
+    return f"{'something else' if answer.json() is not None else 'no JSON'} (status {answer.status})"
+
+
 def _said(answer: Answer) -> str:
     """The device's own words, where they are few."""
     body = answer.json()
     error = body.get("error") if isinstance(body, dict) else None
     extended = error.get("@Message.ExtendedInfo") if isinstance(error, dict) else None
-    texts = [each.get("Message") for each in extended or () if isinstance(each, dict)]
+    messages = extended if isinstance(extended, list) else []
+    texts = [each.get("Message") for each in messages if isinstance(each, dict)]
     text = next(filter(None, texts), error.get("message") if isinstance(error, dict) else "")
     return f' ("{text.strip().rstrip(".")}")' if isinstance(text, str) and 0 < len(text) < 300 else ""

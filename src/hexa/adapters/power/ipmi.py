@@ -21,6 +21,12 @@ ASK_AGAIN: Final = 1.0
 
 LEVELS: Final = {"user": 2, "operator": 3, "administrator": 4}
 
+STATUS_BYTES: Final = 3
+"""Of the answer to Get Chassis Status at least (IPMI 2.0, 28.2)."""
+POWER_ON: Final = 0x01
+CONTROL_FAULT: Final = 0x10
+"""It tried to switch, and the power did not follow."""
+
 _NO_SUITE: Final = (0x03, 0x04, 0x05, rmcp.NO_SUITE, 0x14)
 _CORRECT: Final = "correct the keys username and password of the Secret that secretName names"
 
@@ -49,6 +55,8 @@ COMMAND: Final = {
     0xC1: ("it does not know this command", "name another driver for this", "NotSupported"),
     0xC3: ("it gave up", "", "Busy"),
     0xCC: ("it can't switch in this way", "name another driver for this, such as ssh for off", "NotSupported"),
+    0xD1: ("its firmware is being updated", "", "Busy"),
+    0xD2: ("it is still starting", "", "Busy"),
     0xD4: ("the user may not do this", "give it the privilege operator on the BMC", "Forbidden"),
     0xD5: ("it can't do this in its present state", "look at its own console", "WrongState"),
 }
@@ -84,11 +92,14 @@ class IpmiPower:
 
     async def sense(self) -> Reading:
         async with self._session() as session:
-            return await session.power()
+            reading, doubt = await session.power()
+        if doubt:
+            raise self._context.unavailable(doubt, "wait, and look at its own page", reason="Doubtful")
+        return reading
 
     async def _switch(self, what: Control, *, unless: Reading) -> None:
         async with self._session() as session:
-            if await session.power() is not unless:
+            if (await session.power())[0] is not unless:
                 await session.ask(rmcp.set_privilege(LEVELS[self._settings.privilege]))
                 await session.ask(chassis_control(what))
 
@@ -183,11 +194,16 @@ class _Session:
     def __init__(self, line: _Line, context: Context, session: rmcp.Session) -> None:
         self._line, self._context, self._session = line, context, session
 
-    async def power(self) -> Reading:
+    async def power(self) -> tuple[Reading, str]:
+        """The reading, and why it is unknown."""
         state = await self.ask(CHASSIS_STATUS)
-        if not state:
-            return Reading.UNKNOWN
-        return Reading.ON if state[0] & 1 else Reading.OFF
+        if len(state) < STATUS_BYTES:
+            return Reading.UNKNOWN, f"its chassis status has {len(state)} bytes, and {STATUS_BYTES} are the least"
+        if state[0] & POWER_ON:
+            return Reading.ON, ""
+        if state[0] & CONTROL_FAULT:
+            return Reading.UNKNOWN, "it reads off, and says that the power did not follow its control"
+        return Reading.OFF, ""
 
     async def ask(self, command: Command) -> bytes:
         self._session.next()
@@ -206,7 +222,7 @@ class _Session:
 
 
 def _ours(context: Context, table: dict[int, tuple[str, str, str]], code: int, otherwise: str) -> HexaError:
-    what, remedy, reason = table.get(code, (otherwise, "look at its own log", "Refused"))
+    what, remedy, reason = table.get(code, (otherwise, "", "DeviceError"))  # what nobody knows may go by itself
     if remedy:
         return context.refused(what, remedy, reason=reason)
     return context.unavailable(what, "try again later, and log other users out of it", reason=reason)

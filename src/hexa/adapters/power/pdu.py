@@ -3,6 +3,7 @@
 puresnmp makes and reads the messages of SNMP 1, 2c and 3; packets go by our own socket, on Trio.
 """
 
+import re
 import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,12 +13,13 @@ import puresnmp
 import puresnmp.exc
 import trio
 from puresnmp.credentials import Auth, Credentials, Priv
-from x690.types import Integer, ObjectIdentifier
+from x690.types import Integer, ObjectIdentifier, OctetString
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.outlets import Fed, Outlet, parse, reading
+from hexa.adapters.power.figures import Figure, figure, shown
+from hexa.adapters.power.outlets import Fed, Outlet, fed, parse, told
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power import Pdu, SnmpOids
+from hexa.domain.resources.power import Pdu, SnmpOids, SnmpValue
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
 
@@ -49,6 +51,15 @@ PROFILES: Final[Mapping[str, SnmpOids]] = {
 }
 
 
+WORDS: Final[Mapping[int | str, Reading]] = {
+    "on": Reading.ON,
+    "outleton": Reading.ON,
+    "off": Reading.OFF,
+    "outletoff": Reading.OFF,
+}
+"""States that some PDUs tell as a text; others are named by onState and offState."""
+
+
 @asynccontextmanager
 async def open_power(settings: Pdu, context: Context) -> AsyncIterator[Power]:
     """The outlets of a machine. Nothing is asked yet. Raises `Refused` for settings that can't be used."""
@@ -78,9 +89,11 @@ class PduPower:
 
     async def turn_on(self) -> None:
         for outlet in self._outlets:
-            await self._switch(outlet, self._oids.turn_on)
+            await self._switch(outlet, self._oids.turn_on, self._oids.control_on)
 
     async def turn_off(self) -> None:
+        if self._settings.toggle:  # a pulse on the machine's power button
+            return await self.turn_on()
         raise self._context.refused(
             "an outlet can only cut the power",
             "name another driver for off, such as ssh, or allow hard",
@@ -88,29 +101,54 @@ class PduPower:
         )
 
     async def cut(self) -> None:
+        if self._settings.toggle:
+            raise self._context.refused("a button cuts no power", "name another driver", reason="NotSupported")
         for outlet in self._outlets:
-            await self._switch(outlet, self._oids.turn_off)
+            await self._switch(outlet, self._oids.turn_off, self._oids.control_off)
 
     async def sense(self) -> Reading:
-        return reading([await self._read(outlet) for outlet in self._outlets], on_watts=self._settings.on_watts)
+        fed = [await self._read(outlet) for outlet in self._outlets]
+        return told(fed, on_watts=self._settings.on_watts, context=self._context)
 
-    async def _switch(self, outlet: Outlet, value: int) -> None:
-        oid = self._oids.control or self._oids.state
-        await self._ask(outlet, lambda client: client.set(_oid(oid, outlet), Integer(value)))
+    async def _switch(self, outlet: Outlet, value: SnmpValue, control: str) -> None:
+        oid = _oid(control or self._oids.control or self._oids.state, outlet)
+        await self._ask(outlet, lambda client: client.set(oid, _written(value)), oid)
 
     async def _read(self, outlet: Outlet) -> Fed:
-        state = await self._number(outlet, self._oids.state)
-        states = {self._oids.on_state: Reading.ON, self._oids.off_state: Reading.OFF}
-        watts = await self._number(outlet, self._oids.watts) if self._settings.on_watts is not None else None
-        return Fed(states.get(state, Reading.UNKNOWN), watts)
+        state, doubt = await self._state(outlet)
+        watts = Figure()
+        if self._settings.on_watts is not None:
+            watts = figure(_number(await self._value(outlet, _oid(self._oids.watts, outlet))))
+        return fed(state, watts, doubt=doubt)
 
-    async def _number(self, outlet: Outlet, oid: str) -> int:
-        value = (await self._ask(outlet, lambda client: client.get(_oid(oid, outlet)))).pythonize()
-        if not isinstance(value, int):
-            raise self._unknown(outlet)
-        return value
+    async def _state(self, outlet: Outlet) -> tuple[Reading, str]:
+        """The outlet's state, or the doubt about a text that is none. A number that is neither on nor off is unknown."""
+        oids = self._oids
+        oid = ObjectIdentifier(oids.state.lstrip(".")) if oids.separator else _oid(oids.state, outlet)
+        value = await self._value(outlet, oid)
+        if oids.separator:
+            value = self._part(outlet, value)
+        states = {**WORDS, _plain(oids.on_state): Reading.ON, _plain(oids.off_state): Reading.OFF}
+        plain = _plain(value)
+        found = states.get(plain, Reading.UNKNOWN)
+        doubt = "" if isinstance(plain, int) or found is not Reading.UNKNOWN else _odd(value)
+        return found, doubt
 
-    async def _ask(self, outlet: Outlet, question: Any) -> Any:
+    def _part(self, outlet: Outlet, value: Any) -> Any:
+        """The outlet's part of a text that has the states of all."""
+        if not isinstance(value, bytes) or not outlet.name.isdigit():
+            return value
+        parts = value.decode(errors="replace").split(self._oids.separator)
+        if not 0 < int(outlet.name) <= len(parts):
+            what = f"it has no outlet {outlet.name}, for it tells the states of {len(parts)}"
+            context = self._context.at("pdu", outlet.address)
+            raise context.refused(what, "correct outlets, state or separator", reason="UnknownOutlet")
+        return parts[int(outlet.name) - 1]
+
+    async def _value(self, outlet: Outlet, oid: ObjectIdentifier) -> Any:
+        return (await self._ask(outlet, lambda client: client.get(oid), oid)).pythonize()
+
+    async def _ask(self, outlet: Outlet, question: Any, oid: ObjectIdentifier) -> Any:
         context = self._context.at("pdu", outlet.address)
         async with context.turns.take(outlet.address):
             address = (await context.resolved(outlet.address))[0]
@@ -120,7 +158,7 @@ class PduPower:
                 )
                 return await question(client)
             except puresnmp.exc.SnmpError as error:
-                raise self._ours(context, outlet, error) from None  # the request in it has the credentials
+                raise self._ours(context, outlet, oid, error) from None  # the request in it has the credentials
 
     def _credentials(self, context: Context) -> Credentials:
         settings, secret = self._settings, self._settings.secret_name
@@ -134,10 +172,13 @@ class PduPower:
             Priv(privacy.encode(), settings.privacy_protocol) if privacy else None,
         )
 
-    def _ours(self, context: Context, outlet: Outlet, error: puresnmp.exc.SnmpError) -> HexaError:
+    def _ours(
+        self, context: Context, outlet: Outlet, oid: ObjectIdentifier, error: puresnmp.exc.SnmpError
+    ) -> HexaError:
         said = str(error).lower()
         if isinstance(error, puresnmp.exc.NoSuchOID):
-            return self._unknown(outlet)
+            remedy = "correct outlets, profile or oids"
+            return context.refused(f"it has no outlet {outlet.name} at OID {oid}", remedy, reason="UnknownOutlet")
         if isinstance(error, _READ_ONLY):
             remedy = "give the community or the user the right to write, and look whether the outlet exists"
             return context.refused(f"outlet {outlet.name} can't be written", remedy, reason="Forbidden")
@@ -147,10 +188,6 @@ class PduPower:
         return context.unavailable(
             f"it answered with an error ({type(error).__name__})", "try again", reason="DeviceError"
         )
-
-    def _unknown(self, outlet: Outlet) -> HexaError:
-        context, remedy = self._context.at("pdu", outlet.address), "correct outlets, profile or oids"
-        return context.refused(f"it has no outlet {outlet.name}", remedy, reason="UnknownOutlet")
 
 
 _READ_ONLY: Final = (
@@ -196,3 +233,27 @@ class _Sender:
 def _oid(text: str, outlet: Outlet) -> ObjectIdentifier:
     whole = text.replace("{outlet}", outlet.name) if "{outlet}" in text else f"{text}.{outlet.name}"
     return ObjectIdentifier(whole.lstrip("."))
+
+
+def _written(value: SnmpValue) -> Any:
+    """What is sent: a number, also one that was written as a text, else the text."""
+    number = _plain(value)
+    return Integer(number) if isinstance(number, int) else OctetString(str(value).encode())
+
+
+def _plain(value: Any) -> int | str:
+    """A state in the form in which it is compared: a number, however it is written, or a text whatever its case."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    text = text.strip("\0 \t\r\n")
+    return int(text) if re.fullmatch(r"[-+]?[0-9]{1,10}", text) else text.lower()
+
+
+def _number(value: Any) -> Any:
+    """A figure: a number as a text counts as one, for some PDUs write decimals so."""
+    text = value.decode(errors="replace").strip("\0 \t\r\n") if isinstance(value, bytes) else value
+    return float(text) if isinstance(text, str) and re.fullmatch(r"[-+]?[0-9]{1,10}(\.[0-9]{1,6})?", text) else text
+
+
+def _odd(value: Any) -> str:
+    said = shown(value.decode(errors="replace") if isinstance(value, bytes) else value)
+    return f"its state is {said}, and a number or a word of onState and offState is needed (separator parts a text of all outlets)"

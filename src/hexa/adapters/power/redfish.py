@@ -1,6 +1,7 @@
 """Redfish (DMTF DSP0266): power of one system of a management controller. Asks softly, and cuts only when told to.
 
-It keeps no session: Basic authentication with each request needs none of the few that a controller has.
+While a controller starts, or switches, it answers in ways that no specification knows: what is not understood may be understood
+soon, and is told as what it was. Logging in is in `redfish_login`.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,7 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.http_client import Answer, Client, base_url, basic, open_client
+from hexa.adapters.power.figures import dig, shown
+from hexa.adapters.power.http_client import BUSY, Answer, Client, base_url, basic, open_client
+from hexa.adapters.power.redfish_login import Login, open_login
+from hexa.domain.errors import HexaError
 from hexa.domain.resources.power import Redfish
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
@@ -16,11 +20,18 @@ from hexa.ports.power import Power
 SYSTEMS: Final = "/redfish/v1/Systems"
 
 READINGS: Final[Mapping[str, Reading]] = {
-    "On": Reading.ON,
-    "Paused": Reading.ON,
-    "Off": Reading.OFF,
+    "on": Reading.ON,
+    "paused": Reading.ON,
+    "off": Reading.OFF,
+    "poweringon": Reading.UNKNOWN,
+    "poweringoff": Reading.UNKNOWN,
 }
-"""PowerState of a ComputerSystem; PoweringOn and PoweringOff are neither."""
+"""PowerState of a ComputerSystem, however it is capitalized."""
+
+IN_DOUBT: Final = frozenset({"Starting", "Updating"})
+"""Status.State of a system whose PowerState Off is not of this moment."""
+
+STARTING: Final = "its services may still be starting"
 
 BUTTON: Final = "PushPowerButton"
 ON: Final = ("On", "ForceOn", BUTTON)
@@ -35,17 +46,20 @@ async def open_power(settings: Redfish, context: Context) -> AsyncIterator[Power
     context = context.at("redfish", settings.address)
     url = base_url(context, settings.address, scheme="https")
     auth = basic(context, settings.secret_name)
-    async with open_client(context, url, tls=settings.tls, auth=auth) as client:
-        yield RedfishPower(settings, context, client)
+    async with (
+        open_client(context, url, tls=settings.tls, auth=auth) as client,
+        open_login(client, context, secret=settings.secret_name, mode=settings.login) as login,
+    ):
+        yield RedfishPower(settings, context, client, login)
 
 
 class RedfishPower:
     """Implements `ports.power.HardPower`."""
 
-    def __init__(self, settings: Redfish, context: Context, client: Client) -> None:
+    def __init__(self, settings: Redfish, context: Context, client: Client, login: Login) -> None:
         self._settings = settings
         self._context = context
-        self._client = client
+        self._client, self._login = client, login
         self._path = ""
 
     def __repr__(self) -> str:
@@ -63,79 +77,122 @@ class RedfishPower:
     async def sense(self) -> Reading:
         async with self._context.turns.take(self._settings.address):
             with self._context.answering():
-                return _reading(await self._system())
+                system = await self._system()
+        return self._told(system)
 
     async def _switch(self, wanted: Reading, types: tuple[str, ...]) -> None:
         async with self._context.turns.take(self._settings.address):
             with self._context.answering():
                 system = await self._system()
                 reading = _reading(system)
-                if reading is Reading.UNKNOWN:
-                    types = tuple(each for each in types if each != BUTTON)
                 if reading is not wanted:
-                    await self._reset(system, types)
+                    await self._reset(system, types, known=reading is not Reading.UNKNOWN)
 
-    async def _reset(self, system: Mapping[str, Any], types: tuple[str, ...]) -> None:
-        action = system.get("Actions", {}).get("#ComputerSystem.Reset", {})
+    async def _reset(self, system: Mapping[str, Any], types: tuple[str, ...], *, known: bool) -> None:
+        action = dig(system, "Actions", "#ComputerSystem.Reset")
         allowed = await self._allowed(action)
         type_ = next((each for each in types if allowed is None or each in allowed), None)
         if type_ is None:
-            what = f"it can do none of {', '.join(types)} (it can {', '.join(allowed or ['nothing'])})"
+            what = f"it can do none of {', '.join(types)} (it can {', '.join(map(str, allowed or ['nothing']))})"
             raise self._context.refused(what, "name another driver for this", reason="NotSupported")
-        target = action.get("target") or f"{self._path}/Actions/ComputerSystem.Reset"
-        answer = await self._client.ask("POST", target, json={"ResetType": type_})
+        if type_ == BUTTON and not known:
+            what = "its power is not known now, and a button does the opposite of what is"
+            raise self._context.unavailable(what, "try again later", reason="Doubtful")
+        target = str(dig(action, "target") or f"{self._path.rstrip('/')}/Actions/ComputerSystem.Reset")
+        answer = await self._login.ask("POST", target, json={"ResetType": type_})
         if not answer.ok:
-            raise self._client.odd(answer, f"the reset {type_}")
+            raise self._not_reset(answer, type_)
 
-    async def _allowed(self, action: Mapping[str, Any]) -> Sequence[str] | None:
+    def _not_reset(self, answer: Answer, type_: str) -> HexaError:
+        error = self._client.odd(answer, f"the reset {type_}")
+        if type_ == BUTTON and answer.status not in BUSY:
+            error.reason = "BadAnswer"  # it may have been pressed, and a second press undoes the first
+        return error
+
+    async def _allowed(self, action: Any) -> Sequence[str] | None:
         """The types of reset that it can do, as it says beside the action or in a resource of its own; None if it does not."""
-        beside: Sequence[str] | None = action.get("ResetType@Redfish.AllowableValues")
-        info = action.get("@Redfish.ActionInfo")
-        if beside is not None or not info:
-            return beside
-        body = (await self._client.ask("GET", info)).json()
-        parameters = body.get("Parameters", ()) if isinstance(body, dict) else ()
-        return next((each.get("AllowableValues") for each in parameters if each.get("Name") == "ResetType"), None)
+        beside, info = dig(action, "ResetType@Redfish.AllowableValues"), dig(action, "@Redfish.ActionInfo")
+        if isinstance(beside, list) or not isinstance(info, str) or not info:
+            return beside if isinstance(beside, list) else None
+        parameters = dig((await self._login.ask("GET", info)).json(), "Parameters")
+        for each in parameters if isinstance(parameters, list) else ():
+            if dig(each, "Name") == "ResetType" and isinstance(values := dig(each, "AllowableValues"), list):
+                return values
+        return None
 
     async def _system(self) -> Mapping[str, Any]:
-        self._path = self._path or await self._find()
-        answer = await self._client.ask("GET", self._path)
-        body = answer.json()
+        path = self._path or await self._find()
+        answer = await self._login.ask("GET", path)
         if answer.status == 404:
             self._path = ""
-            remedy = "correct system, or leave it out where there is only one"
-            raise self._context.refused(f"it has no system {self._settings.system}", remedy, reason="UnknownSystem")
-        if not answer.ok or not isinstance(body, dict):
-            raise self._odd(answer)
-        return body
+            raise await self._missing(path)
+        system = self._body(answer, "reading the power")
+        self._path = path
+        return system
 
     async def _find(self) -> str:
         wanted = self._settings.system
         if wanted.startswith("/"):
-            return wanted.rstrip("/")
+            return wanted
         if wanted:
             return f"{SYSTEMS}/{wanted}"
-        answer = await self._client.ask("GET", SYSTEMS)
-        body = answer.json()
-        if not answer.ok or not isinstance(body, dict):
-            raise self._odd(answer)
-        paths = [str(each["@odata.id"]) for each in body.get("Members", ())]
-        if len(paths) != 1:
-            what = f"it has {len(paths)} systems" + (
-                f" ({', '.join(path.rpartition('/')[2] for path in paths)})" if paths else ""
-            )
+        paths = await self._members()
+        if not paths:
+            raise self._not_yet("it lists no system")
+        if len(paths) > 1:
+            what = f"it has {len(paths)} systems ({', '.join(map(_id, paths))})"
             raise self._context.refused(what, "say which by system", reason="UnknownSystem")
-        return paths[0].rstrip("/")
+        return paths[0]
 
-    def _odd(self, answer: Answer) -> Exception:
-        if answer.ok or answer.status == 404:
-            what, remedy = (
-                "it does not speak Redfish there",
-                "correct its address, or switch Redfish on in its settings",
-            )
-            return self._context.refused(what, remedy, reason="NoRedfish")
-        return self._client.odd(answer, "reading the power")
+    async def _members(self) -> list[str]:
+        """Paths of its systems, as they are written. Raises `Unavailable` where it says that there are others."""
+        body = self._body(await self._login.ask("GET", SYSTEMS), "listing its systems")
+        members = dig(body, "Members")
+        paths = [dig(each, "@odata.id") for each in (members if isinstance(members, list) else [])]
+        count = dig(body, "Members@odata.count")
+        if isinstance(count, int) and count > len(paths):
+            raise self._not_yet(f"it lists {len(paths)} of {count} systems")
+        return [path for path in paths if isinstance(path, str) and path]
+
+    async def _missing(self, path: str) -> HexaError:
+        """Why there is no such system: because the controller has others only, or because it still starts."""
+        there = await self._members()
+        if there and _id(path) not in map(_id, there):
+            remedy = "correct system, or leave it out where there is only one"
+            return self._context.refused(f"it has no system {self._settings.system}", remedy, reason="UnknownSystem")
+        return self._not_yet(f"its system {path} was answered by status 404")
+
+    def _body(self, answer: Answer, doing: str) -> Mapping[str, Any]:
+        body = answer.json()
+        if answer.ok and isinstance(body, dict):
+            return body
+        if answer.status == 404:
+            raise self._not_yet(f"{doing} was answered by status 404")
+        raise self._client.odd(answer, doing)
+
+    def _not_yet(self, what: str) -> HexaError:
+        remedy = "wait; if it goes on, correct address and system, or switch Redfish on in its settings"
+        return self._context.unavailable(f"{what}: {STARTING}", remedy, reason="DeviceError")
+
+    def _told(self, system: Mapping[str, Any]) -> Reading:
+        """The reading. Raises `Unavailable` for a state that can't be trusted."""
+        state, result = system.get("PowerState"), _reading(system)
+        if result is not Reading.UNKNOWN or str(state).lower() in _SWITCHING:
+            return result
+        what = "it tells no PowerState" if state is None else f"its PowerState is {shown(state)}"
+        if str(state).lower() in READINGS:
+            what = f"{what} while its system is {dig(system, 'Status', 'State')}"
+        raise self._context.unavailable(self._context.quoted(what), "wait, and look at its own page", reason="Doubtful")
+
+
+_SWITCHING: Final = frozenset(state for state, reading in READINGS.items() if reading is Reading.UNKNOWN)
 
 
 def _reading(system: Mapping[str, Any]) -> Reading:
-    return READINGS.get(str(system.get("PowerState")), Reading.UNKNOWN)
+    result = READINGS.get(str(system.get("PowerState")).lower(), Reading.UNKNOWN)
+    doubt = result is Reading.OFF and dig(system, "Status", "State") in IN_DOUBT
+    return Reading.UNKNOWN if doubt else result
+
+
+def _id(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]

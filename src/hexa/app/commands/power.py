@@ -1,6 +1,7 @@
 """Power switched and verified: what was asked for is done when the reading says so, not when somebody took the request.
 
-It knows no driver. Off goes from soft to hard, and takes the last step only where that is allowed.
+It knows no driver. Off goes from soft to hard, and takes the last step only where that is allowed. Off is believed only where it
+is proven: by two readings apart after an On or by a meter. A driver that presses a button acts on a reading, and once on each.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,11 +18,19 @@ from hexa.ports.power import HardPower, Power
 FIRST_LOOK: Final = 0.2
 BUSY: Final = "Busy"
 """Reason of the error of a controller that has no session free: it is asked again."""
+FAILING: Final = "DeviceError"
+"""Reason of the error of one whose answer was not understood, as while it starts: it is asked again likewise."""
 BUSY_PAUSE: Final = 1.0
 BUSY_FOR: Final = 30.0
 """Seconds for which a busy controller is asked again, ever more seldom; never more than half of what may be waited at all."""
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two readings grow from the first to the second: most machines answer at once, and BMCs are easily annoyed."""
+
+
+CONFIRM: Final = 1.0
+"""Seconds until Off is read a second time."""
+CONFIRM_METER: Final = 2.0
+"""The same by a meter, which renews its figure each second or so."""
 
 
 class Ways(Struct, frozen=True, kw_only=True):
@@ -62,6 +71,9 @@ class Switched(Struct, frozen=True, kw_only=True):
 async def status(ways: Ways) -> Switched:
     """The power as it is."""
     reading = await _read(ways)
+    if reading is Reading.OFF and ways.roles.metered:
+        await trio.sleep(CONFIRM_METER)
+        reading = await _read(ways)
     return Switched(power=reading, verified=reading is not Reading.UNKNOWN, steps=())
 
 
@@ -69,19 +81,22 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
     """Turn it on and see that it is, by the second way where the first one fails. Raises `Unavailable` where it is not in time."""
     if ways.on is None:
         raise _lacks(ways, "turn it on", "add a driver that can, such as wakeOnLan")
-    before = await _read_if_possible(ways)
+    before = await _before(ways, patience, presses=ways.roles.on in ways.roles.toggling)
     if before is Reading.ON:
         return Switched(power=before, verified=True, steps=())
     steps: tuple[str, ...] = (f"turned on by {ways.roles.on}",)
     try:
-        await _asked(ways.on.turn_on, patience)
+        await _asked(ways.on.turn_on, patience, once=ways.roles.on in ways.roles.toggling)
         return await _seen(ways, Reading.ON, before, patience.verify, steps)
     except HexaError as error:
         if ways.on_else is None:
             raise
         steps = (f"{steps[0]}, in vain: {error}", f"turned on by {ways.roles.on_else}")
     try:
-        await _asked(ways.on_else.turn_on, patience)
+        toggles = ways.roles.on_else in ways.roles.toggling
+        if toggles and await _before(ways, patience, presses=True) is Reading.ON:
+            return Switched(power=Reading.ON, verified=True, steps=steps[:1])
+        await _asked(ways.on_else.turn_on, patience, once=toggles)
         return await _seen(ways, Reading.ON, before, patience.verify, steps)
     except HexaError as error:
         raise type(error)(f"{error}; before, {steps[0]}", reason=error.reason) from error
@@ -90,7 +105,8 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
 async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
     """Turn it off and see that it is: in order first, and by cutting its power where `hard` allows. Raises `Unavailable` where it
     is not off in time, and `Refused` where it can only be cut and may not."""
-    before = await _read_if_possible(ways)
+    presses = ways.roles.off in ways.roles.toggling
+    before = await _before(ways, patience, presses=presses, sure=ways.roles.metered)
     if before is Reading.OFF:
         return Switched(power=before, verified=True, steps=())
     if ways.off is None and (ways.cut is None or not hard):
@@ -129,7 +145,8 @@ async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: b
     steps, seconds = (f"asked to shut down by {ways.roles.off}",), patience.verify if last_rung else patience.soft
     until = trio.current_time() + seconds
     try:
-        await _or_off_already(ways, ways.off.turn_off, patience)
+        once = ways.roles.off in ways.roles.toggling
+        await _or_off_already(ways, ways.off.turn_off, patience, once=once)
     except HexaError as error:
         if last_rung:
             raise
@@ -148,25 +165,28 @@ async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: b
     return steps
 
 
-async def _asked(request: Callable[[], Awaitable[None]], patience: Patience) -> None:
-    """Make the request; a controller that has no session free is asked again."""
+async def _asked(request: Callable[[], Awaitable[None]], patience: Patience, *, once: bool = False) -> None:
+    """Make the request; a controller that has no session free, or still starts, is asked again. `once`: a second request would undo
+    the first."""
     until, pause = trio.current_time() + min(BUSY_FOR, patience.verify / 2), BUSY_PAUSE
     while True:
         try:
             return await request()
         except Unavailable as error:
-            if error.reason != BUSY or trio.current_time() + pause > until:
+            if once or error.reason not in (BUSY, FAILING) or trio.current_time() + pause > until:
                 raise
         await trio.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 2)
 
 
-async def _or_off_already(ways: Ways, request: Callable[[], Awaitable[None]], patience: Patience) -> None:
-    """Some answer with an error when the machine is off already: what counts is the reading after it."""
+async def _or_off_already(
+    ways: Ways, request: Callable[[], Awaitable[None]], patience: Patience, *, once: bool = False
+) -> None:
+    """Some answer with an error when the machine is off already: what counts are the readings after it."""
     try:
-        await _asked(request, patience)
+        await _asked(request, patience, once=once)
     except HexaError:
-        if await _read_if_possible(ways) is not Reading.OFF:
+        if await _sure(ways) is not Reading.OFF:
             raise
 
 
@@ -174,15 +194,20 @@ async def _seen(ways: Ways, wanted: Reading, before: Reading, seconds: float, st
     """Read until it says what was wanted. Where nothing can read, that is said and not held against it."""
     if ways.sense is None:
         return Switched(power=Reading.UNKNOWN, verified=False, steps=steps)
-    last, pause, trouble = before, FIRST_LOOK, None
+    last, pause, trouble, once = before, FIRST_LOOK, None, False
     with trio.move_on_after(seconds):
         while True:
             try:
                 last, trouble = await ways.sense.sense(), None
             except Unavailable as error:  # controllers are busy while they switch
                 last, trouble = Reading.UNKNOWN, error
+            if last is Reading.OFF is wanted and not once:
+                once = True
+                await trio.sleep(_confirm(ways))
+                continue
             if last is wanted:
                 return Switched(power=last, verified=True, steps=steps)
+            once = False
             if wanted is Reading.OFF and last is Reading.UNKNOWN and not ways.roles.proves_off:
                 return Switched(power=last, verified=False, steps=steps)
             if last is before is Reading.UNKNOWN and trouble is None:
@@ -191,7 +216,8 @@ async def _seen(ways: Ways, wanted: Reading, before: Reading, seconds: float, st
             pause = min(LONGEST_PAUSE, pause * 2)
     if trouble is not None:
         raise trouble
-    what = f"{steps[-1]}, and {seconds:g} s later {ways.roles.sense} still reads {last.lower()}"
+    seen = "has read off only once" if last is Reading.OFF is wanted else f"still reads {last.lower()}"
+    what = f"{steps[-1]}, and {seconds:g} s later {ways.roles.sense} {seen}"
     raise Unavailable(_of(ways, f"{what}; {_remedy(wanted)}"), reason="NotVerified")
 
 
@@ -205,6 +231,36 @@ async def _read(ways: Ways) -> Reading:
     if ways.sense is None:
         raise _lacks(ways, "read its power", "add a driver that reads, such as ipmi, redfish or pdu")
     return await ways.sense.sense()
+
+
+async def _before(ways: Ways, patience: Patience, *, presses: bool, sure: bool = False) -> Reading:
+    """The power before anything is done. Where it is done by a button, and something reads: waits for a reading that tells. Raises
+    `Unavailable` where there is none in time, for a button does the opposite of what is."""
+    reading = await (_sure(ways) if presses or sure else _read_if_possible(ways))
+    if not presses or ways.sense is None:
+        return reading
+    until, pause = trio.current_time() + patience.verify / 2, BUSY_PAUSE
+    while reading is Reading.UNKNOWN and trio.current_time() + pause < until:
+        await trio.sleep(pause)
+        reading, pause = await _sure(ways), min(LONGEST_PAUSE, pause * 2)
+    if reading is Reading.UNKNOWN:
+        await _read(ways)  # its own trouble, if it has one
+        what = f"{ways.roles.sense} can't tell whether it is on, and a button does the opposite of what is"
+        raise Unavailable(_of(ways, f"{what}; it was not pressed: mend what reads its power"), reason="NotVerified")
+    return reading
+
+
+async def _sure(ways: Ways) -> Reading:
+    """The power; Off once two readings apart say so."""
+    reading = await _read_if_possible(ways)
+    if reading is Reading.OFF:
+        await trio.sleep(_confirm(ways))
+        reading = await _read_if_possible(ways)
+    return reading
+
+
+def _confirm(ways: Ways) -> float:
+    return CONFIRM_METER if ways.roles.metered else CONFIRM
 
 
 async def _read_if_possible(ways: Ways) -> Reading:

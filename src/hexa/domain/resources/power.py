@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from hexa.domain.resources.core import Slice
-from hexa.domain.resources.scalars import Duration
+from hexa.domain.resources.scalars import Duration, int_or_string
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Watts = Annotated[float, Meta(gt=0)]
 Outlets = tuple[str, ...]
+SnmpValue = Annotated[int | str, int_or_string(minimum=-(2**31), pattern="^.+$", maxLength=255)]
 
 DriverName = Literal["wakeOnLan", "ipmi", "redfish", "pdu", "http", "ssh", "script", "plugin"]
 
@@ -24,6 +25,10 @@ _OUTLETS = (
 _ON_WATTS = (
     "The machine counts as on while its outlets draw more than this, for devices that measure. Without it an outlet "
     "that is on counts as a machine that is on."
+)
+_TOGGLE = (
+    "What it does presses the machine's power button: the same request turns on what is off, and shuts down what is on. It is made "
+    "only where a reading says the other state, never twice without a reading in between, and it cuts no power. Default false."
 )
 
 
@@ -97,6 +102,13 @@ class Redfish(Slice, frozen=True, kw_only=True):
     ]
     system: Annotated[str, Meta(description="Id or path of the system. Default: the only one that there is.")] = ""
     secret_name: Annotated[str, Meta(description="Secret with the keys username and password.")] = ""
+    login: Annotated[
+        Literal["auto", "basic", "session"],
+        Meta(
+            description="How it logs in: basic with each request, session (closed after use), or auto: basic first, and a session "
+            "where the BMC refuses that without asking for it. Default auto."
+        ),
+    ] = "auto"
     tls: Annotated[Tls, Meta(description="How the BMC's certificate is checked.")] = field(default_factory=Tls)
 
 
@@ -104,11 +116,20 @@ class SnmpOids(Slice, frozen=True, kw_only=True):
     """Where an outlet is found. {outlet} in an OID stands for its number; without it the number is appended."""
 
     state: Annotated[str, Meta(min_length=1, description="OID that is read.")]
-    on_state: Annotated[int, Meta(description="Its value for an outlet that is on.")]
-    off_state: Annotated[int, Meta(description="Its value for an outlet that is off.")]
+    on_state: Annotated[SnmpValue, Meta(description="Its value for an outlet that is on, a number or a text.")]
+    off_state: Annotated[SnmpValue, Meta(description="Its value for an outlet that is off, a number or a text.")]
+    separator: Annotated[
+        str,
+        Meta(
+            description='What parts the states where one text has those of all outlets, such as "," in "1,0,1,1"; outlets count '
+            "from 1, and the OID is read as it is written. Default: a text is the state of one outlet."
+        ),
+    ] = ""
     control: Annotated[str, Meta(description="OID that is written. Default: the one that is read.")] = ""
-    turn_on: Annotated[int, Meta(description="What is written to turn on.")]
-    turn_off: Annotated[int, Meta(description="What is written to turn off.")]
+    control_on: Annotated[str, Meta(description="OID that is written to turn on. Default: control.")] = ""
+    control_off: Annotated[str, Meta(description="OID that is written to turn off. Default: control.")] = ""
+    turn_on: Annotated[SnmpValue, Meta(description="What is written to turn on: a number, or a text that is none.")]
+    turn_off: Annotated[SnmpValue, Meta(description="What is written to turn off: a number, or a text that is none.")]
     watts: Annotated[str, Meta(description="OID of the outlet's active power in watts, if it is measured.")] = ""
 
 
@@ -134,6 +155,7 @@ class Pdu(Slice, frozen=True, kw_only=True):
     auth_protocol: Annotated[Literal["md5", "sha1"], Meta(description="Of the v3 user. Default sha1.")] = "sha1"
     privacy_protocol: Annotated[Literal["des", "aes"], Meta(description="Of the v3 user. Default aes.")] = "aes"
     on_watts: Annotated[Watts | None, Meta(description=_ON_WATTS)] = None
+    toggle: Annotated[bool, Meta(description=_TOGGLE)] = False
 
 
 class HttpRequest(Slice, frozen=True, kw_only=True):
@@ -159,6 +181,17 @@ class HttpStatus(HttpRequest, frozen=True, kw_only=True):
         "(?i)off|false|0"
     )
     watts: Annotated[str, Meta(description="Where in a JSON answer the outlet's power in watts stands.")] = ""
+    read_at: Annotated[
+        str,
+        Meta(
+            description="Where in a JSON answer the time stands at which state and watts were read: seconds or milliseconds "
+            "since 1970, or ISO 8601 with a zone. Default: they count as read now."
+        ),
+    ] = ""
+    max_age: Annotated[
+        Duration | None,
+        Meta(description="A reading that is older than this by readAt is unknown. Default 2m."),
+    ] = None
 
 
 class HttpTemplate(Slice, frozen=True, kw_only=True):
@@ -187,8 +220,24 @@ class Http(Slice, frozen=True, kw_only=True):
         str,
         Meta(description="Secret with the key password and, unless it is admin, username; or token, a bearer token."),
     ] = ""
+    login: Annotated[
+        Literal["header", "query"],
+        Meta(
+            description="How a Tasmota gets user and password: in a header, or in the URL, for firmware before 9.3 that takes "
+            "nothing else; whoever logs URLs between hexa and the plug can read them there. Default header."
+        ),
+    ] = "header"
+    on_pattern: Annotated[
+        str,
+        Meta(
+            description="Regular expression that the state of an outlet that is on matches as a whole, for a Tasmota with "
+            "words of its own (StateText). Default: on."
+        ),
+    ] = "(?i)on"
+    off_pattern: Annotated[str, Meta(description="The same for off. Default: off.")] = "(?i)off"
     tls: Annotated[Tls, Meta(description="How the device's certificate is checked.")] = field(default_factory=Tls)
     on_watts: Annotated[Watts | None, Meta(description=_ON_WATTS)] = None
+    toggle: Annotated[bool, Meta(description=_TOGGLE)] = False
 
 
 class Ssh(Slice, frozen=True, kw_only=True):
@@ -236,6 +285,7 @@ class Script(Slice, frozen=True, kw_only=True):
         Meta(description="What it knows to do. Default: on, off, status."),
     ] = ("on", "off", "status")
     secret_name: Annotated[str, Meta(description="Secret whose folder is named to it by HEXA_SECRET.")] = ""
+    toggle: Annotated[bool, Meta(description=_TOGGLE)] = False
 
 
 class Plugin(Slice, frozen=True, kw_only=True):
@@ -243,6 +293,7 @@ class Plugin(Slice, frozen=True, kw_only=True):
 
     driver: Annotated[str, Meta(min_length=1, description="Name of the entry point.")]
     settings: Annotated[dict[str, Any], Meta(description="What it wants to know.")] = field(default_factory=dict)
+    toggle: Annotated[bool, Meta(description=_TOGGLE)] = False
 
 
 class PowerSpec(Slice, frozen=True, kw_only=True):
