@@ -58,7 +58,7 @@ def write_commands(library: Path) -> None:
     """The console scripts of hexa; those of other packages are nobody's business here."""
     (TARGET / "bin").mkdir()
     entries = ConfigParser()
-    entries.read(next(library.glob("hexa-*.dist-info")) / "entry_points.txt")
+    entries.read(next(library.glob("hexa_autoscaler-*.dist-info")) / "entry_points.txt")
     for name, where in entries["console_scripts"].items():
         module, _, function = where.partition(":")
         path = TARGET / "bin" / name

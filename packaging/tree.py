@@ -87,7 +87,7 @@ def uv(*arguments: str, text: str = "") -> str:
 def remove_unused_distributions(folder: Path) -> None:
     """Take out what only the clients of `kubernetes` need."""
     installed = {name_of(each): each for each in distributions(path=[str(folder)])}
-    for name in installed.keys() - reachable("hexa", installed):
+    for name in installed.keys() - reachable("hexa-autoscaler", installed):
         for file in installed[name].files or ():
             remove(folder, file)
 

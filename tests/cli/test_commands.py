@@ -16,9 +16,19 @@ COMMANDS = ("run", "simulate", "validate", "enrol", "doctor", "crds", "certs", "
 DOCS = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 
 
-def test_version_is_the_package_s() -> None:
-    """hexa version prints the version and nothing else."""
-    assert CliRunner().invoke(app, ["version"]).stdout == f"{version('hexa')}\n"
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_version_is_the_package_s(asked: str) -> None:
+    """hexa version and hexa --version print the version and nothing else."""
+    result = CliRunner().invoke(app, [asked])
+    assert (result.exit_code, result.stdout) == (0, f"{version('hexa-autoscaler')}\n")
+
+
+@pytest.mark.parametrize("command", [[], ["get"], ["run"], ["power", "off"], ["power"]], ids=str)
+def test_flags_show_no_value(command: list[str]) -> None:
+    """The help of a flag shows no value beside it, since it takes none."""
+    shown = CliRunner().invoke(app, [*command, "--help"], terminal_width=200).stdout
+    assert "--help" in shown
+    assert "<bool>" not in shown
 
 
 def test_crds_are_printed_as_yaml() -> None:

@@ -22,11 +22,11 @@ from hexa.domain.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.names import ACTION_LABEL, MACHINE_LABEL
 from hexa.domain.resources.cluster import CONFIG_MAPS, DEFINITIONS, SECRETS
-from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS
+from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS, Kind
 from hexa.domain.resources.crd import definitions
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.certificates import Described, Issuer, Owner
-from hexa.ports.kube import Patch
+from hexa.ports.kube import EVERYTHING, Listing, Patch, Selector
 from hexa.yaml import read_documents
 
 CONFIG = "/etc/ca/cloud-config.yaml"
@@ -255,6 +255,26 @@ def break_pods(kube: MemoryKube) -> None:
     add_autoscaler(
         kube, status={"phase": "Running", "containerStatuses": [{"name": "ca", "state": {"waiting": waiting}}]}
     )
+
+
+class Bare(MemoryKube):
+    """A cluster without our CustomResourceDefinitions."""
+
+    async def list(self, kind: Kind[Any], selector: Selector = EVERYTHING) -> Listing[Any]:
+        if kind in (GROUPS, MACHINES):
+            raise Refused(f"list {kind.plural}: the API server does not serve it", reason="KindNotServed")
+        return await super().list(kind, selector)
+
+
+def test_a_cluster_without_definitions_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the CustomResourceDefinitions are missing, the doctor names that cause once, and no check repeats it."""
+    kube = Bare(cluster().api)
+    opens(monkeypatch, kube)
+    told = CliRunner().invoke(app, ["doctor"]).stdout
+    names = "groups.infra.homecluster.dev, nodes.infra.homecluster.dev"
+    assert told.count(f"CustomResourceDefinitions: none of {names} is installed") == 1
+    assert told.count("hexa crds | kubectl apply") == 1
+    assert "does not serve it" not in told
 
 
 BROKEN = [

@@ -143,6 +143,18 @@ def test_unknown_names_suggest_near_ones(hexa: Hexa) -> None:
     assert hexa("why", "nothing").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    "command", [("why",), ("on",), ("get",), ("drain-check",), ("history",)], ids=lambda each: each[0]
+)
+def test_unknown_names_say_in_which_namespace_there_is_one(hexa: Hexa, command: tuple[str, ...]) -> None:
+    """A machine that is looked for in the wrong namespace is told with the right one, as the option to add."""
+    shown = hexa(*command, "box-2", "-n", "default")
+    assert shown.exit_code == 1
+    told = "box-2: there is no machine"
+    assert told in shown.stderr
+    assert "in namespace default; namespace machines has one: -n machines" in shown.stderr
+
+
 def test_on_writes_a_hold(hexa: Hexa, stage: Stage, world: World) -> None:
     """The hold has power, end and reason, and the answer says who decides now."""
     shown = hexa("on", "box-2", "--for", "3h", "--reason", "demo")

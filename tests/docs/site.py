@@ -22,8 +22,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     named = set(re.findall(r"[\w/.-]+\.md", str(nav)))
     pages = [str(page.relative_to(DOCS)) for page in sorted(DOCS.rglob("*.md"))]
     decisions = [page for page in pages if page.startswith("decisions/0")]
-    rest = [page for page in pages if page not in named and page not in decisions]
-    config.nav = [*nav, *rest, {"Decisions": ["decisions/README.md", *decisions]}]
+    rest = [page for page in pages if page not in named and not page.startswith("decisions/")]
+    config.nav = [*nav, *rest, {"Decisions": [{"All decisions": "decisions/README.md"}, *decisions]}]
     return config
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import trio
 from trio.testing import MockClock
 
+from hexa import DISTRIBUTION
 from hexa.domain.lifecycle import Phase
 from hexa.yaml import write_document
 from tests.upgrade.lives import WAYS, killed_in, stored
@@ -22,7 +23,7 @@ async def record(phase: Phase) -> str:
 
 def main() -> None:
     """One file for each phase."""
-    folder = FOLDER / version("hexa")
+    folder = FOLDER / version(DISTRIBUTION)
     folder.mkdir(exist_ok=True)
     for phase in WAYS:
         text = trio.run(record, phase, clock=MockClock(autojump_threshold=0))

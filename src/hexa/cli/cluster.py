@@ -33,6 +33,8 @@ class Where:
     context: str = ""
     namespace: str = ""
     all_namespaces: bool = False
+    names: tuple[str, ...] = ()
+    """Of machines and groups that the person named, as they were written."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,8 @@ def look(where: Where, question: "Callable[[Site, Snapshot], Awaitable[T]]") -> 
     async def asked(site: Site) -> T:
         from hexa.app.commands.snapshot import take
 
-        return await question(site, await take(site.kube, clock=site.clock, namespace=_scope(site, where)))
+        scope = _scope(site, where)
+        return await question(site, await take(site.kube, clock=site.clock, namespace=scope, names=where.names))
 
     return ask(where, asked)
 
@@ -37,13 +38,16 @@ def within(
     names: Iterable[str], *, kubeconfig: str, context: str, namespace: str, all_namespaces: bool = False
 ) -> Where:
     """Where the names are: NAMESPACE/NAME speaks for itself."""
+    names = tuple(names)
     spaces = {name.partition("/")[0] for name in names if "/" in name}
     plain_names = any("/" not in name for name in names)
     if len(spaces) == 1 and not plain_names and not namespace:
         namespace = spaces.pop()
     elif spaces and not namespace:
         all_namespaces = True
-    return Where(kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces)
+    return Where(
+        kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces, names=names
+    )
 
 
 def home(site: Site) -> str:

@@ -9,13 +9,14 @@ import typer
 from hexa.cli.cluster import exit_for
 from hexa.cli.conformance import conform
 from hexa.cli.exits import Exit, fail
+from hexa.cli.help import Command, Group
 
 if TYPE_CHECKING:
     from hexa.app.commands.power import Patience, Switched, Ways
     from hexa.domain.errors import HexaError
     from hexa.domain.resources.power import PowerSpec
 
-power = typer.Typer(help="Switch or read one machine by its drivers: docs/power.md.", no_args_is_help=True)
+power = typer.Typer(cls=Group, help="Switch or read one machine by its drivers: docs/power.md.", no_args_is_help=True)
 
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings of --driver.", show_default=False)
@@ -58,7 +59,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print a JSON object instead 
 SECRETS = Path("/etc/hexa/power")
 
 
-@power.command("on")
+@power.command("on", cls=Command)
 def on(
     pairs: Pairs = None,
     driver: Driver = "",
@@ -81,7 +82,7 @@ def on(
     command.run(act, within=within, answer_within=answer_within)
 
 
-@power.command("off")
+@power.command("off", cls=Command)
 def off(
     pairs: Pairs = None,
     driver: Driver = "",
@@ -106,7 +107,7 @@ def off(
     command.run(act, within=within, answer_within=answer_within)
 
 
-@power.command("status")
+@power.command("status", cls=Command)
 def status(
     pairs: Pairs = None,
     driver: Driver = "",
@@ -128,7 +129,7 @@ def status(
     command.run(act, within="", answer_within=answer_within)
 
 
-@power.command("cycle")
+@power.command("cycle", cls=Command)
 def cycle(
     pairs: Pairs = None,
     driver: Driver = "",
@@ -154,7 +155,7 @@ def cycle(
     command.run(act, within=within, answer_within=answer_within, pause=pause)
 
 
-power.command("test")(conform)
+power.command("test", cls=Command)(conform)
 
 
 class _Command:

@@ -71,7 +71,7 @@ def auto(
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Let go of held machines: schedules, Cluster Autoscaler and spec.powerState decide again."""
+    """Let go of held machines: Cluster Autoscaler and spec.powerState decide again."""
     _write("hold", None, "no longer held", machines or [], groups or [], (kubeconfig, context, namespace))
 
 

@@ -3,7 +3,8 @@
 It needs no running agent. What a person may not read of the rest of the cluster is left out and noted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from hexa.domain.sensing import Facts
 from hexa.domain.shape import suggestion
 from hexa.domain.wish import paused
 from hexa.ports.clock import Clock
-from hexa.ports.kube import Kube
+from hexa.ports.kube import EVERYTHING, Kube
 
 ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
 """An agent is taken to have watched all the time: that is what deadlines are told by."""
@@ -41,8 +42,11 @@ class Picked(Struct, frozen=True, kw_only=True):
 class Snapshot:
     """Everything at one moment."""
 
-    def __init__(self, store: Store, views: Views, *, now: datetime, notes: Iterable[str]) -> None:
+    def __init__(
+        self, store: Store, views: Views, *, now: datetime, notes: Iterable[str], elsewhere: Iterable[Lookup] = ()
+    ) -> None:
         self.store, self.views, self.now = store, views, now
+        self._elsewhere: Final = frozenset(elsewhere)
         self.notes: Final = tuple(notes)
         """What could not be read, and what that means."""
 
@@ -95,7 +99,7 @@ class Snapshot:
         """What a person named NAME or NAMESPACE/NAME: a machine, a group, or one of each. Raises `NotThere`."""
         what = "machine or group" if machines and groups else "machine" if machines else "group"
         known = [*(self.machine_keys if machines else ()), *(self.group_keys if groups else ())]
-        key = find(name, known, namespace=namespace, what=what)
+        key = find(name, known, namespace=namespace, what=what, elsewhere=self._elsewhere)
         return Picked(
             machines=(key,) if machines and key in self.machine_keys else (),
             groups=(key,) if groups and key in self.group_keys else (),
@@ -109,8 +113,9 @@ class Snapshot:
         return any("hexa" in each for each in names)
 
 
-async def take(kube: Kube, *, clock: Clock, namespace: str | None) -> Snapshot:
-    """Read the resources of the namespace (None: of all), and of the cluster what they are judged by."""
+async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterable[str] = ()) -> Snapshot:
+    """Read the resources of the namespace (None: of all), and of the cluster what they are judged by. Where one of the `names`
+    is not in the namespace, other namespaces are looked through, to say where it is."""
     store = Store(clock=clock, namespaces=(namespace,) if namespace is not None else ())
     views, notes = Views(store), dict[str, None]()
 
@@ -129,7 +134,20 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None) -> Snapshot:
             if source.feed is not store.jobs:
                 nursery.start_soon(fill, source)
     views.image_known = image_known(store.machines.objects.values())
-    return Snapshot(store, views, now=clock.now(), notes=notes)
+    there = {key.name for cache in (store.groups, store.machines) for key in (*cache.objects, *cache.malformed)}
+    missing = {name for name in names if "/" not in name} - there
+    elsewhere = await _everywhere(kube, missing) if missing and namespace is not None else ()
+    return Snapshot(store, views, now=clock.now(), notes=notes, elsewhere=elsewhere)
+
+
+async def _everywhere(kube: Kube, names: Collection[str]) -> list[Lookup]:
+    """Machines and groups of these names in any namespace; none where the person may not look."""
+    found: list[Lookup] = []
+    with suppress(Refused):
+        for kind in (MACHINES, GROUPS):
+            items = (await kube.list(kind, EVERYTHING)).items
+            found += [Lookup(each.metadata.namespace, each.metadata.name) for each in items]
+    return [key for key in found if key.name in names]
 
 
 def _note(kind: Kind[Any], error: HexaError) -> str:
@@ -137,7 +155,9 @@ def _note(kind: Kind[Any], error: HexaError) -> str:
     return f"{without} is not known: {error}"
 
 
-def find(name: str, known: Iterable[Lookup], *, namespace: str | None, what: str) -> Lookup:
+def find(
+    name: str, known: Iterable[Lookup], *, namespace: str | None, what: str, elsewhere: Iterable[Lookup] = ()
+) -> Lookup:
     """The object that a person named NAME or NAMESPACE/NAME. Raises `NotThere`."""
     keys = sorted(set(known), key=str)
     space, slash, short = name.rpartition("/")
@@ -147,6 +167,12 @@ def find(name: str, known: Iterable[Lookup], *, namespace: str | None, what: str
         return found[0]
     if found:
         raise NotThere(f"{name}: {what}s of that name are {', '.join(map(str, found))}; write one of these")
+    others = sorted({key.namespace for key in elsewhere if key.name == name})
+    if others:
+        there = (
+            f"namespace {others[0]} has one" if len(others) == 1 else f"namespaces {', '.join(others)} have one each"
+        )
+        raise NotThere(f"{name}: there is no {what} of that name in namespace {space}; {there}: -n {others[0]}")
     near = suggestion(name if slash else short, [str(key) if slash else key.name for key in keys])
     hint = f"; did you mean {near}?" if near else ""
     raise NotThere(f"{name}: there is no {what} of that name{f' in namespace {space}' if space else ''}{hint}")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Final
 
+from hexa import DISTRIBUTION
 from hexa.app.manifests.options import Options, Overlay
 from hexa.app.manifests.render import render
 
@@ -65,8 +66,8 @@ _CHART: Final = {
     "name": "hexa",
     "description": "Powers physical Kubernetes nodes on and off by demand, for the stock Cluster Autoscaler",
     "type": "application",
-    "version": version("hexa"),
-    "appVersion": version("hexa"),
+    "version": version(DISTRIBUTION),
+    "appVersion": version(DISTRIBUTION),
 }
 
 _WRONG: Final = """\

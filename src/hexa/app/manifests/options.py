@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hexa import DISTRIBUTION
 from hexa.domain.conventions import STARTUP_TAINTS
 
 Object = dict[str, Any]
@@ -45,7 +46,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """Where Groups and Nodes are, and so the power Jobs."""
     tenants: tuple[str, ...] = ()
     """Where a tenant's pods are, beside `machines`; overlay tenant only."""
-    image: str = f"hexa:{version('hexa')}"
+    image: str = f"hexa:{version(DISTRIBUTION)}"
     autoscaler_image: str = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.1"
 
     autoscaler_flags: tuple[str, ...] = ()

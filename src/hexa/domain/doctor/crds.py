@@ -16,6 +16,9 @@ _SHOWN: Final = 8
 
 def judge(found: Mapping[str, CustomResourceDefinition]) -> Iterator[Finding]:
     """What is wrong with the definitions that there are, by name."""
+    if not any(name in found for name in NAMES):
+        yield error("CustomResourceDefinitions", f"none of {', '.join(NAMES)} is installed", REMEDY)
+        return
     for name, ours in definitions().items():
         if name not in found:
             yield error(f"CustomResourceDefinition {name}", "is not installed", REMEDY)

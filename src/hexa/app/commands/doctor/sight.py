@@ -11,7 +11,7 @@ from msgspec import Struct
 from hexa.app.commands.agents import agents, autoscalers, watched
 from hexa.domain.doctor.rights import ACCOUNT
 from hexa.domain.errors import Refused
-from hexa.domain.names import GROUP_LABEL
+from hexa.domain.names import API_VERSION, GROUP_LABEL
 from hexa.domain.resources.cluster import DetailedPod
 from hexa.domain.resources.core import NODES, Kind, KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import MACHINES, Node
@@ -57,8 +57,17 @@ class Sight:
         key = f"{kind.api_version}/{kind.plural}/{kind.type.__name__}", selector
         async with self._turn:
             if key not in self._seen:
-                self._seen[key] = (await self.kube.list(kind, selector)).items
+                self._seen[key] = await self._listed(kind, selector)
         return self._seen[key]
+
+    async def _listed(self, kind: Kind[T], selector: Selector) -> tuple[T | Malformed, ...]:
+        """Where our definitions are missing there are no Groups and Nodes: the check of the definitions says why, once."""
+        try:
+            return (await self.kube.list(kind, selector)).items
+        except Refused as error:
+            if error.reason == "KindNotServed" and kind.api_version == API_VERSION:
+                return ()
+            raise
 
     async def good(self, kind: Kind[T], selector: Selector = EVERYTHING) -> list[T]:
         """Every object that decodes."""
