@@ -1,5 +1,7 @@
 """Puts the commands together. Commands import what is heavy when they run, so that help and completion are quick."""
 
+from collections.abc import Callable
+
 import typer
 
 from hexa.cli.certs import certs
@@ -30,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(shared_options)
-for name, command in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "run": run_command,
     "simulate": simulate,
     "validate": validate,
@@ -50,7 +52,8 @@ for name, command in {
     "drain-check": drain_check,
     "certs": certs,
     "version": version,
-}.items():
+}
+for name, command in COMMANDS.items():
     app.command(name, cls=Command)(command)
 app.command("probe-nic", hidden=True, cls=Command)(probe_nic)
 app.add_typer(power, name="power")

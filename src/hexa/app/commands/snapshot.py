@@ -143,8 +143,9 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
 async def _everywhere(kube: Kube, names: Collection[str]) -> list[Lookup]:
     """Machines and groups of these names in any namespace; none where the person may not look."""
     found: list[Lookup] = []
+    kinds: tuple[Kind[Any], ...] = (MACHINES, GROUPS)
     with suppress(Refused):
-        for kind in (MACHINES, GROUPS):
+        for kind in kinds:
             items = (await kube.list(kind, EVERYTHING)).items
             found += [Lookup(each.metadata.namespace, each.metadata.name) for each in items]
     return [key for key in found if key.name in names]
