@@ -86,7 +86,7 @@ def test_failed_phase_says_what_happens_next() -> None:
 def job(outcome: str, message: str = "") -> NodeStatus:
     """A machine with such a Job."""
     record = JobRecord(name="wake-1", action="startup", attempt=1, outcome=outcome, message=message)
-    return status(Phase.POWERING_ON, job=record)
+    return status(Phase.POWERING_ON, job=record, attempt=1)
 
 
 def test_job_in_trouble_is_named_with_the_pods_own_words() -> None:
@@ -242,3 +242,20 @@ def test_group_is_told_in_numbers() -> None:
     assert counted == (7, 6, 2, 2, 1, 2)
     assert (shown.observed_generation, shown.conditions[0].type) == (2, "NoMachines")
     assert shown.health is GroupHealth.DEGRADED
+
+
+def test_a_job_of_the_past_is_over() -> None:
+    """What became of a Job is told until the machine is where the Job should have brought it; an older attempt's is never told."""
+    failed = {
+        action: JobRecord(name="j", action=action, attempt=1, outcome="failed") for action in ("startup", "shutdown")
+    }
+    told = {
+        (action, phase)
+        for action, record in failed.items()
+        for phase in Phase
+        if "PowerJobFailed" in found(status(phase, job=record, attempt=1))
+    }
+    waking = {Phase.UNKNOWN, Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Phase.START_FAILED}
+    resting = {Phase.UNKNOWN, Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED}
+    assert told == {("startup", phase) for phase in waking} | {("shutdown", phase) for phase in resting}
+    assert "PowerJobFailed" not in found(status(Phase.START_FAILED, job=failed["startup"], attempt=2))

@@ -175,7 +175,7 @@ def test_runs_from_before_do_not_count() -> None:
 
 # --- one word --------------------------------------------------------------------------------------------------------
 
-FAILED_JOB = JobRecord(name="j", action="startup", attempt=0, outcome="failed")
+FAILED_JOB = JobRecord(name="j", action="shutdown", attempt=0, outcome="failed")
 ILL: dict[str, Signs] = {
     "NotSeenYet": signs(Phase.UNKNOWN),
     "Lost": signs(Phase.LOST),
@@ -183,7 +183,7 @@ ILL: dict[str, Signs] = {
     "StopFailed": signs(Phase.STOP_FAILED),
     "NotReady": signs(Phase.READY, ready=NOT_READY),
     "CheckFailed": signs(Phase.READY, check=FAILS),
-    "PowerJobFailed": signs(Phase.READY, job=FAILED_JOB),
+    "PowerJobFailed": signs(Phase.DRAINING, job=FAILED_JOB),
     "WakeFailed": signs(Phase.OFF, wake_failed_at=at(1)),
     "PowerNotRead": signs(Phase.READY, reading=PowerReading(source="ipmi"), trouble="m: ipmi: no answer"),
 }

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, boxes, kube_of, rack, reach
+from tests.scenarios.stage import QUICK, boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
+from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.settings import Settings as Site
+from hexa.app.commands.draining import check
 from hexa.app.commands.get import chosen
 from hexa.app.commands.snapshot import Snapshot, take
 from hexa.app.commands.why import GroupAnswer, MachineAnswer, explain_group, explain_machine
@@ -28,7 +31,7 @@ def of_group(world: World) -> dict[str, str]:
 
 async def look(world: World) -> Snapshot:
     """What the commands for people see."""
-    return await take(kube_of(world), clock=world.site.clock, namespace=None)
+    return await take(MemoryKube(world.site.api), clock=world.site.clock, namespace=None)
 
 
 async def told_of_group(world: World) -> dict[str, str]:
@@ -52,7 +55,7 @@ async def told_of_group(world: World) -> dict[str, str]:
 async def told_of_machine(world: World, name: str = "box-1") -> dict[str, str]:
     """Who says what of the machine."""
     snapshot = await look(world)
-    why = await explain_machine(kube_of(world), snapshot, Lookup("machines", name))
+    why = await explain_machine(MemoryKube(world.site.api), snapshot, Lookup("machines", name))
     assert isinstance(why, MachineAnswer)
     lines, _ = chosen(snapshot, [name], namespace="machines", machines=True, groups=False)
     return {
@@ -151,3 +154,83 @@ async def test_a_group_that_may_have_no_machine_on_is_told(autojump_clock: MockC
         await world.until(lambda: "MaxSizeZero" in of_group(world), within=60)
         told = await told_of_group(world)
         assert {who for who, text in told.items() if "is 0" in text} == set(told), told
+
+
+# --- a kubelet under another name -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["box-1-ec2407ca", "box-1.lab.example"])
+async def test_failure_57_a_kubelet_that_joins_under_another_name_is_named(
+    autojump_clock: MockClock, name: str
+) -> None:
+    """The machine is up under another name (k3s --with-node-id, a full host name): while it is waited for, and when it has failed,
+    its conditions name that Kubernetes node and the field to set; set, the machine is Ready."""
+    box = machine("box-1", group="rack", boot_seconds=20.0, node_name=name)
+    async with open_world(groups=[rack()], machines=[box], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        await switch(world, "on")
+        await world.until(lambda: f"set spec.kubernetesNodeName: {name}" in conditions(world)["Joined"], within=60)
+        await reach(world, Phase.START_FAILED, within=300)
+        assert f"set spec.kubernetesNodeName: {name}" in conditions(world)["Failed"]
+        world.edit("box-1", {"kubernetesNodeName": name})
+        await reach(world, Phase.READY, within=600)
+        assert "Failed" not in conditions(world)
+
+
+async def test_failure_57_nodes_that_were_there_before_are_not_suspected(autojump_clock: MockClock) -> None:
+    """A machine that never comes is not told to be a node that stood there before its wake, such as the control plane."""
+    box = machine("box-1", group="rack", boot_seconds=8.0)
+    async with open_world(groups=[rack()], machines=[box], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        await trio.sleep(120)
+        world.inject({"kind": "noJoin", "count": 9, "machine": "box-1"})
+        await switch(world, "on")
+        await reach(world, Phase.START_FAILED, within=300)
+        assert "kubernetesNodeName" not in " ".join(conditions(world).values())
+
+
+# --- drains ---------------------------------------------------------------------------------------
+
+
+async def test_failure_63_a_pod_that_needs_longer_than_the_drain_is_named(autojump_clock: MockClock) -> None:
+    """A pod that still ends at the drain's deadline is not cut: the condition names it with its grace period, drain-check does so
+    in advance, and the machine goes off once the pod has ended."""
+    slow = rack(timeouts={"drain": "60s"})
+    async with open_world(
+        groups=[slow], machines=boxes(2), autoscaler=None, site=Site(pod_start=0.2, pod_stop=300.0)
+    ) as world:
+        await reach(world, Phase.OFF)
+        await up(world, "box-1", "box-2")
+        world.add_pods(1, cpu="1", terminationGracePeriodSeconds=3600)
+        await world.until(lambda: world.waiting == 0, within=60)
+        where = next(pod.spec.node_name for pod in world.pods() if pod.metadata.name.startswith("load"))
+        snapshot = await look(world)
+        view = snapshot.views.machine(Lookup("machines", where))
+        assert view is not None
+        checked = await check(MemoryKube(world.site.api), view, now=snapshot.now)
+        assert [blocker.message for blocker in checked.slow] == ["its grace period is 1h, and timeouts.drain is 1m"]
+        await switch(world, "off", where)
+        await world.until(lambda: "still ending" in conditions(world, where).get("Blocked", ""), within=90)
+        assert "load-" in conditions(world, where)["Blocked"]
+        assert "still ending, its grace period is 1h" in conditions(world, where)["Blocked"]
+        await reach(world, Phase.OFF, where, within=900)
+
+
+# --- what is over ---------------------------------------------------------------------------------
+
+
+async def test_an_image_that_is_not_there_is_told_until_the_machine_is_up(autojump_clock: MockClock) -> None:
+    """Why the wake Job could not run stays in the conditions after the boot was given up, and goes when somebody starts the machine
+    by hand."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        world.inject({"kind": "imageMissing", "machine": "box-1", "action": "startup", "count": 100})
+        await switch(world, "on")
+        await reach(world, Phase.START_FAILED, within=300)
+        await trio.sleep(30)
+        told = conditions(world)
+        assert "ImagePull" in told.get("PowerJobFailed", "") + told.get("PowerJobWaiting", "")
+        world.hardware("box-1").press_on()
+        await reach(world, Phase.READY, within=120)
+        assert not conditions(world).keys() & {"PowerJobFailed", "PowerJobWaiting", "Failed"}
+        assert world.node("box-1").status.health == "healthy"

@@ -39,6 +39,7 @@ from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
 from hexa.domain.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, renamed
 from hexa.domain.identity import findings as identity_findings
+from hexa.domain.left import left_at_deadline
 from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.out_of_service import findings as out_of_service
 from hexa.domain.proof import proof_ends
@@ -62,6 +63,7 @@ from hexa.domain.resources.v1alpha1 import (
 from hexa.domain.sensing import Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
 from hexa.domain.sizing import target
 from hexa.domain.stamps import past
+from hexa.domain.strangers import strangers, waited_since
 from hexa.domain.template import same_shape, shape_of
 from hexa.domain.wish import (
     ADOPTED,
@@ -197,8 +199,12 @@ class NodeController:
             self._add_all(asked_of(new))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
-        if not same_but_for_condition_taints(old, new):
-            self._add_all(self._views.keys_of_kube_name(key.name))
+        if same_but_for_condition_taints(old, new):
+            return
+        claimants = self._views.keys_of_kube_name(key.name)
+        self._add_all(claimants)
+        if old is None and not claimants:  # it may be that of a machine that is waited for under another name
+            self._add_all(key for key, each in self._store.machines.objects.items() if waited_since(each.status))
 
     def _job_changed(self, key: Lookup, old: Job | None, new: Job | None) -> None:
         job = new or old
@@ -281,7 +287,7 @@ class NodeController:
         if event is Event.REMEDY:
             return await self._cycle(view.key)
         if event is not None:
-            return await self._step(view, event, facts)
+            return await self._step(view, event, facts, plan)
         return await self._dwell(view, facts, plan, pods)
 
     async def _identify(self, view: MachineView, now: datetime) -> bool:
@@ -376,8 +382,11 @@ class NodeController:
         """Only watched: paused, or not valid."""
         return not view.valid or paused(view.node, now=now) is not None
 
-    async def _step(self, view: MachineView, event: Event, facts: Facts) -> bool:
+    async def _step(self, view: MachineView, event: Event, facts: Facts, plan: Plan | None = None) -> bool:
         status = step(view.node.status, event, now=facts.now, limits=view.limits)
+        if event is Event.OVERDUE and view.phase is Phase.DRAINING and plan is not None and not status.blocker:
+            left = left_at_deadline(plan, longest=view.policy.drain.grace, limit=view.limits.drain)
+            status = structs.replace(status, blocker=left)
         changed = await self._save(view, status, facts)
         severity = Severity.WARNING if phase_of(status) in WARNINGS else Severity.NORMAL
         happened = f"; {outage_of(self._signs(view, status)).text}" if phase_of(status) is Phase.LOST else ""
@@ -756,6 +765,7 @@ class NodeController:
             on_vetoes=view.on_vetoes(now),
             manager=powerstate_manager(view.node),
             standing=standing(self._signs(view, status), view.policy, now=now),
+            strangers=self._strangers(view, status),
         )
         found += not_set_up(view.lacks, view.set_up_until, now=now)
         found += identity_findings(view.node)
@@ -774,7 +784,13 @@ class NodeController:
             trouble=self._sensors.trouble(view.node),
             check=self._check(view, status) if view.node.spec.healthcheck_pod_spec is not None else None,
             check_trouble=self._checks.trouble(view.node) if self._checks is not None else "",
+            strangers=self._strangers(view, status),
         )
+
+    def _strangers(self, view: MachineView, status: NodeStatus) -> tuple[str, ...]:
+        """Kubernetes nodes that may be this machine's under another name."""
+        since = None if view.kube is not None else waited_since(status)
+        return () if since is None else strangers(self._views.unclaimed(), view.kube_name, since=since)
 
     def _check(self, view: MachineView, status: NodeStatus) -> CheckRecord | None:
         return self._checks.record(view.node, status, kubernetes_node=view.kube_name) if self._checks else None

@@ -345,6 +345,10 @@ class Views:
         found = tuple(keys)
         return self.machine(found[0]) if len(found) == 1 else None
 
+    def unclaimed(self) -> Iterator[KubeNode]:
+        """Kubernetes nodes that no machine claims."""
+        return (node for key, node in self._store.nodes.objects.items() if key.name not in self._by_kube_name)
+
     def keys_of_kube_name(self, name: str) -> Iterable[Lookup]:
         return tuple(self._by_kube_name.get(name, ()))
 

@@ -60,6 +60,10 @@ def drain_lines(check: "Check", *, indent: str = "") -> list[str]:
         f"{indent}  {paint('blocks', Tone.BAD)}     {plain(blocker.pod)}: {plain(blocker.message)}"
         for blocker in check.blockers
     ]
+    lines += [
+        f"{indent}  {paint('slow', Tone.BUSY)}       {plain(pod.pod)}: {plain(pod.message)}; a drain that it outlasts is given up"
+        for pod in check.slow
+    ]
     return lines
 
 

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from hexa.domain.findings import Finding, conditions, once_each
 from hexa.domain.group import Problem
-from hexa.domain.health import Judgement, group_health, steady
+from hexa.domain.health import Judgement, group_health, job_at_work, steady
 from hexa.domain.lifecycle import COMING, FAILED, PROGRESS, Phase, phase_of
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import (
@@ -22,6 +22,7 @@ from hexa.domain.resources.v1alpha1 import (
     WishRecord,
 )
 from hexa.domain.sizing import Member, counts
+from hexa.domain.strangers import perhaps
 from hexa.domain.wish import Veto
 
 PowerWord = Literal["on", "off", "unknown"]
@@ -46,8 +47,10 @@ def findings_of(
     on_vetoes: Sequence[Veto],
     manager: str,
     standing: Iterable[Finding] = (),
+    strangers: Sequence[str] = (),
 ) -> list[Finding]:
-    """What a person should know of a machine now. `standing`: what is always said of it (`health.standing`)."""
+    """What a person should know of a machine now. `standing`: what is always said of it (`health.standing`); `strangers`:
+    Kubernetes nodes that may be this machine's (`strangers.strangers`)."""
     phase = phase_of(status)
     found = list(standing)
     found += [_of_problem(problem) for problem in problems]
@@ -57,12 +60,13 @@ def findings_of(
             f"{manager} owns spec.powerState; wishes live in the annotation, and only a change of the value counts"
         )
         found.append(Finding("PowerStateManagedBy", "FieldManager", message))
-    if status.job is not None and status.job.outcome == "failed":
-        found.append(Finding("PowerJobFailed", "JobFailed", f"{status.job.name}: {status.job.message}"))
-    elif status.job is not None and status.job.message:
-        found.append(Finding("PowerJobWaiting", "JobWaiting", f"{status.job.name}: {status.job.message}"))
+    job = job_at_work(status)
+    if job is not None and job.outcome == "failed":
+        found.append(Finding("PowerJobFailed", "JobFailed", f"{job.name}: {job.message}"))
+    elif job is not None and job.message:
+        found.append(Finding("PowerJobWaiting", "JobWaiting", f"{job.name}: {job.message}"))
     if phase in FAILED:
-        found.append(Finding("Failed", str(phase), _failure_text(phase, status)))
+        found.append(Finding("Failed", str(phase), f"{_failure_text(phase, status)}{perhaps(strangers)}"))
     if status.replaced and phase in COMING:
         text = "no sign of life since it was woken; another machine of the group was woken beside it and has its place"
         found.append(Finding("Hedged", "Silent", text))

@@ -19,7 +19,8 @@ from hexa.domain.outage import Outage, Silence, told_apart
 from hexa.domain.proof import proven
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome, CheckRecord, GroupHealth, NodeHealth
-from hexa.domain.resources.v1alpha1 import NodeStatus, PowerReading, Reading, WakeProof
+from hexa.domain.resources.v1alpha1 import JobRecord, NodeStatus, PowerReading, Reading, WakeProof
+from hexa.domain.strangers import perhaps
 
 POWER_KNOWN: Final = "PowerKnown"
 REACHABLE: Final = "Reachable"
@@ -58,6 +59,8 @@ class Signs(Struct, frozen=True, kw_only=True):
     """None: the machine declares no health check."""
     check_trouble: str = ""
     """Why there is no CronJob of it, where that is so."""
+    strangers: tuple[str, ...] = ()
+    """Kubernetes nodes that no machine claims and that came since it was first woken: one may be this machine's."""
 
     @property
     def phase(self) -> Phase:
@@ -142,7 +145,8 @@ def _joined(signs: Signs) -> Finding:
     if signs.node_ready:
         return Finding(JOINED, "KubeletReady", f"Kubernetes node {signs.kube_name} is Ready{since}")
     if not signs.node_exists:
-        return Finding(JOINED, "NoNode", f"there is no Kubernetes node {signs.kube_name}", "False")
+        text = f"there is no Kubernetes node {signs.kube_name}{perhaps(signs.strangers)}"
+        return Finding(JOINED, "NoNode", text, "False")
     if signs.phase is Phase.OFF:  # the node of a machine that is off changes a minute later, and says nothing new then
         return Finding(JOINED, "NoReadyNode", f"Kubernetes node {signs.kube_name} is not Ready", "False")
     why = f" ({ready.reason})" if ready is not None and ready.reason else ""
@@ -252,10 +256,25 @@ def _in(phase: Phase) -> Callable[[Signs], bool]:
     return lambda signs: signs.phase is phase
 
 
+_UNDER_WAY: Final[dict[str, frozenset[Phase]]] = {
+    "startup": frozenset({*COMING, Phase.UNKNOWN, Phase.OFF, Phase.START_FAILED}),
+    "shutdown": frozenset({Phase.UNKNOWN, Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED}),
+}
+"""Phases in which what a power Job should bring about has not happened; in the others what became of the Job is over."""
+
+
+def job_at_work(status: NodeStatus) -> JobRecord | None:
+    """The power Job of the present attempt, while it matters what became of it."""
+    job = status.job
+    matters = job is not None and job.attempt == status.attempt
+    return job if matters and phase_of(status) in _UNDER_WAY.get(job.action if job else "", ()) else None
+
+
 def _job_failed(signs: Signs) -> bool:
-    job, status = signs.status.job, signs.status
-    failed = job is not None and job.attempt == status.attempt and job.outcome == "failed"
-    return failed and signs.phase not in COMING  # on its way another wake may bring it
+    job = job_at_work(signs.status)
+    return (
+        job is not None and job.outcome == "failed" and signs.phase not in COMING
+    )  # on its way another wake may bring it
 
 
 DEGRADED: Final = NodeHealth.DEGRADED
@@ -276,7 +295,12 @@ RULES: Final = (  # the first that holds is told
         lambda signs: signs.check is not None and signs.check.outcome is CheckOutcome.FAILED,
         "its health check fails",
     ),
-    Rule("PowerJobFailed", DEGRADED, _job_failed, "its last power Job failed"),
+    Rule(
+        "PowerJobFailed",
+        DEGRADED,
+        _job_failed,
+        "its last power Job failed, and what it should bring about has not happened",
+    ),
     Rule(
         "WakeFailed",
         DEGRADED,

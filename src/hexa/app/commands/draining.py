@@ -12,6 +12,7 @@ from hexa.app.pods import drain_plan, pods_on
 from hexa.app.view import MachineView
 from hexa.domain.budgets import blocked_by_budgets
 from hexa.domain.drain import Blocker, Plan, controller_kind, pod_name, stays
+from hexa.domain.left import outlasting
 from hexa.domain.resources.core import BUDGETS, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Asker, Power
 from hexa.domain.wish import Veto
@@ -38,6 +39,8 @@ class Check(Struct, frozen=True, kw_only=True, rename="camel"):
     staying: int = 0
     """Pods of DaemonSets, static and finished ones: a drain leaves them alone."""
     blockers: tuple[Blocker, ...] = ()
+    slow: tuple[Blocker, ...] = ()
+    """Pods that may need longer to end than a drain lasts."""
     forbidden: tuple[Veto, ...] = ()
     """Rules that forbid the drain to begin."""
     forced: bool = False
@@ -68,6 +71,7 @@ async def check(kube: Kube, view: MachineView, *, now: datetime, forbidden: Sequ
         going=_going(plan, {blocker.pod for blocker in refused}),
         staying=sum(map(stays, pods)),
         blockers=(*plan.blockers, *refused),
+        slow=tuple(outlasting((*plan.evict, *plan.leaving), longest=view.policy.drain.grace, limit=view.limits.drain)),
         forbidden=tuple(forbidden),
         forced=view.policy.drain.force,
         deadline=view.limits.drain,

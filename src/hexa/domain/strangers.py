@@ -1,0 +1,63 @@
+"""Kubernetes nodes that no machine claims: one that came after a wake may be the machine's, under another name.
+
+A kubelet that registers NAME-SUFFIX (k3s --with-node-id, Kairos) or its full host name is up, and the machine that declares NAME
+seems never to come. Only words follow from it: nobody acts on a likeness.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from hexa.domain.lifecycle import COMING, Phase, phase_of
+from hexa.domain.resources.core import KubeNode
+from hexa.domain.resources.v1alpha1 import NodeStatus
+
+AWAITED: Final = COMING | {Phase.START_FAILED, Phase.UNKNOWN}
+"""Phases in which a machine that was woken is waited for."""
+SHOWN: Final = 3
+CLOCKS: Final = timedelta(seconds=30)
+"""So far the API server's clock may be from ours."""
+
+
+def waited_since(status: NodeStatus) -> datetime | None:
+    """When the first wake was sent since the machine was last up; None: it is not waited for."""
+    if phase_of(status) not in AWAITED:
+        return None
+    began = None
+    for entry in reversed(status.history):
+        if entry.action == Phase.READY:
+            break
+        if entry.action == Phase.POWERING_ON:
+            began = entry.at
+    return began
+
+
+def strangers(nodes: Iterable[KubeNode], name: str, *, since: datetime) -> tuple[str, ...]:
+    """Which of the nodes (none of them claimed) registered, or became Ready, since then: those with a name like `name` first."""
+    found = [node.metadata.name for node in nodes if _came(node) >= since - CLOCKS]
+    return tuple(sorted(found, key=lambda other: (not alike(other, name), other))[:SHOWN])
+
+
+def _came(node: KubeNode) -> datetime:
+    ready = (c.last_transition_time for c in node.status.conditions if c.type == "Ready" and c.status == "True")
+    times = [time for time in (node.metadata.creation_timestamp, *ready) if time is not None]
+    return max(times, default=_NEVER)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether one of the names begins with the other: box-1-ec2407ca and box-1, box-1.lab.example and box-1."""
+    return one.lower().startswith(other.lower()) or other.lower().startswith(one.lower())
+
+
+def perhaps(names: Sequence[str]) -> str:
+    """Where to look for the machine; empty: there is no such node."""
+    if not names:
+        return ""
+    verb = (
+        "registered after the wake, and no machine claims it" if len(names) == 1 else "came after the wake, unclaimed"
+    )
+    what = f"Kubernetes node {names[0]}" if len(names) == 1 else f"Kubernetes nodes {', '.join(names)}"
+    return f"; {what} {verb}: if it is this machine, set spec.kubernetesNodeName: {names[0]}"
+
+
+_NEVER: Final = datetime(1, 1, 2, tzinfo=UTC)
