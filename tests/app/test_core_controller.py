@@ -15,6 +15,7 @@ from hexa.domain.names import (
     GROUP_LABEL,
     MACHINE_ANNOTATION,
     OFF_FORBIDDEN_ANNOTATION,
+    REGISTERED_ANNOTATION,
     SCALE_DOWN_DISABLED,
 )
 from hexa.domain.resources.core import NODES, PODS
@@ -23,7 +24,7 @@ from hexa.ports.kube import Patch
 from hexa.testing.world import World, group, machine, open_world
 
 UNINITIALIZED = {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"}
-OURS = {MACHINE_ANNOTATION: "d/m"}
+OURS = {MACHINE_ANNOTATION: "d/m", REGISTERED_ANNOTATION: "{}"}
 
 
 async def core(rig: Rig, name: str = "m") -> Any:
@@ -206,6 +207,7 @@ async def test_what_is_as_it_should_be_is_not_written(autojump_clock: MockClock)
 
 # --- a whole power cycle ------------------------------------------------------------------------------
 
+SLOW = {"key": "slow-disk", "effect": "NoSchedule"}
 RACK_TAINT = {"key": "rack", "value": "7", "effect": "NoSchedule"}
 
 
@@ -257,6 +259,31 @@ async def test_feature_node_before_and_after_a_power_cycle_is_equal(
         assert first["spec"]["providerID"] == before.spec.provider_id
         assert RACK_TAINT in first["spec"]["taints"]
         assert CORDON_ANNOTATION not in first["metadata"]["annotations"]
+
+
+async def test_failure_61_a_kubelet_that_registers_other_labels_and_taints_is_believed(
+    autojump_clock: MockClock,
+) -> None:
+    """A label that it registers with another value, one and a taint that it registers no more: after the boot the node is as the
+    kubelet says, and what a person had put there is back."""
+    kubelet = {"labels": {"tier": "silver", "old": "1"}, "taints": (SLOW,)}
+    box = machine("box", group="rack", boot_seconds=8.0, declared=False, **kubelet)
+    async with open_world(groups=[group("rack")], machines=[box], autoscaler=None, site=Site(pod_stop=0.2)) as world:
+        world.edit("box", {"powerState": "on"})
+        await world.until(lambda: world.node("box").status.welcomed, within=60)
+        mine = {"metadata": {"labels": {"mine": "x"}}, "spec": {"taints": [SLOW, RACK_TAINT]}}
+        world.site.api.patch(NODES, ("", "box"), Patch(mine), manager="kubectl")
+        await world.settle(quiet=5)
+        world.edit("box", {"powerState": "off"})
+        await world.until(lambda: world.phase("box") is Phase.OFF and world.kube_node("box") is None, within=300)
+        world.hardware("box").reinstall(labels={"tier": "gold"}, taints=())
+        world.edit("box", {"powerState": "on"})
+        await world.until(lambda: world.node("box").status.welcomed, within=60)
+        node = world.kube_node("box")
+        assert node is not None
+        labels = {key: node.metadata.labels.get(key) for key in ("tier", "old", "mine")}
+        assert labels == {"tier": "gold", "old": None, "mine": "x"}
+        assert [taint.key for taint in node.spec.taints] == ["rack"]
 
 
 def seen_states(world: World) -> list[Any]:

@@ -149,26 +149,40 @@ async def test_taints_to_remove_are_stripped(autojump_clock: MockClock) -> None:
         assert [(each.key, each.effect) for each in node.spec.taints] == [("slow", "NoSchedule")]
 
 
-async def test_what_the_node_had_is_given_back_to_a_new_object(autojump_clock: MockClock) -> None:
-    """A node that registered afresh gets labels, annotations and taints of before; values of the kubelet's own stand, and what the
-    spec says shall go does not come back."""
+@pytest.mark.parametrize(
+    ("registered", "role", "back"),
+    [
+        (None, "kubelet", {"tier", "rack", "old"}),
+        ({"role": "older"}, "kubelet", {"tier", "rack", "old"}),
+        ({"role": "kubelet"}, "changed", {"tier", "rack", "old"}),
+        ({"role": "kubelet", "old": "1"}, "changed", {"tier", "rack"}),
+        ({"role": "kubelet", "tier": "silver"}, "changed", {"rack", "old"}),
+    ],
+)
+async def test_failure_61_what_a_kubelet_registers_anew_outranks_what_is_remembered(
+    autojump_clock: MockClock, registered: dict[str, str] | None, role: str, back: set[str]
+) -> None:
+    """What people and programs had put on a node comes back to the new object, over a label of the kubelet only if it registers
+    the same as before. What the kubelet says anew stands, what it says no more is gone, and what spec.taintsToRemove says too."""
     async with open_rig() as rig:
         machine(
             rig,
             spec={"taintsToRemove": [{"key": "boot"}]},
-            labels={"tier": "gold", "role": "changed", "kubernetes.io/arch": "amd64"},
+            labels={"tier": "gold", "role": "changed", "kubernetes.io/arch": "amd64", "old": "1"},
             annotations={"note": "old", "owner": "ops"},
             taints=[taint("rack", 7), taint("boot")],
             at=stamp(1),
+            **({} if registered is None else {"registered": {"labels": registered}}),
         )
         await trio.sleep(50)
         rig.kube_node("m", labels={"role": "kubelet", "kubernetes.io/arch": "arm64"}, annotations={"note": "new"})
         node = await welcome(rig)
+        given = {"tier": "gold", "old": "1"}
         assert node.metadata.labels == {
             GROUP_LABEL: "g",
-            "tier": "gold",
-            "role": "changed",
+            "role": role,
             "kubernetes.io/arch": "arm64",
+            **{key: value for key, value in given.items() if key in back},
         }
         assert node.metadata.annotations == {MACHINE_ANNOTATION: "d/m", "note": "new", "owner": "ops"}
         assert [each.key for each in node.spec.taints] == ["rack"]

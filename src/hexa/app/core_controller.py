@@ -5,7 +5,7 @@ It writes Kubernetes nodes only.
 
 from typing import Any
 
-from hexa.app.core_patch import comes_with_cordon, core_patch
+from hexa.app.core_patch import comes_with_cordon, core_patch, with_registration
 from hexa.app.fence import Fence
 from hexa.app.queue import KeyedQueue
 from hexa.app.stand_in import is_stand_in
@@ -15,8 +15,10 @@ from hexa.app.views import Views
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.farewell import MARKS, leaving, owner_of
 from hexa.domain.identity import kube_name
+from hexa.domain.names import REGISTERED_ANNOTATION
+from hexa.domain.registration import registration_of
 from hexa.domain.resources.core import NODES, KubeNode
-from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
+from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Registration
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
 from hexa.ports.kube import Kube, Patch
@@ -41,6 +43,8 @@ class CoreController:
     def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal) -> None:
         self._store, self._views, self._kube, self._clock, self._journal = store, views, kube, clock, journal
         self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed, owner=NodeOwner(store.fence))
+        self._new: dict[str, tuple[str, Registration]] = {}
+        """Of Kubernetes nodes that were created before our eyes, until it is written down: uid, and what the kubelet had set."""
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(self._policy_changed)
@@ -49,6 +53,12 @@ class CoreController:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
+        if new is None:
+            self._new.pop(key.name, None)
+        elif old is None and self._store.watching_since is not None:
+            self._new[key.name] = new.metadata.uid, registration_of(new)
+        elif REGISTERED_ANNOTATION in new.metadata.annotations:
+            self._new.pop(key.name, None)
         if new is not None and not same_but_for_condition_taints(old, new):
             self.queue.add(key.name)
 
@@ -86,12 +96,12 @@ class CoreController:
             self._store.nodes.put(await unmark(self._kube, node))
             return
         now = self._clock.now()
-        if (
-            view is None
-            or is_stand_in(view)
-            or comes_with_cordon(view, now=now)
-            or not (body := core_patch(node, view, now=now))
-        ):
+        if view is None or is_stand_in(view) or comes_with_cordon(view, now=now):
+            return
+        uid, registration = self._new.get(name, ("", None))
+        known = registration if uid == node.metadata.uid else None
+        body = with_registration(core_patch(node, view, now=now), view, node, known)
+        if not body:
             return
         patch = Patch(body, resource_version=node.metadata.resource_version)
         self._store.nodes.put(await self._kube.patch(NODES, name, patch))

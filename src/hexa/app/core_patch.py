@@ -7,8 +7,16 @@ from hexa.app.view import MachineView
 from hexa.app.welcome import missing_provider_id, record_of, required_labels, returned
 from hexa.domain.farewell import owner_of
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import CORDON_ANNOTATION, MACHINE_ANNOTATION, OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.names import (
+    CORDON_ANNOTATION,
+    MACHINE_ANNOTATION,
+    OFF_FORBIDDEN_ANNOTATION,
+    REGISTERED_ANNOTATION,
+    SCALE_DOWN_DISABLED,
+)
+from hexa.domain.registration import registration_text
 from hexa.domain.resources.core import KubeNode
+from hexa.domain.resources.v1alpha1 import Registration
 from hexa.domain.wish import paused
 
 
@@ -35,6 +43,18 @@ def core_patch(node: KubeNode, view: MachineView, *, now: datetime) -> dict[str,
     if annotations:
         body["metadata"] = {**metadata, "annotations": annotations}
     return body
+
+
+def with_registration(
+    body: dict[str, Any], view: MachineView, node: KubeNode, registration: Registration | None
+) -> dict[str, Any]:
+    """The patch, and with it what the kubelet had set by itself, as far as that was seen: on nodes that carry our marks only."""
+    ours = view.valid and (body or owner_of(node) == view.key)
+    if registration is None or REGISTERED_ANNOTATION in node.metadata.annotations or not ours:
+        return body
+    metadata = body.get("metadata", {})
+    said = {REGISTERED_ANNOTATION: registration_text(registration)}
+    return {**body, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **said}}}
 
 
 def turns_back(view: MachineView) -> bool:

@@ -22,12 +22,10 @@ from hexa.domain.names import (
     UNINITIALIZED_TAINT,
     UNSCHEDULABLE_TAINT,
 )
+from hexa.domain.registration import labels_back, taints_back
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Shape
 from hexa.domain.template import transient
-
-KUBELETS_LABELS: Final = ("kubernetes.io/", "beta.kubernetes.io/")
-"""Labels that tell of the machine as its kubelet finds it: the kubelet's value stands."""
 
 NOTHING: Final = Shape()
 
@@ -112,17 +110,16 @@ def _before(view: MachineView, node: KubeNode) -> Shape:
 
 def _labels(view: MachineView, node: KubeNode, seen: Shape) -> dict[str, str]:
     present = node.metadata.labels
-    wanted = {k: v for k, v in seen.labels.items() if k not in present or not k.startswith(KUBELETS_LABELS)}
+    wanted = labels_back(seen, present)
     wanted |= {k: v for k, v in view.node.spec.template.labels.items() if k not in present and k not in wanted}
     wanted |= required_labels(view)
     return {k: v for k, v in wanted.items() if present.get(k) != v}
 
 
 def _with_returned(taints: Sequence[Taint], view: MachineView, seen: Shape) -> list[Taint]:
-    present = {(taint.key, taint.effect) for taint in taints}
     removed = view.node.spec.taints_to_remove
-    back = (t for t in seen.taints if (t.key, t.effect) not in present and not _listed(t, removed))
-    return [*taints, *(t for t in back if not transient(t, view.conventions))]
+    back = (taint for taint in taints_back(seen, taints) if not _listed(taint, removed))
+    return [*taints, *(taint for taint in back if not transient(taint, view.conventions))]
 
 
 def _uncordons(view: MachineView, node: KubeNode, ready_since: datetime) -> bool:

@@ -24,12 +24,14 @@ from hexa.domain.names import (
     OFF_FORBIDDEN_ANNOTATION,
     OUT_OF_SERVICE_ANNOTATION,
     OUT_OF_SERVICE_TAINT,
+    REGISTERED_ANNOTATION,
     RELEASED_ANNOTATION,
     SCALE_DOWN_DISABLED,
     UNSCHEDULABLE_TAINT,
 )
+from hexa.domain.registration import own_name
 from hexa.domain.resources.core import KubeNode, Metadata
-from hexa.domain.resources.v1alpha1 import Lookup, Node, Shape
+from hexa.domain.resources.v1alpha1 import Lookup, Node, Registration, Shape
 
 Given = dict[str, tuple[str, str | None]]
 """Labels by key: what hexa gave, and what was there before (None: nothing)."""
@@ -37,6 +39,7 @@ Given = dict[str, tuple[str, str | None]]
 MARKS: Final = (
     MACHINE_ANNOTATION,
     LABELS_ANNOTATION,
+    REGISTERED_ANNOTATION,
     CORDON_ANNOTATION,
     OFF_FORBIDDEN_ANNOTATION,
     OUT_OF_SERVICE_ANNOTATION,
@@ -187,15 +190,17 @@ def handback(name: str, shape: Shape | None) -> list[str]:
     """Commands that give a node, once it has registered anew, what it had before it left; what kubelets set themselves apart."""
     if shape is None:
         return []
-    labels = [f"{k}={v}" for k, v in shape.labels.items() if not _kubelets(k) and k != GROUP_LABEL]
+    own = shape.registered or Registration()
+    labels = [f"{k}={v}" for k, v in shape.labels.items() if not (_kubelets(k) or k in own.labels or k == GROUP_LABEL)]
     annotations = [f"{k}={v}" for k, v in shape.annotations.items()]
-    taints = [f"{t.key}={t.value}:{t.effect}" if t.value else f"{t.key}:{t.effect}" for t in shape.taints]
+    given = [t for t in shape.taints if own_name(t) not in own.taints]
+    taints = [f"{t.key}={t.value}:{t.effect}" if t.value else f"{t.key}:{t.effect}" for t in given]
     words = (("label --overwrite", labels), ("annotate --overwrite", annotations), ("taint --overwrite", taints))
     kind = {"taint --overwrite": "nodes"}
     commands = [
-        " ".join(["kubectl", verb, kind.get(verb, "node"), name, *map(shlex.quote, given)])
-        for verb, given in words
-        if given
+        " ".join(["kubectl", verb, kind.get(verb, "node"), name, *map(shlex.quote, each)])
+        for verb, each in words
+        if each
     ]
     return [*commands, f"kubectl cordon {name}"] if shape.unschedulable else commands
 

@@ -44,6 +44,9 @@ MACHINE_ANNOTATION: Final = f"{API_GROUP}/machine"
 LABELS_ANNOTATION: Final = f"{API_GROUP}/labels"
 """On Kubernetes nodes: JSON of the labels that hexa has given, each with what was there before: {KEY: [GIVEN, BEFORE or null]}."""
 
+REGISTERED_ANNOTATION: Final = f"{API_GROUP}/registered"
+"""On Kubernetes nodes: JSON {labels, taints} of what its kubelet itself set when it registered."""
+
 RELEASED_ANNOTATION: Final = f"{API_GROUP}/released"
 """On Node and Group resources: `hexa release` was here (value: RFC 3339 time), and hexa keeps its hands off until it is removed."""
 

@@ -27,6 +27,7 @@ from hexa.domain.names import (
     UNSCHEDULABLE_TAINT,
 )
 from hexa.domain.quantity import least, size_of
+from hexa.domain.registration import registered
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Node, Shape
 
@@ -71,6 +72,7 @@ def shape_of(
         taints=tuple(taint for taint in node.spec.taints if not transient(taint, conventions)),
         provider_id=node.spec.provider_id or known.provider_id,
         unschedulable=_cordoned_by_others(node, known, our_cordon=our_cordon),
+        registered=registered(node),
         at=now,
     )
 

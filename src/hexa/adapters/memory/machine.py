@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.adapters.memory.clock import Timer, Timers
 from hexa.adapters.memory.meter import Meter
@@ -94,7 +94,7 @@ class MemoryMachine:
     """Power and life of one machine. All that happens to it is counted."""
 
     def __init__(self, spec: MachineSpec, *, timers: Timers, settings: Settings, rng: random.Random) -> None:
-        self.spec: Final = spec
+        self.spec = spec
         self.meter: Final = Meter(spec)
         self.ills: Final = Ills()
         self.state = State.OFF
@@ -112,6 +112,11 @@ class MemoryMachine:
         self._settings = settings
         self._random = rng
         self._next: Timer | None = None
+
+    def reinstall(self, **changes: Any) -> None:
+        """Its system is another one from its next boot on: `labels`, `taints` and other fields of `MachineSpec` that its kubelet
+        reads when it registers."""
+        self.spec = structs.replace(self.spec, **changes)
 
     def __repr__(self) -> str:
         return f"<MemoryMachine {self.spec.name} {self.state}{' partitioned' if self.partitioned else ''}>"

@@ -758,6 +758,13 @@ class PowerReading(Slice, frozen=True, kw_only=True, omit_defaults=False):
     at: Annotated[datetime | None, Meta(description="When it was read.")] = None
 
 
+class Registration(Slice, frozen=True, kw_only=True):
+    """What a kubelet itself set on its node when it registered: at the next boot it sets that again, or has ceased to."""
+
+    labels: Annotated[dict[str, str], Meta(description="metadata.labels.")] = field(default_factory=dict)
+    taints: Annotated[tuple[str, ...], Meta(description="Taints, KEY:EFFECT.")] = ()
+
+
 class Shape(Slice, frozen=True, kw_only=True):
     """What a Kubernetes node looked like when last seen: given back at the next boot, and shown to Cluster
     Autoscaler."""
@@ -772,6 +779,12 @@ class Shape(Slice, frozen=True, kw_only=True):
     taints: Annotated[tuple[Taint, ...], Meta(description="spec.taints without the transient ones.")] = ()
     provider_id: Annotated[str, Meta(description="spec.providerID.")] = field(name="providerID", default="")
     unschedulable: Annotated[bool, Meta(description="A cordon that is not ours.")] = False
+    registered: Annotated[
+        Registration | None,
+        Meta(
+            description="What its kubelet set by itself when it registered. Absent: not known, since hexa did not see it."
+        ),
+    ] = None
     at: Annotated[datetime | None, Meta(description="When it was seen.")] = None
 
 
