@@ -29,6 +29,7 @@ from hexa.app.views import Views
 from hexa.app.wishes import Wishes
 from hexa.domain.arrival import NOT_SET_UP, not_set_up
 from hexa.domain.asked import asked_of
+from hexa.domain.button import off_withheld, presses_blindly, wake_withheld
 from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.describe import described, findings_of
 from hexa.domain.drain import Plan
@@ -609,7 +610,8 @@ class NodeController:
         if running:
             self.queue.add(view.key, delay=JOB_LOOK)
         status = structs.replace(status, silent=silent(status, facts, limits=view.limits))
-        if wake_again(status, facts, limits=view.limits, job_running=running):
+        again_now = wake_again(status, facts, limits=view.limits, job_running=running)
+        if again_now and not wake_withheld(view.node, facts.reading):
             self._tell(view, "WakeAgain", f"no sign of life: wake {status.wakes + 1} of {view.limits.attempts}")
             return await self._save(view, send_wake(status, now=facts.now), facts)
         return status != view.node.status and await self._save(view, status, facts)
@@ -629,6 +631,9 @@ class NodeController:
         if not may:
             self.queue.add(view.key, delay=DRAIN_LOOK)
             return False
+        if why := off_withheld(view.node, facts):
+            self.queue.add(view.key, delay=DRAIN_LOOK)
+            return why != status.blocker and await self._save(view, structs.replace(status, blocker=why), facts)
         return await self._start(view, Action.SHUTDOWN)
 
     async def _start(self, view: MachineView, action: Action) -> bool:
@@ -637,6 +642,8 @@ class NodeController:
         if order is None:
             return False
         if self._may_be_forgotten(view, action) or self._of_another_time(view, order):
+            if presses_blindly(view.node, "on" if action is Action.STARTUP else "off"):
+                return False  # it may have been pressed: a second press would undo that
             status = again(view.node.status, now=self._clock.now())
             self._renewed[view.key] = status.attempt
             return await self._save(view, status, None)

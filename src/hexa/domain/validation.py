@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hexa.domain.button import button_problems
 from hexa.domain.checks import check_problems
 from hexa.domain.conventions import Conventions
 from hexa.domain.dependencies import dependencies_of, reference_problems
@@ -78,6 +79,7 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
     yield from unworkable(machine)
     yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
     yield from power_problems(machine, limits)
+    yield from button_problems(machine)
     yield from check_problems(machine)
     yield from _unavailable(machine)
     yield from _expired(spec.hold, "spec.hold", now)

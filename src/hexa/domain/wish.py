@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, structs
 
+from hexa.domain.button import BUTTON_PRESSED, wake_withheld
 from hexa.domain.group import Policy, active_hold, power_of
-from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of
+from hexa.domain.lifecycle import COMING, TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -237,6 +238,8 @@ def on_vetoes(node: Node, policy: Policy, *, now: datetime, image_known: bool = 
     """Every rule that keeps the machine from being chosen to wake."""
     if missing := lacks(node, "on", image_known=image_known):
         yield Veto("PowerOnUnavailable", missing)
+    if phase_of(node.status) not in COMING and (why := wake_withheld(node)):
+        yield Veto(BUTTON_PRESSED, why)
     hold = held(node, policy, now=now)
     if hold is not None and power_of(hold.power) is Power.OFF:
         yield Veto(HOLD, f"held off{_until(hold.until)}{_because(hold.reason)}")

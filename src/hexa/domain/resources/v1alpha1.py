@@ -599,6 +599,13 @@ class PowerPodSpec(Slice, frozen=True, kw_only=True):
     ] = ()
     resources: Annotated[PodResources, Meta(description="Requests and limits of the container.")] = PodResources()
     image_pull_secrets: Annotated[tuple[str, ...], Meta(description="Names of Secrets to pull the image with.")] = ()
+    toggle: Annotated[
+        bool,
+        Meta(
+            description="It presses the machine's power button, which does the opposite of what is: it is not run again before a "
+            "reading or a sign of life has told what the last press did. Default false."
+        ),
+    ] = False
 
 
 class Pricing(Slice, frozen=True, kw_only=True):
