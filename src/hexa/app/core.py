@@ -105,6 +105,7 @@ async def open_core(
         nursery.start_soon(core.contained.queue.run)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
             nursery.start_soon(queue.run)
+        nursery.start_soon(core.nodes.vigil.run)
         for loop in (core.readings, core.checks):
             if loop is not None:
                 nursery.start_soon(loop.queue.run)

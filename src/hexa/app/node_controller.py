@@ -26,6 +26,7 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import MachineView, membership_of
 from hexa.app.views import Views
+from hexa.app.vigil import Vigil
 from hexa.app.wishes import Wishes
 from hexa.domain.arrival import NOT_SET_UP, not_set_up
 from hexa.domain.asked import asked_of
@@ -61,7 +62,7 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
-from hexa.domain.sensing import Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
+from hexa.domain.sensing import Facts, lease_due, may_cycle, may_leave, next_due, sense, silent, wake_again
 from hexa.domain.sizing import target
 from hexa.domain.stamps import past
 from hexa.domain.strangers import strangers, waited_since
@@ -154,6 +155,7 @@ class NodeController:
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
         )
+        self.vigil = Vigil(self.queue.add, heartbeats=heartbeats, clock=clock)
         self._subscribe()
 
     def clock_set(self, by: timedelta) -> None:
@@ -567,7 +569,9 @@ class NodeController:
         await self._jobs.clean(view, keep=record.name if record is not None and running else "")
 
     def _schedule(self, view: MachineView, facts: Facts, *, looks_at_pods: bool) -> None:
-        dues = [due] if (due := next_due(view.node.status, facts, limits=view.limits)) is not None else []
+        self._await_lease(view, facts)
+        due = next_due(view.node.status, facts, limits=view.limits, lease=False)
+        dues = [due] if due is not None else []
         dues += [hold.until for hold in self._holds(view, facts.now) if hold.until is not None]
         wish = recorded_wish(view.node)
         if wish is not None and wish.until is not None and wish.until > facts.now:
@@ -593,6 +597,11 @@ class NodeController:
             dues.append(facts.now + timedelta(seconds=LOST_LOOK))
         if dues:
             self.queue.add(view.key, delay=(min(dues) - facts.now).total_seconds())
+
+    def _await_lease(self, view: MachineView, facts: Facts) -> None:
+        """A machine that is up is looked at when its lease is late, not each time that it could be."""
+        if (due := lease_due(view.node.status, facts, limits=view.limits)) is not None:
+            self.vigil.watch(view.key, node=view.kube_name, until=due)
 
     @staticmethod
     def _holds(view: MachineView, now: datetime) -> list[Any]:

@@ -150,6 +150,12 @@ class _View:
         until = self.facts.heard_until
         return max(end, until) if until is not None else end
 
+    @property
+    def lease_due(self) -> datetime | None:
+        """The same where it ends the phase."""
+        up = self.phase in (Phase.READY, Phase.DRAINING) and self.facts.node_exists
+        return self.silence_counts_from if up and not self.facts.blind else None
+
     def due(self, span: timedelta) -> datetime | None:
         """When `span` of this phase has passed, the time that stood still left out; None while it stands still.
 
@@ -329,10 +335,18 @@ HOLDS: Final[dict[Event, Callable[[_View], bool]]] = {
 }
 
 
-def next_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
-    """The next instant after `now` at which time alone may bring an event or a duty; None: only news can."""
+def next_due(status: NodeStatus, facts: Facts, *, limits: Limits, lease: bool = True) -> datetime | None:
+    """The next instant after `now` at which time alone may bring an event or a duty; None: only news can. `lease`: whether the
+    end of the lease counts (`lease_due`); each renewal puts it off."""
     view = _View(status, facts, limits)
-    return min((instant for instant in _instants(view) if instant > facts.now), default=None)
+    instants = [*_instants(view), *([view.lease_due] if lease else [])]
+    return min((instant for instant in instants if instant is not None and instant > facts.now), default=None)
+
+
+def lease_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
+    """When the silence of a machine that is up will have lasted a whole lease period; None: it does not matter, or has."""
+    due = _View(status, facts, limits).lease_due
+    return due if due is not None and due > facts.now else None
 
 
 def limit_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
@@ -349,8 +363,6 @@ def _instants(view: _View) -> Iterator[datetime]:
         return  # what silence tells, and deadlines, stand still
     if view.deadline is not None:
         yield view.deadline
-    if phase in (Phase.READY, Phase.DRAINING) and facts.node_exists:
-        yield view.silence_counts_from
     if view.power is Reading.OFF and facts.heard_until is not None:
         yield facts.heard_until  # the lease that contradicts the reading ends
     if view.goes_by_silence:
