@@ -298,6 +298,103 @@ def test_why_of_a_group(hexa: Hexa) -> None:
     assert (parsed["target"], parsed["possible"], parsed["nextToRest"]) == (1, 3, ["box-1"])
 
 
+WAITING: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"nodeSelector": {"zone": "a"}},
+        "no group can serve it",
+        "Selector: the pod wants zone=a, and it has no such label",
+    ),
+    ({"requests": {"cpu": "64"}}, "no group can serve it", "Resources: the pod asks for 64 cpu, and it has 4 free"),
+    ({"requests": {"memory": "1Ti"}}, "no group can serve it", "asks for 1Ti memory, and it has 16Gi free"),
+    ({"requests": {"nvidia.com/gpu": "1"}}, "no group can serve it", "asks for 1 nvidia.com/gpu, and it has none"),
+    (
+        {"requests": {"cpu": "100m"}},
+        "it fits on box-1, box-5 now",
+        "Cluster Autoscaler can ask for box-2",
+    ),
+    ({"requests": {"cpu": "3500m"}}, "it fits on box-5 now", "machines/desk: can not serve it"),
+    ({"requests": {"cpu": "3500m"}}, "it fits on box-5 now", "NoRoom: box-5: it is on, and has no room for the pod"),
+    ({"priority": -20}, "", "its priority -20 is below -10"),
+    ({"schedulerName": "volcano"}, "", "its schedulerName is volcano"),
+    (
+        {
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "Exists"}]}]
+                    }
+                }
+            }
+        },
+        "no group can serve it",
+        "Affinity: its labels do not match",
+    ),
+]
+
+
+@pytest.fixture
+def pend(stage: Stage) -> Iterator[Callable[..., None]]:
+    """Makes a pod that waits, and takes it away again."""
+    pods = stage.world.site.api.table(PODS).objects
+    like = next(iter(pods.values()))
+
+    def make(*, requests: dict[str, str] | None = None, **spec: Any) -> None:
+        containers = [{"name": "main", "image": "x", "resources": {"requests": requests or {}}}]
+        metadata = {"name": "waits", "namespace": "apps", "uid": "u", "resourceVersion": "1"}
+        manifest = {**like.raw, "metadata": metadata, "spec": {"containers": containers, **spec}, "status": {}}
+        pods["apps", "waits"] = type(like)(manifest, like.version)
+
+    yield make
+    pods.pop(("apps", "waits"), None)
+
+
+@pytest.mark.parametrize(("spec", "summary", "says"), WAITING)
+def test_why_of_a_pod_that_waits(
+    hexa: Hexa, pend: Callable[..., None], spec: dict[str, Any], summary: str, says: str
+) -> None:
+    """For each group it is said whether it can serve the pod, and what stands against it: selector, taint, affinity, resources, or
+    that no machine is left to wake."""
+    pend(**spec)
+    told = hexa("why", "pod", "waits", "-n", "apps")
+    assert told.exit_code == 0, told.output
+    assert told.stdout.startswith("apps/waits waits: ")
+    assert summary in told.stdout.splitlines()[0]
+    assert says in told.stdout
+
+
+def test_why_of_a_pod_tells_of_limits_and_taints(hexa: Hexa, world: World, pend: Callable[..., None]) -> None:
+    """maxSize, holds, taints of a template and a shape that nobody knows are reasons; json has them all."""
+    pend(requests={"cpu": "3500m"})
+    world.edit_group("rack", {"maxSize": 1})
+    assert (
+        "MaxSize: 1 machines are on or coming, and maxSize is 1; raise maxSize"
+        in hexa("why", "po", "apps/waits").stdout
+    )
+    world.edit_group("rack", {"maxSize": None, "hold": {"power": "off"}})
+    assert "Hold: box-2: held off" in hexa("why", "pod", "apps/waits").stdout
+    world.edit_group("rack", {"hold": None})
+    taint = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+    world.edit("box-2", {"template": {"taints": [taint]}})
+    told = json.loads(hexa("why", "pod", "apps/waits", "-o", "json").stdout)
+    (rack,) = (group for group in told["groups"] if group["group"] == "machines/rack")
+    assert [(r["rule"], r["text"]) for r in rack["reasons"]] == [
+        ("Taint", "the pod does not tolerate gpu=yes:NoSchedule")
+    ]
+    for name in ("box-1", "box-2", "box-3", "box-4"):
+        world.edit(name, {"template": None})
+        world.site.api.patch(MACHINES, ("machines", name), Patch({"status": {"template": None}}, subresource="status"))
+    assert "ShapeUnknown: no machine was ever seen Ready" in hexa("why", "pod", "apps/waits").stdout
+
+
+def test_why_of_a_pod_that_does_not_wait(hexa: Hexa, world: World) -> None:
+    """A pod that has a place is told with it; one that is not there is an error; and two names are one too many."""
+    web = next(pod.metadata.name for pod in world.pods() if pod.metadata.name.startswith("web"))
+    assert f"default/{web} is on Kubernetes node box-1: Running" in hexa("why", "pod", f"default/{web}").stdout
+    missing = hexa("why", "pod", "nobody")
+    assert (missing.exit_code, missing.stderr) == (1, "hexa: machines/nobody: there is no pod of that name\n")
+    assert hexa("why", "box-1", "box-2").exit_code == 2
+
+
 def test_why_of_a_drain_without_end(hexa: Hexa) -> None:
     """Its JSON has the answer of the drain too."""
     drain = json.loads(hexa("why", "box-1", "-o", "json").stdout)["drain"]

@@ -18,6 +18,7 @@ from hexa.app.wishes import Wish, Wishes
 from hexa.domain.arrival import ARRIVAL, ARRIVAL_TAINTS
 from hexa.domain.cost import Rates, node_price, pod_price
 from hexa.domain.errors import Unavailable
+from hexa.domain.group import Problem
 from hexa.domain.hedge import hedged_by
 from hexa.domain.lifecycle import COMING, Phase
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
@@ -26,7 +27,7 @@ from hexa.domain.requests import requests
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, target
-from hexa.domain.template import group_shape, mixed
+from hexa.domain.template import mixed, shown_shape
 from hexa.domain.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
@@ -107,13 +108,10 @@ class Provider:
         shapes = {
             machine.key: shape for machine in self._views.members(view.key) if (shape := machine.shape) is not None
         }
-        if (problem := mixed(shapes.values())) is not None:
-            return Denied(problem.reason, problem.text)
-        able = {member.key for member in candidates(self._judged(view))} & shapes.keys()
-        least = group_shape([shapes[key] for key in sorted(able or shapes.keys(), key=str)], beside=shapes.values())
-        if least is None:
-            return Denied("ShapeUnknown", f"no machine of {group} was ever seen Ready; declare spec.template.capacity")
-        return NodeTemplate(name=f"{view.key.name}-template", shape=least)
+        shown = shown_shape(shapes, (member.key for member in candidates(self._judged(view))))
+        if isinstance(shown, Problem):
+            return Denied(shown.reason, f"{group}: {shown.text}; {shown.remedy}")
+        return NodeTemplate(name=f"{view.key.name}-template", shape=shown)
 
     def options(self, group: str) -> Options | UnknownGroup:
         view = self._group(group)

@@ -8,9 +8,11 @@ import typer
 
 from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
 from hexa.cli.drain_check import drain_lines
+from hexa.cli.exits import Exit, fail
 from hexa.cli.names import complete_any
 from hexa.cli.output import Column, Format, OutputOption, Tone, ago, clock, dump, paint, plain, say, span, table
 from hexa.cli.people import home, look, tell_notes, within
+from hexa.cli.why_pod import of_pod
 
 if TYPE_CHECKING:
     from hexa.app.commands.snapshot import Snapshot
@@ -20,15 +22,29 @@ if TYPE_CHECKING:
 
 
 def why(
-    name: Annotated[
-        str, typer.Argument(metavar="MACHINE|GROUP", help="NAME or NAMESPACE/NAME.", autocompletion=complete_any)
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MACHINE|GROUP|pod POD",
+            help="NAME or NAMESPACE/NAME; of a pod after the word pod.",
+            autocompletion=complete_any,
+        ),
     ],
     output: OutputOption = Format.TABLE,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
-    """Say why a machine or a group is as it is: who wants what, what it waits for, and which rule keeps it there."""
+    """Say why a machine or a group is as it is: who wants what, what it waits for, and which rule keeps it there.
+
+    Of a pod that waits (`hexa why pod NAME`) say for each group whether it would serve it, and if not, why.
+    """
+    if len(names) == 2 and names[0] in ("pod", "pods", "po"):
+        of_pod(names[1], output, kubeconfig=kubeconfig, context=context, namespace=namespace)
+        return
+    if len(names) != 1:
+        fail("name one machine or group, or write: hexa why pod NAME", Exit.USAGE)
+    (name,) = names
 
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[list[Answer], datetime]":
         from hexa.app.commands.why import explain_group, explain_machine

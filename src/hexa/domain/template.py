@@ -6,7 +6,7 @@ It reads Kubernetes nodes and our resources, and builds no wire format.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import structs
 
@@ -30,6 +30,8 @@ from hexa.domain.quantity import least, size_of
 from hexa.domain.registration import registered
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Node, Shape
+
+K = TypeVar("K")
 
 TRANSIENT_TAINT_PREFIXES: Final = (
     "node.kubernetes.io/",
@@ -155,6 +157,19 @@ def group_shape(shapes: Sequence[Shape], *, beside: Iterable[Shape] = ()) -> Sha
         return found
     disk = {EPHEMERAL: least([found.capacity, *(s.capacity for s in beside if EPHEMERAL in s.capacity)])[EPHEMERAL]}
     return structs.replace(found, capacity={**found.capacity, **disk}, allocatable=_lowered(found.allocatable, disk))
+
+
+def shown_shape(shapes: Mapping[K, Shape], able: Iterable[K]) -> Shape | Problem:
+    """What Cluster Autoscaler is shown of a group: the least of the machines that can come (`able`), or of all if none can; or why
+    it is shown nothing. `shapes`: of the machines whose shape is known."""
+    if (problem := mixed(shapes.values())) is not None:
+        return problem
+    keys = set(able) & shapes.keys() or shapes.keys()
+    least_of = group_shape([shapes[key] for key in sorted(keys, key=str)], beside=shapes.values())
+    if least_of is None:
+        text = "no machine was ever seen Ready, and none declares spec.template.capacity"
+        return Problem("machines", text, "declare it, or wake a machine once", reason="ShapeUnknown")
+    return least_of
 
 
 def _least_of(shapes: Sequence[Shape]) -> Shape | None:

@@ -1,6 +1,6 @@
 """Where pods would go: a copy of the cluster's free room that can be packed, and the number of new nodes that pods need.
 
-The predicates are those of `hexa.domain.drain` (cordon, taints, node selector, required node affinity) and free resources.
+The predicates are those of `hexa.domain.fitting`: cordon, taints, node selector, required node affinity, free resources.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -8,10 +8,10 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from hexa.domain.drain import welcomes
+from hexa.domain.fitting import accepts
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import KubeNode
-from hexa.testing.autoscaler.view import ZERO, Amounts, NodeView, PodView, fits, take
+from hexa.testing.autoscaler.view import ZERO, Amounts, NodeView, PodView, take
 
 
 class Template(Struct, frozen=True):
@@ -37,7 +37,7 @@ class Room:
         return f"<Room {self.node.metadata.name}>"
 
     def accepts(self, pod: PodView) -> bool:
-        return fits(self.free, pod.needs) and welcomes(self.node, pod.pod)
+        return accepts(self.node, self.free, pod.pod, pod.needs)
 
     def put(self, pod: PodView) -> None:
         if not self._own:

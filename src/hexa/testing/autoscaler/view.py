@@ -303,11 +303,6 @@ def take(free: Amounts, needs: Amounts) -> None:
         free[name] = free.get(name, ZERO) - amount
 
 
-def fits(free: Amounts, needs: Amounts) -> bool:
-    """Whether everything that is asked for is there."""
-    return all(free.get(name, ZERO) >= amount for name, amount in needs.items() if amount)
-
-
 def _needs(pod: Pod) -> Amounts:
     return requests(pod)
 
