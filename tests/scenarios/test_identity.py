@@ -171,7 +171,9 @@ async def test_failure_46_a_machine_that_moves_to_another_group_is_told_once(
         if restart:
             await world.start_agent()
         await trio.sleep(120)
-        assert told(world, "GroupChanged") == 1
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert (told(world, "GroupChanged"), node.metadata.labels[GROUP_LABEL]) == (1, "other")
         assert world.phase("box-1") is P.READY
 
 

@@ -5,15 +5,16 @@ It writes Kubernetes nodes only.
 
 from typing import Any
 
-from hexa.app.core_patch import comes_with_cordon, core_patch, with_registration
+from hexa.app.core_patch import comes_with_cordon, core_patch, parted, with_registration
 from hexa.app.fence import Fence
 from hexa.app.queue import KeyedQueue
 from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store, same_but_for_condition_taints, same_but_for_status
 from hexa.app.unmark import unmark
+from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.farewell import MARKS, leaving, owner_of
+from hexa.domain.farewell import MARKS, leaving, marked, owner_of
 from hexa.domain.identity import kube_name
 from hexa.domain.names import REGISTERED_ANNOTATION
 from hexa.domain.registration import registration_of
@@ -91,8 +92,9 @@ class CoreController:
         node = self._store.nodes.objects.get(Lookup("", name))
         if node is None:
             return
-        view = self._views.by_kube_name(name)
-        if (view is None or not view.valid) and self._given_up(node):
+        view = self._views.by_kube_name(name) or self._owner(node)
+        gone = view is None or not view.valid
+        if (gone and self._given_up(node)) or (view is not None and parted(view) and marked(node)):
             self._store.nodes.put(await unmark(self._kube, node))
             return
         now = self._clock.now()
@@ -105,6 +107,12 @@ class CoreController:
             return
         patch = Patch(body, resource_version=node.metadata.resource_version)
         self._store.nodes.put(await self._kube.patch(NODES, name, patch))
+
+    def _owner(self, node: KubeNode) -> MachineView | None:
+        """The machine that the node's marks are of, where several claim it."""
+        owner = owner_of(node)
+        claims = owner is not None and owner in self._views.keys_of_kube_name(node.metadata.name)
+        return self._views.machine(owner) if owner is not None and claims else None
 
     def _given_up(self, node: KubeNode) -> bool:
         """Whether the node carries marks of a machine that we would know of, and that is deleted, released or another node's."""

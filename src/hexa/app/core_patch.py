@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from hexa.app.view import MachineView
-from hexa.app.welcome import missing_provider_id, record_of, required_labels, returned
-from hexa.domain.farewell import owner_of
+from hexa.app.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
+from hexa.domain.farewell import owner_of, taken_back
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import (
     CORDON_ANNOTATION,
@@ -58,9 +58,23 @@ def with_registration(
 
 
 def turns_back(view: MachineView) -> bool:
-    """The group of a machine that drains was deleted: nobody ends the drain, so our cordon is lifted."""
+    """A machine that drains is only watched from now on, be it that its group was deleted or does not read: nobody ends the drain,
+    so our cordon is lifted."""
+    return view.our_cordon and not view.valid and _begins_to_go(view)
+
+
+def _begins_to_go(view: MachineView) -> bool:
     no_job = view.phase is Phase.POWERING_OFF and view.node.status.job is None
-    return view.our_cordon and view.group_missing and (view.phase is Phase.DRAINING or no_job)
+    return view.phase is Phase.DRAINING or no_job
+
+
+def parted(view: MachineView) -> bool:
+    """The machine serves and is in no group, or in one that is gone or given up: nothing of ours belongs on its node. Where a
+    machine that hexa follows declares labels itself, its node keeps those."""
+    if view.valid and view.node.spec.template.labels:
+        return False
+    serves = view.phase is Phase.READY and view.node.status.welcomed
+    return view.ungrouped and (serves or (view.group_missing and _begins_to_go(view)))
 
 
 def _uncordoned(view: MachineView) -> dict[str, None]:
@@ -69,10 +83,13 @@ def _uncordoned(view: MachineView) -> dict[str, None]:
 
 def _given(node: KubeNode, view: MachineView) -> dict[str, Any]:
     """What the node lacks. Until it is welcomed that is all that it had; later people may take off what they like, but for the
-    labels of members and the providerID."""
+    labels of members and the providerID. Labels of an earlier group go; a machine that comes into a group is given all."""
     if not view.node.status.welcomed:
         return returned(view, node)
-    labels = {k: v for k, v in required_labels(view).items() if k not in node.metadata.labels}
+    comes = owner_of(node) is None and not view.ungrouped
+    wanted = our_labels(view) if comes else required_labels(view)
+    lacking = {k: v for k, v in wanted.items() if k not in node.metadata.labels}
+    labels = {**taken_back(node, wanted=our_labels(view)), **lacking}
     metadata = {"labels": labels, "annotations": record_of(view, node, labels)}
     body: dict[str, Any] = {"metadata": given} if (given := {k: v for k, v in metadata.items() if v}) else {}
     provider_id = missing_provider_id(view, node)
@@ -81,7 +98,7 @@ def _given(node: KubeNode, view: MachineView) -> dict[str, Any]:
 
 def _forbids(view: MachineView, now: datetime) -> str:
     """The rule that forbids switching the machine off, if any."""
-    vetoes = view.off_vetoes(now)
+    vetoes = () if view.ungrouped else view.off_vetoes(now)  # to Cluster Autoscaler such a machine is nobody's
     return vetoes[0].reason if vetoes else ""
 
 

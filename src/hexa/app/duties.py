@@ -37,6 +37,12 @@ class NodeDuties:
             return
         await self._patch(node, cordon_patch(now))
 
+    async def uncordon(self, view: MachineView) -> None:
+        """Our cordon goes, with its mark."""
+        node = self._store.nodes.get("", view.kube_name)
+        if node is not None and CORDON_ANNOTATION in node.metadata.annotations:
+            await self._patch(node, UNCORDON)
+
     async def evict(self, plan: Plan, *, grace: int | None) -> str:
         """Ask for every eviction of the plan; who blocks, if a disruption budget does or the API server refuses. Raises what an
         eviction raised, once all were asked; a pod that is another one by now is left for the next look."""
@@ -128,6 +134,10 @@ class NodeDuties:
     async def _patch(self, node: KubeNode, body: dict[str, Any]) -> None:
         patch = Patch(body, resource_version=node.metadata.resource_version)
         self._store.nodes.put(await self._kube.patch(NODES, node.metadata.name, patch))
+
+
+UNCORDON: Final = {"metadata": {"annotations": {CORDON_ANNOTATION: None}}, "spec": {"unschedulable": None}}
+"""The reverse of `cordon_patch`."""
 
 
 def cordon_patch(now: datetime) -> dict[str, Any]:

@@ -80,7 +80,9 @@ class Identities:
         status, group = view.node.status, group_of(view.node)
         where = f"to group {group}" if group else "to no group"
         was = status.identity.group or "none"
-        new = structs.replace(status, identity=structs.replace(status.identity, group=group))
+        anew = view.phase is Phase.READY  # its node is given the labels of the new group, over its own
+        identity = structs.replace(status.identity, group=group)
+        new = structs.replace(status, identity=identity, welcomed=status.welcomed and not anew)
         return Change(new, "GroupChanged", f"moved {where} (before: {was}): its rules count from now on")
 
     def _rewired(self, view: MachineView, now: datetime) -> Change:
@@ -118,5 +120,5 @@ class Identities:
 
     def _keeps(self, other: Lookup) -> bool:
         """Two machines that are off may swap their names."""
-        view = self._views.sound(other)
+        view = self._views.machine(other)
         return view is None or view.phase is not Phase.OFF or not renamed(view.node)

@@ -24,6 +24,7 @@ from hexa.app.references import machine_reference
 from hexa.app.remedies import Remedies
 from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
+from hexa.app.unmark import unmark
 from hexa.app.view import MachineView, membership_of
 from hexa.app.views import Views
 from hexa.app.vigil import Vigil
@@ -35,7 +36,17 @@ from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.describe import described, findings_of
 from hexa.domain.drain import Plan
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.farewell import handback, held_back, hold_back, let_go, outlived, owner_of
+from hexa.domain.farewell import (
+    handback,
+    held_back,
+    hold_back,
+    let_go,
+    marked,
+    outlived,
+    owner_of,
+    released,
+    suspended_by_us,
+)
 from hexa.domain.findings import Finding, newly_found, once_each
 from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
@@ -196,7 +207,8 @@ class NodeController:
             self._add_all(self._views.keys_of_kube_name(subject.key.name))
 
     def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
-        if old is None or new is None or old.spec != new.spec:  # its status follows from its machines
+        given_up = old is not None and new is not None and released(old.metadata) != released(new.metadata)
+        if old is None or new is None or given_up or old.spec != new.spec:  # its status follows from its machines
             self._add_all(self._views.keys_of_group(key))
         elif new.status.requests != old.status.requests:
             self._add_all(asked_of(new))
@@ -510,11 +522,10 @@ class NodeController:
             return changed
         if strays(status):
             return await self._take_back(view, facts)
-        if not facts.paused:
-            duty = DUTIES.get(view.phase)
-            if duty is not None and await self._DO[duty](self, view, facts, plan):
-                return True
-            await self._tidy(view)
+        duty = DUTIES.get(view.phase) if not facts.paused or self._is_unwatched(view, facts) else None
+        if duty is not None and await self._DO[duty](self, view, facts, plan):
+            return True
+        await (self._undo(view, facts) if facts.paused else self._tidy(view))
         if outlived(view.node):
             await self._writer.edit(view.node, let_go(view.node.metadata))
         fresh = self._views.sound(view.key)
@@ -522,6 +533,32 @@ class NodeController:
             return True
         self._schedule(view, facts, looks_at_pods=pods is not None)
         return False
+
+    async def _undo(self, view: MachineView, facts: Facts) -> None:
+        """What a power-off that failed has left on the node of a machine that is only watched by now."""
+        if view.kube is None or not self._stays_on(view, facts):
+            return
+        if view.ungrouped and marked(view.kube):
+            self._store.nodes.put(await unmark(self._kube, view.kube))
+        await self._nodes.uncordon(view)
+
+    def _is_unwatched(self, view: MachineView, facts: Facts) -> bool:
+        """The machine came up while nobody decides about it any more, such as after its group was deleted: what hexa did to its
+        node before is undone, and what it had is given back."""
+        status, kube = view.node.status, view.kube
+        if view.phase is not Phase.READY or kube is None or paused(view.node, now=facts.now) is not None:
+            return False
+        return view.our_cordon or suspended_by_us(kube) or (not status.welcomed and status.template is not None)
+
+    def _stays_on(self, view: MachineView, facts: Facts) -> bool:
+        """Its power-off failed, and since its group is gone, or does not read, nobody tries again: it serves."""
+        if view.valid or paused(view.node, now=facts.now) is not None or facts.heard_until is None:
+            return False
+        limit = {Phase.POWERING_OFF: view.limits.power_off, Phase.STOP_FAILED: timedelta(0)}.get(view.phase)
+        since, heard = view.node.status.since, facts.heard
+        if limit is None or since is None or heard is None:
+            return False
+        return facts.now < facts.heard_until and heard > since + limit
 
     async def _free(self, view: MachineView, facts: Facts) -> bool:
         """Before the duty: no machine is woken with the taint of a dead one on its node."""

@@ -79,11 +79,17 @@ class Provider:
         return self._store.synced.is_set()
 
     def groups(self) -> Sequence[NodeGroup]:
-        return [self._as_shown(view) for view in self._views.groups() if view.valid]
+        return [self._as_shown(view) for view in self._views.groups() if view.valid and not view.released]
 
     def group_for_node(self, name: str, provider_id: str) -> NodeGroup | None:
         view = self._machine(name, provider_id)
-        if view is None or view.group is None or not view.valid or not is_member(view, self._clock.now()):
+        if (
+            view is None
+            or view.group is None
+            or view.ungrouped
+            or not view.valid
+            or not is_member(view, self._clock.now())
+        ):
             return None
         return self._as_shown(view.group)
 
@@ -168,7 +174,7 @@ class Provider:
     def _group(self, group: str) -> GroupView | None:
         namespace, _, name = group.partition("/")
         view = self._views.group(Lookup(namespace, name))
-        return view if view is not None and view.valid else None
+        return view if view is not None and view.valid and not view.released else None
 
     def _judged(self, view: GroupView) -> list[Member]:
         return self._views.judged(view.key, self._clock.now())

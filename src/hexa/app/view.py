@@ -12,7 +12,7 @@ from hexa.domain.arrival import ARRIVAL, lacking, set_up_until
 from hexa.domain.conventions import DEFAULTS, Conventions
 from hexa.domain.cost import Rates, hourly_price
 from hexa.domain.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
-from hexa.domain.farewell import leaving
+from hexa.domain.farewell import leaving, released
 from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
 from hexa.domain.identity import kube_name
 from hexa.domain.lifecycle import COMING, Phase, phase_of, trying_since
@@ -42,6 +42,11 @@ class GroupView(Struct, frozen=True, kw_only=True):
     @property
     def valid(self) -> bool:
         return usable(self.problems)
+
+    @property
+    def released(self) -> bool:
+        """`hexa release`, or a person, gave it up."""
+        return released(self.group.metadata)
 
 
 class MachineView(Struct, frozen=True, kw_only=True):
@@ -107,6 +112,11 @@ class MachineView(Struct, frozen=True, kw_only=True):
     def leaving(self) -> bool:
         """Released or being deleted: nothing more is done to it."""
         return leaving(self.node)
+
+    @property
+    def ungrouped(self) -> bool:
+        """It is in no group, or in one that is gone or given up: it serves nobody but those who use it by hand."""
+        return self.group is None or self.group.released
 
     @property
     def group_missing(self) -> bool:

@@ -530,8 +530,9 @@ def _runs(pod: Pod) -> bool:
 
 
 def _same_group(one: Group, other: Group) -> bool:
-    """The same object with the same spec: a status does not matter here."""
-    return one.metadata.uid == other.metadata.uid and one.spec == other.spec
+    """The same object with the same spec, and given up or not as before: a status does not matter here."""
+    same = one.metadata.uid == other.metadata.uid and released(one.metadata) == released(other.metadata)
+    return same and one.spec == other.spec
 
 
 def _first(moments: Iterable[datetime | None]) -> datetime | None:

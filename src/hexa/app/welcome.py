@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from hexa.app.view import MachineView
-from hexa.domain.farewell import given_labels, given_text, marked
+from hexa.domain.farewell import given_labels, given_text, marked, taken_back
 from hexa.domain.names import (
     CA_TAINTS,
     CA_TO_BE_DELETED_TAINT,
@@ -27,6 +27,9 @@ from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Shape
 from hexa.domain.template import transient
 
+Labels = dict[str, str | None]
+"""Labels to write; None: to remove."""
+
 NOTHING: Final = Shape()
 
 
@@ -41,7 +44,7 @@ def returned(view: MachineView, node: KubeNode) -> dict[str, Any]:
     taints = _with_returned(node.spec.taints, view, seen)
     if taints != list(node.spec.taints):
         spec["taints"] = msgspec.to_builtins(taints)
-    annotations = {k: v for k, v in seen.annotations.items() if k not in node.metadata.annotations}
+    annotations: Labels = {k: v for k, v in seen.annotations.items() if k not in node.metadata.annotations}
     labels = _labels(view, node, seen)
     return _patch(labels, {**annotations, **record_of(view, node, labels, seen=seen)}, spec)
 
@@ -70,21 +73,25 @@ def welcomed(view: MachineView, node: KubeNode, *, ready_since: datetime) -> dic
 
 def required_labels(view: MachineView) -> dict[str, str]:
     """Labels that every member carries."""
-    return {**view.policy.labels, GROUP_LABEL: view.policy.name} if view.group is not None else {}
+    return {} if view.ungrouped else {**view.policy.labels, GROUP_LABEL: view.policy.name}
 
 
-def record_of(view: MachineView, node: KubeNode, labels: dict[str, str], *, seen: Shape = NOTHING) -> dict[str, str]:
+def our_labels(view: MachineView) -> dict[str, str]:
+    """Labels that hexa gives: those that the machine declares, and those of members."""
+    return {**view.node.spec.template.labels, **required_labels(view)}
+
+
+def record_of(view: MachineView, node: KubeNode, labels: Labels, *, seen: Shape = NOTHING) -> dict[str, str | None]:
     """Annotations that say whose node it is, and which of the `labels` to be written are hexa's: by them all is taken off again."""
-    present = node.metadata.annotations
-    declared = {**view.node.spec.template.labels, **required_labels(view)}
-    given = given_labels(present)
+    present, declared = node.metadata.annotations, our_labels(view)
+    given = {key: label for key, label in given_labels(present).items() if key in declared or key not in labels}
     for key in labels.keys() & declared.keys() - {GROUP_LABEL}:
-        before = seen.labels.get(key, node.metadata.labels.get(key))
-        if labels[key] != before:  # else it is the node's own, given back
-            given[key] = labels[key], given[key][1] if key in given else before
-    wanted = {MACHINE_ANNOTATION: str(view.key)} if labels or marked(node) else {}
-    if given:
-        wanted[LABELS_ANNOTATION] = given_text(given)
+        value, before = labels[key], seen.labels.get(key, node.metadata.labels.get(key))
+        if value is not None and value != before:  # else it is the node's own, given back
+            given[key] = value, given[key][1] if key in given else before
+    wanted: dict[str, str | None] = {MACHINE_ANNOTATION: str(view.key)} if labels or marked(node) else {}
+    if given or LABELS_ANNOTATION in present:
+        wanted[LABELS_ANNOTATION] = given_text(given) if given else None
     return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
@@ -94,7 +101,7 @@ def missing_provider_id(view: MachineView, node: KubeNode) -> str:
     return "" if node.spec.provider_id or waits or view.group is None else view.provider_id
 
 
-def _patch(labels: dict[str, str], annotations: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+def _patch(labels: Labels, annotations: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
     patch: dict[str, Any] = {}
     if metadata := {k: v for k, v in (("labels", labels), ("annotations", annotations)) if v}:
         patch["metadata"] = metadata
@@ -108,12 +115,13 @@ def _before(view: MachineView, node: KubeNode) -> Shape:
     return seen if seen is not None and anew else NOTHING
 
 
-def _labels(view: MachineView, node: KubeNode, seen: Shape) -> dict[str, str]:
+def _labels(view: MachineView, node: KubeNode, seen: Shape) -> Labels:
     present = node.metadata.labels
     wanted = labels_back(seen, present)
     wanted |= {k: v for k, v in view.node.spec.template.labels.items() if k not in present and k not in wanted}
     wanted |= required_labels(view)
-    return {k: v for k, v in wanted.items() if present.get(k) != v}
+    lacking: Labels = {k: v for k, v in wanted.items() if present.get(k) != v}
+    return {**taken_back(node, wanted=our_labels(view)), **lacking}
 
 
 def _with_returned(taints: Sequence[Taint], view: MachineView, seen: Shape) -> list[Taint]:

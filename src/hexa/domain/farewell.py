@@ -36,6 +36,8 @@ from hexa.domain.resources.v1alpha1 import Lookup, Node, Registration, Shape
 Given = dict[str, tuple[str, str | None]]
 """Labels by key: what hexa gave, and what was there before (None: nothing)."""
 
+NO_LABELS: Final[Mapping[str, str]] = {}
+
 MARKS: Final = (
     MACHINE_ANNOTATION,
     LABELS_ANNOTATION,
@@ -71,7 +73,7 @@ def given_text(given: Given) -> str:
 def own_labels(node: KubeNode) -> dict[str, str]:
     """The node's labels as they are without what hexa gave it."""
     labels = dict(node.metadata.labels)
-    for key, value in _taken_back(node).items():
+    for key, value in taken_back(node).items():
         if value is None:
             labels.pop(key, None)
         else:
@@ -79,12 +81,15 @@ def own_labels(node: KubeNode) -> dict[str, str]:
     return labels
 
 
-def _taken_back(node: KubeNode) -> dict[str, str | None]:
-    """What to make of labels; one that somebody has changed since stays as it is."""
+def taken_back(node: KubeNode, *, wanted: Mapping[str, str] = NO_LABELS) -> dict[str, str | None]:
+    """What to make of labels that hexa gave and that are `wanted` no more, or with another value: what was there before, or what is
+    wanted now. One that somebody has changed since stays as it is."""
     present = node.metadata.labels
     given = given_labels(node.metadata.annotations)
-    changes = {key: before for key, (value, before) in given.items() if present.get(key) == value}
-    return {**changes, GROUP_LABEL: None} if GROUP_LABEL in present else changes
+    if GROUP_LABEL in present:
+        given = {**given, GROUP_LABEL: (present[GROUP_LABEL], None)}
+    outdated = {key: before for key, (value, before) in given.items() if present.get(key) == value}
+    return {key: wanted.get(key, before) for key, before in outdated.items() if wanted.get(key) != present[key]}
 
 
 def owner_of(node: KubeNode) -> Lookup | None:
@@ -112,7 +117,7 @@ def unmarking(node: KubeNode) -> dict[str, Any]:
     annotations: dict[str, None] = {mark: None for mark in MARKS if mark in node.metadata.annotations}
     if OFF_FORBIDDEN_ANNOTATION in annotations and SCALE_DOWN_DISABLED in node.metadata.annotations:
         annotations[SCALE_DOWN_DISABLED] = None
-    metadata = {key: part for key, part in (("labels", _taken_back(node)), ("annotations", annotations)) if part}
+    metadata = {key: part for key, part in (("labels", taken_back(node)), ("annotations", annotations)) if part}
     spec = _unmarked_spec(node)
     return {key: part for key, part in (("metadata", metadata), ("spec", spec)) if part}
 
