@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from hexa.app.checks import HealthChecks
+from hexa.app.detaching import Detaching
 from hexa.app.duties import NodeDuties
 from hexa.app.fence import Subject
 from hexa.app.freeing import Freeing
@@ -158,6 +159,9 @@ class NodeController:
         self._jobs = PowerJobs(jobs, store, image=image)
         self._nodes = NodeDuties(kube, store)
         self._drains = Drains(kube, store.nodes)
+        self._detaching = Detaching(
+            kube, in_vain=lambda view, text: self._tell(view, "VolumesLeft", text, Severity.WARNING)
+        )
         self._freeing = Freeing(kube, store)
         self._writer = Writer(kube, store)
         self._identities = Identities(kube=kube, store=store, views=views, heartbeats=heartbeats)
@@ -273,6 +277,7 @@ class NodeController:
         self._first_seen.pop(key, None)
         self._renewed.pop(key, None)
         self._jobs.forget(key)
+        self._detaching.forget(key)
         broken = self._views.malformed_machine(key)
         if broken is None:
             return
@@ -467,7 +472,7 @@ class NodeController:
         plan = await self._drains.plan(view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
         if name := renamed(view.node):
             plan = in_doubt(plan, await pods_on(self._kube, name), name)
-        return plan
+        return await self._detaching.waits(view, plan, pods, now=now)
 
     def _sight(self) -> datetime | None:
         """Since when we see everything; None: blind."""
@@ -722,12 +727,14 @@ class NodeController:
         if plan.blockers:
             blocker = "; ".join(str(blocker) for blocker in plan.blockers[:3])
         else:
-            blocker = await self._nodes.evict(plan, grace=view.policy.drain.grace)
+            blocker = await self._nodes.evict(plan, grace=view.policy.drain.grace) or plan.volumes
         self.queue.add(view.key, delay=BLOCKED_LOOK if blocker and not plan.leaving else DRAIN_LOOK)
         if blocker == view.node.status.blocker:
             return False
         if blocker:
-            self._tell(view, "DrainBlocked", blocker, Severity.WARNING)
+            waits = blocker == plan.volumes
+            reason, severity = ("VolumesAttached", Severity.NORMAL) if waits else ("DrainBlocked", Severity.WARNING)
+            self._tell(view, reason, blocker, severity)
         return await self._save(view, structs.replace(view.node.status, blocker=blocker), facts)
 
     async def _welcome(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:

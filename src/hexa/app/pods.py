@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.app.store import Cache
 from hexa.app.view import MachineView, ready
@@ -41,7 +41,7 @@ def rules_of(view: MachineView, *, by: Asker | None) -> DrainRules:
     rules = view.policy.drain
     if by is not Asker.CLUSTER_AUTOSCALER:
         return rules
-    return DrainRules(force=rules.force, grace=rules.grace, empty_dir=True, pinned=rules.pinned, bare=rules.bare)
+    return structs.replace(rules, empty_dir=True)
 
 
 class Answer(Struct, frozen=True):

@@ -42,11 +42,13 @@ class Plan(Struct, frozen=True):
     leaving: tuple[Pod, ...] = ()
     """Already terminating."""
     blockers: tuple[Blocker, ...] = ()
+    volumes: str = ""
+    """Volumes that are waited for, in a sentence, once the pods are gone; empty: none."""
 
     @property
     def left(self) -> int:
-        """Pods that must be gone before the machine may be switched off."""
-        return len(self.evict) + len(self.leaving) + len(self.blockers)
+        """What must be gone before the machine may be switched off: pods, and volumes that are waited for."""
+        return len(self.evict) + len(self.leaving) + len(self.blockers) + bool(self.volumes)
 
 
 def plan(

@@ -76,6 +76,8 @@ class DrainRules(Struct, frozen=True, kw_only=True):
     empty_dir: bool = False
     pinned: bool = False
     bare: bool = False
+    volume_detach: timedelta = timedelta(minutes=2)
+    """How long volumes are waited for, once the pods are gone."""
 
 
 class RemedyRules(Struct, frozen=True, kw_only=True):
@@ -349,12 +351,14 @@ def _given(
 
 def _drain(reader: _Reader, spec: GroupSpec) -> DrainRules:
     grace = reader.duration("spec.drain.gracePeriod", spec.drain.grace_period)
+    detach = reader.limit("spec.drain.volumeDetach", spec.drain.volume_detach, least=timedelta(0))
     return DrainRules(
         force=spec.drain.force,
         grace=None if grace is None else int(grace.total_seconds()),
         empty_dir=spec.drain.delete_empty_dir,
         pinned=spec.drain.allow_pinned,
         bare=spec.drain.allow_bare,
+        volume_detach=DrainRules().volume_detach if detach is None else detach,
     )
 
 

@@ -18,6 +18,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """From the binding of a pod until it runs."""
     pod_stop: float = 1.0
     """From a pod's deletion until it has ended, if its grace is not shorter."""
+    volume_detach: float = 0.0
+    """From the end of the last pod that uses a volume until its kubelet, if it lives so long, has unmounted it."""
     beat: float = 10.0
     """A kubelet renews its Lease so often (kubelet default)."""
     lease: float = 40.0

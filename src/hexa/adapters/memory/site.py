@@ -86,7 +86,7 @@ class Site:
             rng=self.rng,
             pods=PodsByNode(self.api),
             behaviour=self._behaviour,
-            attached=VolumeAttacher(self.api, self.timers).when_attached,
+            attached=VolumeAttacher(self.api, self.timers, detach=settings.volume_detach).when_attached,
             running=self._running,
             spoke=self._spoke,
             silent=self._silent,

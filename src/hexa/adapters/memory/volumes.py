@@ -24,8 +24,9 @@ DETACHED_AFTER: Final = 360.0
 class VolumeAttacher:
     """`attachdetach` of the site."""
 
-    def __init__(self, api: MemoryApi, timers: Timers) -> None:
-        self._api, self._timers = api, timers
+    def __init__(self, api: MemoryApi, timers: Timers, *, detach: float = 0.0) -> None:
+        """`detach`: seconds that a kubelet that lives takes to unmount a volume."""
+        self._api, self._timers, self._seconds = api, timers, detach
         self._on: dict[str, str] = {}
         """The node of each claim that is attached."""
         self._users: dict[str, dict[str, str]] = {}
@@ -83,22 +84,49 @@ class VolumeAttacher:
         """Detach what nobody there uses, and attach it where somebody waits."""
         node, users = self._on.get(claim), self._users.get(claim, {})
         if node is not None and node not in users.values():
-            if self._lets_go(node):
+            lets_go = self._lets_go(node)
+            if lets_go == "at once":
                 self._detach(claim)
             elif claim not in self._leaving:
-                self._leaving[claim] = self._timers.after(DETACHED_AFTER, partial(self._detach, claim))
+                self._leaving[claim] = self._after(lets_go, claim)
         elif node is not None and (timer := self._leaving.pop(claim, None)) is not None:
             timer.cancel()
         if claim not in self._on and users:
             self._timers.soon(partial(self._attach, claim))
 
-    def _lets_go(self, name: str) -> bool:
+    def _after(self, lets_go: str, claim: str) -> Timer:
+        if lets_go == "unmounted":
+            return self._timers.after(self._seconds, partial(self._unmounted, claim))
+        return self._timers.after(DETACHED_AFTER, partial(self._detach, claim))
+
+    def _unmounted(self, claim: str) -> None:
+        """Its kubelet has had the time, if it lived that long."""
+        self._leaving.pop(claim, None)
+        node = self._on.get(claim)
+        if node is None or self._lets_go(node) == "by force":
+            self._settle(claim)
+        else:
+            self._detach(claim)
+
+    def _lets_go(self, name: str) -> str:
+        """How the node's volumes are let go: at once, once its kubelet has unmounted them, or by force after a time."""
         node = self._api.get(NODES, name)
         if node is None:
-            return False
+            return "by force"
         taints = (node.raw.get("spec") or {}).get("taints") or ()
-        out_of_service = any(taint["key"] == OUT_OF_SERVICE_TAINT for taint in taints)
-        return out_of_service or is_true(node.raw.get("status") or {}, "Ready")
+        if any(taint["key"] == OUT_OF_SERVICE_TAINT for taint in taints):
+            return "at once"
+        if not is_true(node.raw.get("status") or {}, "Ready"):
+            return "by force"
+        return "unmounted" if self._seconds else "at once"
+
+    def _name(self, claim: str) -> str:
+        """The unique name of a CSI volume; for others the claim stands."""
+        namespace, name = claim.split("/", 1)
+        found = self._api.get(CLAIMS, name, namespace)
+        volume = self._api.get(VOLUMES, found.raw["spec"].get("volumeName", "")) if found is not None else None
+        csi = volume.raw["spec"].get("csi") if volume is not None else None
+        return f"kubernetes.io/csi/{csi.get('driver', '')}^{csi.get('volumeHandle', '')}" if csi else claim
 
     def _attach(self, claim: str) -> None:
         users = self._users.get(claim, {})
@@ -122,5 +150,7 @@ class VolumeAttacher:
         if (node := self._api.get(NODES, name)) is None:
             return
         status = {key: value for key, value in (node.raw.get("status") or {}).items() if key != "volumesAttached"}
-        attached = [{"name": claim, "devicePath": ""} for claim, on in sorted(self._on.items()) if on == name]
+        attached = [
+            {"name": self._name(claim), "devicePath": ""} for claim, on in sorted(self._on.items()) if on == name
+        ]
         self._api.write(NODES, node, status={**status, **({"volumesAttached": attached} if attached else {})})

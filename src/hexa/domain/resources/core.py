@@ -111,6 +111,9 @@ class KubeNodeStatus(Slice, frozen=True, kw_only=True):
     conditions: tuple[Condition, ...] = ()
     node_info: NodeSystemInfo = NodeSystemInfo()
     volumes_attached: tuple[AttachedVolume, ...] = ()
+    """By the controller manager."""
+    volumes_in_use: tuple[str, ...] = ()
+    """By the kubelet, which does not let them go yet."""
 
 
 class KubeNode(Slice, frozen=True, kw_only=True):
@@ -309,14 +312,20 @@ class PersistentVolumeClaim(Slice, frozen=True, kw_only=True):
     spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
 
 
+class CsiSource(Slice, frozen=True, kw_only=True):
+    driver: str = ""
+    volume_handle: str = ""
+
+
 class PersistentVolumeSpec(Slice, frozen=True, kw_only=True):
     node_affinity: dict[str, Any] = field(default_factory=dict)
     local: dict[str, Any] | None = None
     host_path: dict[str, Any] | None = None
+    csi: CsiSource | None = None
 
 
 class PersistentVolume(Slice, frozen=True, kw_only=True):
-    """core/v1 PersistentVolume: only what pins it to a machine."""
+    """core/v1 PersistentVolume: what pins it to a machine, and how a node names it."""
 
     metadata: Metadata = Metadata()
     spec: PersistentVolumeSpec = PersistentVolumeSpec()

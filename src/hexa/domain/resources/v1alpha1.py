@@ -234,6 +234,13 @@ class DrainPolicy(Slice, frozen=True, kw_only=True):
         bool,
         Meta(description="Evict pods that no controller brings back. Default false: they keep the machine on."),
     ] = False
+    volume_detach: Annotated[
+        Duration | None,
+        Meta(
+            description="How long volumes are waited for that are still attached to the Kubernetes node, or in use by its kubelet, "
+            'when its pods are gone; no longer than timeouts.drain. Default "2m"; "0s": not at all.'
+        ),
+    ] = None
 
 
 class Cost(Slice, frozen=True, kw_only=True):
