@@ -13,7 +13,7 @@ from hexa.adapters.memory.machine import MemoryMachine
 from hexa.adapters.memory.power import MemoryPower
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
-from hexa.domain.errors import Refused
+from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, Condition
 from hexa.domain.resources.power import PowerSpec
@@ -157,6 +157,22 @@ async def test_failure_28_a_machine_that_is_cut_off_and_on_is_not_taken_for_off(
         assert len(jobs.made) == 1
         assert world.kube_node("box-1") is not None
         await reach(world, Phase.READY, within=400)
+
+
+async def test_failure_41_a_doubtful_answer_is_unknown_at_once(autojump_clock: MockClock) -> None:
+    """What was read before counts no more as soon as one answer can't be trusted, and the condition tells why."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        await world.until(lambda: world.node("box-1").status.reading.power is Reading.OFF, within=60)
+        doubt = Unavailable("box-1: http: its watts are negative (-87); look at its wiring", reason="Doubtful")
+        world.agent.gauge.fail_next(*[doubt] * 9)
+        await world.until(
+            lambda: (c := condition(world, "PowerKnown")) is not None and c.status == "Unknown", within=90
+        )
+        known = condition(world, "PowerKnown")
+        assert known is not None
+        assert "its watts are negative (-87)" in known.message
+        assert world.phase("box-1") is Phase.OFF
 
 
 async def test_a_refused_reading_is_not_repeated_all_day(autojump_clock: MockClock) -> None:

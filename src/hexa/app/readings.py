@@ -26,6 +26,7 @@ from hexa.domain.spec_power import DUPLICATE_POWER, sensor
 from hexa.ports.clock import Clock
 from hexa.ports.jobs import Outcome
 from hexa.ports.journal import Journal
+from hexa.ports.power import DOUBTFUL
 from hexa.ports.sensors import Gauge, Sensors
 
 QUICK: Final = 2.0
@@ -113,7 +114,8 @@ class Readings:
         last = known.last if known is not None else None
         if known is None or last is None or last.at is None:
             return PowerReading(power=Reading.UNKNOWN, source=driver)
-        if known.failures >= TRIES or self._clock.now() - last.at > READING_STALE:
+        doubted = known.error is not None and known.error.reason == DOUBTFUL
+        if doubted or known.failures >= TRIES or self._clock.now() - last.at > READING_STALE:
             return PowerReading(power=Reading.UNKNOWN, source=driver, at=last.at)
         return last
 

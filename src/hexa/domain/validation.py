@@ -18,6 +18,7 @@ from hexa.domain.dependencies import dependencies_of, reference_problems
 from hexa.domain.duration import parse_duration
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.outlet_problems import outlet_problems
 from hexa.domain.pod_specs import pod_problems
 from hexa.domain.power import roles
 from hexa.domain.resources.core import Kind, Metadata
@@ -80,6 +81,8 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
     yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
     yield from power_problems(machine, limits)
     yield from button_problems(machine)
+    if machine.spec.power is not None:
+        yield from outlet_problems(machine.spec.power)
     yield from check_problems(machine)
     yield from _unavailable(machine)
     yield from _expired(spec.hold, "spec.hold", now)

@@ -1,8 +1,11 @@
 """Switching and reading the power of one machine. It knows no vendor, no protocol and no group policy."""
 
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from hexa.domain.resources.v1alpha1 import Reading
+
+DOUBTFUL: Final = "Doubtful"
+"""Reason of the `Unavailable` of an answer that came and can't be trusted: what was read before counts no more."""
 
 
 class Power(Protocol):
@@ -20,7 +23,8 @@ class Power(Protocol):
         ...
 
     async def sense(self) -> Reading:
-        """The power as it is now. Unknown where this way can't tell; never a guess."""
+        """The power as it is now. Unknown where this way can't tell; never a guess. An answer that can't be trusted is raised with
+        the reason `DOUBTFUL`."""
         ...
 
 

@@ -178,3 +178,56 @@ async def test_failures_58_and_59_how_each_device_may_answer(other_side: Any, he
 def test_the_table_has_no_family_without_generations() -> None:
     """Every family is there with several generations of firmware."""
     assert {name: len(table(name)) >= least for name, least in SIZES.items()} == dict.fromkeys(SIZES, True)
+
+
+WRITES: dict[str, Any] = {
+    "name": "writes",
+    "values": {},
+    "settings": {
+        "pdu": {
+            "outlets": ["4"],
+            "secretName": "pdu",
+            "oids": {
+                "state": "1.3.6.1.9.1",
+                "onState": "closed",
+                "offState": "open",
+                "controlOn": "1.3.6.1.9.2",
+                "controlOff": "1.3.6.1.9.3.{outlet}.0",
+                "turnOn": "1",
+                "turnOff": "open",
+            },
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("other_side", [WRITES], indirect=True)
+async def test_failure_59_outlets_of_control_for_on_and_off(other_side: Any, here: Context) -> None:
+    """On and off are written where each belongs, a number as a number and a word as a text."""
+    row, _, agent = other_side
+    async with open_ways(spec_of(row), here) as ways:
+        assert ways.on is not None
+        assert ways.cut is not None
+        await ways.on.turn_on()
+        await ways.cut.cut()
+    assert agent.written == {"1.3.6.1.9.2.4": 1, "1.3.6.1.9.3.4.0": b"open"}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Chassis Power is off", "off"),
+        ("on", "on"),
+        ("unknown", "unknown"),
+        ("can't tell whether it is on or off", Unavailable),
+        ("power is not off", Unavailable),
+    ],
+)
+async def test_failure_41_a_sentence_of_a_script_that_may_not_mean_off(
+    said: str, expected: Any, here: Context, tmp_path: Path
+) -> None:
+    """The last word counts, but off in a sentence that may say something else is not believed."""
+    (tmp_path / "said").write_text(said)
+    spec = msgspec.convert({"script": {"command": ["/bin/sh", "-c", f"cat {tmp_path}/said"]}}, PowerSpec)
+    found = await asked(spec, here)
+    assert found == expected if isinstance(expected, str) else isinstance(found, expected)

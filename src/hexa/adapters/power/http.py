@@ -8,7 +8,8 @@ from hexa.adapters.power.context import Context
 from hexa.adapters.power.http_client import base_url, basic, bearer, digest, open_client
 from hexa.adapters.power.outlets import Fed, Outlet, parse, told
 from hexa.adapters.power.plugs import USER, Shelly, Tasmota, Template
-from hexa.domain.resources.power import Http
+from hexa.domain.outlet_problems import outlet_problems
+from hexa.domain.resources.power import Http, PowerSpec
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
 
@@ -36,6 +37,8 @@ async def open_power(settings: Http, context: Context) -> AsyncIterator[Power]:
     context = context.at("http", settings.address)
     if settings.device == "template" and settings.template is None:
         raise context.refused("device template has no template", "add one, or name the device", reason="BadSettings")
+    if problem := next((each for each in outlet_problems(PowerSpec(http=settings)) if each.severity == "error"), None):
+        raise context.refused(problem.text, problem.remedy, reason=problem.reason)
     outlets = parse(settings.outlets or (FIRST[settings.device],), settings.address)
     async with AsyncExitStack() as stack:
         devices = {

@@ -12,7 +12,7 @@ from hexa.adapters.power.rmcp import CHASSIS_STATUS, Command, Control, chassis_c
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.power import Ipmi
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import Power
+from hexa.ports.power import DOUBTFUL, Power
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class IpmiPower:
         async with self._session() as session:
             reading, doubt = await session.power()
         if doubt:
-            raise self._context.unavailable(doubt, "wait, and look at its own page", reason="Doubtful")
+            raise self._context.unavailable(doubt, "wait, and look at its own page", reason=DOUBTFUL)
         return reading
 
     async def _switch(self, what: Control, *, unless: Reading) -> None:

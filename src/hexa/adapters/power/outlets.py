@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.figures import Figure
 from hexa.domain.resources.v1alpha1 import Reading
+from hexa.ports.power import DOUBTFUL
 
 IDLE_WATTS: Final = 8.0
 """More than this through an outlet that says that it is off contradicts it, where no onWatts says better."""
@@ -61,7 +62,7 @@ def told(fed: Sequence[Fed], *, on_watts: float | None, context: Context) -> Rea
     result = reading(fed, on_watts=on_watts)
     doubt = next(filter(None, (_one(each, on_watts)[1] for each in fed)), "")
     if result is Reading.UNKNOWN and doubt:
-        raise context.unavailable(context.quoted(doubt), REMEDY, reason="Doubtful")
+        raise context.unavailable(context.quoted(doubt), REMEDY, reason=DOUBTFUL)
     return result
 
 

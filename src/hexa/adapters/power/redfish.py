@@ -15,7 +15,7 @@ from hexa.adapters.power.redfish_login import Login, open_login
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.power import Redfish
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import Power
+from hexa.ports.power import DOUBTFUL, Power
 
 SYSTEMS: Final = "/redfish/v1/Systems"
 
@@ -97,7 +97,7 @@ class RedfishPower:
             raise self._context.refused(what, "name another driver for this", reason="NotSupported")
         if type_ == BUTTON and not known:
             what = "its power is not known now, and a button does the opposite of what is"
-            raise self._context.unavailable(what, "try again later", reason="Doubtful")
+            raise self._context.unavailable(what, "try again later", reason=DOUBTFUL)
         target = str(dig(action, "target") or f"{self._path.rstrip('/')}/Actions/ComputerSystem.Reset")
         answer = await self._login.ask("POST", target, json={"ResetType": type_})
         if not answer.ok:
@@ -182,7 +182,7 @@ class RedfishPower:
         what = "it tells no PowerState" if state is None else f"its PowerState is {shown(state)}"
         if str(state).lower() in READINGS:
             what = f"{what} while its system is {dig(system, 'Status', 'State')}"
-        raise self._context.unavailable(self._context.quoted(what), "wait, and look at its own page", reason="Doubtful")
+        raise self._context.unavailable(self._context.quoted(what), "wait, and look at its own page", reason=DOUBTFUL)
 
 
 _SWITCHING: Final = frozenset(state for state, reading in READINGS.items() if reading is Reading.UNKNOWN)

@@ -10,10 +10,16 @@ from typing import Final, Literal
 import trio
 
 from hexa.adapters.power.context import Context
+from hexa.adapters.power.figures import shown
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.power import Script
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import Power
+from hexa.ports.power import DOUBTFUL, Power
+
+SENTENCE: Final = 12
+"""Words before the last that may turn its meaning round."""
+SAYS_OFF: Final = frozenset({"on", "not", "no", "or", "unknown", "cannot", "can't", "error", "failed", "unable"})
+"""Words with which a sentence that ends with off may say something else."""
 
 REFUSED: Final = (2, 3)
 """Exit codes that ask for a person; as those of hexa itself."""
@@ -49,12 +55,14 @@ class ScriptPower:
     async def sense(self) -> Reading:
         if "status" not in self._settings.can:
             return Reading.UNKNOWN
-        said = await self._run("status")
-        word = said.split()[-1].lower() if said.split() else ""
-        if word not in READINGS:
-            remedy = "its status must end with on, off or unknown on standard output"
+        words = (await self._run("status")).lower().split()
+        remedy = "its status must end with on, off or unknown on standard output"
+        if not words or words[-1] not in READINGS:
             raise self._context.refused("it printed no reading", remedy, reason="BadAnswer")
-        return READINGS[word]
+        if words[-1] == "off" and not SAYS_OFF.isdisjoint(words[-SENTENCE:-1]):
+            what = f"it printed {shown(self._quoted(' '.join(words[-SENTENCE:])))}, which may not mean off"
+            raise self._context.unavailable(what, remedy, reason=DOUBTFUL)
+        return READINGS[words[-1]]
 
     async def _run(self, action: Literal["on", "off", "cut", "status"]) -> str:
         if action not in self._settings.can:
