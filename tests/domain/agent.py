@@ -23,7 +23,6 @@ from hexa.domain.resources.v1alpha1 import (
     Node,
     NodeStatus,
     Power,
-    PowerReading,
     Reading,
     WishRecord,
 )
@@ -39,6 +38,7 @@ from hexa.domain.sizing import (
     to_rest,
     to_wake,
 )
+from hexa.domain.trust import READ_APART, Sample
 from hexa.domain.wish import (
     HEDGE,
     REPLACED,
@@ -176,7 +176,8 @@ class Agent:
         status, heard = node.status, self.heard.get(name)
         wanted, halted = self.wanted(node), paused(node, now=now) is not None
         pods = None if halted else self._count_pods(box, status, wanted)
-        reading = PowerReading(power=Reading.ON if box.power else Reading.OFF, source="pdu", at=now)
+        power = Reading.ON if box.power else Reading.OFF
+        reading = Sample(power=power, source="pdu", at=now, first=now - READ_APART)
         job = status.job
         return Facts(
             now=now,

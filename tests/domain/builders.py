@@ -19,6 +19,7 @@ from hexa.domain.resources.v1alpha1 import (
     WishRecord,
 )
 from hexa.domain.sensing import LEASE_PERIOD, Facts
+from hexa.domain.trust import READ_APART, Sample
 
 T0 = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 LONG_AGO = -86_400.0
@@ -52,9 +53,10 @@ def facts(now: float, **known: Any) -> Facts:
     return Facts(now=at(now), **known)
 
 
-def read(power: Reading, seconds: float) -> PowerReading:
-    """A reading of a sensor."""
-    return PowerReading(power=power, source="pdu", at=at(seconds))
+def read(power: Reading, seconds: float, *, first: float | None = None) -> PowerReading:
+    """A reading of a sensor, that has been saying so for long enough unless told since when."""
+    began = at(seconds) - READ_APART if first is None else at(first)
+    return Sample(power=power, source="pdu", at=at(seconds), first=began)
 
 
 def wish(power: Power, by: Asker = Asker.USER, **changes: Any) -> WishRecord:

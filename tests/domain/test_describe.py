@@ -194,7 +194,9 @@ def test_reading_is_written_when_it_changes() -> None:
     """A sensor that is read each second costs no write a second; a change of value or of source is written."""
     machine = status(Phase.OFF, reading=read(Reading.OFF, 1))
     assert told(machine, reading=read(Reading.OFF, 50)).reading == read(Reading.OFF, 1)
-    assert told(machine, reading=read(Reading.ON, 50)).reading == read(Reading.ON, 50)
+    assert told(machine, reading=read(Reading.ON, 50)).reading == PowerReading(
+        power=Reading.ON, source="pdu", at=at(50)
+    )
     other = PowerReading(power=Reading.OFF, source="bmc", at=at(50))
     assert told(machine, reading=other).reading == other
     assert told(machine, reading=None).reading == read(Reading.OFF, 1)

@@ -15,10 +15,11 @@ from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, read, status
 from hexa.domain.group import Limits
 from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
 from hexa.domain.resources.remediation import RemediationStatus
-from hexa.domain.resources.v1alpha1 import NodeStatus, Power, Reading
+from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
 from hexa.domain.sensing import (
     EVENTS_NOT_SEEN_BLIND,
     EVENTS_OF_WISH_OR_TIME,
+    GOING_OFF,
     LEASE_PERIOD,
     RENEWAL_MISSED,
     Facts,
@@ -113,10 +114,11 @@ GONE = [p for p in Phase if Event.POWER_GONE in TRANSITIONS[p]]
 
 @pytest.mark.parametrize("phase", GONE)
 def test_reading_off_of_this_phase_is_power_gone(phase: Phase) -> None:
-    """A reading Off with no sign of life in this phase is believed at once."""
+    """Read twice in this phase, by a machine that has missed a renewal: Off is believed at once."""
     known: dict[str, Any] = {"node_exists": True, "cool_until": at(HOUR)}
     assert noticed(phase, 10, reading=(Reading.OFF, 9), **known) is Event.POWER_GONE
-    assert noticed(phase, 10, reading=(Reading.OFF, 9), heard=-1, **known) is Event.POWER_GONE
+    assert noticed(phase, 11, reading=(Reading.OFF, 10), heard=-1, **known) is Event.POWER_GONE
+    assert noticed(phase, 10.999, reading=(Reading.OFF, 10), heard=-1, **known) is not Event.POWER_GONE
 
 
 @pytest.mark.parametrize("phase", GONE)
@@ -128,9 +130,61 @@ def test_reading_off_older_than_the_last_sign_of_life_is_outvoted(phase: Phase) 
 
 
 @pytest.mark.parametrize("phase", [Phase.POWERING_OFF, Phase.STOP_FAILED])
-def test_machine_that_we_switched_off_is_off_at_the_first_reading(phase: Phase) -> None:
-    """After our power-off a reading Off that is newer than the last renewal counts, though the lease has not run out."""
-    assert noticed(phase, 12, reading=(Reading.OFF, 11), heard=10, cool_until=at(HOUR)) is Event.POWER_GONE
+def test_machine_that_we_switched_off_is_off_once_it_missed_a_renewal(phase: Phase) -> None:
+    """After our power-off the lease need not have run out: one renewal missed is enough, and not a moment less."""
+    known: dict[str, Any] = {"heard": 10.0, "cool_until": at(HOUR)}
+    assert noticed(phase, 22, reading=(Reading.OFF, 21), **known) is Event.POWER_GONE
+    assert noticed(phase, 21.999, reading=(Reading.OFF, 21), **known) is not Event.POWER_GONE
+
+
+@pytest.mark.parametrize("phase", GONE)
+def test_failure_42_one_sample_of_off_is_not_believed(phase: Phase) -> None:
+    """A single reading Off of a machine that is silent is none; a second one so long after the first is."""
+    known: dict[str, Any] = {"node_exists": True, "cool_until": at(HOUR)}
+    for apart in (0.0, 2.0, 4.999):
+        once = read(Reading.OFF, 50, first=50 - apart)
+        assert (
+            sense(
+                status(phase, cool_until=at(HOUR)),
+                structs.replace(facts(51, node_exists=True), reading=once),
+                limits=LIMITS,
+            )
+            is not Event.POWER_GONE
+        )
+    assert noticed(phase, 51, reading=(Reading.OFF, 50), **known) is Event.POWER_GONE
+
+
+@pytest.mark.parametrize("phase", GONE)
+def test_failure_42_one_sample_is_enough_after_our_shutdown(phase: Phase) -> None:
+    """The shutdown Job that is done is the second proof, where we switch the machine off; elsewhere a Job proves nothing."""
+    known = structs.replace(
+        facts(51, node_exists=True, job_done=True), reading=PowerReading(power=Reading.OFF, source="pdu", at=at(50))
+    )
+    gone = sense(status(phase, cool_until=at(HOUR)), known, limits=LIMITS) is Event.POWER_GONE
+    assert gone is (phase in GOING_OFF)
+
+
+@pytest.mark.parametrize("phase", Phase)
+@given(
+    renewals=st.lists(st.floats(0.1, 11.9), min_size=1, max_size=30),
+    told=st.booleans(),
+    job_done=st.booleans(),
+    ago=st.floats(0, 60),
+)
+@settings(max_examples=25)
+def test_failure_43_off_is_never_noticed_while_the_lease_is_renewed(
+    phase: Phase, renewals: list[float], told: bool, job_done: bool, ago: float
+) -> None:
+    """However long and however often a sensor says Off, and whatever our Job says: a kubelet that renews its lease every ten
+    seconds or so is on, in every phase, and its Kubernetes node does not leave."""
+    moment = 1.0
+    for gap in renewals:
+        heard, moment = moment, moment + gap
+        for now in (heard + 0.01, heard + gap / 2, moment):
+            reading = read(Reading.OFF, now, first=now - ago if told else now)
+            known = structs.replace(facts(now, heard=heard, node_exists=True, job_done=job_done), reading=reading)
+            assert sense(status(phase), known, limits=LIMITS) is not Event.POWER_GONE
+            assert not may_leave(status(phase), known, shutdown_done=job_done)
 
 
 @pytest.mark.parametrize("phase", [Phase.BOOTING, Phase.READY, Phase.DRAINING, Phase.LOST])
@@ -491,8 +545,9 @@ def left(now: float, *, shutdown_done: bool = False, **known: Any) -> bool:
 def test_node_leaves_on_a_reading_newer_than_the_last_sign_of_life() -> None:
     """A reading Off that is newer than the last renewal is proof; an older one, and any other reading, is none."""
     assert left(1, reading=(Reading.OFF, -1))
-    assert left(1, reading=(Reading.OFF, -1), heard=-2)
-    assert not left(1, reading=(Reading.OFF, -1), heard=-1)
+    assert left(1, reading=(Reading.OFF, -1), heard=-11)
+    assert not left(1, reading=(Reading.OFF, -1), heard=-10)  # it may be about to renew
+    assert not left(20, reading=(Reading.OFF, -1), heard=-1)
     assert not left(500, reading=(Reading.ON, 499))
     assert not left(500, reading=(Reading.UNKNOWN, 499))
 
@@ -818,7 +873,7 @@ def test_nothing_is_due_for_ever(machine: NodeStatus, known: Facts) -> None:
         (Phase.POWERING_ON, {"wish": ON, "wakes": 1, "woken_at": at(0)}, 90),
         (Phase.BOOTING, {"wish": ON, "wakes": 1, "woken_at": at(0), "node_exists": True, "heard": 60}, 100),
         (Phase.BOOTING, {"wish": ON, "wakes": 3, "woken_at": at(0)}, 540),
-        (Phase.BOOTING, {"wakes": 3, "heard": 1, "reading": (Reading.OFF, 1.5)}, 41),
+        (Phase.BOOTING, {"wakes": 3, "heard": 1, "reading": (Reading.OFF, 1.5)}, 13),
         (Phase.READY, {"node_exists": True, "heard": 1}, 41),
         (Phase.READY, {"node_exists": True, "heard": 1, "cool_until": at(30)}, 30),
         (Phase.DRAINING, {"wish": OFF, "pods": 2, "node_exists": True, "heard": 1}, 41),

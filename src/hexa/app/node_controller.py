@@ -50,7 +50,7 @@ from hexa.domain.farewell import (
 )
 from hexa.domain.findings import Finding, newly_found, once_each
 from hexa.domain.group import active_hold
-from hexa.domain.health import ALWAYS_SAID, Signs, judged, outage_of, standing
+from hexa.domain.health import ALWAYS_SAID, Signs, judged, newly_contradicted, outage_of, standing
 from hexa.domain.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, renamed
 from hexa.domain.identity import findings as identity_findings
 from hexa.domain.left import left_at_deadline
@@ -79,6 +79,7 @@ from hexa.domain.sizing import target
 from hexa.domain.stamps import past
 from hexa.domain.strangers import strangers, waited_since
 from hexa.domain.template import same_shape, shape_of
+from hexa.domain.trust import Life, Told, told
 from hexa.domain.wish import (
     ADOPTED,
     LATE_ARRIVAL,
@@ -760,8 +761,7 @@ class NodeController:
         if not held_back(view.node):
             return await self._writer.edit(view.node, hold_back(view.node)) is not view.node
         await self._nodes.suspend(view, facts.now)
-        record = current(view.node.status)
-        shutdown_done = record is not None and record.action == Action.SHUTDOWN and record.outcome == Outcome.DONE
+        shutdown_done = _shut_down(view.node.status)
         deletes = view.policy.leave is LeavePolicy.DELETE and not view.control_plane
         if not deletes or not may_leave(view.node.status, facts, shutdown_done=shutdown_done):
             return False
@@ -800,7 +800,7 @@ class NodeController:
             identified(status, view.node),
             self._findings(view, status, now),
             wish=wish,
-            reading=self._sensors.reading(view.node),
+            reading=self._told_reading(view, now).reading,
             health=judged(self._signs(view, status)),
             check=self._check(view, status),
             generation=view.node.metadata.generation,
@@ -812,7 +812,19 @@ class NodeController:
             self._tell(view, refused.reason, f"its power is not cycled: {refused.message}", Severity.WARNING)
         if (late := newly_found(NOT_SET_UP, view.node.status.conditions, status.conditions)) is not None:
             self._tell(view, NOT_SET_UP, late.message, Severity.WARNING)
+        if (contradicted := newly_contradicted(view.node.status.conditions, status.conditions)) is not None:
+            self._tell(view, contradicted.reason, contradicted.message, Severity.WARNING)
         return await self._writer.status(view.node, status) is not view.node
+
+    def _told_reading(self, view: MachineView, now: datetime) -> Told:
+        """The reading as far as it is believed, and what contradicts it."""
+        node, life, sight = view.node, self._heartbeats.life(view.kube_name), self._sight()
+        heard = Life(
+            heard=life.heard if life else None,
+            until=life.until if life else None,
+            expected_from=sight if view.kube is not None else None,
+        )
+        return told(self._reading(view), heard, ordered=_shut_down(node.status), before=node.status.reading, now=now)
 
     def _findings(self, view: MachineView, status: NodeStatus, now: datetime) -> list[Finding]:
         problems = (*view.problems, *(view.group.problems if view.group and not view.group.valid else ()))
@@ -833,14 +845,16 @@ class NodeController:
         return with_remedy(found, self._remedies.findings(view, status, now))
 
     def _signs(self, view: MachineView, status: NodeStatus) -> Signs:
-        life = self._heartbeats.life(view.kube_name)
+        life, now = self._heartbeats.life(view.kube_name), self._clock.now()
+        read = self._told_reading(view, now)
         return Signs(
             status=status,
             kube_name=view.kube_name,
             ready=view.kubelet_says,
             node_exists=view.node_exists,
-            alive=life is not None and self._clock.now() < life.until,
-            reading=self._sensors.reading(view.node),
+            alive=life is not None and now < life.until,
+            reading=read.reading,
+            contradiction=read.contradiction,
             trouble=self._sensors.trouble(view.node),
             check=self._check(view, status) if view.node.spec.healthcheck_pod_spec is not None else None,
             check_trouble=self._checks.trouble(view.node) if self._checks is not None else "",
@@ -875,6 +889,12 @@ def _with_pause(status: NodeStatus, *, paused: bool, now: datetime) -> NodeStatu
 def _to_welcome(status: NodeStatus, node: KubeNode) -> bool:
     """Not welcomed in this boot, or another object since: its node was deleted, and its kubelet has registered anew."""
     return not status.welcomed or status.identity.kubernetes_node_uid not in ("", node.metadata.uid)
+
+
+def _shut_down(status: NodeStatus) -> bool:
+    """Whether our shutdown Job of the present attempt is done."""
+    record = current(status)
+    return record is not None and record.action == Action.SHUTDOWN and record.outcome == Outcome.DONE
 
 
 def _boot_began(status: NodeStatus) -> datetime:

@@ -23,6 +23,7 @@ from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
 from hexa.domain.spec_power import DUPLICATE_POWER, sensor
+from hexa.domain.trust import READ_APART, Sample, read_twice
 from hexa.ports.clock import Clock
 from hexa.ports.jobs import Outcome
 from hexa.ports.journal import Journal
@@ -62,7 +63,7 @@ class Known(Struct):
 
     driver: DriverName
     uid: str
-    last: PowerReading | None = None
+    last: Sample | None = None
     """The last answer that was one."""
     error: HexaError | None = None
     """Why there was none since."""
@@ -101,7 +102,7 @@ class Readings:
         for known in self._known.values():
             last = known.last
             if last is not None and last.at is not None:
-                known.last = structs.replace(last, at=last.at + by)
+                known.last = structs.replace(last, at=last.at + by, first=(last.first or last.at) + by)
             known.not_before = known.not_before + by if known.not_before is not None else None
 
     # --- what is known ---
@@ -194,11 +195,13 @@ class Readings:
         else:
             if known.error is not None:
                 self._journal.log("power read again", machine=str(key), power=str(power))
-            known.last = PowerReading(power=power, source=known.driver, at=asked)  # no younger than the question
+            known.last = _next(known, power, asked)  # no younger than the question
             known.error, known.failures, known.not_before = None, 0, None
-            self.queue.add(key, delay=PACE.get(phase, STEADY))
+            once = power is Reading.OFF and not read_twice(known.last)
+            pace = PACE.get(phase, STEADY)
+            self.queue.add(key, delay=min(pace, READ_APART.total_seconds()) if once else pace)
         steady = phase is Phase.READY or (phase is Phase.OFF and view.kube is None)  # nothing waits for a newer reading
-        same = _power(before) is _power(self.reading(machine)) and trouble == (known.failures >= TRIES)
+        same = _said(before) == _said(self.reading(machine)) and trouble == (known.failures >= TRIES)
         if not (steady and same) or self._is_first(known, asked, before, view.node.status.since):
             self._told(key)
 
@@ -225,8 +228,16 @@ def _asks_anew(old: Node, new: Node) -> bool:
     return was.phase != now.phase or was.since != now.since or was.job != now.job
 
 
-def _power(reading: PowerReading | None) -> Reading | None:
-    return None if reading is None else reading.power
+def _said(reading: PowerReading | None) -> tuple[Reading, bool] | None:
+    """What it says, and whether twice."""
+    return None if reading is None else (reading.power, read_twice(reading))
+
+
+def _next(known: Known, power: Reading, asked: datetime) -> Sample:
+    """The answer to a question, after the last one."""
+    last = known.last
+    first = last.first or last.at if last is not None and last.power is power else asked
+    return Sample(power=power, source=known.driver, at=asked, first=first)
 
 
 def _read(last: PowerReading) -> str:

@@ -33,6 +33,8 @@ where there is one.)"""
 
 NO_SENSOR: Final = "NoSensor"
 """Reason of PowerKnown where nothing reads the power."""
+CONTRADICTION: Final = "Contradiction"
+"""Reason of PowerKnown where the reading and another proof contradict each other."""
 NOT_READ_YET: Final = "it was not read yet"
 """The trouble of a sensor that the agent, which has just started, has not asked."""
 Said = Literal["True", "False", "Unknown"]
@@ -55,6 +57,8 @@ class Signs(Struct, frozen=True, kw_only=True):
     """None: no sensor reads this machine."""
     trouble: str = ""
     """Why the reading is Unknown."""
+    contradiction: str = ""
+    """What contradicts the reading, in a sentence."""
     check: CheckRecord | None = None
     """None: the machine declares no health check."""
     check_trouble: str = ""
@@ -78,7 +82,7 @@ class Signs(Struct, frozen=True, kw_only=True):
     def sensor_fails(self) -> bool:
         """It was asked, and its answer is no reading."""
         unread = self.reading is not None and self.reading.power is Reading.UNKNOWN
-        return unread and self.trouble not in ("", NOT_READ_YET)
+        return unread and (bool(self.contradiction) or self.trouble not in ("", NOT_READ_YET))
 
 
 # --- conditions -----------------------------------------------------------------------------------------------------
@@ -96,6 +100,8 @@ def _power_known(signs: Signs) -> Finding:
     if reading is None:
         text = "nothing reads its power; what hexa knows of it comes from its kubelet's Lease and from its Jobs"
         return Finding(POWER_KNOWN, NO_SENSOR, text, "Unknown")
+    if signs.contradiction:
+        return Finding(POWER_KNOWN, CONTRADICTION, signs.contradiction, "False")
     if reading.power is not Reading.UNKNOWN:
         first = steady(signs.status.reading, reading).at
         since = f", first read so at {moment(first)}" if first is not None else ""
@@ -104,6 +110,13 @@ def _power_known(signs: Signs) -> Finding:
     if signs.trouble == NOT_READ_YET and before is not None and before.reason != NO_SENSOR:
         return before  # an agent that has just started knows nothing new
     return Finding(POWER_KNOWN, "NotRead", signs.trouble or f"{reading.source} does not tell", "Unknown")
+
+
+def newly_contradicted(before: Iterable[Condition], after: Iterable[Condition]) -> Condition | None:
+    """The condition that tells of a contradiction, where it did not before."""
+    if any(each.type == POWER_KNOWN and each.reason == CONTRADICTION for each in before):
+        return None
+    return next((each for each in after if each.type == POWER_KNOWN and each.reason == CONTRADICTION), None)
 
 
 def _reachable(signs: Signs) -> Finding:
@@ -205,7 +218,7 @@ def steady(old: PowerReading, new: PowerReading | None) -> PowerReading:
     """A reading is written when its value changes, not each time it is read."""
     if new is None or (old.power is new.power and old.source == new.source):
         return old
-    return new
+    return PowerReading(power=new.power, source=new.source, at=new.at)
 
 
 def moment(when: datetime | None) -> str:
@@ -307,7 +320,12 @@ RULES: Final = (  # the first that holds is told
         lambda signs: signs.phase is Phase.OFF and signs.status.wake_failed_at is not None,
         "phase Off, and its last wake failed",
     ),
-    Rule("PowerNotRead", DEGRADED, lambda signs: signs.sensor_fails, "what reads its power gives no answer"),
+    Rule(
+        "PowerNotRead",
+        DEGRADED,
+        lambda signs: signs.sensor_fails,
+        "what reads its power gives no answer, or is contradicted by its kubelet",
+    ),
 )
 
 

@@ -19,14 +19,15 @@ from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OUT_OF_SERVICE_ANNOTATION, OUT_OF_SERVICE_TAINT
 from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.domain.sensing import Facts, leave_due, reads_off
+from hexa.domain.sensing import Facts, leave_due, reads_off, says_off
 
 
 class Proof(StrEnum):
     """What can tell that a machine is off."""
 
     READING = "reading Off"
-    """Its sensor reads Off, and that is newer than the last sign of life. Wrong where the sensor lies or is another machine's."""
+    """Its sensor reads Off twice, newer than the last sign of life, and a renewal was missed since (`trust`). Wrong where the
+    sensor lies or is another machine's."""
     SILENCE = "silence"
     """No sign of life for two lease periods that we watched. Wrong where the network is cut."""
     ORDER = "order"
@@ -78,7 +79,7 @@ def wants_look(node: KubeNode, phase: Phase, evidence: Evidence, *, allowed: boo
 
 def proof_due(phase: Phase, facts: Facts, *, allowed: bool) -> datetime | None:
     """When silence will be the second proof; None: it is no matter of time."""
-    if not allowed or phase not in AT_REST or facts.blind or facts.paused or not reads_off(facts):
+    if not allowed or phase not in AT_REST or facts.blind or facts.paused or not says_off(facts):
         return None
     due = leave_due(facts)
     return due if due > facts.now else None

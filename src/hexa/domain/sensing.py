@@ -10,21 +10,20 @@ from typing import Final
 
 from msgspec import Struct
 
+from hexa.domain import trust
 from hexa.domain.group import Limits
 from hexa.domain.lifecycle import COMING, LIMITS, TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
+from hexa.domain.trust import Life, Sample, believed, missed_at
 
-LEASE_PERIOD: Final = timedelta(seconds=40)
-"""How long a renewed Lease of a kubelet stands (the kubelet's default leaseDurationSeconds)."""
-
-RENEWAL_MISSED: Final = timedelta(seconds=12)
-"""A kubelet renews its Lease each 10 s (a quarter of leaseDurationSeconds); one renewal is missed after this."""
-
+LEASE_PERIOD: Final = trust.LEASE_PERIOD
+RENEWAL_MISSED: Final = trust.RENEWAL_MISSED
 NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 GOING_OFF: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED})
-"""Phases in which a reading Off is what we asked for; in any other a lease that still stands contradicts it."""
+"""Phases in which a reading Off is what we asked for, and our shutdown Job a proof of it; in any other a lease that still stands
+contradicts it."""
 
 EVENTS_OF_WISH_OR_TIME: Final = frozenset(
     {
@@ -82,6 +81,12 @@ class Facts(Struct, frozen=True, kw_only=True):
     def blind(self) -> bool:
         return self.watching_since is None
 
+    @property
+    def life(self) -> Life:
+        """What is heard of the kubelet."""
+        expected = self.watching_since if self.node_exists else None
+        return Life(heard=self.heard, until=self.heard_until, expected_from=expected)
+
 
 def sense(status: NodeStatus, facts: Facts, *, limits: Limits) -> Event | None:
     """The most urgent event of the phase's row that holds, or None."""
@@ -127,13 +132,12 @@ class _View:
 
     @property
     def power(self) -> Reading:
-        """The reading of this phase; Off only if it is newer than the last sign of life."""
+        """The reading of this phase, as far as it is believed."""
         reading = self.facts.reading
         if reading is None or reading.at is None or reading.at <= self.counts_from:
             return Reading.UNKNOWN
-        if reading.power is Reading.OFF and self.facts.heard is not None and reading.at <= self.facts.heard:
-            return Reading.UNKNOWN
-        return reading.power
+        ordered = self.facts.job_done and self.phase in GOING_OFF
+        return believed(reading, self.facts.life, ordered=ordered, now=self.now)
 
     @property
     def silent_since(self) -> datetime:
@@ -236,10 +240,11 @@ class _View:
 
     @property
     def _read_so_since(self) -> datetime | None:
-        """Since when the power reads as it does now: what was off in between boots, and is not ill."""
+        """Since when the power reads as it does now: what was off in between, be it for a moment, boots, and is not ill."""
         known, seen = self.status.reading, self.facts.reading
+        first = seen.first if isinstance(seen, Sample) else None
         if seen is None or (known.power, known.source) == (seen.power, seen.source):
-            return known.at
+            return max((mark for mark in (known.at, first) if mark is not None), default=None)
         return seen.at
 
     @property
@@ -363,8 +368,7 @@ def _instants(view: _View) -> Iterator[datetime]:
         return  # what silence tells, and deadlines, stand still
     if view.deadline is not None:
         yield view.deadline
-    if view.power is Reading.OFF and facts.heard_until is not None:
-        yield facts.heard_until  # the lease that contradicts the reading ends
+    yield from _instants_of_trust(view)
     if view.goes_by_silence:
         yield view.off_confirmed_at
     if view.boots_until is not None:
@@ -372,6 +376,19 @@ def _instants(view: _View) -> Iterator[datetime]:
     yield from _instants_of_remedy(view)
     if Event.NODE_READY in TRANSITIONS[phase] and facts.node_ready and view.alive and facts.heard is not None:
         yield facts.heard + RENEWAL_MISSED  # the next sign of life may be of this phase
+
+
+def _instants_of_trust(view: _View) -> Iterator[datetime]:
+    """When a reading Off is believed, or contradicted."""
+    facts, reading = view.facts, view.facts.reading
+    if reading is None or reading.power is not Reading.OFF:
+        return
+    if facts.heard_until is not None:
+        yield facts.heard_until  # the lease that contradicts it ends
+    if view.alive and reading.at is not None:
+        yield reading.at + RENEWAL_MISSED  # it is contradicted by then, or silent
+    if (missed := missed_at(facts.life)) is not None:
+        yield missed
 
 
 def _instants_of_remedy(view: _View) -> Iterator[datetime]:
@@ -472,18 +489,27 @@ def leave_due(facts: Facts) -> datetime:
 
 
 def may_leave(status: NodeStatus, facts: Facts, *, shutdown_done: bool) -> bool:
-    """The proof that LEAVE needs: a reading Off newer than the last sign of life, or our own shutdown Job done and
-    no sign of life for two lease periods. A running kubelet never registers a deleted node again."""
+    """The proof that LEAVE needs: a reading Off that is believed (`trust`), or our own shutdown Job done, no reading On, and no
+    sign of life for two lease periods. A running kubelet never registers a deleted node again."""
     if facts.blind or facts.paused:
         return False
-    if facts.reading is not None and facts.reading.power is Reading.OFF:
-        return reads_off(facts)
+    reading = facts.reading
+    if reading is not None and reading.power is Reading.OFF:
+        return believed(reading, facts.life, ordered=shutdown_done, now=facts.now) is Reading.OFF
+    since = status.since or LONG_AGO
+    if reading is not None and reading.power is Reading.ON and reading.at is not None and reading.at > since:
+        return False  # it contradicts what the Job and the silence say
     return shutdown_done and facts.now >= leave_due(facts)
 
 
-def reads_off(facts: Facts) -> bool:
-    """A reading Off that is newer than the last sign of life."""
+def says_off(facts: Facts) -> bool:
+    """A reading Off that is newer than the last sign of life: believed, or perhaps soon."""
     reading = facts.reading
     if reading is None or reading.at is None or reading.power is not Reading.OFF:
         return False
     return facts.heard is None or reading.at > facts.heard
+
+
+def reads_off(facts: Facts) -> bool:
+    """A reading Off that is believed though nobody ordered it."""
+    return believed(facts.reading, facts.life, ordered=False, now=facts.now) is Reading.OFF

@@ -146,6 +146,9 @@ The phase is stored in `status.phase`. Events are what hexa notices, in the orde
 duty is the work that the phase demands, again and again until an event ends the phase. After its limit (a field of
 `timeouts`, here with its default) the event Overdue comes.
 
+PowerGone needs [two proofs](power.md#read-by-the-agent): a reading Off while the kubelet's Lease is renewed after it is no
+PowerGone in any phase.
+
 | phase | events, the most urgent first | limit | duty |
 |---|---|---|---|
 """

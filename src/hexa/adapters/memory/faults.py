@@ -139,6 +139,11 @@ def _ill(name: str) -> Callable[["Site", Fault, MemoryMachine], None]:
     return strike
 
 
+def _lie(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
+    machine.lie(True)
+    _later(site, fault, lambda: machine.lie(False))
+
+
 def _slow(site: "Site", fault: Fault, machine: MemoryMachine) -> None:
     machine.ills.slow_boots, machine.ills.slow_by = fault.count, seconds(fault.duration or 0.0)
 
@@ -191,7 +196,7 @@ _MACHINE: Final[dict[FaultKind, Callable[["Site", Fault, MemoryMachine], None]]]
     FaultKind.DEAD: _ill("dead"),
     FaultKind.SENSOR_BLIND: _ill("sensor_blind"),
     FaultKind.SICK: _ill("sick"),
-    FaultKind.SENSOR_LIES: _ill("sensor_lies"),
+    FaultKind.SENSOR_LIES: _lie,
     FaultKind.SLOW_BOOT: _slow,
     FaultKind.CRASH: _crash,
     FaultKind.POWER_LOSS: _lose_power,

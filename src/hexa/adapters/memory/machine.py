@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+import trio
 from msgspec import Struct, structs
 
 from hexa.adapters.memory.clock import Timer, Timers
@@ -98,6 +99,8 @@ class MemoryMachine:
         self.meter: Final = Meter(spec)
         self.ills: Final = Ills()
         self.state = State.OFF
+        self.shown_since = trio.current_time() - 3600
+        """Since when its sensor shows the power as it does, on Trio's clock."""
         self.partitioned = False
         self.boots = 0
         self.offs = 0
@@ -138,6 +141,11 @@ class MemoryMachine:
     def shown_power(self) -> bool:
         """What its sensor makes of it."""
         return self.power is not self.ills.sensor_lies
+
+    def lie(self, lies: bool) -> None:
+        """Its sensor shows the contrary, or the truth again."""
+        if lies is not self.ills.sensor_lies:
+            self.ills.sensor_lies, self.shown_since = lies, trio.current_time()
 
     # --- what people, Jobs and faults do ------------------------------------------------------
 
@@ -255,6 +263,8 @@ class MemoryMachine:
         if self._next is not None:
             self._next.cancel()
             self._next = None
+        if (state is State.OFF) is self.power:
+            self.shown_since = trio.current_time()
         self.state = state
         self.meter.switch(state is not State.OFF)
 

@@ -8,6 +8,7 @@ import trio
 from hexa.domain.errors import HexaError, Unavailable
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
+from hexa.domain.trust import Sample
 
 if TYPE_CHECKING:
     from hexa.adapters.memory.site import Site
@@ -29,7 +30,8 @@ class MemorySensors:
         now = self._site.clock.now()
         if known.ills.sensor_blind:
             return PowerReading(power=Reading.UNKNOWN, source="memory", at=now)
-        return PowerReading(power=Reading.ON if known.shown_power else Reading.OFF, source="memory", at=now)
+        power = Reading.ON if known.shown_power else Reading.OFF
+        return Sample(power=power, source="memory", at=now, first=self._site.clock.at(known.shown_since))
 
     def trouble(self, machine: Node) -> str:
         return ""
