@@ -19,7 +19,7 @@ from hexa.domain.resources.v1alpha1 import (
     WishRecord,
 )
 from hexa.domain.sensing import LEASE_PERIOD, Facts
-from hexa.domain.trust import READ_APART, Sample
+from hexa.domain.trust import Sample
 
 T0 = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 LONG_AGO = -86_400.0
@@ -54,8 +54,8 @@ def facts(now: float, **known: Any) -> Facts:
 
 
 def read(power: Reading, seconds: float, *, first: float | None = None) -> PowerReading:
-    """A reading of a sensor, that has been saying so for long enough unless told since when."""
-    began = at(seconds) - READ_APART if first is None else at(first)
+    """A reading of a sensor, that has been saying so for long unless told since when."""
+    began = at(LONG_AGO) if first is None else at(first)
     return Sample(power=power, source="pdu", at=at(seconds), first=began)
 
 
