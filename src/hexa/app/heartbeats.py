@@ -27,6 +27,8 @@ class LeaseHeartbeats:
         self._clock = clock
         self._renewals: dict[str, datetime | str | None] = {}
         self._lives: dict[str, Life] = {}
+        self._periods: dict[str, timedelta] = {}
+        """Of kubelets that renew more seldom than the default."""
         self._listed = False
         self._since: datetime | None = None
         self._notify: list[Callable[[str], None]] = []
@@ -37,6 +39,9 @@ class LeaseHeartbeats:
 
     def life(self, node: str) -> Life | None:
         return self._lives.get(node)
+
+    def period(self, node: str) -> timedelta:
+        return self._periods.get(node, LEASE_PERIOD)
 
     def watching_since(self) -> datetime | None:
         return self._since
@@ -56,6 +61,10 @@ class LeaseHeartbeats:
             self._take(node, lease.metadata.resource_version, LEASE_PERIOD)
         else:
             period = timedelta(seconds=lease.spec.lease_duration_seconds) or LEASE_PERIOD
+            if period > LEASE_PERIOD:
+                self._periods[node] = period
+            else:
+                self._periods.pop(node, None)
             self._take(node, lease.spec.renew_time, period)
 
     def _take(self, node: str, renewed: datetime | str | None, period: timedelta) -> None:
@@ -72,11 +81,12 @@ class LeaseHeartbeats:
             return
         said, before = _ready(new), _ready(old) if old is not None else None
         if old is None or (said in SAID_BY_KUBELET and said != before):
-            self._hear(new.metadata.name, LEASE_PERIOD)
+            self._hear(new.metadata.name, self.period(new.metadata.name))
 
     def drop(self, key: Lookup, *, version: int = -1) -> None:
         """A Lease is gone; the last sign of life stands until its period is over."""
         self._renewals.pop(key.name, None)
+        self._periods.pop(key.name, None)
 
     def asks(self, scope: str | None) -> None:
         """A list is asked for: nothing of ours could contradict it."""
@@ -88,6 +98,7 @@ class LeaseHeartbeats:
         present = {lease.metadata.name for lease in items}
         for node in [name for name in self._renewals if name not in present]:
             del self._renewals[node]
+            self._periods.pop(node, None)
         self._listed = True
         self._since = self._since or self._clock.now()
 

@@ -28,7 +28,6 @@ from hexa.domain.identity import (
 from hexa.domain.lifecycle import COMING, Phase, send_wake
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.v1alpha1 import LeavePolicy, Lookup, NodeStatus
-from hexa.domain.sensing import LEASE_PERIOD
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.kube import Kube
 
@@ -105,7 +104,7 @@ class Identities:
     async def _facts(self, view: MachineView, now: datetime, sight: datetime) -> NameFacts:
         name = declared_name(view.node)
         old, new = self._heartbeats.life(view.kube_name), self._heartbeats.life(name)
-        silent = now >= sight + LEASE_PERIOD and (old is None or now >= old.until)
+        silent = now >= sight + self._heartbeats.period(view.kube_name) and (old is None or now >= old.until)
         exists = view.node_exists
         pods = await pods_on(self._kube, view.kube_name) if silent and not exists else ()
         keeps = view.policy.leave is LeavePolicy.KEEP or view.control_plane

@@ -487,6 +487,7 @@ class NodeController:
             now=now,
             watching_since=self._sight(),
             wish=view.acted_wish(now),
+            lease_period=self._heartbeats.period(view.kube_name),
             node_exists=view.node_exists,
             node_ready=view.node_ready,
             heard=life.heard if life else None,

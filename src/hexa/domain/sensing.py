@@ -72,6 +72,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     paused: bool = False
     may_wake: bool = True
     """False: nothing could switch it on."""
+    lease_period: timedelta = LEASE_PERIOD
+    """How long a renewal of the node's Lease stands: its kubelet's nodeLeaseDurationSeconds, if that is longer than the default."""
     blind_seconds: float = 0.0
     """Seconds since the phase began in which we were blind: deadlines stood still."""
     remedy_after: timedelta | None = None
@@ -150,7 +152,7 @@ class _View:
     @property
     def silence_counts_from(self) -> datetime:
         """When the silence will have lasted a whole lease period."""
-        end = self.silent_since + LEASE_PERIOD
+        end = self.silent_since + self.facts.lease_period
         until = self.facts.heard_until
         return max(end, until) if until is not None else end
 
@@ -169,7 +171,7 @@ class _View:
         if sight is None or self.facts.paused:
             return None
         still = self._paused_for + timedelta(seconds=self.facts.blind_seconds)
-        return max(self.since + span + still, sight + min(span, LEASE_PERIOD))
+        return max(self.since + span + still, sight + min(span, self.facts.lease_period))
 
     @property
     def _paused_for(self) -> timedelta:
@@ -196,7 +198,7 @@ class _View:
             return timedelta(0)  # nothing could ever tell us more
         span: timedelta = getattr(self.limits, LIMITS[self.phase])
         if self.phase is Phase.UNKNOWN and facts.node_ready:  # its kubelet may renew more seldom than we settle
-            return max(span, LEASE_PERIOD)
+            return max(span, facts.lease_period)
         return span
 
     @property
@@ -422,7 +424,7 @@ def cycle_due(facts: Facts) -> datetime:
     if facts.watching_since is None:
         return NEVER
     marks = (facts.heard, facts.watching_since)
-    silent = max(mark for mark in marks if mark is not None) + LEASE_PERIOD
+    silent = max(mark for mark in marks if mark is not None) + facts.lease_period
     return max(silent, facts.heard_until or silent)
 
 
@@ -460,7 +462,7 @@ def sighted(facts: Facts, *, limits: Limits) -> datetime:
     """When we have watched for long enough to miss the answer to a wake: after a restart, and after a leap of the clock."""
     if facts.watching_since is None:
         return LONG_AGO  # blind, hexa only ever powers on
-    return facts.watching_since + min(limits.wake_interval, LEASE_PERIOD)
+    return facts.watching_since + min(limits.wake_interval, facts.lease_period)
 
 
 def silence_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
@@ -482,10 +484,10 @@ def silent(status: NodeStatus, facts: Facts, *, limits: Limits) -> bool:
 
 def leave_due(facts: Facts) -> datetime:
     """When two lease periods of silence have passed."""
-    marks = [mark + 2 * LEASE_PERIOD for mark in (facts.heard, facts.watching_since) if mark is not None]
+    marks = [mark + 2 * facts.lease_period for mark in (facts.heard, facts.watching_since) if mark is not None]
     if facts.heard_until is not None:
-        marks.append(facts.heard_until + LEASE_PERIOD)  # later than the above where the kubelet's period is longer
-    return max(marks, default=facts.now + 2 * LEASE_PERIOD)
+        marks.append(facts.heard_until + facts.lease_period)  # later than the above where it lives on
+    return max(marks, default=facts.now + 2 * facts.lease_period)
 
 
 def may_leave(status: NodeStatus, facts: Facts, *, shutdown_done: bool) -> bool:

@@ -1,7 +1,7 @@
 """Signs of life of kubelets. A machine's own clock is never compared with ours: what counts is when we saw a change."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct
@@ -22,6 +22,10 @@ class Heartbeats(Protocol):
 
     def watching_since(self) -> datetime | None:
         """Since when changes have been seen without a gap; None while we are blind."""
+        ...
+
+    def period(self, node: str) -> timedelta:
+        """How long a renewal of the node's Lease stands, as its kubelet says; the kubelet's default where nothing is known."""
         ...
 
     def subscribe(self, notify: Callable[[str], None]) -> None:

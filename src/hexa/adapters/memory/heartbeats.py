@@ -10,6 +10,7 @@ import trio
 
 from hexa.adapters.memory.clock import FOREVER
 from hexa.adapters.memory.kubelet import Kubelet
+from hexa.domain.sensing import LEASE_PERIOD
 from hexa.ports.heartbeats import Life
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class MemoryHeartbeats:
         at = self._site.clock.at(heard)
         goes_on = kubelet.speaking and not self._site.api.down
         return Life(at, FOREVER if goes_on else at + timedelta(seconds=self._site.settings.lease))
+
+    def period(self, node: str) -> timedelta:
+        return max(timedelta(seconds=self._site.settings.lease), LEASE_PERIOD)
 
     def watching_since(self) -> datetime | None:
         if self._site.api.down:
