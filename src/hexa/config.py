@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from hexa.domain.conventions import (
+    API_SERVER_PODS,
     CONTROL_PODS,
     GPU_LABEL,
     GPU_RESOURCES,
@@ -159,6 +160,10 @@ class Config(Settings, frozen=True, kw_only=True):
         tuple[PodSelector, ...],
         Meta(description="Pods that hexa depends on: a machine that runs one of them is never switched off."),
     ] = CONTROL_PODS
+    api_server_pods: Annotated[
+        tuple[PodSelector, ...],
+        Meta(description="API servers that run as pods: a machine that runs the only one is never switched off."),
+    ] = API_SERVER_PODS
     storage_pods: Annotated[
         tuple[PodSelector, ...],
         Meta(
@@ -177,6 +182,7 @@ class Config(Settings, frozen=True, kw_only=True):
             gpu_label=self.gpu.label,
             gpu_resources=self.gpu.resources,
             control_pods=self.control_pods,
+            api_server_pods=self.api_server_pods,
             storage_pods=self.storage_pods,
         )
 

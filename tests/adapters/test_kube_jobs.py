@@ -115,8 +115,11 @@ EVERYTHING_AS_A_JOB = {
                     }
                 },
                 "tolerations": [
-                    {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"},
-                    {"key": "node-role.kubernetes.io/master", "operator": "Exists", "effect": "NoSchedule"},
+                    {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"},
+                    {"key": "node-role.kubernetes.io/controlplane", "operator": "Exists"},
+                    {"key": "node-role.kubernetes.io/master", "operator": "Exists"},
+                    {"key": "node-role.kubernetes.io/etcd", "operator": "Exists"},
+                    {"key": "CriticalAddonsOnly", "operator": "Exists"},
                     {"key": "dedicated", "operator": "Exists"},
                 ],
                 "volumes": [

@@ -10,6 +10,7 @@ from hexa.app.manifests.options import Object, Options, Overlay
 from hexa.app.manifests.render import by_file, images, render
 from hexa.domain.conventions import STARTUP_TAINTS
 from hexa.domain.doctor.autoscaler import flags_of, judge_flags, judge_startup_taints
+from hexa.domain.names import CONTROL_PLANE_TAINTS
 from hexa.domain.rights import RIGHTS, Scope, for_tenant
 from hexa.yaml import read_documents, write_document
 
@@ -118,7 +119,7 @@ def test_pods_run_outside_all_groups_and_are_restricted(overlay: Overlay) -> Non
         assert template["metadata"]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
         pod = template["spec"]
         assert pod["priorityClassName"] == "system-cluster-critical"
-        assert {t["key"].rpartition("/")[2] for t in pod["tolerations"]} == {"control-plane", "master"}
+        assert pod["tolerations"] == [{"key": key, "operator": "Exists"} for key in CONTROL_PLANE_TAINTS]
         required = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         assert required["nodeSelectorTerms"] == [
             {"matchExpressions": [{"key": "infra.homecluster.dev/group", "operator": "DoesNotExist"}]}

@@ -99,14 +99,14 @@ async def test_failure_26_control_plane_members_are_refused(autojump_clock: Mock
     async with open_rig() as rig:
         rig.group("strict")
         rig.group("lax", allowControlPlane=True)
-        for number, role in enumerate(("control-plane", "master", "etcd")):
+        for number, role in enumerate(("control-plane", "controlplane", "master", "etcd")):
             for group in ("strict", "lax"):
                 name = f"{group}{number}"
                 rig.machine(name, Phase.READY, wish(ON, USER), group=group)
                 rig.kube_node(name, labels={f"node-role.kubernetes.io/{role}": ""})
         await rig.seen()
         now = rig.clock.now()
-        for number in range(3):
+        for number in range(4):
             refused, allowed = seen(rig, f"strict{number}"), seen(rig, f"lax{number}")
             assert (refused.valid, allowed.valid) == (False, True)
             assert [veto.reason for veto in refused.off_vetoes(now)] == ["ControlPlane"]
@@ -163,12 +163,17 @@ async def test_failure_44_a_pod_that_hexa_depends_on_and_that_does_not_decode_gu
         assert [veto.reason for veto in seen(rig, "n").off_vetoes(now)] == ["HostsStorage"]
 
 
-async def test_the_only_api_server_is_not_switched_off_and_one_of_several_is(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(
+    "labels", [{"component": "kube-apiserver"}, {"k8s-app": "kube-apiserver"}, {"app": "openshift-kube-apiserver"}]
+)
+async def test_the_only_api_server_is_not_switched_off_and_one_of_several_is(
+    autojump_clock: MockClock, labels: dict[str, str]
+) -> None:
     """The machine of the only API server is vetoed; with a second API server elsewhere it is not."""
     async with open_rig() as rig:
         rig.group()
         rig.machine("m", Phase.READY, wish(OFF))
-        pod(rig, "api-1", "m", {"component": "kube-apiserver"})
+        pod(rig, "api-1", "m", labels)
         await rig.seen()
         now = rig.clock.now()
         assert [veto.reason for veto in seen(rig, "m").off_vetoes(now)] == ["HostsControl"]

@@ -373,6 +373,22 @@ BROKEN = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("key", "effect", "found"),
+    [
+        ("node-role.kubernetes.io/etcd", "NoExecute", False),
+        ("node-role.kubernetes.io/controlplane", "NoSchedule", False),
+        ("CriticalAddonsOnly", "NoExecute", False),
+        ("example.com/reserved", "NoSchedule", True),
+    ],
+)
+def test_servers_of_every_distribution_can_run_power_jobs(kube: MemoryKube, key: str, effect: str, found: bool) -> None:
+    """The taints that kubeadm, k3s and Rancher put on servers are tolerated, whatever their effect; others are named."""
+    taints = [{"key": key, "effect": effect}]
+    kube.api.patch(NODES, ("", "master"), Patch({"spec": {"taints": taints}}))
+    assert any("none outside the groups takes pods" in line for line in told(ask(kube))) is found
+
+
 @pytest.mark.parametrize(("breaks", "says"), BROKEN, ids=[f"{each[0].__name__}-{n}" for n, each in enumerate(BROKEN)])
 def test_what_is_broken_is_named(kube: MemoryKube, breaks: Any, says: str) -> None:
     """Each thing that is wrong is told by check, severity, object, text and remedy."""

@@ -264,9 +264,6 @@ class Source(Struct, frozen=True):
     """A `Cache`, or anything with its `put`, `drop`, `asks` and `replace`."""
 
 
-API_SERVER_SELECTOR: Final = Selector(labels="component=kube-apiserver")
-
-
 def selectors_of(pods: Iterable[PodSelector]) -> tuple[Selector, ...]:
     """One for each list and watch that finds them all."""
     return tuple(Selector(namespace=namespace or None, labels=labels) for namespace, labels in label_selectors(pods))
@@ -286,7 +283,8 @@ class Store:
         self.clock = clock
         self.namespaces = namespaces
         self.conventions = conventions
-        self.control_selectors = (*selectors_of(conventions.control_pods), API_SERVER_SELECTOR)
+        self.api_server_selectors = selectors_of(conventions.api_server_pods)
+        self.control_selectors = (*selectors_of(conventions.control_pods), *self.api_server_selectors)
         self.storage_selectors = selectors_of((*conventions.storage_pods, SAYS_SO))
         self.fence = fence = Fence()
         """Contains what single objects raise."""
@@ -312,6 +310,11 @@ class Store:
         caches: tuple[Cache[Any], ...] = (self.groups, self.machines, self.nodes, *self.guarding_pods)
         for cache in caches:
             cache.subscribe(self._changed)
+
+    @property
+    def api_server_caches(self) -> tuple[Cache[Pod], ...]:
+        """Those of `control_pods` that are API servers: one of several is not needed."""
+        return self.control_pods[len(self.control_pods) - len(self.api_server_selectors) :]
 
     @property
     def guarding_pods(self) -> tuple[Cache[Pod], ...]:

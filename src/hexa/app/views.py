@@ -15,7 +15,7 @@ from hexa.app.dependencies import Dependencies
 from hexa.app.fence import Breach, Subject, contained_problem
 from hexa.app.proofs import Proofs
 from hexa.app.stand_in import group_stand_in, machine_stand_in, member_stand_in
-from hexa.app.store import API_SERVER_SELECTOR, Store, same_but_for_version
+from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, membership_of, provider_id_of
 from hexa.domain.asked import as_asked, asked, asked_of
 from hexa.domain.checks import check_problems
@@ -460,12 +460,14 @@ class Views:
 
     def _collect_hosts(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, set[str]] = {}
-        for selector, cache in zip(self._store.control_selectors, self._store.control_pods, strict=True):
-            running = {key: pod for key, pod in cache.objects.items() if _runs(pod)}
-            if selector == API_SERVER_SELECTOR and len({pod.spec.node_name for pod in running.values()}) > 1:
+        api = self._store.api_server_caches
+        servers = {pod.spec.node_name for cache in api for pod in cache.objects.values() if _runs(pod)}
+        for cache in self._store.control_pods:
+            if cache in api and len(servers) > 1:
                 continue  # another API server serves on
-            for key, pod in running.items():
-                found.setdefault(pod.spec.node_name, set()).add(str(key))
+            for key, pod in cache.objects.items():
+                if _runs(pod):
+                    found.setdefault(pod.spec.node_name, set()).add(str(key))
             for key, broken in cache.malformed.items():
                 if broken.node_name:
                     found.setdefault(broken.node_name, set()).add(str(key))

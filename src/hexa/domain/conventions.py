@@ -60,6 +60,11 @@ CONTROL_PODS: Final = (
     PodSelector(name=AUTOSCALER, labels={"app": "cluster-autoscaler"}),
     PodSelector(name=AUTOSCALER, labels={"k8s-app": "cluster-autoscaler"}),
 )
+API_SERVER_PODS: Final = (
+    PodSelector(name="API server", labels={"component": "kube-apiserver"}),
+    PodSelector(name="API server", labels={"k8s-app": "kube-apiserver"}),
+    PodSelector(name="API server", labels={"app": "openshift-kube-apiserver"}),
+)
 STORAGE_PODS: Final = (
     PodSelector(name="replicas and engines of Longhorn", labels={"longhorn.io/component": "instance-manager"}),
     PodSelector(name="a Ceph OSD", labels={"app": "rook-ceph-osd"}),
@@ -81,6 +86,8 @@ class Conventions(Struct, frozen=True, kw_only=True):
     gpu_resources: tuple[str, ...] = GPU_RESOURCES
     control_pods: tuple[PodSelector, ...] = CONTROL_PODS
     """Pods that hexa depends on."""
+    api_server_pods: tuple[PodSelector, ...] = API_SERVER_PODS
+    """API servers: the only one guards its machine, one of several does not."""
     storage_pods: tuple[PodSelector, ...] = STORAGE_PODS
     """Pods that hold data for others."""
 

@@ -83,10 +83,19 @@ UNINITIALIZED_TAINT: Final = "node.cloudprovider.kubernetes.io/uninitialized"
 CONTROL_PLANE_LABELS: Final = frozenset(
     {
         "node-role.kubernetes.io/control-plane",
+        "node-role.kubernetes.io/controlplane",
         "node-role.kubernetes.io/master",
         "node-role.kubernetes.io/etcd",
     }
 )
+CONTROL_PLANE_TAINTS: Final = (
+    "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/controlplane",
+    "node-role.kubernetes.io/master",
+    "node-role.kubernetes.io/etcd",
+    "CriticalAddonsOnly",
+)
+"""What keeps ordinary pods off servers, by kubeadm, k3s and Rancher, with whichever effect: hexa's pods and its Jobs run there."""
 
 ARCH_LABEL: Final = "kubernetes.io/arch"
 OS_LABEL: Final = "kubernetes.io/os"

@@ -12,7 +12,7 @@ import msgspec
 from hexa.adapters.kube_jobs import models as k8s
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.wire import CONTAINER
-from hexa.domain.names import API_VERSION, GROUP_LABEL, SAFE_TO_EVICT
+from hexa.domain.names import API_VERSION, CONTROL_PLANE_TAINTS, GROUP_LABEL, SAFE_TO_EVICT
 from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec, VolumeMount
 from hexa.ports.jobs import Order
 
@@ -25,7 +25,6 @@ _LEAST_TTL: Final = 60
 _PRIORITY: Final = "system-cluster-critical"
 """hexa's own: every cluster has the class, and pods that wait for a machine must not stand in the way of its wake."""
 
-_CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 _RESTRICTED: Final = k8s.V1PodSecurityContext(seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"))
 """As far as any image can be restricted: its user and its capabilities are the image's."""
@@ -133,6 +132,6 @@ def _elsewhere(kubernetes_node: str) -> k8s.V1Affinity:
 
 
 def _tolerations(spec: PowerPodSpec) -> list[k8s.V1Toleration]:
-    control_plane = [k8s.V1Toleration(key=key, operator="Exists", effect="NoSchedule") for key in _CONTROL_PLANE]
+    control_plane = [k8s.V1Toleration(key=key, operator="Exists") for key in CONTROL_PLANE_TAINTS]
     users = [k8s.V1Toleration.model_validate(msgspec.to_builtins(toleration)) for toleration in spec.tolerations]
     return [*control_plane, *users]

@@ -16,7 +16,7 @@ from hexa.app.manifests.options import (
     thing,
 )
 from hexa.domain.conventions import told_to_autoscaler
-from hexa.domain.names import GROUP_LABEL, SAFE_TO_EVICT
+from hexa.domain.names import CONTROL_PLANE_TAINTS, GROUP_LABEL, SAFE_TO_EVICT
 
 USER: Final = 65532
 SERVER_SECRET: Final = "hexa-grpc-server"  # a name; `hexa certs` makes it
@@ -30,8 +30,6 @@ CLIENT: Final = AUTOSCALER
 SERVER_FOLDER: Final = "/etc/hexa/tls"
 CLOUD_FOLDER: Final = "/etc/cluster-autoscaler"
 CLOUD_FILE: Final = "cloud-config.yaml"
-
-CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
 def workloads(options: Options) -> Iterator[Object]:
@@ -181,7 +179,7 @@ def _pod(account: str, containers: list[Object], volumes: list[dict[str, Any]]) 
         "enableServiceLinks": False,
         "priorityClassName": "system-cluster-critical",
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
-        "tolerations": [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in CONTROL_PLANE],
+        "tolerations": [{"key": key, "operator": "Exists"} for key in CONTROL_PLANE_TAINTS],
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,

@@ -8,7 +8,7 @@ from hexa.domain.budgets import covers
 from hexa.domain.doctor.finding import Finding, error, warning
 from hexa.domain.drain import controller_kind, pod_name, welcomes
 from hexa.domain.group import Problem
-from hexa.domain.names import ACTION_LABEL, GROUP_LABEL, MACHINE_LABEL, SAFE_TO_EVICT
+from hexa.domain.names import ACTION_LABEL, CONTROL_PLANE_TAINTS, GROUP_LABEL, MACHINE_LABEL, SAFE_TO_EVICT
 from hexa.domain.resources.core import KubeNode, Lease, Pod, PodDisruptionBudget, PodSpec, Toleration
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.domain.undrainable import Skips, ignored, keeps
@@ -71,9 +71,8 @@ def judge_images(pods: Iterable[Pod]) -> Iterator[Finding]:
 
 # --- where hexa, Cluster Autoscaler and Jobs run ---------------------------------------------------
 
-_TOLERATED: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _CONTROL: Final = Pod(
-    spec=PodSpec(tolerations=tuple(Toleration(key=key, operator="Exists", effect="NoSchedule") for key in _TOLERATED))
+    spec=PodSpec(tolerations=tuple(Toleration(key=key, operator="Exists") for key in CONTROL_PLANE_TAINTS))
 )
 
 
