@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from tests.adapters.power.secrets import context, secret
 from tests.adapters.power.test_http import closed_port
 
@@ -57,7 +58,7 @@ def test_reading_of_all_outlets(fed: list[Fed], on_watts: float | None, expected
         (1e300, "more than any outlet gives"),
     ],
 )
-def test_failure_41_a_figure_that_cannot_be_trusted_is_no_figure(value: Any, doubt: str, tmp_path: Path) -> None:
+async def test_failure_41_a_figure_that_cannot_be_trusted_is_no_figure(value: Any, doubt: str, tmp_path: Path) -> None:
     """Negative, not finite, no number, more than an outlet gives: the power is not known, with that reason, and never off."""
     doubted = figure(value)
     assert doubted.watts is None
@@ -89,6 +90,21 @@ def test_failure_41_two_figures_that_contradict_each_other_prove_nothing(
 ) -> None:
     """Watts beside volts and amperes, and a closed outlet that draws power: where they contradict, the power is not known."""
     assert reading([fed(state, figure(watts), apparent=product(volts, amperes))], on_watts=8.0) is expected
+
+
+async def test_failure_41_a_thousandth_of_the_last_figure_is_another_unit(tmp_path: Path, autojump_clock: Any) -> None:
+    """A plug that counts in kilowatts from one reading to the next is doubted; next to nothing, or as little for long, is off."""
+    here = context(tmp_path)
+    assert told([Fed(ON, 87.0)], on_watts=8.0, context=here) is ON
+    with pytest.raises(Unavailable, match=r"0.0871, a thousandth of 87 before: look at its unit"):
+        told([Fed(ON, 0.0871)], on_watts=8.0, context=here)
+    assert told([Fed(ON, 1.4)], on_watts=8.0, context=here) is OFF
+    assert told([Fed(ON, 0.0)], on_watts=8.0, context=here) is OFF
+    await trio.sleep(700)
+    assert told([Fed(ON, 0.0871)], on_watts=8.0, context=here) is OFF
+    for number in range(5000):
+        here.memory.drew(f"box-{number}", 60.0, now=0.0)
+    assert len(here.memory.drawn) == 4096
 
 
 def test_an_outlet_that_is_off_needs_no_figure() -> None:

@@ -93,15 +93,28 @@ class Spoken:
         return text
 
 
+MOST_METERS: Final = 4096
+"""Outlets whose last figure is remembered."""
+
+
 class Memory:
     """What was learned of other sides and counts for the next question too: it holds no secret, and may be lost."""
 
     def __init__(self) -> None:
         self.by_session: set[str] = set()
         """Addresses that take a login by session only."""
+        self.drawn: dict[str, tuple[float, float]] = {}
+        """Watts that an outlet last gave a running machine, and when, by Trio's clock."""
 
     def __repr__(self) -> str:
-        return f"<Memory {len(self.by_session)}>"
+        return f"<Memory {len(self.by_session)} {len(self.drawn)}>"
+
+    def drew(self, outlet: str, watts: float, *, now: float) -> None:
+        """Remember what a running machine drew; the oldest is forgotten where there are too many."""
+        self.drawn.pop(outlet, None)
+        self.drawn[outlet] = (watts, now)
+        if len(self.drawn) > MOST_METERS:
+            del self.drawn[next(iter(self.drawn))]
 
 
 class Context(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+import trio
+
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.figures import Figure
 from hexa.domain.resources.v1alpha1 import Reading
@@ -15,6 +17,12 @@ APPARENT: Final = 3.0
 """Volts times amperes of so many times onWatts are a machine that runs, or nearly nothing but a capacitor..."""
 LEAST_FACTOR: Final = 0.02
 """... which has a power factor above this. Below it the figure of watts is wrong: kilowatts, for one."""
+
+KILO: Final = 1000.0
+UNIT_WITHIN: Final = 0.1
+"""A figure within this share of a thousandth of the last one of a running machine may be that load in kilowatts..."""
+UNIT_FOR: Final = 600.0
+"""... for so many seconds; a machine that draws that little for longer, and the whole of its shutdown, is off."""
 
 REMEDY: Final = "read its page, correct its wiring, calibration or settings, or read the power by another driver"
 
@@ -59,11 +67,27 @@ def reading(fed: Iterable[Fed], *, on_watts: float | None) -> Reading:
 
 def told(fed: Sequence[Fed], *, on_watts: float | None, context: Context) -> Reading:
     """The reading. Raises `Unavailable` with the doubt where an answer can't be trusted, and no other outlet says On."""
+    fed = [_compared(each, on_watts, context, f"{context.machine} {number}") for number, each in enumerate(fed)]
     result = reading(fed, on_watts=on_watts)
     doubt = next(filter(None, (_one(each, on_watts)[1] for each in fed)), "")
     if result is Reading.UNKNOWN and doubt:
         raise context.unavailable(context.quoted(doubt), REMEDY, reason=DOUBTFUL)
     return result
+
+
+def _compared(fed: Fed, on_watts: float | None, context: Context, outlet: str) -> Fed:
+    """What was read, beside the figure before it: a thousandth of that is the same load in another unit."""
+    if on_watts is None or fed.watts is None or fed.state is not Reading.ON:
+        return fed
+    now, memory = trio.current_time(), context.memory
+    if fed.watts > on_watts:
+        memory.drew(outlet, fed.watts, now=now)
+        return fed
+    before, when = memory.drawn.get(outlet, (0.0, now))
+    if fed.watts and now - when < UNIT_FOR and abs(before / fed.watts / KILO - 1) < UNIT_WITHIN:
+        doubt = f"its watts are {fed.watts:g}, a thousandth of {before:g} before: look at its unit"
+        return fed._replace(watts=None, doubt=doubt)
+    return fed
 
 
 def _one(fed: Fed, on_watts: float | None) -> tuple[Reading, str]:

@@ -50,10 +50,10 @@ class Shelly:
         number = _number(self._context, outlet)
         if await self._is_new():
             path = f"/rpc/Switch.Set?id={number}&on={str(on).lower()}{'&toggle_after=1' if pulse else ''}"
-            await self._ask(self._new, path, outlet)
+            await self._ask(self._new, path, outlet, asks=False)
         else:
             path = f"/relay/{number}?turn={'on' if on else 'off'}{'&timer=1' if pulse else ''}"
-            await self._ask(self._old, path, outlet)
+            await self._ask(self._old, path, outlet, asks=False)
 
     async def read(self, outlet: str, *, metered: bool) -> Fed:
         number = _number(self._context, outlet)
@@ -115,14 +115,15 @@ class Shelly:
             self._generation = int(gen) if str(gen := about.get("gen", 1)).isdigit() else 1
         return self._generation > 1
 
-    async def _ask(self, client: Client, path: str, outlet: str) -> Mapping[str, Any]:
+    async def _ask(self, client: Client, path: str, outlet: str, *, asks: bool = True) -> Mapping[str, Any]:
+        """The answer; only one that is to tell something needs a body."""
         answer = await client.ask("GET", path)
         body = answer.json()
         if self._lacks_outlet(answer, body):
             raise _no_outlet(self._context, outlet)
-        if not answer.ok or not isinstance(body, dict) or not body:
+        if not answer.ok or (asks and (not isinstance(body, dict) or not body)):
             raise client.odd(answer, "the request")
-        return body
+        return body if isinstance(body, dict) else {}
 
     def _lacks_outlet(self, answer: Answer, body: Any) -> bool:
         """That there is no such outlet, in its own words: a 404 of one that still starts has none."""

@@ -85,19 +85,21 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
     if before is Reading.ON:
         return Switched(power=before, verified=True, steps=())
     steps: tuple[str, ...] = (f"turned on by {ways.roles.on}",)
+    left = _countdown(patience.verify)
     try:
         await _asked(ways.on.turn_on, patience, once=ways.roles.on in ways.roles.toggling)
-        return await _seen(ways, Reading.ON, before, patience.verify, steps)
+        return await _seen(ways, Reading.ON, before, left(), steps)
     except HexaError as error:
         if ways.on_else is None:
             raise
         steps = (f"{steps[0]}, in vain: {error}", f"turned on by {ways.roles.on_else}")
+    left = _countdown(patience.verify)
     try:
         toggles = ways.roles.on_else in ways.roles.toggling
         if toggles and await _before(ways, patience, presses=True) is Reading.ON:
             return Switched(power=Reading.ON, verified=True, steps=steps[:1])
         await _asked(ways.on_else.turn_on, patience, once=toggles)
-        return await _seen(ways, Reading.ON, before, patience.verify, steps)
+        return await _seen(ways, Reading.ON, before, left(), steps)
     except HexaError as error:
         raise type(error)(f"{error}; before, {steps[0]}", reason=error.reason) from error
 
@@ -118,8 +120,9 @@ async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
             return done
         steps = done
     assert ways.cut is not None
+    left = _countdown(patience.verify)
     await _or_off_already(ways, ways.cut.cut, patience)
-    return await _seen(ways, Reading.OFF, before, patience.verify, (*steps, f"power cut by {ways.roles.cut}"))
+    return await _seen(ways, Reading.OFF, before, left(), (*steps, f"power cut by {ways.roles.cut}"))
 
 
 async def cycle(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
@@ -143,7 +146,7 @@ async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: b
     has its time before that, whether or not anything reads it."""
     assert ways.off is not None
     steps, seconds = (f"asked to shut down by {ways.roles.off}",), patience.verify if last_rung else patience.soft
-    until = trio.current_time() + seconds
+    until, left = trio.current_time() + seconds, _countdown(seconds)
     try:
         once = ways.roles.off in ways.roles.toggling
         await _or_off_already(ways, ways.off.turn_off, patience, once=once)
@@ -154,7 +157,7 @@ async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: b
         if isinstance(error, Refused):
             return steps
     try:
-        done = await _seen(ways, Reading.OFF, before, seconds, steps)
+        done = await _seen(ways, Reading.OFF, before, left(), steps)
     except Unavailable:
         if last_rung:
             raise
@@ -165,15 +168,22 @@ async def _soft(ways: Ways, before: Reading, patience: Patience, *, last_rung: b
     return steps
 
 
+def _countdown(seconds: float) -> Callable[[], float]:
+    """What is left of so many seconds from now on; at least half of them, for asking may have taken the others."""
+    until = trio.current_time() + seconds
+    return lambda: max(seconds / 2, until - trio.current_time())
+
+
 async def _asked(request: Callable[[], Awaitable[None]], patience: Patience, *, once: bool = False) -> None:
     """Make the request; a controller that has no session free, or still starts, is asked again. `once`: a second request would undo
     the first."""
-    until, pause = trio.current_time() + min(BUSY_FOR, patience.verify / 2), BUSY_PAUSE
+    began, pause = trio.current_time(), BUSY_PAUSE
+    bounds = {BUSY: min(BUSY_FOR, patience.verify / 2), FAILING: patience.verify / 2}
     while True:
         try:
             return await request()
         except Unavailable as error:
-            if once or error.reason not in (BUSY, FAILING) or trio.current_time() + pause > until:
+            if once or trio.current_time() + pause > began + bounds.get(error.reason, 0.0):
                 raise
         await trio.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 2)
