@@ -5,10 +5,12 @@ It writes wishes and the group's status; what machines do about a wish is the no
 group's lock, so that it never asks for a machine that Cluster Autoscaler is just given.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
+import trio
 from msgspec import structs
 
 from hexa.app.fence import Subject
@@ -57,6 +59,12 @@ from hexa.ports.kube import Kube
 
 GATHER: Final = 0.1
 """Changes of machines are gathered for so many seconds: a thousand of them at once cost a few walks, not a thousand."""
+APART: Final = 0.5
+"""Seconds between two walks while its machines go on to change."""
+REPORT: Final = 2.0
+"""Seconds between two reports while they do: the status of a group is for people, who read no faster."""
+AT_ONCE: Final = 2
+"""Reports that need not wait, after a while without any."""
 ARRIVES: Final = timedelta(minutes=1)
 """So long pods may take to come to a machine that is up; one that none comes to is idle."""
 LOOK: Final = 5.0
@@ -74,6 +82,9 @@ class GroupController:
         self._writer = Writer(kube, store)
         self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
         self._born = clock.now()
+        self._worked: dict[Lookup, float] = {}
+        self._reported: dict[Lookup, float] = {}
+        """When the reports so far would have been written at their pace."""
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(GROUPS, "group", blocks=False)
         )
@@ -82,14 +93,19 @@ class GroupController:
         store.groups.subscribe(lambda key, _old, _new: self.queue.add(key))
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
-        views.proofs.on_slot(lambda group: self.queue.add(group, delay=GATHER))
+        views.proofs.on_slot(self._soon)
         views.dependencies.on_ties(self._ties_changed)
         store.on_sight(self._sees_again)
+
+    def _soon(self, group: Lookup) -> None:
+        """Its machines change, and may go on to."""
+        rests = self._worked.get(group, -math.inf) + APART - trio.current_time()
+        self.queue.add(group, delay=max(GATHER, rests))
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         for node in (old, new):
             if node is not None and (group := membership_of(node)) is not None:
-                self.queue.add(group, delay=GATHER)
+                self._soon(group)
 
     def _fence_changed(self, subject: Subject) -> None:
         if subject.kind is GROUPS:
@@ -107,7 +123,7 @@ class GroupController:
             return
         view = self._views.by_kube_name(key.name)
         if view is not None and view.group is not None:
-            self.queue.add(view.group.key, delay=GATHER)
+            self._soon(view.group.key)
 
     def _sees_again(self) -> None:
         for key in self._store.groups.objects:
@@ -122,8 +138,11 @@ class GroupController:
         """Write the wishes that the group's limits ask for, and its status."""
         view = self._views.group(key)
         if view is None:
+            self._worked.pop(key, None)
+            self._reported.pop(key, None)
             await self._malformed(key)
             return
+        self._worked[key] = trio.current_time()
         if view.valid and not released(view.group.metadata) and self._store.watching_since is not None:
             async with self._locks.of(key):
                 await self._exchange(view)
@@ -284,13 +303,18 @@ class GroupController:
         group = self._store.groups.objects.get(view.key)
         if group is None:
             return
+        left = () if released(group.metadata) else open_requests(group.status.requests, self._stored(view))
+        rests = self._reported.get(view.key, -math.inf) - AT_ONCE * REPORT - trio.current_time()
+        if rests > 0 and left == group.status.requests:
+            self.queue.add(view.key, delay=rests)
+            return
         now, machines = self._clock.now(), self._views.members(view.key)
         found = once_each(self._findings(view, machines))
         new = group_status(self._judged(view), found, old=group.status, generation=group.metadata.generation, now=now)
-        left = () if released(group.metadata) else open_requests(group.status.requests, self._stored(view))
         new = structs.replace(new, requests=left)
         before = {condition.type for condition in group.status.conditions}
-        await self._writer.group_status(group, new)
+        if await self._writer.group_status(group, new) is not group:
+            self._reported[view.key] = max(self._reported.get(view.key, -math.inf), trio.current_time()) + REPORT
         for finding in found:
             if finding.type not in before:
                 about = group_reference(view.key, group.metadata.uid)
