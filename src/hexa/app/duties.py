@@ -75,6 +75,13 @@ class NodeDuties:
         meta = pod.metadata
         return await self._kube.evict(meta.name, namespace=meta.namespace, uid=meta.uid, grace=_grace(pod, grace))
 
+    def lacks_welcome(self, view: MachineView, *, ready_since: datetime) -> bool:
+        """Whether `welcome` would write anything."""
+        node = view.kube
+        if node is None or any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
+            return True
+        return bool(welcomed(view, node, ready_since=ready_since))
+
     async def welcome(self, view: MachineView, *, ready_since: datetime) -> None:
         """Give back labels, annotations and taints, strip what is ours to strip, and uncordon: one write."""
         node = view.kube

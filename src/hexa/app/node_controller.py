@@ -5,7 +5,7 @@ transition; what an arrow needs is in `hexa.domain`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import structs
@@ -325,7 +325,7 @@ class NodeController:
         """Until there is something to say of it, a new machine is Unknown in our mind only: one write instead of three."""
         since = self._first_seen.setdefault(view.key, now)
         unknown = enter(self._identities.first(view), Phase.UNKNOWN, event=None, now=since, limits=view.limits)
-        seen = structs.replace(view, node=structs.replace(view.node, status=unknown))
+        seen = _with_status(view, unknown)
         if await self._record_wish(seen):
             return True
         facts = self._facts(seen, now, None)
@@ -339,7 +339,14 @@ class NodeController:
         status = unknown if event is None else step(unknown, event, now=now, limits=view.limits)
         if event is not None:
             self._log_step(seen, status, event)
-        return await self._save(view, status, facts)
+        return await self._save(view, self._found_up(view, status, facts), facts)
+
+    def _found_up(self, view: MachineView, status: NodeStatus, facts: Facts) -> NodeStatus:
+        """A machine found up whose node lacks nothing is welcome as it is: one write instead of three."""
+        up, ready_since = _with_status(view, status), status.since or facts.now
+        if facts.paused or phase_of(status) is not Phase.READY or status.last_shutdown_time is not None:
+            return status
+        return status if self._nodes.lacks_welcome(up, ready_since=ready_since) else self._as_welcomed(up, facts)
 
     def _unremarkable(self, view: MachineView, now: datetime) -> bool:
         """Nothing that a person must be told of it, beside what is always said."""
@@ -745,16 +752,25 @@ class NodeController:
             return False
         uid = view.kube.metadata.uid
         await self._nodes.welcome(view, ready_since=status.since or facts.now)
-        swept, kept = await self._nodes.sweep(await pods_on(self._kube, view.kube_name), boot=_boot_began(status))
+        boot = status.last_shutdown_time  # what hexa never switched off has left nothing behind
+        pods = await pods_on(self._kube, view.kube_name) if boot is not None else ()
+        swept, kept = await self._nodes.sweep(pods, boot=boot or facts.now)
         if swept:
             self._tell(view, "PodsSwept", f"removed {swept} pods that the last power-off left behind")
         if kept:
             self._tell(view, "PodsNotSwept", f"what the last power-off left behind stays: {kept}", Severity.WARNING)
         fresh = self._views.sound(view.key)
-        if fresh is None:
-            return False
-        identity = structs.replace(identified(fresh.node.status, fresh.node).identity, kubernetes_node_uid=uid)
-        return await self._save(fresh, structs.replace(fresh.node.status, welcomed=True, identity=identity), facts)
+        if fresh is None or fresh.kube is None or fresh.kube.metadata.uid != uid:
+            return fresh is not None
+        return await self._save(fresh, self._as_welcomed(fresh, facts), facts)
+
+    def _as_welcomed(self, view: MachineView, facts: Facts) -> NodeStatus:
+        """The status of a machine whose node has got everything, and the shape that it shows now."""
+        uid = view.kube.metadata.uid if view.kube is not None else ""
+        identity = structs.replace(identified(view.node.status, view.node).identity, kubernetes_node_uid=uid)
+        return self._with_shape(
+            _with_status(view, structs.replace(view.node.status, welcomed=True, identity=identity)), facts
+        )
 
     async def _leave(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         if view.kube is None or facts.blind:
@@ -898,6 +914,6 @@ def _shut_down(status: NodeStatus) -> bool:
     return record is not None and record.action == Action.SHUTDOWN and record.outcome == Outcome.DONE
 
 
-def _boot_began(status: NodeStatus) -> datetime:
-    """A moment before which every pod on the machine belongs to an earlier boot."""
-    return status.last_shutdown_time or datetime.min.replace(tzinfo=UTC)
+def _with_status(view: MachineView, status: NodeStatus) -> MachineView:
+    """The machine as it will be once the status is saved."""
+    return structs.replace(view, node=structs.replace(view.node, status=status))
