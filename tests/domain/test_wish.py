@@ -177,6 +177,8 @@ def test_wish_and_spec_are_one_patch() -> None:
         "then": None,
         "replaces": "",
         "neededBy": "",
+        "makeRoom": False,
+        "makesRoomFor": "",
     }
     assert "spec" not in wish_patch(machine(power_state=True), wish(ON, Asker.CLUSTER_AUTOSCALER))
 

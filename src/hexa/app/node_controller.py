@@ -23,6 +23,7 @@ from hexa.app.power_jobs import PowerJobs, current, machine_of, strays, with_job
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
 from hexa.app.remedies import Remedies
+from hexa.app.room import RoomMaker
 from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.unmark import unmark
@@ -167,6 +168,7 @@ class NodeController:
         self._writer = Writer(kube, store)
         self._identities = Identities(kube=kube, store=store, views=views, heartbeats=heartbeats)
         self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
+        self._room_maker = RoomMaker(store=store, views=views, writer=self._writer, locks=locks, clock=clock)
         self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
@@ -734,7 +736,7 @@ class NodeController:
         if plan is None:
             return False
         if plan.blockers:
-            blocker = "; ".join(str(blocker) for blocker in plan.blockers[:3])
+            blocker = "; ".join([*map(str, plan.blockers[:3]), *(await self._make_room(view, plan, facts.now))])
         else:
             blocker = await self._nodes.evict(plan, grace=view.policy.drain.grace) or plan.volumes
         self.queue.add(view.key, delay=BLOCKED_LOOK if blocker and not plan.leaving else DRAIN_LOOK)
@@ -745,6 +747,13 @@ class NodeController:
             reason, severity = ("VolumesAttached", Severity.NORMAL) if waits else ("DrainBlocked", Severity.WARNING)
             self._tell(view, reason, blocker, severity)
         return await self._save(view, structs.replace(view.node.status, blocker=blocker), facts)
+
+    async def _make_room(self, view: MachineView, plan: Plan, now: datetime) -> list[str]:
+        """Wake another machine for pods that fit nowhere else, where a person asked for it; what comes of it."""
+        wish = view.wish(now)
+        if wish is None or not wish.make_room or len(plan.homeless) < len(plan.blockers):
+            return []
+        return [await self._room_maker.make(view, plan.homeless, tell=self._tell)]
 
     async def _welcome(self, view: MachineView, facts: Facts, plan: Plan | None) -> bool:
         status = view.node.status

@@ -94,7 +94,8 @@ class Drains:
             if pod.metadata.uid in stuck
         )
         movable = tuple(pod for pod in planned.evict if pod.metadata.uid not in stuck)
-        return Plan(movable, planned.leaving, blockers)
+        rest = tuple(pod for pod in planned.evict if pod.metadata.uid in stuck)
+        return Plan(movable, planned.leaving, blockers, homeless=rest)
 
     # --- volumes ---
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,10 @@ GroupsOption = Annotated[
 ]
 ForOption = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long, such as 90m or 3h.")]
 UntilOption = Annotated[str, typer.Option("--until", metavar="TIME", help="Until when: 18:00, or RFC 3339.")]
+MakeRoomOption = Annotated[
+    bool,
+    typer.Option("--make-room", help="Wake another machine for pods that fit nowhere else, move them, then go off."),
+]
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Why, for those who ask later.")]
 
 
@@ -56,12 +60,14 @@ def off(
     ending: ForOption = "",
     until: UntilOption = "",
     reason: ReasonOption = "",
+    make_room: MakeRoomOption = False,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
     namespace: NamespaceOption = "",
 ) -> None:
     """Hold machines off: they are drained and switched off, and kept off until the hold ends or `hexa auto`."""
-    _hold("off", machines or [], groups or [], ending, until, reason, (kubeconfig, context, namespace))
+    cluster = (kubeconfig, context, namespace)
+    _hold("off", machines or [], groups or [], ending, until, reason, cluster, make_room=make_room)
 
 
 def auto(
@@ -107,12 +113,19 @@ Cluster = tuple[str, str, str]
 
 
 def _hold(
-    power: str, machines: list[str], groups: list[str], ending: str, until: str, reason: str, cluster: Cluster
+    power: str,
+    machines: list[str],
+    groups: list[str],
+    ending: str,
+    until: str,
+    reason: str,
+    cluster: Cluster,
+    *,
+    make_room: bool = False,
 ) -> None:
     def make(now: datetime) -> "Change":
-        return _change(
-            "hold", {"power": power, "reason": reason or None}, f"held {power}", when(ending, until, now=now)
-        )
+        value = {"power": power, "reason": reason or None, "makeRoom": make_room or None}
+        return _change("hold", value, f"held {power}", when(ending, until, now=now))
 
     _ask(make, machines, groups, cluster)
 
@@ -123,7 +136,7 @@ def _write(field: str, value: None, done: str, machines: list[str], groups: list
     _ask(lambda _: Change(field=field, value=value, done=done), machines, groups, cluster)
 
 
-def _change(field: str, value: dict[str, str | None], done: str, moment: datetime | None) -> "Change":
+def _change(field: str, value: dict[str, Any], done: str, moment: datetime | None) -> "Change":
     """What was there before goes: a key without a value is removed."""
     from hexa.app.commands.switch import Change
 

@@ -44,6 +44,8 @@ class Plan(Struct, frozen=True):
     blockers: tuple[Blocker, ...] = ()
     volumes: str = ""
     """Volumes that are waited for, in a sentence, once the pods are gone; empty: none."""
+    homeless: tuple[Pod, ...] = ()
+    """Of the blockers those that fit on no other node."""
 
     @property
     def left(self) -> int:

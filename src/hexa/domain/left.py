@@ -27,7 +27,7 @@ def left_at_deadline(plan: Plan, *, longest: int | None, limit: timedelta) -> st
     """What a drain that is given up has left: pods that still end, each with its grace period, then the others."""
     ending = (f"{pod_name(pod)}: still ending, its {_grace(pod, longest, limit)}" for pod in plan.leaving)
     asked = (f"{pod_name(pod)}: asked to go, and still there" for pod in plan.evict)
-    return few([*map(str, plan.blockers), *ending, *asked])
+    return few([*map(str, plan.blockers), *ending, *asked, *filter(None, (plan.volumes,))])
 
 
 def outlasting(pods: Iterable[Pod], *, longest: int | None, limit: timedelta) -> list[Blocker]:

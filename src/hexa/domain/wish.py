@@ -121,7 +121,8 @@ def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord |
     power = power_of(hold.power)
     same = previous is not None and previous.by is Asker.HOLD and previous.power is power
     since = previous.since if same and previous is not None else now
-    return WishRecord(power=power, by=Asker.HOLD, reason=HOLD, since=since, spec=base.spec if base else "")
+    spec, make_room = base.spec if base else "", hold.make_room and power is Power.OFF
+    return WishRecord(power=power, by=Asker.HOLD, reason=HOLD, since=since, spec=spec, make_room=make_room)
 
 
 def paused(node: Node, *, now: datetime) -> Paused | None:
@@ -278,7 +279,9 @@ FOUND_ON: Final = "FoundOn"
 """Reason of the on wish of a machine that somebody else switched on."""
 FOUND_OFF: Final = "FoundOff"
 """Reason of the off wish of a machine that somebody else switched off, where the group says Ignore."""
-NOT_ASKED: Final = frozenset({*UNASKED, FOUND_ON, NEEDED})
+MAKES_ROOM: Final = "MakesRoom"
+"""Reason of the on wish of a machine that is woken for pods of another one that a person wants off."""
+NOT_ASKED: Final = frozenset({*UNASKED, FOUND_ON, NEEDED, MAKES_ROOM})
 """Reasons of on wishes of this very machine: nobody asked for a machine of its group, and no other would do."""
 CORRECTED: Final = "Corrected"
 """Reason of the off wish that stands against a machine that somebody else switched on."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.app.commands.snapshot import NotThere, Snapshot
 from hexa.app.pods import drain_plan, pods_on
@@ -13,10 +13,13 @@ from hexa.app.view import MachineView
 from hexa.domain.budgets import blocked_by_budgets
 from hexa.domain.drain import Blocker, Plan, controller_kind, pod_name, stays
 from hexa.domain.left import outlasting
+from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import BUDGETS, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Asker, Power
 from hexa.domain.wish import Veto
 from hexa.ports.kube import Kube
+
+DRAINABLE = (Phase.READY, Phase.DRAINING, Phase.LOST, Phase.STOP_FAILED)
 
 
 class Going(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -41,6 +44,8 @@ class Check(Struct, frozen=True, kw_only=True, rename="camel"):
     blockers: tuple[Blocker, ...] = ()
     slow: tuple[Blocker, ...] = ()
     """Pods that may need longer to end than a drain lasts."""
+    homeless: tuple[Pod, ...] = ()
+    """Of the pods that block those that fit on no other node."""
     forbidden: tuple[Veto, ...] = ()
     """Rules that forbid the drain to begin."""
     forced: bool = False
@@ -56,7 +61,8 @@ class Check(Struct, frozen=True, kw_only=True, rename="camel"):
 
     def told(self) -> dict[str, Any]:
         """Everything as builtins, for programs."""
-        told: dict[str, Any] = msgspec.to_builtins(self)
+        told: dict[str, Any] = msgspec.to_builtins(structs.replace(self, homeless=()))
+        del told["homeless"]  # they stand among the blockers
         return {**told, "deadline": self.deadline.total_seconds(), "ends": self.ends}
 
 
@@ -72,6 +78,7 @@ async def check(kube: Kube, view: MachineView, *, now: datetime, forbidden: Sequ
         staying=sum(map(stays, pods)),
         blockers=(*plan.blockers, *refused),
         slow=tuple(outlasting((*plan.evict, *plan.leaving), longest=view.policy.drain.grace, limit=view.limits.drain)),
+        homeless=plan.homeless,
         forbidden=tuple(forbidden),
         forced=view.policy.drain.force,
         deadline=view.limits.drain,

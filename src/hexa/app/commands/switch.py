@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hexa.app.commands.foresight import foresee
 from hexa.app.commands.snapshot import NotThere, Snapshot
 from hexa.domain.errors import HexaError
 from hexa.domain.explain import Known, demands, obstacle
@@ -68,7 +69,10 @@ async def _one(
     except HexaError as error:
         return Answer(subject=name, text=str(error), error=error)
     (snapshot.store.groups if is_group else snapshot.store.machines).put(new)
-    told = _of_group(snapshot, key) if is_group else _of_machine(snapshot, key)
+    told = [
+        *(_of_group(snapshot, key) if is_group else _of_machine(snapshot, key)),
+        *await _drains(kube, snapshot, kind, key),
+    ]
     reverted = revert_warning(metadata, change.field)
     text = f"{change.done}{_decides(snapshot, key) if not is_group else ''}"
     return Answer(subject=f"{kind.name} {key}", text=text, warnings=(*told, *([reverted] if reverted else [])))
@@ -102,6 +106,15 @@ def _of_group(snapshot: Snapshot, key: Lookup) -> Iterator[str]:
             yield f"{view.key.name} has a hold of its own, which counts: hexa auto {view.key}"
         for text in hazards(known):
             yield f"{view.key.name}: {text}"
+
+
+async def _drains(kube: Kube, snapshot: Snapshot, kind: Kind[Any], key: Lookup) -> list[str]:
+    """What the drains that begin now will meet."""
+    if kind is GROUPS:
+        views = snapshot.views.members(key)
+        return [f"{view.key.name}: {text}" for view in views for text in await foresee(kube, snapshot, view)]
+    one = snapshot.views.machine(key)
+    return [] if one is None else await foresee(kube, snapshot, one)
 
 
 def hazards(known: Known) -> Iterator[str]:

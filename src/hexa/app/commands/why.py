@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from hexa.app.commands.draining import Check, check
+from hexa.app.commands.draining import DRAINABLE, Check, check
 from hexa.app.commands.snapshot import Snapshot
 from hexa.app.view import GroupView, MachineView, group_hints
 from hexa.domain.availability import counts_since
@@ -31,8 +31,6 @@ from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.sizing import candidates, counts, max_size, resters, target, to_rest, to_wake
 from hexa.ports.kube import Kube
-
-DRAINABLE = (Phase.READY, Phase.DRAINING, Phase.LOST, Phase.STOP_FAILED)
 
 
 class Health(Struct, frozen=True, kw_only=True, rename="camel"):

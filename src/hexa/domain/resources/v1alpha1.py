@@ -129,6 +129,13 @@ class Hold(Slice, frozen=True, kw_only=True):
         None
     )
     reason: Annotated[str, Meta(description="Why, for people who read it later.")] = ""
+    make_room: Annotated[
+        bool,
+        Meta(
+            description="With power off: wake another machine for pods that fit nowhere else, move them, then go off. Never "
+            "above maxSize of that machine's group. Default false: such pods keep the machine on."
+        ),
+    ] = False
 
 
 class Timeouts(Slice, frozen=True, kw_only=True):
@@ -763,6 +770,10 @@ class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
     ] = ""
     needed_by: Annotated[
         str, Meta(description="The machine that depends on this one, and for which it is wanted on.")
+    ] = ""
+    make_room: Annotated[bool, Meta(description="Another machine is woken for pods that fit nowhere else.")] = False
+    makes_room_for: Annotated[
+        str, Meta(description="NAMESPACE/NAME of the machine that shall be off, and whose pods this one is woken for.")
     ] = ""
 
 
