@@ -478,9 +478,14 @@ def test_what_cannot_be_seen_stops_nothing(kube: MemoryKube, kind: Any) -> None:
 
 def test_an_api_server_that_is_away_is_an_error_of_its_own(kube: MemoryKube) -> None:
     """Where nothing answers, that is said once, and not by every check."""
-    kube.api.outage(3600)
+    sight = Sight(kube, Asked(), now=lambda: NOW, certificates=Certificates())
+
+    async def look() -> None:
+        kube.api.outage(3600)
+        await examine(sight)
+
     with pytest.raises(Unavailable):
-        ask(kube)
+        trio.run(look)
 
 
 def test_rights_are_asked_where_hexa_watches(kube: MemoryKube) -> None:
