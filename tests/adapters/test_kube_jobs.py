@@ -20,8 +20,17 @@ from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.domain.errors import NotFound, Refused, Unavailable
 from hexa.domain.group import Limits
-from hexa.domain.resources.core import JOBS, PODS, ResourceRequirements, Toleration
-from hexa.domain.resources.v1alpha1 import EnvVar, EnvVarSource, KeySelector, Lookup, Node, PowerPodSpec, VolumeMount
+from hexa.domain.resources.core import JOBS, PODS, Toleration
+from hexa.domain.resources.v1alpha1 import (
+    EnvVar,
+    EnvVarSource,
+    KeySelector,
+    Lookup,
+    Node,
+    PodResources,
+    PowerPodSpec,
+    VolumeMount,
+)
 from hexa.domain.spec_power import pod_for
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 from hexa.ports.kube import Patch, Selector
@@ -59,7 +68,7 @@ EVERYTHING = PowerPodSpec(
     host_network=True,
     node_selector={"site": "cellar"},
     tolerations=(Toleration(key="dedicated", operator="Exists"),),
-    resources=ResourceRequirements(requests={"cpu": "10m"}, limits={"memory": "32Mi"}),
+    resources=PodResources(requests={"cpu": "10m", "example.com/key": 1}, limits={"memory": "32Mi"}),
     image_pull_secrets=("registry",),
 )
 EVERYTHING_AS_A_JOB = {
@@ -137,7 +146,7 @@ EVERYTHING_AS_A_JOB = {
                             {"name": "PLAIN", "value": "1"},
                             {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "bmc", "key": "password"}}},
                         ],
-                        "resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "32Mi"}},
+                        "resources": {"requests": {"cpu": "10m", "example.com/key": "1"}, "limits": {"memory": "32Mi"}},
                         "volumeMounts": [
                             {"name": "keys", "mountPath": "/keys", "readOnly": True},
                             {"name": "conf", "mountPath": "/conf", "readOnly": True},

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct, structs
 
+from hexa.domain import shape
 from hexa.domain.resources.crd import definitions, object_schema
 from hexa.domain.resources.schema import schema_of
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, GroupSpec, NodeSpec, PowerPodSpec
@@ -35,6 +36,12 @@ def test_every_field_is_described() -> None:
     envelope = {f"{kind}.{name}" for kind in SCHEMAS for name in ("metadata", "spec", "status")}
     described = {path for path, schema in FIELDS.items() if schema.get("description", "").endswith(".")}
     assert set(FIELDS) - described - envelope == set()
+
+
+def test_every_pattern_has_a_remedy() -> None:
+    """What a person wrote against a pattern is told with the way to write it, whichever field it is."""
+    patterns = {schema["pattern"] for schema in FIELDS.values() if "pattern" in schema}
+    assert patterns <= set(shape._PATTERNS)
 
 
 def test_every_field_is_structural() -> None:

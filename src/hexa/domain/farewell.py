@@ -30,7 +30,7 @@ from hexa.domain.names import (
     UNSCHEDULABLE_TAINT,
 )
 from hexa.domain.registration import own_name
-from hexa.domain.resources.core import KubeNode, Metadata
+from hexa.domain.resources.core import UNREADABLE, KubeNode, Metadata
 from hexa.domain.resources.v1alpha1 import Lookup, Node, Registration, Shape
 
 Given = dict[str, tuple[str, str | None]]
@@ -61,7 +61,7 @@ def given_labels(annotations: Mapping[str, str]) -> Given:
         return {}
     try:
         return msgspec.json.decode(text, type=Given)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return {}
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from hexa.domain.duration import DURATION_PATTERN, parse_duration
 from hexa.domain.group import Problem
+from hexa.domain.resources.remediation import PERCENT_PATTERN
 from hexa.domain.resources.schema import Schema
 from hexa.domain.resources.v1alpha1 import NUMBER_PATTERN, QUANTITY_PATTERN, THRESHOLD_PATTERN
 
@@ -224,6 +225,7 @@ _PATTERNS: Final = {
     NUMBER_PATTERN: _NUMBERS,
     THRESHOLD_PATTERN: _SHARES,
     QUANTITY_PATTERN: _QUANTITIES,
+    PERCENT_PATTERN: 'write a number, or a share such as "40%"',
 }
 _TIME: Final = Annotated[datetime, Meta(tz=True)]
 

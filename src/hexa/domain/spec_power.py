@@ -49,6 +49,8 @@ IMAGE_UNKNOWN: Final = (
 FIRST_OUTLET: Final = {"shelly": "0", "tasmota": "1", "template": "1"}
 """The outlet of a plug that names none, by device."""
 
+_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
+"""Bare, as drivers take it whose address is no URL."""
 _MAC: Final = re.compile(
     r"[0-9A-Fa-f]{2}(?P<between>[:-]?)(?:[0-9A-Fa-f]{2}(?P=between)){4}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"
 )
@@ -292,8 +294,8 @@ def _outlets(
 
 def plain_host(address: str, port: int | None, *, usual: Collection[int]) -> str:
     """The same text for each way of writing the same address."""
-    url = urlsplit(address if "//" in address else f"//{address}")
     try:
+        url = urlsplit(address if "//" in address else f"//{address}")
         port = url.port or port
     except ValueError:
         return address.lower()
@@ -347,6 +349,11 @@ def power_problems(node: Node, limits: Limits) -> Iterator[Problem]:
 
 
 def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
+    for driver in drivers(spec):
+        address = getattr(settings(spec, driver), "address", "")
+        if address and not _is_address(address):
+            remedy = "write a name, an IP address or a URL; an IPv6 address stands in brackets: [fd00::1]"
+            yield Problem(f"spec.power.{driver}.address", f"{address!r} is no address", remedy, reason="BadAddress")
     for index, mac in enumerate(spec.wake_on_lan.macs if spec.wake_on_lan is not None else ()):
         if not _MAC.fullmatch(mac):
             remedy = "write six bytes in hexadecimal, such as 52:54:00:12:34:56"
@@ -359,6 +366,16 @@ def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
             "and device template go together" if spec.http.template is not None else "is absent, and device is template"
         )
         yield Problem("spec.power.http.template", text, "add it, or name the device", reason="BadSettings")
+
+
+def _is_address(address: str) -> bool:
+    if _IPV6.fullmatch(address):
+        return True
+    try:
+        url = urlsplit(address if "//" in address else f"//{address}")
+        return bool(url.hostname) and (url.port or 1) > 0 and address.isprintable()
+    except ValueError:
+        return False
 
 
 def _soft_problems(spec: PowerSpec, limits: Limits) -> Iterator[Problem]:

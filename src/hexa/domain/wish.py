@@ -18,6 +18,8 @@ from hexa.domain.button import BUTTON_PRESSED, wake_withheld
 from hexa.domain.group import Policy, active_hold, power_of
 from hexa.domain.lifecycle import COMING, TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
+from hexa.domain.resources.bounds import bounded
+from hexa.domain.resources.core import UNREADABLE
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Hold,
@@ -80,8 +82,8 @@ def recorded_wish(node: Node) -> WishRecord | None:
 def _decoded(text: str) -> WishRecord | None:
     """Every question about a machine begins with its wish; the text of most never changes."""
     try:
-        return msgspec.json.decode(text, type=WishRecord)
-    except msgspec.MsgspecError:
+        return bounded(msgspec.json.decode(text, type=WishRecord))
+    except UNREADABLE:
         return None
 
 

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from hexa.domain.errors import AlreadyExists, Conflict, Expired, HexaError, NotFound, Refused, Unavailable
-from hexa.domain.resources.core import Kind, Malformed, Metadata, Slice, node_name_of, sketch
+from hexa.domain.resources.bounds import bounded
+from hexa.domain.resources.core import UNREADABLE, Kind, Malformed, Metadata, Slice, node_name_of, sketch
 from hexa.ports.kube import Blocked, Change, ChangeType, Evicted, Patch, Selector
 
 T = TypeVar("T")
@@ -149,23 +150,23 @@ def _decoder(kind: Kind[Any]) -> msgspec.json.Decoder[Any]:
 def decode_object(kind: Kind[T], data: bytes | Raw) -> T | Malformed:
     """One object; what does not fit its type comes back as `Malformed`, so that others go on."""
     try:
-        decoded: T = _decoder(kind).decode(data)
-    except msgspec.ValidationError as error:
+        decoded: T = bounded(_decoder(kind).decode(data))
+    except UNREADABLE as error:
         return Malformed(_metadata(data), str(error), node_name_of({"spec": _loose(data).spec}))
     return decoded
 
 
 def _metadata(data: bytes | Raw) -> Metadata:
     try:
-        return _decode_bare(data).metadata
-    except msgspec.ValidationError:
+        return bounded(_decode_bare(data).metadata)
+    except UNREADABLE:
         return sketch(_loose(data).metadata)
 
 
 def _loose(data: bytes | Raw) -> _Loose:
     try:
         return _decode_loose(data)
-    except msgspec.ValidationError:
+    except UNREADABLE:
         return _Loose()
 
 

@@ -31,6 +31,16 @@ def translated() -> Iterator[None]:
         raise Refused(str(error), reason=error.reason) from error
 
 
+@contextmanager
+def buildable(what: str) -> Iterator[None]:
+    """The models refuse what the API server would: that is for a human too."""
+    try:
+        yield
+    except ValueError as error:
+        text = " ".join(str(error).split("For further")[0].split())
+        raise Refused(f"{what} cannot be built: {text}; correct its pod spec", reason="BadPodSpec") from error
+
+
 class _KubeJobs:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
@@ -45,9 +55,12 @@ class _KubeJobs:
 
     async def start(self, order: Order) -> Seen:
         """Create the Job; where there is one of its name already, it is looked at instead."""
+        build = await load_models()
+        with buildable(f"the power Job of {order.machine}"):
+            made = build(order)
         with translated():
             try:
-                job = await self._kube.create(JOBS, (await load_models())(order))
+                job = await self._kube.create(JOBS, made)
             except AlreadyExists:
                 seen = await self.observe(order)
                 if seen is None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import field
 
 from hexa.adapters.kube_jobs import wire
-from hexa.adapters.kube_jobs.adapter import listed, load_models, translated
+from hexa.adapters.kube_jobs.adapter import buildable, listed, load_models, translated
 from hexa.domain.checks import Check, Run, stands
 from hexa.domain.errors import AlreadyExists, Refused, Unavailable
 from hexa.domain.resources.core import CRON_JOBS, JOBS, PODS, CronJob, CronJobSpec, Job, Kind, Pod
@@ -103,7 +103,8 @@ async def _manifest(check: Check) -> dict[str, Any]:
     await load_models()
     from hexa.adapters.kube_jobs.cron_manifest import cron_job
 
-    return cron_job(check)
+    with buildable(f"the health check of {check.machine}"):
+        return cron_job(check)
 
 
 def exactly(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hexa.adapters.kube_jobs import models as k8s
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.wire import CONTAINER
 from hexa.domain.names import API_VERSION, CONTROL_PLANE_TAINTS, GROUP_LABEL, SAFE_TO_EVICT
-from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec, VolumeMount
+from hexa.domain.resources.v1alpha1 import Lookup, PodResources, PowerPodSpec, VolumeMount
 from hexa.ports.jobs import Order
 
 _GRACE: Final = 5
@@ -95,13 +95,21 @@ def _container(spec: PowerPodSpec, name: str) -> k8s.V1Container:
         command=list(spec.command) or None,
         args=list(spec.args) or None,
         env=[k8s.V1EnvVar.model_validate(msgspec.to_builtins(variable)) for variable in spec.env] or None,
-        resources=k8s.V1ResourceRequirements.model_validate(msgspec.to_builtins(spec.resources)),
+        resources=_resources(spec.resources),
         volume_mounts=[
             k8s.V1VolumeMount(name=mount.name, mount_path=mount.mount_path, read_only=True) for mount in spec.volumes
         ]
         or None,
         termination_message_policy="FallbackToLogsOnError",  # why it failed reaches Seen.message
     )
+
+
+def _resources(wanted: PodResources) -> k8s.V1ResourceRequirements:
+    """Quantities as texts, as the API server keeps them: people write whole numbers too."""
+    requests, limits = (
+        {name: str(amount) for name, amount in amounts.items()} or None for amounts in (wanted.requests, wanted.limits)
+    )
+    return k8s.V1ResourceRequirements(requests=requests, limits=limits)
 
 
 def _volumes(mounts: Iterable[VolumeMount]) -> list[k8s.V1Volume]:

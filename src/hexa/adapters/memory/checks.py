@@ -3,10 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from msgspec import to_builtins
-
 from hexa.adapters.memory.job_controller import JOB_LABEL
-from hexa.adapters.memory.jobs import affinity, short_hash, tolerations
+from hexa.adapters.memory.jobs import affinity, short_hash, texts, tolerations
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.adapters.memory.store import Builtins
 from hexa.domain.checks import TIME_ZONE, Check, Run, fingerprint, stands
@@ -43,20 +41,24 @@ class MemoryChecks:
         tail = f"-{short_hash(f'{check.machine} {check.uid}')}-health"
         return check.machine.name.replace(".", "-")[: _LONGEST - len(tail)].rstrip("-") + tail
 
+    def manifest(self, name: str, check: Check) -> Builtins:
+        """The CronJob, in outline."""
+        return _manifest(name, check)
+
     async def apply(self, check: Check) -> None:
         name, space = self.name(check), check.machine.namespace
         listing = await self._kube.list(CRON_JOBS, Selector(namespace=space, fields=f"metadata.name={name}"))
         found = next((item for item in listing.items if isinstance(item, CronJob)), None)
         if found is None:
             try:
-                await self._kube.create(CRON_JOBS, _manifest(name, check))
+                await self._kube.create(CRON_JOBS, self.manifest(name, check))
             except AlreadyExists:
                 raise Unavailable(f"CronJob {name} was just made", reason="CronJobAppeared") from None
             return
         if not any(owner.uid == check.uid for owner in found.metadata.owner_references):
             raise Refused(f"CronJob {space}/{name} is not one of hexa's; remove it", reason="ForeignCronJob")
         if not stands(check, found):
-            made = _manifest(name, check)
+            made = self.manifest(name, check)
             parts = {"metadata": {"annotations": made["metadata"]["annotations"]}, "spec": made["spec"]}
             patch = Patch(parts, resource_version=found.metadata.resource_version)
             await self._kube.patch(CRON_JOBS, name, patch, namespace=space)
@@ -118,7 +120,7 @@ def _manifest(name: str, check: Check) -> Builtins:
         "affinity": affinity(check.kubernetes_node),
         "nodeSelector": spec.node_selector,
         "tolerations": tolerations(spec),
-        "containers": [{"name": "check", "image": spec.image, "resources": to_builtins(spec.resources)}],
+        "containers": [{"name": "check", "image": spec.image, "resources": texts(spec)}],
     }
     template = {"metadata": {"labels": labels, "annotations": {SAFE_TO_EVICT: "false"}}, "spec": pod}
     job = {"activeDeadlineSeconds": check.deadline, "backoffLimit": 0, "template": template}

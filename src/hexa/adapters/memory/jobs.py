@@ -50,10 +50,14 @@ class MemoryJobs:
         tail = f"-{short_hash(f'{order.machine} {order.uid}')}-{order.action}-{order.attempt}"
         return order.machine.name.replace(".", "-")[: _LONGEST - len(tail)].rstrip("-") + tail
 
+    def manifest(self, name: str, order: Order) -> Builtins:
+        """The Job, in outline."""
+        return _manifest(name, order)
+
     async def start(self, order: Order) -> Seen:
         name = self.name(order)
         try:
-            await self._kube.create(JOBS, _manifest(name, order))
+            await self._kube.create(JOBS, self.manifest(name, order))
         except AlreadyExists:
             if (seen := await self.observe(order)) is None:
                 raise Unavailable(f"Job {name} is just going away", reason="JobVanished") from None
@@ -144,6 +148,12 @@ def tolerations(spec: PowerPodSpec) -> list[Builtins]:
     return [*control_plane, *to_builtins(spec.tolerations)]
 
 
+def texts(spec: PowerPodSpec) -> Builtins:
+    """Quantities as the API server keeps them."""
+    given = {"requests": spec.resources.requests, "limits": spec.resources.limits}
+    return {name: {what: str(amount) for what, amount in amounts.items()} for name, amounts in given.items()}
+
+
 def _pod_spec(order: Order) -> Builtins:
     spec = order.spec
     return {
@@ -152,5 +162,5 @@ def _pod_spec(order: Order) -> Builtins:
         "affinity": affinity(order.kubernetes_node),
         "nodeSelector": spec.node_selector,
         "tolerations": tolerations(spec),
-        "containers": [{"name": "power", "image": spec.image, "resources": to_builtins(spec.resources)}],
+        "containers": [{"name": "power", "image": spec.image, "resources": texts(spec)}],
     }

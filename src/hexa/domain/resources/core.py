@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import msgspec
 from msgspec import Meta, Struct, field
 
+from hexa.domain.resources.bounds import bounded
+
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -380,11 +382,15 @@ CLAIMS: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", Pe
 VOLUMES: Final = Kind("v1", "PersistentVolume", "persistentvolumes", PersistentVolume, namespaced=False)
 
 
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What decoding raises about an object that is not as it should be."""
+
+
 def decode(kind: Kind[T_co], obj: Mapping[str, Any]) -> T_co | Malformed:
     """Decode builtins (parsed JSON) as `kind`; what does not fit comes back as `Malformed`."""
     try:
-        return msgspec.convert(obj, kind.type)
-    except msgspec.ValidationError as error:
+        return bounded(msgspec.convert(obj, kind.type))
+    except UNREADABLE as error:
         return Malformed(_metadata(obj), str(error), node_name_of(obj))
 
 
@@ -397,8 +403,8 @@ def node_name_of(obj: Mapping[str, Any]) -> str:
 
 def _metadata(obj: Mapping[str, Any]) -> Metadata:
     try:
-        return msgspec.convert(obj.get("metadata", {}), Metadata)
-    except msgspec.ValidationError:
+        return bounded(msgspec.convert(obj.get("metadata", {}), Metadata))
+    except UNREADABLE:
         return sketch(obj.get("metadata"))
 
 

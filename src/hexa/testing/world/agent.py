@@ -12,9 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 import trio
 from msgspec import Struct
 
-from hexa.adapters.memory.checks import MemoryChecks
 from hexa.adapters.memory.heartbeats import open_heartbeats
-from hexa.adapters.memory.jobs import MemoryJobs
 from hexa.adapters.memory.journal import MemoryJournal
 from hexa.adapters.memory.kube import MemoryKube, Verb
 from hexa.adapters.memory.sensors import MemoryGauge, MemorySensors
@@ -36,6 +34,7 @@ from hexa.ports.cloud import (
 )
 from hexa.ports.kube import Blocked, Evicted, Patch
 from hexa.testing.world.builders import POWER_IMAGE
+from hexa.testing.world.jobs import MemoryChecks, MemoryJobs
 
 T = TypeVar("T")
 GENERATION: Final = 1_000_000_000

@@ -1,0 +1,1 @@
+"""Odd values in every field of our resources."""
