@@ -387,6 +387,17 @@ def test_machine_that_was_up_before_the_drain_is_not_waited_for() -> None:
     assert noticed(Phase.DRAINING, 1, wish=OFF, pods=0, node_exists=True, heard=-5) is Event.EMPTY
 
 
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.LOST])
+def test_failure_44_a_node_that_was_deleted_under_its_kubelet_is_not_empty(phase: Phase) -> None:
+    """What a kubelet runs that is heard and has no node, no pod object tells: the machine goes off once that is silent, or has had
+    its time."""
+    known: dict[str, Any] = {"wish": OFF, "pods": 0, "node_exists": False, "heard": 5.0}
+    assert noticed(phase, 5 + LEASE - 1, **known) is not Event.EMPTY
+    assert next_due(status(phase), facts(10, **known), limits=LIMITS) == at(5 + LEASE)
+    assert noticed(phase, 5 + LEASE, **known) is Event.EMPTY
+    assert noticed(phase, LOST_FOR, **known | {"heard": LOST_FOR - 1}) is Event.EMPTY
+
+
 # --- deadlines ----------------------------------------------------------------------------------------------
 
 

@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, boxes, kube_of, loaded, rack, reach, switch
+from tests.scenarios.stage import QUICK, boxes, kube_of, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
 from hexa.domain.lifecycle import Phase
+from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.core import NODES, PODS
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.world import World, open_world
+from hexa.testing.world.builders import NAMESPACE
 
 P = Phase
 
@@ -64,6 +67,34 @@ async def test_failure_44_a_node_that_does_not_decode_is_there(autojump_clock: M
         world.scale(0)
         spoil(world, NODES, ("", "box-1"), unschedulable=None)
         await reach(world, P.OFF, within=120)
+
+
+async def test_failure_44_a_group_that_does_not_decode_is_there(autojump_clock: MockClock) -> None:
+    """Its machines are only watched, and keep their labels: it is no Group that was deleted."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await loaded(world)
+        spoil(world, GROUPS, (NAMESPACE, "rack"), minSize={"a": 1})
+        await switch(world, "off")
+        await trio.sleep(120)
+        assert "GroupUnreadable: " in conditions(world)["Invalid"]
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert (world.hardware("box-1").power, node.metadata.labels.get(GROUP_LABEL)) == (True, "rack")
+
+
+async def test_failure_44_a_machine_that_does_not_decode_needs_what_it_needed(autojump_clock: MockClock) -> None:
+    """What it depends on stays on while it can't be read, and what it claims is still its own; once it is gone, that ends."""
+    store, box = boxes(2)
+    async with open_world(groups=[rack()], machines=[store, box], autoscaler=None, site=QUICK) as world:
+        world.edit("box-2", {"dependsOn": ["box-1"]})
+        await up(world, "box-1", "box-2")
+        await trio.sleep(10)
+        spoil(world, MACHINES, (NAMESPACE, "box-2"), dependsOn="box-1")
+        await switch(world, "off")
+        await trio.sleep(120)
+        assert world.hardware("box-1").power
+        world.site.api.delete(MACHINES, (NAMESPACE, "box-2"))
+        await reach(world, P.OFF, within=300)
 
 
 @pytest.mark.parametrize("error", [Unavailable("the answer was cut off"), Unavailable("410", reason="Expired")])

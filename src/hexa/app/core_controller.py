@@ -94,7 +94,9 @@ class CoreController:
             return
         view = self._views.by_kube_name(name) or self._owner(node)
         gone = view is None or not view.valid
-        if (gone and self._given_up(node)) or (view is not None and parted(view) and marked(node)):
+        if (gone and self._given_up(node)) or (
+            view is not None and not is_stand_in(view) and parted(view) and marked(node)
+        ):
             self._store.nodes.put(await unmark(self._kube, node))
             return
         now = self._clock.now()

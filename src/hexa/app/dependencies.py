@@ -51,7 +51,11 @@ class Dependencies:
         return self._ties.get(key, NO_TIES)
 
     def changed(self, key: Lookup) -> None:
-        """The machine, its Kubernetes node or its group has changed."""
+        """The machine, its Kubernetes node or its group has changed. One that does not decode any more is there all the same: what
+        it needed, it needs."""
+        if key in self._store.machines.malformed:
+            self._tell_dependents(key)
+            return
         node = self._store.machines.objects.get(key)
         before = dependencies_of(node) if node is not None and not leaving(node) else ()
         if before != self._before.get(key, ()):

@@ -94,13 +94,12 @@ class Cache(Generic[T]):
         present = self.objects.get(key) or self.malformed.get(key)
         if present is not None and 0 <= version < version_of(present):
             return
-        old = self.objects.pop(key, None)
-        self.malformed.pop(key, None)
+        old, broken = self.objects.pop(key, None), self.malformed.pop(key, None)
         if version >= 0:
             self._gone[key] = version
             if len(self._gone) > DELETIONS_KEPT:
                 del self._gone[next(iter(self._gone))]
-        if old is not None:
+        if old is not None or broken is not None:
             self._tell(key, old, None)
 
     def asks(self, scope: str | None) -> None:

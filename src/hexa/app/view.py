@@ -116,12 +116,17 @@ class MachineView(Struct, frozen=True, kw_only=True):
     @property
     def ungrouped(self) -> bool:
         """It is in no group, or in one that is gone or given up: it serves nobody but those who use it by hand."""
-        return self.group is None or self.group.released
+        return (self.group is None and not self.group_unreadable) or (self.group is not None and self.group.released)
 
     @property
     def group_missing(self) -> bool:
         """It says which group it belongs to, and there is none."""
-        return self.group is None and membership_of(self.node) is not None
+        return self.group is None and membership_of(self.node) is not None and not self.group_unreadable
+
+    @property
+    def group_unreadable(self) -> bool:
+        """Its Group is there, and does not decode."""
+        return any(problem.reason == "GroupUnreadable" for problem in self.problems)
 
     @property
     def lacks(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from hexa.domain.dependencies import Ties
 from hexa.domain.farewell import leaving, released
 from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
-from hexa.domain.identity import kube_name
+from hexa.domain.identity import declared_name, kube_name, renamed
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.pod_specs import hints
 from hexa.domain.proof import Claim
@@ -48,6 +48,10 @@ class Index(dict[K, set[Lookup]]):
     def __init__(self) -> None:
         super().__init__()
         self._values: dict[Lookup, K] = {}
+
+    def of(self, key: Lookup) -> K | None:
+        """Where the machine stands."""
+        return self._values.get(key)
 
     def move(self, key: Lookup, value: K | None) -> None:
         """Put the machine at `value`; None: nowhere."""
@@ -82,6 +86,10 @@ class Parts(Struct, frozen=True):
     """Its Kubernetes node, where that is there and does not decode."""
     asked: WishRecord | None
     """What a request on its group asks of it."""
+    group_broken: bool = False
+    """Its Group is there, and does not decode."""
+    taken: frozenset[Lookup] = NO_TWINS
+    """Other machines whose Kubernetes node is the one that its spec names anew."""
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -97,6 +105,8 @@ class Parts(Struct, frozen=True):
             and self.ties is other.ties
             and self.broken is other.broken
             and self.asked == other.asked
+            and self.group_broken == other.group_broken
+            and self.taken == other.taken
         )
 
 
@@ -139,6 +149,8 @@ class Views:
         """What machines have to do with each other by spec.dependsOn."""
         self.dependencies.on_ties(self._forget_machine)
         self._by_kube_name: Index[str] = Index()
+        self._ghosts: Index[str] = Index()
+        """The same of machines that do not decode any more."""
         self._by_group: Index[Lookup] = Index()
         self._by_provider_id: Index[str] = Index()
         self._hosts: dict[str, tuple[str, ...]] | None = None
@@ -280,12 +292,17 @@ class Views:
         kube = self._kube_of(node)
         hosts = self._hosts_of(name)
         twins = self._by_kube_name.get(name, NO_TWINS)
+        if self._ghosts:
+            twins = twins | self._ghosts.get(name, NO_TWINS)
         several = NO_TWINS if len(twins) < 2 else frozenset(twins)
+        new = renamed(node)
+        taken = frozenset(self._by_kube_name.get(new, NO_TWINS) - {key}) if new else NO_TWINS
         waits_for = self.proofs.beside(key, group.key) if group is not None else None
         ties = self.dependencies.ties(key)
         rivals, broken = self._claims.rivals(key), self._store.nodes.malformed.get(Lookup("", name))
         storage, asks = self._storage_on(name), self._asked(node)
-        parts = Parts(node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken, asks)
+        unread = membership is not None and membership in self._store.groups.malformed
+        parts = Parts(node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken, asks, unread, taken)
         cached = self._machines.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._machines[key] = (parts, self._assemble(key, parts))
@@ -394,6 +411,13 @@ class Views:
         for node in (old, new):
             if node is not None:
                 self._forget(membership_of(node))
+        if key in self._store.machines.malformed:  # it is there: what it claimed is still its
+            self._ghosts.move(key, kube_name(old) if old is not None else self._ghosts.of(key))
+            self._by_kube_name.move(key, None)
+            self._by_group.move(key, None)
+            self.dependencies.changed(key)
+            return
+        self._ghosts.move(key, None)
         counts = new is not None and not leaving(new)  # one that leaves is nobody's member and claims no node
         name = kube_name(new) if new is not None and counts else None
         before = kube_name(old) if old is not None and not leaving(old) else None
@@ -503,9 +527,11 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
     elif membership is not None and parts.group is None:
         yield Problem(
             f"metadata.labels.{MEMBERSHIP_LABEL}",
-            f"there is no Group {membership}",
-            "create it, or correct the label; until then the machine is only watched",
-            reason="GroupMissing",
+            f"Group {membership} does not decode" if parts.group_broken else f"there is no Group {membership}",
+            "correct it: hexa validate says what is wrong; until then the machine is only watched"
+            if parts.group_broken
+            else "create it, or correct the label; until then the machine is only watched",
+            reason="GroupUnreadable" if parts.group_broken else "GroupMissing",
         )
     others = sorted(str(other) for other in parts.twins if other != key)
     if others:
@@ -514,6 +540,14 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
             f"{kube_name(parts.node)} is also claimed by {', '.join(others)}",
             "give each machine its own Kubernetes node; none of them is switched until then",
             reason="DuplicateKubernetesNode",
+        )
+    if parts.taken:
+        yield Problem(
+            "spec.kubernetesNodeName",
+            f"{declared_name(parts.node)} is the Kubernetes node of {', '.join(sorted(map(str, parts.taken)))}",
+            f"correct the name, or the other machine's; {kube_name(parts.node)} counts until then",
+            severity="warning",
+            reason="KubernetesNodeTaken",
         )
     if parts.broken is not None:
         yield Problem(

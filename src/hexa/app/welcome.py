@@ -73,7 +73,7 @@ def welcomed(view: MachineView, node: KubeNode, *, ready_since: datetime) -> dic
 
 def required_labels(view: MachineView) -> dict[str, str]:
     """Labels that every member carries."""
-    return {} if view.ungrouped else {**view.policy.labels, GROUP_LABEL: view.policy.name}
+    return {} if view.ungrouped or view.group is None else {**view.policy.labels, GROUP_LABEL: view.policy.name}
 
 
 def our_labels(view: MachineView) -> dict[str, str]:
@@ -121,7 +121,8 @@ def _labels(view: MachineView, node: KubeNode, seen: Shape) -> Labels:
     wanted |= {k: v for k, v in view.node.spec.template.labels.items() if k not in present and k not in wanted}
     wanted |= required_labels(view)
     lacking: Labels = {k: v for k, v in wanted.items() if present.get(k) != v}
-    return {**taken_back(node, wanted=our_labels(view)), **lacking}
+    outdated = {} if view.group_unreadable else taken_back(node, wanted=our_labels(view))
+    return {**outdated, **lacking}
 
 
 def _with_returned(taints: Sequence[Taint], view: MachineView, seen: Shape) -> list[Taint]:

@@ -310,6 +310,13 @@ def _remedy(view: _View) -> bool:
     return due is not None and view.now >= due and view.hung and view.facts.may_wake
 
 
+def _empty(view: _View) -> bool:
+    """Nothing is left to evict. Where the Kubernetes node was deleted under its kubelet, no pod object tells what that still runs:
+    it has as long to end as a lost machine waits, unless it falls silent before."""
+    unknown = view.alive and not view.facts.node_exists and not view.passed(view.limits.lost)
+    return view.facts.wish is Power.OFF and view.facts.pods == 0 and not view.still_boots and not unknown
+
+
 def _occupied(view: _View) -> bool:
     if view.cycle_not_begun:  # it works after all, or nobody waits for it any more
         return view.fresh or view.facts.wish is not Power.ON
@@ -333,7 +340,7 @@ HOLDS: Final[dict[Event, Callable[[_View], bool]]] = {
     Event.NODE_READY: lambda v: v.facts.node_ready and v.fresh,
     Event.NODE_LOST: _node_lost,
     Event.KEPT: lambda v: v.facts.wish is Power.ON and v.alive,
-    Event.EMPTY: lambda v: v.facts.wish is Power.OFF and v.facts.pods == 0 and not v.still_boots,
+    Event.EMPTY: _empty,
     Event.FORCED: _forced,
     Event.OCCUPIED: _occupied,
     Event.OVERDUE: _overdue,
@@ -371,6 +378,8 @@ def _instants(view: _View) -> Iterator[datetime]:
     if view.deadline is not None:
         yield view.deadline
     yield from _instants_of_trust(view)
+    if phase in (Phase.DRAINING, Phase.LOST) and not facts.node_exists and facts.heard_until is not None:
+        yield min(facts.heard_until, view.due(view.limits.lost) or facts.heard_until)
     if view.goes_by_silence:
         yield view.off_confirmed_at
     if view.boots_until is not None:
