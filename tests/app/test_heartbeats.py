@@ -128,6 +128,20 @@ async def test_failure_44_a_lease_that_does_not_decode_is_no_silence(autojump_cl
     assert leases.told == ["bad", "a"]
 
 
+async def test_a_renewal_is_a_mark_that_is_another_one_after_each(autojump_clock: MockClock) -> None:
+    """What a Lease says is a text to compare; that there is none is known once Leases were listed."""
+    leases = Leases()
+    assert leases.lives.renewal("a") == ""
+    leases.listed(a=WRONG, empty=None)
+    first = leases.lives.renewal("a")
+    assert first not in ("", "none")
+    assert leases.lives.renewal("b") == leases.lives.renewal("empty") == "none"
+    leases.lives.put(lease("a", WRONG - timedelta(seconds=5)))
+    assert leases.lives.renewal("a") not in ("", "none", first)
+    leases.lives.put(Malformed(metadata=Metadata(name="a", resource_version="7"), problem="odd"))
+    assert leases.lives.renewal("a") == ""
+
+
 def node(ready: str | None) -> KubeNode:
     """A Kubernetes node whose Ready condition is this."""
     conditions = () if ready is None else (Condition(type="Ready", status=ready),)

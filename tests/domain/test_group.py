@@ -392,6 +392,7 @@ def test_three_boots_shorten_the_limits() -> None:
     less. Fewer boots teach nothing, and the floors stand."""
     assert taught(40, 60) == taught() == Limits()
     limits = taught(40, 60, 44)
+    assert limits.patient_interval == Limits().wake_interval
     assert (limits.wake_interval, limits.boot) == (timedelta(seconds=85), timedelta(seconds=2 * 85 + 90 + 30))
     assert limits.power_on == 3 * limits.wake_interval
     quick = taught(8, 8, 8)
@@ -399,8 +400,14 @@ def test_three_boots_shorten_the_limits() -> None:
 
 
 def test_what_boots_teach_never_lengthens_a_limit_nor_overrides_a_person() -> None:
-    """A slow machine keeps the defaults, which follow from maxNodeProvisionTime; fields that are set stand."""
-    assert taught(400, 500, 450) == Limits()
+    """A slow machine keeps the defaults, which follow from maxNodeProvisionTime, but that it is not woken again before it can have
+    answered; fields that are set stand."""
+    slow = taught(400, 500, 450)
+    longest = timedelta(minutes=15)
+    wake = timedelta(seconds=400)
+    assert slow == structs.replace(
+        Limits(), wake_interval=wake, patient_interval=wake, power_on=longest - Limits().boot
+    )
     assert taught(8, 8, 8, maxNodeProvisionTime="2m") == taught(maxNodeProvisionTime="2m")
     limits = taught(8, 8, 8, timeouts={"boot": "7m"}, retries={"wakeInterval": "50s"})
     assert (limits.boot, limits.wake_interval) == (timedelta(minutes=7), timedelta(seconds=50))
@@ -413,3 +420,22 @@ def test_one_slow_boot_in_twenty_is_forgotten() -> None:
     """It does not set the limits for all later boots."""
     assert slowest_boot([10.0] * 19 + [500.0]) == timedelta(seconds=10)
     assert slowest_boot([10.0, 500.0, 10.0]) == timedelta(seconds=500)
+
+
+def test_failure_50_no_machine_is_woken_again_before_one_of_its_kind_can_have_answered() -> None:
+    """While it has no boots of its own, the shortest of its group's stands in; what a person sets stands."""
+    kind = (120.0, 200.0, 130.0)
+    assert machine_limits(machine(), group(), kind=kind)[0].wake_interval == timedelta(seconds=120)
+    assert machine_limits(machine(), group(), kind=(20.0,))[0] == Limits()
+    own = structs.replace(machine(), status=NodeStatus(boot_seconds=(40.0,)))
+    assert machine_limits(own, group(), kind=kind)[0] == Limits()
+    told = machine_limits(machine(), group(retries={"wakeInterval": "50s"}), kind=kind)[0]
+    assert told.wake_interval == timedelta(seconds=50)
+
+
+@given(boots=st.lists(st.floats(1, 3600), min_size=1, max_size=10))
+def test_failure_50_a_wake_interval_never_falls_below_the_shortest_boot_seen(boots: list[float]) -> None:
+    """Whatever was seen, a second wake does not come before the machine can have answered the first."""
+    limits = taught(*boots)
+    assert limits.wake_interval >= timedelta(seconds=min(boots))
+    assert limits.power_on + limits.boot <= timedelta(minutes=15)

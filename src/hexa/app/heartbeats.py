@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.store import Source
+from hexa.domain.boot import NONE
 from hexa.domain.names import LEASE_NAMESPACE
 from hexa.domain.resources.core import LEASES, KubeNode, Lease, Malformed
 from hexa.domain.resources.v1alpha1 import Lookup
@@ -42,6 +43,12 @@ class LeaseHeartbeats:
 
     def period(self, node: str) -> timedelta:
         return self._periods.get(node, LEASE_PERIOD)
+
+    def renewal(self, node: str) -> str:
+        renewed = self._renewals.get(node)
+        if isinstance(renewed, datetime):
+            return renewed.isoformat()
+        return NONE if self._listed and renewed is None else ""
 
     def watching_since(self) -> datetime | None:
         return self._since

@@ -33,6 +33,7 @@ from hexa.app.vigil import Vigil
 from hexa.app.wishes import Wishes
 from hexa.domain.arrival import NOT_SET_UP, not_set_up
 from hexa.domain.asked import asked_of
+from hexa.domain.boot import NONE, answered, crowded, with_marks
 from hexa.domain.button import off_withheld, presses_blindly, wake_withheld
 from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.describe import described, findings_of
@@ -55,7 +56,7 @@ from hexa.domain.health import ALWAYS_SAID, Signs, judged, newly_contradicted, o
 from hexa.domain.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, renamed
 from hexa.domain.identity import findings as identity_findings
 from hexa.domain.left import left_at_deadline
-from hexa.domain.lifecycle import DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
+from hexa.domain.lifecycle import COMING, DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
 from hexa.domain.out_of_service import findings as out_of_service
 from hexa.domain.proof import proof_ends
 from hexa.domain.quarantine import returned, sooner
@@ -75,7 +76,17 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
-from hexa.domain.sensing import Facts, lease_due, may_cycle, may_leave, next_due, sense, silent, wake_again
+from hexa.domain.sensing import (
+    Facts,
+    lease_due,
+    may_cycle,
+    may_leave,
+    next_due,
+    sense,
+    silent,
+    wake_again,
+    wake_due,
+)
 from hexa.domain.sizing import target
 from hexa.domain.stamps import past
 from hexa.domain.strangers import strangers, waited_since
@@ -96,6 +107,7 @@ from hexa.domain.wish import (
 )
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
+from hexa.ports.heartbeats import Life as Heard
 from hexa.ports.jobs import Action, Jobs, Order, Outcome
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
@@ -490,7 +502,7 @@ class NodeController:
         return None if store is None or lives is None else max(store, lives)
 
     def _facts(self, view: MachineView, now: datetime, plan: Plan | None) -> Facts:
-        status, life = view.node.status, self._heartbeats.life(view.kube_name)
+        status, life = view.node.status, self._life(view)
         record = current(status)
         return Facts(
             now=now,
@@ -507,15 +519,39 @@ class NodeController:
             pods=plan.left if plan is not None else None,
             force=view.policy.drain.force,
             paused=self._inert(view, now),
+            crowded=self._crowded(view, now),
             may_wake=view.may_wake(now),
             blind_seconds=self._store.blind_seconds(status.since) if status.since else 0.0,
             remedy_after=self._remedies.verdict(view, now).after,
         )
 
+    def _crowded(self, view: MachineView, now: datetime) -> bool:
+        """Asked only where it makes a difference."""
+        status, limits = view.node.status, view.limits
+        if view.phase not in COMING or view.group is None or limits.wake_interval == limits.patient_interval:
+            return False
+        if now < wake_due(status, limits=limits) or now >= wake_due(status, limits=limits, crowded=True):
+            return False
+        keys = (key for key in self._views.keys_of_group(view.group.key) if key != view.key)
+        others = (node.status for key in keys if (node := self._store.machines.objects.get(key)) is not None)
+        return crowded(status, others, limits=limits)
+
     def _reading(self, view: MachineView) -> PowerReading | None:
         """The reading that counts: that of an address which was named after the power-off began says nothing of it."""
         reading = self._sensors.reading(view.node)
         return structs.replace(reading, power=Reading.UNKNOWN) if reading and acts_on_old(view.node) else reading
+
+    def _life(self, view: MachineView) -> Heard | None:
+        """The last sign of life that we saw. One that came while we were away counts from when we began to watch."""
+        life, since = self._heartbeats.life(view.kube_name), self._heartbeats.watching_since()
+        if life is not None or since is None or not answered(view.node.status, **self._marks(view)):
+            return life
+        return Heard(since, since + self._heartbeats.period(view.kube_name))
+
+    def _marks(self, view: MachineView) -> dict[str, str]:
+        """What speaks for the kubelet now."""
+        node = view.kube.metadata.uid if view.kube is not None else "" if view.node_exists else NONE
+        return {"lease": self._heartbeats.renewal(view.kube_name), "node": node}
 
     def _stops(self, view: MachineView) -> bool:
         """Whether the shutdown Job of the present attempt is there, recorded or not."""
@@ -822,6 +858,7 @@ class NodeController:
         """Store the status with everything that follows from it; whether anything was written."""
         now = self._clock.now()
         wish = view.wish(now)
+        status = with_marks(status, view.node.status, **self._marks(view))
         status = described(
             identified(status, view.node),
             self._findings(view, status, now),

@@ -141,6 +141,7 @@ class Views:
         self._machines: dict[Lookup, tuple[Parts, MachineView]] = {}
         self._rosters: dict[Lookup, Roster] = {}
         self._judged: dict[Lookup, Judgement] = {}
+        self._boots: dict[Lookup, tuple[float, ...]] = {}
         self._until: datetime | None = None
         self.proofs: Final = Proofs(store, self._policy, self._as_asked)
         """Which machine of each group may be off without wake proof."""
@@ -308,6 +309,14 @@ class Views:
             cached = self._machines[key] = (parts, self._assemble(key, parts))
         return cached[1]
 
+    def _shortest_boot(self, group: Lookup) -> tuple[float, ...]:
+        """The shortest recent boot of the group's machines."""
+        if (known := self._boots.get(group)) is None:
+            nodes = (self._store.machines.objects.get(key) for key in self.keys_of_group(group))
+            boots = [min(node.status.boot_seconds) for node in nodes if node is not None and node.status.boot_seconds]
+            known = self._boots[group] = (min(boots),) if boots else ()
+        return known
+
     def _asked(self, node: Node) -> WishRecord | None:
         membership = membership_of(node)
         return asked(self._store.groups.objects.get(membership), node) if membership is not None else None
@@ -320,7 +329,8 @@ class Views:
         group, kube = parts.group, parts.kube
         policy = group.policy if group is not None else NO_GROUP
         node = governed(self._as_asked(parts.node), policy.hard_off)
-        limits, problems = machine_limits(node, group.group if group is not None else None)
+        kind = self._shortest_boot(group.key) if group is not None and not node.status.boot_seconds else ()
+        limits, problems = machine_limits(node, group.group if group is not None else None, kind=kind)
         return MachineView(
             key=key,
             node=node,
@@ -392,6 +402,7 @@ class Views:
     def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
         if new is None:
             self._groups.pop(key, None)
+            self._boots.pop(key, None)
         if old is None or new is None or not _same_group(old, new):
             self._rosters.pop(key, None)
             self._changed(self.keys_of_group(key))
@@ -411,6 +422,10 @@ class Views:
         for node in (old, new):
             if node is not None:
                 self._forget(membership_of(node))
+        if old is None or new is None or old.status.boot_seconds != new.status.boot_seconds:
+            for node in (old, new):
+                if node is not None and (group := membership_of(node)) is not None:
+                    self._boots.pop(group, None)
         if key in self._store.machines.malformed:  # it is there: what it claimed is still its
             self._ghosts.move(key, kube_name(old) if old is not None else self._ghosts.of(key))
             self._by_kube_name.move(key, None)

@@ -61,6 +61,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     lost: timedelta = timedelta(minutes=2)
     attempts: int = 3
     wake_interval: timedelta = timedelta(seconds=90)
+    patient_interval: timedelta = timedelta(seconds=90)
+    """The same while others of the group are on their way too: many boots at once are slower than those that were learned."""
     backoff: timedelta = timedelta(minutes=1)
     max_backoff: timedelta = timedelta(hours=1)
     hedge: bool = False
@@ -199,18 +201,23 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
     return policy, (*reader.problems, *_contradictions(policy))
 
 
-def machine_limits(node: Node, group: Group | None) -> tuple[Limits, tuple[Problem, ...]]:
-    """The limits of one machine: its own fields over its group's over what its boots have taught over the defaults."""
-    reader, own, slowest = _Reader(), node.spec, slowest_boot(node.status.boot_seconds)
+def machine_limits(
+    node: Node, group: Group | None, *, kind: Sequence[float] = ()
+) -> tuple[Limits, tuple[Problem, ...]]:
+    """The limits of one machine: its own fields over its group's over what its boots have taught over the defaults. `kind`: recent
+    boots of the other machines of its group, which stand in for its own while it has none."""
+    reader, own, boots = _Reader(), node.spec, node.status.boot_seconds
+    floor = timedelta(seconds=min(boots or kind, default=0.0))
+    taught = Taught(slowest_boot(boots), floor)
     if group is None:
-        limits = _limits(reader, PROVISION_DEFAULT, (("spec", own.timeouts, own.retries),), slowest)
+        limits = _limits(reader, PROVISION_DEFAULT, (("spec", own.timeouts, own.retries),), taught)
         return limits, tuple(reader.problems)
     silent = _Reader()  # the group's own problems are told on the group
     provision = silent.limit("", group.spec.max_node_provision_time, least=SHORTEST) or PROVISION_DEFAULT
     if own.timeouts == Timeouts() and own.retries == Retries():
-        return _limits(silent, provision, (("", group.spec.timeouts, group.spec.retries),), slowest), ()
+        return _limits(silent, provision, (("", group.spec.timeouts, group.spec.retries),), taught), ()
     sources = (("spec", own.timeouts, own.retries), ("", group.spec.timeouts, group.spec.retries))
-    limits = _limits(reader, provision, sources, slowest)
+    limits = _limits(reader, provision, sources, taught)
     return limits, tuple(problem for problem in reader.problems if problem.field.startswith("spec"))
 
 
@@ -308,9 +315,23 @@ def slowest_boot(boots: Sequence[float]) -> timedelta | None:
     return timedelta(seconds=sorted(boots)[math.ceil(LEARNED_SHARE * len(boots)) - 1])
 
 
-def learned_interval(default: timedelta, slowest: timedelta) -> timedelta:
-    """A machine that gave no sign of life for a quarter longer than it boots has not got the wake."""
-    return min(default, max(1.25 * slowest + timedelta(seconds=10), SHORTEST_INTERVAL))
+class Taught(Struct, frozen=True):
+    """What boots have taught."""
+
+    slowest: timedelta | None = None
+    """None: there were too few to tell."""
+    shortest: timedelta = timedelta(0)
+
+
+NOT_TAUGHT: Final = Taught()
+
+
+def learned_interval(default: timedelta, taught: Taught) -> timedelta:
+    """A machine that gave no sign of life for a quarter longer than it boots has not got the wake; before its shortest boot is over
+    it cannot have answered."""
+    if taught.slowest is not None:
+        default = min(default, max(1.25 * taught.slowest + timedelta(seconds=10), SHORTEST_INTERVAL))
+    return max(default, taught.shortest)
 
 
 def learned_boot(default: timedelta, slowest: timedelta, *, interval: timedelta, attempts: int) -> timedelta:
@@ -320,21 +341,22 @@ def learned_boot(default: timedelta, slowest: timedelta, *, interval: timedelta,
     return min(default, max(needed, SHORTEST_BOOT))
 
 
-def _limits(
-    reader: _Reader, provision: timedelta, sources: tuple[Source, ...], slowest: timedelta | None = None
-) -> Limits:
+def _limits(reader: _Reader, provision: timedelta, sources: tuple[Source, ...], taught: Taught = NOT_TAUGHT) -> Limits:
     given: dict[str, timedelta] = {}
     for prefix, timeouts, retries in reversed(sources):
         given |= dict(_given(reader, f"{prefix}.timeouts", timeouts, _TIMEOUT_FIELDS))
         given |= dict(_given(reader, f"{prefix}.retries", retries, _RETRY_FIELDS))
     attempts = next((retries.attempts for _, _, retries in sources if retries.attempts), Limits().attempts)
     boot = given.get("boot", provision * BOOT_SHARE)
-    interval = given.get("wake_interval", boot / WAKES_PER_BOOT)
-    if slowest is not None and "wake_interval" not in given:
-        interval = learned_interval(interval, slowest)
-    if slowest is not None and "boot" not in given:
-        boot = learned_boot(boot, slowest, interval=interval, attempts=attempts)
-    derived = {"boot": boot, "wake_interval": interval, "power_on": interval * attempts} | given
+    default = interval = given.get("wake_interval", boot / WAKES_PER_BOOT)
+    if "wake_interval" not in given:
+        interval = learned_interval(interval, taught)
+    patient = max(default, interval)
+    if taught.slowest is not None and "boot" not in given:
+        boot = learned_boot(boot, taught.slowest, interval=interval, attempts=attempts)
+    power_on = min(interval * attempts, max(default * attempts, provision - boot))
+    derived = {"boot": boot, "wake_interval": interval, "power_on": power_on} | given
+    derived["patient_interval"] = patient
     hedge = next((retries.hedge for _, _, retries in sources if retries.hedge is not None), False)
     return Limits(attempts=attempts, hedge=hedge, **derived)
 

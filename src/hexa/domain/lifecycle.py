@@ -13,6 +13,7 @@ from msgspec import structs
 from hexa.domain.availability import Side, counted, woken
 from hexa.domain.errors import IllegalTransition
 from hexa.domain.group import Limits
+from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import EnergyAccount, HistoryEntry, NodeStatus
 
@@ -249,7 +250,9 @@ def _side(status: NodeStatus) -> Side:
 
 def send_wake(status: NodeStatus, *, now: datetime) -> NodeStatus:
     """The status before another wake Job is made: a new attempt, counted for this boot."""
-    return structs.replace(status, attempt=status.attempt + 1, wakes=status.wakes + 1, woken_at=now, job=None)
+    first = status.first_wake if status.wakes > 0 else FirstWake(at=now)
+    woken = structs.replace(status, wakes=status.wakes + 1, woken_at=now, first_wake=first)
+    return structs.replace(woken, attempt=status.attempt + 1, job=None)
 
 
 def again(status: NodeStatus, *, now: datetime) -> NodeStatus:
@@ -279,7 +282,7 @@ def _booting(status: NodeStatus, old: Phase, event: Event | None, now: datetime,
         return status  # the wake that was sent is this boot's
     if old is Phase.OFF:  # a button, or mains that came back: a network card may have lost its wake flag by it
         status = structs.replace(status, wake_proven_at=None)
-    return structs.replace(status, wakes=0, woken_at=now, replaced=False, forced=False)
+    return structs.replace(status, wakes=0, woken_at=now, first_wake=None, replaced=False, forced=False)
 
 
 def _draining(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
@@ -298,8 +301,8 @@ def _ready(status: NodeStatus, old: Phase, event: Event | None, now: datetime, l
 
 def _booted(status: NodeStatus, now: datetime) -> NodeStatus:
     boots = status.boot_seconds
-    if status.woken_at is not None and status.wakes > 0:
-        boots = (*boots, round((now - status.woken_at).total_seconds(), 3))[-BOOTS_KEPT:]
+    if (began := _boot_began(status)) is not None:
+        boots = (*boots, round((now - began).total_seconds(), 3))[-BOOTS_KEPT:]
     energy = EnergyAccount(
         on_seconds=status.energy.on_seconds,
         off_seconds=status.energy.off_seconds,
@@ -309,7 +312,19 @@ def _booted(status: NodeStatus, now: datetime) -> NodeStatus:
     if _woken_by_us(status):
         availability = woken(status.availability, worked=True)
         status = structs.replace(status, wake_proven_at=now, wake_failed_at=None, availability=availability)
-    return structs.replace(status, last_startup_time=now, boot_seconds=boots, energy=energy, woken_at=None)
+    status = structs.replace(status, woken_at=None, first_wake=None)
+    return structs.replace(status, last_startup_time=now, boot_seconds=boots, energy=energy)
+
+
+def _boot_began(status: NodeStatus) -> datetime | None:
+    """The first wake of the boot: which of its wakes the machine answered, nobody knows. None: hexa did not begin it."""
+    if status.wakes == 0:
+        return None
+    if status.first_wake is not None:
+        return status.first_wake.at
+    return (
+        trying_since(structs.replace(status, history=status.history[:-1])) or status.woken_at
+    )  # of an earlier version
 
 
 def _woken_by_us(status: NodeStatus) -> bool:
@@ -332,7 +347,8 @@ def _powering_off(status: NodeStatus, old: Phase, event: Event | None, now: date
 
 
 def _off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
-    status = structs.replace(status, wakes=0, woken_at=None, welcomed=False, forced=False, replaced=False)
+    status = structs.replace(status, wakes=0, woken_at=None, first_wake=None)
+    status = structs.replace(status, welcomed=False, forced=False, replaced=False)
     status = structs.replace(status, cool_until=None, blocker="")  # they spoke of a drain, and nothing is left to drain
     if old in (Phase.POWERING_OFF, Phase.STOP_FAILED):
         status = structs.replace(status, last_shutdown_time=now, failures=0)

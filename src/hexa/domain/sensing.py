@@ -21,6 +21,9 @@ RENEWAL_MISSED: Final = trust.RENEWAL_MISSED
 NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 
+CROWD_LOOK: Final = timedelta(seconds=5)
+"""Between looks at a machine that is silent for longer than it boots, while others of its group are on their way too."""
+
 GOING_OFF: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED})
 """Phases in which a reading Off is what we asked for, and our shutdown Job a proof of it; in any other a lease that still stands
 contradicts it."""
@@ -70,6 +73,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     force: bool = False
     """The group forces."""
     paused: bool = False
+    crowded: bool = False
+    """Others of its group that were woken no later are on their way too: boots may be slower than ever, and nothing is lost yet."""
     may_wake: bool = True
     """False: nothing could switch it on."""
     lease_period: timedelta = LEASE_PERIOD
@@ -418,7 +423,9 @@ def _instants_of_work(view: _View) -> Iterator[datetime]:
     if status.cool_until is not None:
         yield status.cool_until
     if phase in COMING and facts.wish is Power.ON and status.wakes < view.limits.attempts:
-        due = max(wake_due(status, limits=view.limits), sighted(facts, limits=view.limits))
+        due = max(wake_due(status, limits=view.limits, crowded=facts.crowded), sighted(status, facts))
+        if facts.crowded:  # the others may be up before that
+            due = min(due, facts.now + CROWD_LOOK)
         yield due if facts.heard_until is None or not view.fresh else max(due, facts.heard_until)
     if phase in COMING and not status.silent and (hush := silence_due(status, facts, limits=view.limits)) is not None:
         yield hush
@@ -446,9 +453,9 @@ def may_cycle(facts: Facts) -> bool:
     return not facts.blind and not facts.paused and wanted and on and silent
 
 
-def wake_due(status: NodeStatus, *, limits: Limits) -> datetime:
+def wake_due(status: NodeStatus, *, limits: Limits, crowded: bool = False) -> datetime:
     """When the wake may be sent again."""
-    return (status.woken_at or status.since or NEVER) + limits.wake_interval
+    return (status.woken_at or status.since or NEVER) + (limits.patient_interval if crowded else limits.wake_interval)
 
 
 def wake_again(status: NodeStatus, facts: Facts, *, limits: Limits, job_running: bool) -> bool:
@@ -464,22 +471,24 @@ def wake_again(status: NodeStatus, facts: Facts, *, limits: Limits, job_running:
         return False
     if view.fresh or view.power is Reading.ON:
         return False
-    return facts.now >= max(wake_due(status, limits=limits), sighted(facts, limits=limits))
+    return facts.now >= max(wake_due(status, limits=limits, crowded=facts.crowded), sighted(status, facts))
 
 
-def sighted(facts: Facts, *, limits: Limits) -> datetime:
-    """When we have watched for long enough to miss the answer to a wake: after a restart, and after a leap of the clock."""
-    if facts.watching_since is None:
+def sighted(status: NodeStatus, facts: Facts) -> datetime:
+    """When we have watched for long enough to miss the answer to a wake that was sent before: after a restart, and after a leap of
+    the clock."""
+    sight, woken = facts.watching_since, status.woken_at
+    if sight is None:
         return LONG_AGO  # blind, hexa only ever powers on
-    return facts.watching_since + min(limits.wake_interval, facts.lease_period)
+    return LONG_AGO if woken is not None and woken >= sight else sight + facts.lease_period
 
 
 def silence_due(status: NodeStatus, facts: Facts, *, limits: Limits) -> datetime | None:
     """When the first wake of this boot will have gone unanswered for a wake interval, as seen by us; None: nobody asks."""
     if not limits.hedge or status.wakes == 0 or facts.wish is not Power.ON or facts.watching_since is None:
         return None
-    seen = sighted(facts, limits=limits)
-    return max(seen, wake_due(status, limits=limits)) if status.wakes == 1 else seen
+    seen = facts.watching_since + min(limits.wake_interval, LEASE_PERIOD)
+    return max(seen, wake_due(status, limits=limits, crowded=facts.crowded)) if status.wakes == 1 else seen
 
 
 def silent(status: NodeStatus, facts: Facts, *, limits: Limits) -> bool:

@@ -20,6 +20,11 @@ class Heartbeats(Protocol):
         """The last sign of life of the Kubernetes node; None if none was seen since we watch."""
         ...
 
+    def renewal(self, node: str) -> str:
+        """What the node's Lease says of its last renewal, to be compared for being equal only; `none`: there is no Lease; empty:
+        not known, for we are blind or it does not decode."""
+        ...
+
     def watching_since(self) -> datetime | None:
         """Since when changes have been seen without a gap; None while we are blind."""
         ...

@@ -10,6 +10,7 @@ import trio
 
 from hexa.adapters.memory.clock import FOREVER
 from hexa.adapters.memory.kubelet import Kubelet
+from hexa.domain.boot import NONE
 from hexa.domain.sensing import LEASE_PERIOD
 from hexa.ports.heartbeats import Life
 
@@ -45,6 +46,13 @@ class MemoryHeartbeats:
 
     def period(self, node: str) -> timedelta:
         return max(timedelta(seconds=self._site.settings.lease), LEASE_PERIOD)
+
+    def renewal(self, node: str) -> str:
+        if self._site.api.down:
+            return ""
+        kubelet = self._site.kubelets.get(node)
+        heard = kubelet.heard(trio.current_time()) if kubelet is not None else None
+        return NONE if heard is None else str(heard)
 
     def watching_since(self) -> datetime | None:
         if self._site.api.down:

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from msgspec import Meta, Struct, field
 
 from hexa.domain.duration import DURATION_PATTERN
+from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.core import Condition, Kind, ManagedFields, Metadata, Slice, Taint, Toleration
 from hexa.domain.resources.health import Availability, CheckRecord, GroupHealth, NodeHealth
 from hexa.domain.resources.identity import Identity
@@ -868,6 +869,9 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     failures: Annotated[int, Meta(ge=0, description="Failures in a row; the cool-off grows with them.")] = 0
     wakes: Annotated[int, Meta(ge=0, description="Wakes sent for this boot.")] = 0
     woken_at: Annotated[datetime | None, Meta(description="When the last wake of this boot was sent.")] = None
+    first_wake: Annotated[
+        FirstWake | None, Meta(description="The first wake of this boot, and what spoke for the kubelet then.")
+    ] = None
     cool_until: Annotated[datetime | None, Meta(description="Left alone until then.")] = None
     welcomed: Annotated[
         bool, Meta(description="The node of this boot was given back its labels and made schedulable.")
@@ -909,7 +913,7 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     ] = RemediationStatus()
     boot_seconds: Annotated[
         tuple[float, ...],
-        Meta(description="Recent boots in seconds, from the last wake to Ready, newest last."),
+        Meta(description="Recent boots in seconds, from the first wake of each to Ready, newest last."),
     ] = ()
     template: Annotated[Shape | None, Meta(description="The last shape seen.")] = None
     energy: Annotated[EnergyAccount, Meta(description="Hours on and off and boots, for energy and cost.")] = (
