@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import structs
 
 from hexa.app.commands.power import Patience, Switched, Ways, cycle, status, turn_off, turn_on
-from hexa.domain.errors import HexaError, Unavailable
+from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.power import Roles
 from hexa.domain.resources.v1alpha1 import Reading
 
@@ -148,6 +149,20 @@ async def test_failure_49_a_button_that_nothing_reads_is_pressed_once(autojump_c
     power = Scripted(UNKNOWN)
     done = await turn_off(ways(power, button=True, reads=False), PATIENCE, hard=False)
     assert (done.verified, power.calls) == (False, ["off"])
+
+
+@pytest.mark.parametrize("act", [turn_on, turn_off])
+async def test_failure_41_a_sensor_that_refuses_keeps_no_order_back(act: Any, autojump_clock: Any) -> None:
+    """A plug whose password was changed keeps no wake and no shutdown by another driver back; it is the error after it. A driver
+    that is to act itself is not asked twice with a wrong password."""
+    refused = Refused("plug: the password is wrong; correct it", reason="BadCredentials")
+    more = {"hard": False} if act is turn_off else {}
+    for names, calls in (({"on": "wakeOnLan", "off": "ssh"}, 1), ({}, 0)):
+        power = Scripted(refused)
+        way = ways(power)
+        with pytest.raises(Refused, match="the password is wrong"):
+            await act(structs.replace(way, roles=structs.replace(way.roles, **names)), PATIENCE, **more)
+        assert len(power.calls) == calls
 
 
 async def test_failure_58_what_was_not_understood_is_asked_again(autojump_clock: Any) -> None:

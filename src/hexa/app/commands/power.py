@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.power import Roles
+from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import HardPower, Power
 
@@ -81,7 +82,7 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
     """Turn it on and see that it is, by the second way where the first one fails. Raises `Unavailable` where it is not in time."""
     if ways.on is None:
         raise _lacks(ways, "turn it on", "add a driver that can, such as wakeOnLan")
-    before = await _before(ways, patience, presses=ways.roles.on in ways.roles.toggling)
+    before = await _before(ways, patience, ways.roles.on)
     if before is Reading.ON:
         return Switched(power=before, verified=True, steps=())
     steps: tuple[str, ...] = (f"turned on by {ways.roles.on}",)
@@ -96,7 +97,7 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
     left = _countdown(patience.verify)
     try:
         toggles = ways.roles.on_else in ways.roles.toggling
-        if toggles and await _before(ways, patience, presses=True) is Reading.ON:
+        if toggles and await _before(ways, patience, ways.roles.on_else) is Reading.ON:
             return Switched(power=Reading.ON, verified=True, steps=steps[:1])
         await _asked(ways.on_else.turn_on, patience, once=toggles)
         return await _seen(ways, Reading.ON, before, left(), steps)
@@ -107,8 +108,7 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
 async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
     """Turn it off and see that it is: in order first, and by cutting its power where `hard` allows. Raises `Unavailable` where it
     is not off in time, and `Refused` where it can only be cut and may not."""
-    presses = ways.roles.off in ways.roles.toggling
-    before = await _before(ways, patience, presses=presses, sure=ways.roles.metered)
+    before = await _before(ways, patience, ways.roles.off or ways.roles.cut, sure=ways.roles.metered)
     if before is Reading.OFF:
         return Switched(power=before, verified=True, steps=())
     if ways.off is None and (ways.cut is None or not hard):
@@ -227,7 +227,7 @@ async def _seen(ways: Ways, wanted: Reading, before: Reading, seconds: float, st
     if trouble is not None:
         raise trouble
     seen = "has read off only once" if last is Reading.OFF is wanted else f"still reads {last.lower()}"
-    what = f"{steps[-1]}, and {seconds:g} s later {ways.roles.sense} {seen}"
+    what = f"{steps[-1]}, and {round(seconds, 1):g} s later {ways.roles.sense} {seen}"
     raise Unavailable(_of(ways, f"{what}; {_remedy(wanted)}"), reason="NotVerified")
 
 
@@ -243,16 +243,17 @@ async def _read(ways: Ways) -> Reading:
     return await ways.sense.sense()
 
 
-async def _before(ways: Ways, patience: Patience, *, presses: bool, sure: bool = False) -> Reading:
+async def _before(ways: Ways, patience: Patience, by: DriverName | None, *, sure: bool = False) -> Reading:
     """The power before anything is done. Where it is done by a button, and something reads: waits for a reading that tells. Raises
     `Unavailable` where there is none in time, for a button does the opposite of what is."""
-    reading = await (_sure(ways) if presses or sure else _read_if_possible(ways))
+    presses = by in ways.roles.toggling
+    reading = await (_sure(ways, by) if presses or sure else _read_if_possible(ways, by))
     if not presses or ways.sense is None:
         return reading
     until, pause = trio.current_time() + patience.verify / 2, BUSY_PAUSE
     while reading is Reading.UNKNOWN and trio.current_time() + pause < until:
         await trio.sleep(pause)
-        reading, pause = await _sure(ways), min(LONGEST_PAUSE, pause * 2)
+        reading, pause = await _sure(ways, by), min(LONGEST_PAUSE, pause * 2)
     if reading is Reading.UNKNOWN:
         await _read(ways)  # its own trouble, if it has one
         what = f"{ways.roles.sense} can't tell whether it is on, and a button does the opposite of what is"
@@ -260,12 +261,12 @@ async def _before(ways: Ways, patience: Patience, *, presses: bool, sure: bool =
     return reading
 
 
-async def _sure(ways: Ways) -> Reading:
+async def _sure(ways: Ways, *acting: DriverName | None) -> Reading:
     """The power; Off once two readings apart say so."""
-    reading = await _read_if_possible(ways)
+    reading = await _read_if_possible(ways, *acting)
     if reading is Reading.OFF:
         await trio.sleep(_confirm(ways))
-        reading = await _read_if_possible(ways)
+        reading = await _read_if_possible(ways, *acting)
     return reading
 
 
@@ -273,11 +274,16 @@ def _confirm(ways: Ways) -> float:
     return CONFIRM_METER if ways.roles.metered else CONFIRM
 
 
-async def _read_if_possible(ways: Ways) -> Reading:
-    """A reading that fails does not stand in the way of acting; what is wrong will show there again."""
+async def _read_if_possible(ways: Ways, *acting: DriverName | None) -> Reading:
+    """A reading that fails does not stand in the way of acting; what is wrong will show there again. A refusal by the driver that
+    is to act is that of the act: a wrong password is not tried twice."""
     try:
         return Reading.UNKNOWN if ways.sense is None else await ways.sense.sense()
-    except Unavailable:
+    except Refused:
+        if ways.roles.sense in acting:
+            raise
+        return Reading.UNKNOWN
+    except HexaError:
         return Reading.UNKNOWN
 
 
