@@ -170,7 +170,7 @@ async def test_failure_61_what_a_kubelet_registers_anew_outranks_what_is_remembe
             spec={"taintsToRemove": [{"key": "boot"}]},
             labels={"tier": "gold", "role": "changed", "kubernetes.io/arch": "amd64", "old": "1"},
             annotations={"note": "old", "owner": "ops"},
-            taints=[taint("rack", 7), taint("boot")],
+            taints=[taint("rack", 7), taint("boot"), taint("node.cilium.io/agent-not-ready")],
             at=stamp(1),
             **({} if registered is None else {"registered": {"labels": registered}}),
         )

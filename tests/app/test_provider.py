@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from hexa.domain.errors import Conflict, NotFound, Refused, Unavailable
 from hexa.domain.lifecycle import Phase
-from hexa.domain.names import GROUP_LABEL
+from hexa.domain.names import GROUP_LABEL, HOSTNAME_LABEL
 from hexa.domain.resources.core import NODES, Container, Metadata, Pod, PodSpec, ResourceRequirements
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.ports.cloud import Denied, Done, ExternalNode, InstanceState, NodeTemplate, UnknownGroup
@@ -132,6 +132,27 @@ async def test_failure_60_a_node_is_shown_once_its_devices_are_there(
         await trio.sleep(seconds)
         assert (rig.cloud.group_for_node("m", "") is not None) is member
         assert rig.cloud.version() > version or seconds < 300
+
+
+async def test_equal_groups_differ_in_the_label_that_is_left_out_alone(autojump_clock: MockClock) -> None:
+    """Two groups of equal machines are similar to Cluster Autoscaler by --balancing-ignore-label=infra.homecluster.dev/group."""
+    async with open_rig() as rig:
+        shapes = []
+        for name in ("a", "b"):
+            rig.group(name)
+            seen = {"capacity": CAPACITY, "labels": {"tier": "gold", HOSTNAME_LABEL: f"box-{name}"}}
+            rig.machine(f"box-{name}", group=name, template=seen)
+            await rig.seen()
+            template = rig.cloud.template(f"d/{name}")
+            assert isinstance(template, NodeTemplate)
+            shapes.append(template.shape)
+        first, second = ({k: v for k, v in shape.labels.items() if k != GROUP_LABEL} for shape in shapes)
+        assert first == second
+        assert (shapes[0].capacity, shapes[0].allocatable, shapes[0].taints) == (
+            shapes[1].capacity,
+            shapes[1].allocatable,
+            shapes[1].taints,
+        )
 
 
 async def test_a_gpu_without_its_label_is_told(autojump_clock: MockClock) -> None:

@@ -99,6 +99,18 @@ def test_taints_of_a_moment_are_not_given_back(key: str) -> None:
     assert not transient(GPU_TAINT)
 
 
+def test_startup_taints_are_in_no_template() -> None:
+    """A plug-in takes them off each node that it sets up: declared, or remembered by an older hexa, they would keep pods from
+    waking the machine, and nobody would take them off again."""
+    agent = Taint(key="node.cilium.io/agent-not-ready", effect="NoExecute")
+    last = seen(node(taints=(agent, GPU_TAINT)))
+    assert last.taints == (GPU_TAINT,)
+    for template, remembered in ((TemplateSpec(), (agent, GPU_TAINT)), (TemplateSpec(taints=(agent, GPU_TAINT)), ())):
+        shape = declared(template, last=structs.replace(last, taints=remembered))
+        assert shape is not None
+        assert shape.taints == (GPU_TAINT,)
+
+
 def test_cordon_of_others_is_kept_and_ours_is_not() -> None:
     """Somebody's cordon comes back with the machine; the one that hexa drains with does not."""
     assert seen(node(cordon=True)).unschedulable
