@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from hexa.domain.drain import Blocker, Plan, pod_name, stays
 from hexa.domain.findings import Finding
 from hexa.domain.lifecycle import COMING, Phase, phase_of
+from hexa.domain.memo import remembered
 from hexa.domain.names import MEMBERSHIP_LABEL
 from hexa.domain.resources.core import Malformed, Pod
 from hexa.domain.resources.identity import Identity
@@ -84,6 +85,7 @@ def in_doubt(plan: Plan, pods: Iterable[Pod | Malformed], name: str) -> Plan:
 # --- what is kept --------------------------------------------------------------------------------
 
 
+@remembered
 def fingerprint(node: Node) -> str:
     """A digest of what switches and reads the power: addresses, drivers, commands. An image or a timeout is no part of it."""
     spec = node.spec

@@ -11,6 +11,7 @@ from typing import Final, get_args
 from msgspec import Struct, structs
 
 from hexa.domain.group import Problem
+from hexa.domain.memo import remembered
 from hexa.domain.resources.power import DriverName, PowerSpec
 
 DRIVERS: Final[tuple[DriverName, ...]] = get_args(DriverName)
@@ -66,6 +67,7 @@ class Roles(Struct, frozen=True, kw_only=True):
         return tuple(name for name in DRIVERS if name in (self.on, self.on_else, self.off, self.cut, self.sense))
 
 
+@remembered
 def roles(spec: PowerSpec) -> Roles | Problem:
     """Who does what, or why that can't be said."""
     given = drivers(spec)

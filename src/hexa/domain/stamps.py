@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from hexa.domain.group import Limits
 from hexa.domain.lifecycle import cool_off
+from hexa.domain.memo import ByIdentity
 from hexa.domain.resources.v1alpha1 import NodeStatus
 
 T = TypeVar("T", bound=Struct)
@@ -27,7 +28,17 @@ LEFT: Final = frozenset({"wish", "check", "cool_until", "counted_to"})
 
 def past(status: NodeStatus, *, limits: Limits, now: datetime) -> NodeStatus:
     """The status without moments of the past that lie in the future; the very same where there are none."""
-    return _accounted(_cooling(_clamped(status, now), limits, now), now)
+    seen = _sound.get(status)
+    if seen is not None and seen[0] is limits and seen[1] <= now:  # what was past then is past now
+        return status
+    found = _accounted(_cooling(_clamped(status, now), limits, now), now)
+    if found is status:
+        _sound.put(status, (limits, now))
+    return found
+
+
+_sound: Final[ByIdentity[NodeStatus, tuple[Limits, datetime]]] = ByIdentity()
+"""Statuses in which nothing was to be changed, with the limits and the moment of that look."""
 
 
 def _cooling(status: NodeStatus, limits: Limits, now: datetime) -> NodeStatus:

@@ -1,0 +1,38 @@
+"""What is kept by identity: each object has its own answer, however many there are."""
+
+from msgspec import Struct
+
+from hexa.domain import memo
+from hexa.domain.memo import ByIdentity, remembered
+
+
+class Thing(Struct, frozen=True):
+    """Equal to others of its number, and not the same."""
+
+    number: int
+
+
+def test_each_object_is_worked_out_once() -> None:
+    """The very same object is not worked out twice; an equal one is, and has its own answer."""
+    asked: list[Thing] = []
+
+    @remembered
+    def double(thing: Thing) -> int | None:
+        asked.append(thing)
+        return thing.number * 2 or None
+
+    one, equal, nothing = Thing(1), Thing(1), Thing(0)
+    assert [double(one), double(one), double(equal), double(nothing), double(nothing)] == [2, 2, 2, None, None]
+    assert [id(each) for each in asked] == [id(one), id(equal), id(nothing)]
+
+
+def test_an_object_that_is_gone_answers_for_no_other() -> None:
+    """Objects that come and go at the same place in memory get their own answers, and only so many are kept."""
+    known: ByIdentity[Thing, int] = ByIdentity()
+    for number in range(3 * memo.SIZE):
+        thing = Thing(number)
+        assert known.get(thing) is None
+        known.put(thing, number)
+        assert known.get(thing) == number
+        del thing
+    assert int(repr(known).split()[1].rstrip(">")) <= memo.SIZE
