@@ -22,6 +22,8 @@ Path = tuple[str | int, ...]
 
 MOST_VALUES: Final = 1_000_000
 """Values in a document once its aliases are written out."""
+FROM_ALIASES: Final = 50_000
+"""Of these, values beyond one for each character of the text: without aliases there are fewer."""
 
 DEEPEST: Final = 100
 
@@ -59,7 +61,8 @@ def read_documents(text: str, *, source: str) -> list[Document]:
         raise _error(source, error.problem_mark, _sentence(error)) from error
     except yaml.YAMLError as error:
         raise YamlError(str(error), source=source) from error
-    documents = (_document(node, source) for node in nodes)
+    most = min(MOST_VALUES, len(text) + FROM_ALIASES)
+    documents = (_document(node, source, most=most) for node in nodes)
     return [document for document in documents if document.value is not None]
 
 
@@ -140,8 +143,8 @@ def _refuse_depth(text: str, source: str) -> None:
             raise _error(source, event.start_mark, f"nested deeper than {DEEPEST}")
 
 
-def _document(node: yaml.Node, source: str) -> Document:
-    builder = _Builder(source)
+def _document(node: yaml.Node, source: str, *, most: int) -> Document:
+    builder = _Builder(source, most)
     value = builder.build(node, ())
     return Document(value, source, builder.lines)
 
@@ -149,8 +152,8 @@ def _document(node: yaml.Node, source: str) -> Document:
 class _Builder:
     """Turns composed nodes into builtins."""
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self, source: str, most: int) -> None:
+        self.source, self.most = source, most
         self.lines: dict[Path, int] = {}
         self.open: set[int] = set()  # nodes that are being built: one of them again is an alias to itself
         self.count = 0
@@ -160,8 +163,8 @@ class _Builder:
         self.count += 1
         if id(node) in self.open:
             raise _error(self.source, node.start_mark, "an alias inside of what it stands for")
-        if self.count > MOST_VALUES:
-            raise _error(self.source, node.start_mark, f"more than {MOST_VALUES} values, aliases written out")
+        if self.count > self.most:
+            raise _error(self.source, node.start_mark, f"more than {self.most} values, aliases written out")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node)
         self.open.add(id(node))

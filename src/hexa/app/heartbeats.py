@@ -18,6 +18,8 @@ from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Life
 from hexa.ports.kube import Selector
 
+REMEMBERED: Final = timedelta(hours=1)
+"""So long the last sign of life is known of a node that is gone."""
 SAID_BY_KUBELET: Final = ("True", "False")
 
 
@@ -30,6 +32,8 @@ class LeaseHeartbeats:
         self._lives: dict[str, Life] = {}
         self._periods: dict[str, timedelta] = {}
         """Of kubelets that renew more seldom than the default."""
+        self._parted: set[str] = set()
+        """Nodes whose Lease or whose object is gone."""
         self._listed = False
         self._since: datetime | None = None
         self._notify: list[Callable[[str], None]] = []
@@ -84,6 +88,8 @@ class LeaseHeartbeats:
     def node_changed(self, old: KubeNode | None, new: KubeNode | None) -> None:
         """Take in a watched change of a node: only its kubelet registers it, and only its kubelet says Ready or NotReady (of a
         silent one the controller manager says Unknown)."""
+        if new is None and old is not None and old.metadata.name not in self._renewals:
+            self._parted.add(old.metadata.name)
         if new is None:
             return
         said, before = _ready(new), _ready(old) if old is not None else None
@@ -92,8 +98,24 @@ class LeaseHeartbeats:
 
     def drop(self, key: Lookup, *, version: int = -1) -> None:
         """A Lease is gone; the last sign of life stands until its period is over."""
-        self._renewals.pop(key.name, None)
-        self._periods.pop(key.name, None)
+        self._part(key.name)
+        self._forget()
+
+    def _part(self, node: str) -> None:
+        self._renewals.pop(node, None)
+        self._periods.pop(node, None)
+        self._parted.add(node)
+
+    def _forget(self) -> None:
+        """Lives that ended long ago of nodes that are gone."""
+        now = self._clock.now()
+        self._parted -= self._renewals.keys()
+        over = {
+            node for node in self._parted if (life := self._lives.get(node)) is None or now > life.until + REMEMBERED
+        }
+        for node in over:
+            self._lives.pop(node, None)
+        self._parted -= over
 
     def asks(self, scope: str | None) -> None:
         """A list is asked for: nothing of ours could contradict it."""
@@ -104,8 +126,7 @@ class LeaseHeartbeats:
             self.put(lease)
         present = {lease.metadata.name for lease in items}
         for node in [name for name in self._renewals if name not in present]:
-            del self._renewals[node]
-            self._periods.pop(node, None)
+            self._part(node)
         self._listed = True
         self._since = self._since or self._clock.now()
 

@@ -145,9 +145,15 @@ class _Site:
             self.report(self.written[found.subject], found.problem)
 
     def report_all(self, subject: Subject, problems: Iterable[Problem]) -> None:
-        if subject not in self.broken:
+        if subject in self.broken:
+            return
+        written = self.written[subject]
+        try:
             for problem in problems:
-                self.report(self.written[subject], problem)
+                self.report(written, problem)
+        except Exception as error:  # one object that nobody foresaw keeps no other from being judged
+            text = f"cannot be judged: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            self.report(written, Problem("", text, "look for an odd value in it, and report this", reason="Contained"))
 
     def report(self, written: Written, problem: Problem) -> None:
         """Tell it, unless the same field of the same object was blamed before: the first says it best."""

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = {".yaml", ".yml", ".json"}
 STANDARD_INPUT: Final = "-"
+_SHOWN: Final = 200
+"""Characters of a file's name that are shown."""
 
 
 def validate(
@@ -47,19 +49,31 @@ def _sources(files: Iterable[str]) -> Iterator[tuple[str, str]]:
         if file == STANDARD_INPUT:
             yield "<stdin>", _text_of(sys.stdin.buffer.read(), "<stdin>")
             continue
-        path = Path(file)
-        found = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES) if path.is_dir() else [path]
+        found = _found(Path(file))
         if not found:
             fail(f"{file}: no .yaml, .yml or .json file in it", Exit.USAGE)
         for each in found:
             yield str(each), _text_of(_bytes_of(each), str(each))
 
 
+def _found(path: Path) -> list[Path]:
+    try:
+        return sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES) if path.is_dir() else [path]
+    except (OSError, ValueError) as error:
+        _unusable(path, error)
+
+
 def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        fail(f"{path}: {error.strerror}", Exit.USAGE)
+    except (OSError, ValueError) as error:
+        _unusable(path, error)
+
+
+def _unusable(path: Path, error: OSError | ValueError) -> NoReturn:
+    name = str(path).encode(errors="backslashreplace").decode()
+    shown = name if len(name) <= _SHOWN and name.isprintable() else f"{name[:_SHOWN]!r}..."
+    fail(f"{shown}: {getattr(error, 'strerror', None) or error}", Exit.USAGE)
 
 
 def _text_of(content: bytes, source: str) -> str:

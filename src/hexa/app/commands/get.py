@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from hexa.app.commands.snapshot import NotThere, Picked, Snapshot
+from hexa.app.fence import CONTAINED
 from hexa.app.view import GroupView, group_hints
 from hexa.domain.explain import demands, hindrance, obstacle
 from hexa.domain.group import active_hold, power_of
@@ -60,6 +61,25 @@ class GroupLine(Struct, frozen=True, kw_only=True, rename="camel"):
 class Lines(Struct, frozen=True, kw_only=True):
     machines: tuple[MachineLine, ...] = ()
     groups: tuple[GroupLine, ...] = ()
+
+
+def _contained_machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
+    """One that cannot be told of is a line all the same."""
+    try:
+        return _machine(snapshot, key)
+    except Exception as error:
+        return MachineLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_contained(error))
+
+
+def _contained_group(snapshot: Snapshot, key: Lookup) -> GroupLine:
+    try:
+        return _group(snapshot, key)
+    except Exception as error:
+        return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_contained(error))
+
+
+def _contained(error: Exception) -> str:
+    return f"{CONTAINED}: hexa cannot tell of it: {type(error).__name__}: {error}"
 
 
 def _machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
@@ -154,6 +174,6 @@ def _lines(snapshot: Snapshot, picked: Iterable[Picked]) -> Lines:
         machines |= dict.fromkeys(each.machines)
         groups |= dict.fromkeys(each.groups)
     return Lines(
-        machines=tuple(_machine(snapshot, key) for key in machines),
-        groups=tuple(_group(snapshot, key) for key in groups),
+        machines=tuple(_contained_machine(snapshot, key) for key in machines),
+        groups=tuple(_contained_group(snapshot, key) for key in groups),
     )
