@@ -395,6 +395,21 @@ def test_why_of_a_pod_that_does_not_wait(hexa: Hexa, world: World) -> None:
     assert hexa("why", "box-1", "box-2").exit_code == 2
 
 
+def test_objects_of_a_namespace_that_nobody_watches_say_so(hexa: Hexa, stage: Stage) -> None:
+    """Where hexa's pod was told other namespaces, get and why say that nothing here is switched."""
+    pods = stage.world.site.api.table(PODS).objects
+    agent = pods["hexa", "hexa-0"]
+    env = [{"name": "HEXA_NAMESPACES", "value": "homelab"}]
+    container = {"name": "hexa", "image": "hexa", "env": env}
+    pods["hexa", "hexa-0"] = type(agent)({**agent.raw, "spec": {**agent.raw["spec"], "containers": [container]}}, 10**6)
+    try:
+        assert hexa("get").stdout.count("hexa watches homelab only") == 7
+        assert "metadata.namespace: hexa watches homelab only; add the namespace" in hexa("why", "box-2").stdout
+        assert "hexa watches homelab only" in hexa("why", "rack").stdout
+    finally:
+        pods["hexa", "hexa-0"] = agent
+
+
 def test_why_of_a_drain_without_end(hexa: Hexa) -> None:
     """Its JSON has the answer of the drain too."""
     drain = json.loads(hexa("why", "box-1", "-o", "json").stdout)["drain"]

@@ -66,6 +66,15 @@ def agent_image(pods: Iterable[DetailedPod]) -> str:
     return next((each.image for each in containers if each is not None), "")
 
 
+def unwatched(pods: Iterable[DetailedPod], namespaces: Iterable[str]) -> dict[str, str]:
+    """Of the namespaces those that none of hexa's pods watches, each with those that are. Without a pod nobody knows."""
+    told = [watched(pod) for pod in pods]
+    if not told or not all(told):
+        return {}
+    seen = sorted({name for each in told for name in each})
+    return {name: ", ".join(seen) for name in namespaces if name not in seen}
+
+
 def watched(pod: DetailedPod) -> tuple[str, ...]:
     """The namespaces that a pod of hexa was told to watch; a configuration file it may have is not read."""
     container = agent_container(pod)

@@ -139,10 +139,11 @@ def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
 
 def _of_group(snapshot: Snapshot, view: GroupView) -> str:
     """The first error, what the agent tells, or what can never work: that is known without an agent too."""
-    problems = [*view.problems, *group_hints(view, snapshot.views.members(view.key), snapshot.store.conventions)]
+    hints = group_hints(view, snapshot.views.members(view.key), snapshot.store.conventions)
+    unseen, problems = snapshot.unseen(view.key.namespace), [*view.problems, *hints]
     errors = [problem for problem in problems if problem.severity == "error"]
     told = [c.message for c in view.group.status.conditions if c.status == "True"]
-    return next(iter([*map(str, errors), *told, *map(str, problems)]), "")
+    return next(iter([*map(str, (*unseen, *errors)), *told, *map(str, problems)]), "")
 
 
 def _broken(broken: Malformed) -> str:

@@ -3,7 +3,7 @@
 It needs no running agent. What a person may not read of the rest of the cluster is left out and noted.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,11 +11,13 @@ from typing import Any, Final
 import trio
 from msgspec import Struct
 
+from hexa.app.commands.agents import agents, unwatched
 from hexa.app.store import Source, Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import HexaError, NotFound, Refused
 from hexa.domain.explain import Known, image_known, unread
+from hexa.domain.group import Problem
 from hexa.domain.resources.core import NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.domain.sensing import Facts
@@ -49,6 +51,18 @@ class Snapshot:
         self._elsewhere: Final = frozenset(elsewhere)
         self.notes: Final = tuple(notes)
         """What could not be read, and what that means."""
+        self.unwatched: Mapping[str, str] = {}
+        """Namespaces that no hexa watches, each with those that are watched."""
+
+    def unseen(self, namespace: str) -> list[Problem]:
+        """That no agent looks at objects of the namespace, where that is known."""
+        seen = self.unwatched.get(namespace)
+        if seen is None:
+            return []
+        remedy = "add the namespace to HEXA_NAMESPACES (hexa manifests --machines), or move it"
+        return [
+            Problem("metadata.namespace", f"hexa watches {seen} only", remedy, severity="warning", reason="Unwatched")
+        ]
 
     def known(self, view: MachineView) -> Known:
         """A machine with all that explaining it needs."""
@@ -63,7 +77,7 @@ class Snapshot:
             member=view.member(self.now),
             others=self.views.judged(group, self.now) if group is not None else (),
             acted=view.acted_wish(self.now),
-            problems=(*view.problems, *blamed, *unread(view.node)),
+            problems=(*self.unseen(view.key.namespace), *view.problems, *blamed, *unread(view.node)),
             valid=view.valid,
             facts=self._facts(view),
             kube=view.kube,
@@ -137,7 +151,11 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
     there = {key.name for cache in (store.groups, store.machines) for key in (*cache.objects, *cache.malformed)}
     missing = {name for name in names if "/" not in name} - there
     elsewhere = await _everywhere(kube, missing) if missing and namespace is not None else ()
-    return Snapshot(store, views, now=clock.now(), notes=notes, elsewhere=elsewhere)
+    snapshot = Snapshot(store, views, now=clock.now(), notes=notes, elsewhere=elsewhere)
+    with suppress(Refused):
+        spaces = {key.namespace for key in (*snapshot.machine_keys, *snapshot.group_keys)}
+        snapshot.unwatched = unwatched(await agents(kube), spaces)
+    return snapshot
 
 
 async def _everywhere(kube: Kube, names: Collection[str]) -> list[Lookup]:

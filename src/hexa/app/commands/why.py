@@ -204,7 +204,8 @@ def explain_group(snapshot: Snapshot, key: Lookup) -> GroupAnswer | BrokenAnswer
 
 
 def _hints(snapshot: Snapshot, view: GroupView) -> list[Problem]:
-    return group_hints(view, snapshot.views.members(view.key), snapshot.store.conventions)
+    found = group_hints(view, snapshot.views.members(view.key), snapshot.store.conventions)
+    return [*snapshot.unseen(view.key.namespace), *found]
 
 
 def _summary(view: GroupView, wanted: int, size: int) -> str:

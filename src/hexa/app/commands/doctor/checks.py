@@ -6,7 +6,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from hexa.app.commands.doctor import autoscaler, hexa, site
+from hexa.app.commands.doctor import autoscaler, hexa, secrets, site
 from hexa.app.commands.doctor.sight import Sight
 from hexa.domain.doctor.finding import Finding, sorted_findings, unseen
 from hexa.domain.errors import HexaError
@@ -30,6 +30,7 @@ CHECKS: Final = (
     Check("connection", "its way to hexa, and certificates", autoscaler.check_connection),
     Check("calls", "whether it calls hexa", autoscaler.check_calls),
     Check("clocks", "clocks", site.check_clocks),
+    Check("secrets", "Secrets of power Jobs and sensors", secrets.check_secrets),
     Check("images", "images of power Jobs", site.check_images),
     Check("elsewhere", "nodes outside all groups", site.check_elsewhere),
     Check("undrainable", "pods that keep machines on", site.check_undrainable),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import trio
 
+from hexa.app.commands.agents import unwatched
 from hexa.app.commands.doctor.sight import Sight
 from hexa.domain.doctor import crds, rights, site
 from hexa.domain.doctor.finding import Finding, error, unseen, warning
@@ -13,6 +14,7 @@ from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 
 AT_ONCE = 10
+UNWATCHED = "add the namespace to HEXA_NAMESPACES (hexa manifests --machines), or move them"
 RESTLESS = 5
 """Restarts from which a pod is spoken of."""
 
@@ -101,6 +103,21 @@ def running(pod: DetailedPod, what: str) -> Iterator[Finding]:
         )
 
 
+async def _unwatched(sight: Sight) -> list[Finding]:
+    """Groups and Nodes in namespaces that hexa does not look at."""
+    if sight.asked.namespaces:
+        return []
+    spaces = {each.metadata.namespace for each in await sight.good(GROUPS)}
+    spaces |= {each.metadata.namespace for each in await sight.good(MACHINES)}
+    left_out = unwatched(await sight.agents(), sorted(spaces))
+    return [
+        warning(
+            f"Groups and Nodes in namespace {name}", f"hexa watches {seen} only: nothing there is switched", UNWATCHED
+        )
+        for name, seen in left_out.items()
+    ]
+
+
 async def check_objects(sight: Sight) -> Iterable[Finding]:
     """Groups and Nodes, as `hexa validate` sees them."""
     broken = [
@@ -113,6 +130,7 @@ async def check_objects(sight: Sight) -> Iterable[Finding]:
         for each in await sight.all(kind)
         if isinstance(each, Malformed)
     ]
+    broken += await _unwatched(sight)
     groups, machines = await sight.ours(GROUPS), await sight.ours(MACHINES)
     if not groups and not machines and not broken:
         return [warning("Groups and Nodes", "there are none: nothing is ever switched", "hexa enrol draws them up")]
