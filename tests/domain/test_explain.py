@@ -11,13 +11,14 @@ from hexa.domain.explain import Known, demands, kept_from_waking, kept_on, obsta
 from hexa.domain.group import Policy, Problem
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, RELEASED_ANNOTATION, SCALE_DOWN_DISABLED
-from hexa.domain.resources.core import Condition, KubeNode
+from hexa.domain.resources.core import Condition, KubeNode, KubeNodeSpec, Taint
 from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Lookup, Node, Paused, Power
 from hexa.domain.sizing import Member
 from hexa.domain.wish import acted_power, effective_wish, off_vetoes, on_vetoes, wish_patch
 
 KEY = Lookup("site", "m1")
 NOW = 60.0
+CILIUM = "node.cilium.io/agent-not-ready"
 
 
 def asked(node: Node, power: Power, by: Asker = Asker.CLUSTER_AUTOSCALER) -> Node:
@@ -69,6 +70,17 @@ def in_phase(phase: Phase, power: Power, **changes: Any) -> Node:
     """A machine in a phase since T0, of which Cluster Autoscaler wants something."""
     node = structs.replace(machine(), status=status(phase, **changes))
     return asked(node, power)
+
+
+@pytest.mark.parametrize(
+    ("key", "seconds", "hidden"), [(CILIUM, 299, True), (CILIUM, 301, False), ("example.com/x", 1, False)]
+)
+def test_a_node_that_is_being_set_up_is_waited_for(key: str, seconds: float, hidden: bool) -> None:
+    """A Ready machine that Cluster Autoscaler is not shown yet says why, and until when."""
+    node = in_phase(Phase.READY, ON)
+    kube = kube_node(spec=KubeNodeSpec(taints=(Taint(key=key, effect="NoSchedule"),)))
+    found = [wait for wait in waits(known(node, kube=kube, now=seconds)) if f"the taint {key} stands" in wait.text]
+    assert [wait.until for wait in found] == ([at(300)] if hidden else [])
 
 
 TO_BE_CYCLED = {

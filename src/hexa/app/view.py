@@ -191,7 +191,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
         ends += [self.node.spec.paused.until if self.node.spec.paused else None, self.node.status.cool_until]
         ends.append(proof_ends(self.node.status, self.policy))
         if self.phase is Phase.READY and self.node.status.since is not None:
-            ends += [self.node.status.since + ARRIVAL, self.set_up_until]
+            ends += [self.node.status.since + ARRIVAL, self.set_up_until if self.lacks else None]
         return min((end for end in ends if end is not None and end > now), default=None)
 
     def member(self, now: datetime) -> Member:

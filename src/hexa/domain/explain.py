@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from hexa.domain.arrival import lacking, set_up_until
+from hexa.domain.conventions import DEFAULTS
 from hexa.domain.describe import findings_of
 from hexa.domain.explain_others import beside
 from hexa.domain.explain_remedy import remedy_words
@@ -214,7 +216,20 @@ def _coming(known: Known) -> Iterator[Wait]:
     yield Wait(text=f"{goal}; without one it has failed to start", until=_limit(known))
 
 
+def _set_up(known: Known) -> Iterator[Wait]:
+    """By the taints that are waited for by default: a site's own setting is the agent's."""
+    if (
+        known.kube is None
+        or (until := set_up_until(known.node.status, DEFAULTS, provision=known.policy.provision)) is None
+    ):
+        return
+    if (lacks := "; ".join(lacking(known.kube, known.node.status, DEFAULTS))) and known.now < until:
+        text = f"its Kubernetes node to be set up ({lacks}); until then it is hidden from Cluster Autoscaler"
+        yield Wait(text=text, until=until)
+
+
 def _ready(known: Known) -> Iterator[Wait]:
+    yield from _set_up(known)
     until = known.node.status.cool_until
     if known.acted is not Power.OFF:
         return
