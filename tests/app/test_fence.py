@@ -8,7 +8,9 @@ import trio
 from tests.app.rig import SPACE, Rig, key, open_rig
 from trio.testing import MockClock
 
-from hexa.app import views
+from hexa.app import provider, views
+from hexa.app.commands import get, why
+from hexa.app.commands.snapshot import Snapshot
 from hexa.app.contained import Teller
 from hexa.app.fence import CONTAINED, Fence
 from hexa.domain.cost import rates_of
@@ -164,3 +166,63 @@ def test_texts_of_failures_can_be_written_down() -> None:
     breach.text.encode()
     breach.trace.encode()
     assert len(breach.text) < 500
+
+
+def raises_for_bad(real: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, but for the machine `bad`."""
+
+    def called(about: Any, *more: Any, **others: Any) -> Any:
+        if about.key.name == "bad":
+            raise OverflowError("beyond all bounds")
+        return real(about, *more, **others)
+
+    return called
+
+
+async def test_failure_51_one_bad_machine_is_one_line(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hexa get` and `hexa why` of a group show what cannot be told of one machine in its line, and the other lines as ever."""
+    async with open_rig() as rig:
+        site(rig)
+        await rig.seen()
+        monkeypatch.setattr(get, "obstacle", raises_for_bad(get.obstacle))
+        monkeypatch.setattr(why, "obstacle", raises_for_bad(why.obstacle))
+        snapshot = Snapshot(rig.store, rig.views, now=rig.clock.now(), notes=())
+        lines, _ = get.chosen(snapshot, [], namespace=None, machines=True, groups=True)
+        assert {line.name: line.phase for line in lines.machines} == dict.fromkeys(("box-1", "box-2"), "Off") | {
+            "bad": "",
+            "up": "Ready",
+        }
+        assert "beyond all bounds" in next(line.blocker for line in lines.machines if line.name == "bad")
+        answer = why.explain_group(snapshot, key("g"))
+        assert isinstance(answer, why.GroupAnswer)
+        told = {member.machine: member.reason for member in answer.members}
+        assert told["bad"] is not None
+        assert told["bad"].rule == CONTAINED
+        assert set(told) == {"bad", "box-1", "box-2", "up"}
+
+
+async def test_failure_51_one_bad_machine_is_left_out_of_an_answer(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cluster Autoscaler is told of all other machines and groups, and people of the one that is left out."""
+    async with open_rig() as rig:
+        site(rig)
+        rig.machine("bad-2", Phase.READY, welcomed=True)
+        await rig.seen()
+        assert len(list(rig.cloud.instances("d/g"))) == 2
+        real = provider.instance
+
+        def broken(view: Any, member: Any, **more: Any) -> Any:
+            if view.key.name == "bad-2":
+                raise OverflowError("beyond all bounds")
+            return real(view, member, **more)
+
+        monkeypatch.setattr(provider, "instance", broken)
+        [shown] = rig.cloud.instances("d/g")
+        assert shown.id.endswith("/up")
+        view = rig.views.machine(key("bad-2"))
+        assert view is not None
+        assert view.valid
+        assert [problem.severity for problem in view.problems if problem.reason == CONTAINED] == ["warning"]

@@ -85,7 +85,7 @@ async def open_core(
     extra: tuple[Source, ...] = ()
     heartbeats = ports.heartbeats
     if heartbeats is None:
-        leases = LeaseHeartbeats(clock=clock)
+        leases = LeaseHeartbeats(clock=clock, fence=store.fence)
         clock.on_set(leases.clock_set)
         heartbeats, extra = leases, (leases.source(),)
         watched = store.synced.is_set  # the first list is no change

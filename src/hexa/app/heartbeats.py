@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from hexa.app.fence import Fence
 from hexa.app.store import Source
 from hexa.domain.boot import NONE
 from hexa.domain.names import LEASE_NAMESPACE
@@ -26,8 +27,10 @@ SAID_BY_KUBELET: Final = ("True", "False")
 class LeaseHeartbeats:
     """Remembers for each node the renewTime last seen and when it was seen to change."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, fence: Fence | None = None) -> None:
+        """`fence`: contains what a single Lease raises."""
         self._clock = clock
+        self._post = (fence or Fence()).post(LEASES, "lease", blocks=False)
         self._renewals: dict[str, datetime | str | None] = {}
         self._lives: dict[str, Life] = {}
         self._periods: dict[str, timedelta] = {}
@@ -67,6 +70,10 @@ class LeaseHeartbeats:
 
     def put(self, lease: Lease | Malformed) -> None:
         """Take in a state of a Lease."""
+        with self._post.around(Lookup(lease.metadata.namespace, lease.metadata.name)):
+            self._put(lease)
+
+    def _put(self, lease: Lease | Malformed) -> None:
         node = lease.metadata.name
         if isinstance(lease, Malformed):  # what it says is not known; that it was written is a sign of life
             self._take(node, lease.metadata.resource_version, LEASE_PERIOD)

@@ -25,7 +25,7 @@ from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
 from hexa.domain.quantity import amounts
 from hexa.domain.requests import requests
 from hexa.domain.resources.core import Pod
-from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Power, WishRecord
 from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, target
 from hexa.domain.template import mixed, shown_shape
 from hexa.domain.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF
@@ -65,6 +65,8 @@ class Provider:
     ) -> None:
         self._store, self._views, self._clock, self._journal = store, views, clock, journal
         self._wishes, self._locks = Wishes(store=store, views=views, kube=kube, clock=clock), locks
+        self._group_post = store.fence.post(GROUPS, "answer", blocks=False)
+        self._machine_post = store.fence.post(MACHINES, "answer", blocks=False)
         self._shown_at = -1
         self._shown: dict[Lookup, NodeGroup] = {}
 
@@ -79,7 +81,12 @@ class Provider:
         return self._store.synced.is_set()
 
     def groups(self) -> Sequence[NodeGroup]:
-        return [self._as_shown(view) for view in self._views.groups() if view.valid and not view.released]
+        shown = list[NodeGroup]()
+        for view in self._views.groups():
+            if view.valid and not view.released:
+                with self._group_post.around(view.key):
+                    shown.append(self._as_shown(view))
+        return shown
 
     def group_for_node(self, name: str, provider_id: str) -> NodeGroup | None:
         view = self._machine(name, provider_id)
@@ -104,8 +111,12 @@ class Provider:
         members = self._judged(view)
         spare = bool(candidates(members))
         views = self._views.members(view.key)
-        found = (instance(machine, member, spare=spare) for machine, member in zip(views, members, strict=True))
-        return [shown for shown in found if shown is not None]
+        found = list[Instance]()
+        for machine, member in zip(views, members, strict=True):
+            with self._machine_post.around(machine.key):
+                if (shown := instance(machine, member, spare=spare)) is not None:
+                    found.append(shown)
+        return found
 
     def template(self, group: str) -> NodeTemplate | UnknownGroup | Denied:
         view = self._group(group)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from hexa.app.commands.draining import DRAINABLE, Check, check
 from hexa.app.commands.snapshot import Snapshot
+from hexa.app.fence import CONTAINED
 from hexa.app.view import GroupView, MachineView, group_hints
 from hexa.domain.availability import counts_since
 from hexa.domain.errors import Refused
@@ -195,7 +196,7 @@ def explain_group(snapshot: Snapshot, key: Lookup) -> GroupAnswer | BrokenAnswer
         next_to_rest=tuple(member.key.name for member in resters(members)),
         waking_now=tuple(member.key.name for member in to_wake(policy, members)),
         resting_now=tuple(member.key.name for member in to_rest(policy, members)),
-        members=tuple(_member(snapshot.known(each)) for each in snapshot.views.members(key)),
+        members=tuple(_contained_member(snapshot, each) for each in snapshot.views.members(key)),
         problems=tuple(map(str, (*view.problems, *_hints(snapshot, view)))),
         conditions=group.status.conditions,
         stale=_stale(snapshot, "the last change of its spec is not in its status yet" if old else ""),
@@ -212,6 +213,16 @@ def _summary(view: GroupView, wanted: int, size: int) -> str:
     policy = view.policy
     most = f"at most {policy.max_size}" if policy.max_size is not None else "all allowed"
     return f"{view.key.name} wants {wanted} of {size} machines on (at least {policy.min_size}, {most})"
+
+
+def _contained_member(snapshot: Snapshot, view: MachineView) -> MemberAnswer:
+    """One that cannot be told of is a line all the same."""
+    try:
+        return _member(snapshot.known(view))
+    except Exception as error:
+        reason = Reason(rule=CONTAINED, text=f"hexa cannot tell of it: {type(error).__name__}: {error}")
+        name = view.key.name
+        return MemberAnswer(machine=name, phase=view.phase, wish="", by="", counts=False, reason=reason)
 
 
 def _member(known: Known) -> MemberAnswer:
