@@ -33,6 +33,8 @@ def pdu(**oids: Any) -> dict[str, Any]:
         (template(maxAge="2m"), "NoTime", "spec.power.http.template.status.maxAge"),
         ({"http": {**PLUG, "device": "shelly", "login": "query"}}, "BadSettings", "spec.power.http.login"),
         (pdu(onState="On", offState="on"), "BadSettings", "spec.power.pdu.oids.onState"),
+        (pdu(state="enterprises.318"), "BadOid", "spec.power.pdu.oids.state"),
+        (pdu(controlOff="1..3"), "BadOid", "spec.power.pdu.oids.controlOff"),
         (pdu(separator=",", state="1.3.6.{outlet}"), "BadSettings", "spec.power.pdu.oids.state"),
     ],
 )

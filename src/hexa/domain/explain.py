@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.arrival import lacking, set_up_until
+from hexa.domain.button import wake_withheld
 from hexa.domain.conventions import DEFAULTS
 from hexa.domain.describe import findings_of
 from hexa.domain.explain_others import beside
@@ -209,7 +210,10 @@ def _off(known: Known) -> Iterator[Wait]:
 
 def _coming(known: Known) -> Iterator[Wait]:
     status, limits = known.node.status, known.limits
-    if known.acted is Power.ON and known.facts.may_wake and status.wakes < limits.attempts:
+    withheld = wake_withheld(known.node, known.facts.reading)
+    if withheld:
+        yield Wait(text=f"a sign of life; no other wake is sent, for {withheld}")
+    elif known.acted is Power.ON and known.facts.may_wake and status.wakes < limits.attempts:
         text = f"a sign of life; without one wake {status.wakes + 1} of {limits.attempts} is sent"
         yield Wait(text=text, until=wake_due(status, limits=limits))
     goal = "a sign of power" if known.phase is Phase.POWERING_ON else "a Ready Kubernetes node"

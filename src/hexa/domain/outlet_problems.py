@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Final
 
 from hexa.domain.duration import parse_duration
 from hexa.domain.group import Problem
 from hexa.domain.resources.power import Http, HttpStatus, Pdu, PowerSpec
+
+OID: Final = re.compile(r"\.?[0-9]{1,10}(\.[0-9]{1,10}){1,127}")
+"""An object identifier of SNMP."""
 
 
 def outlet_problems(spec: PowerSpec) -> Iterator[Problem]:
@@ -53,6 +57,16 @@ def _pdu_problems(pdu: Pdu) -> Iterator[Problem]:
     oids = pdu.oids
     if oids is None:
         return
+    for name, oid in (
+        ("state", oids.state),
+        ("control", oids.control),
+        ("controlOn", oids.control_on),
+        ("controlOff", oids.control_off),
+        ("watts", oids.watts),
+    ):
+        if oid and not OID.fullmatch(oid.replace("{outlet}", "1")):
+            remedy = "write numbers with dots between them, such as 1.3.6.1.4.1.318.1.1.12.3.3.1.1.4"
+            yield Problem(f"spec.power.pdu.oids.{name}", f"{oid[:60]!r} is no OID", remedy, reason="BadOid")
     if str(oids.on_state).lower() == str(oids.off_state).lower():
         text = f"and offState are both {oids.on_state}, so its state tells nothing"
         yield Problem("spec.power.pdu.oids.onState", text, "write what the PDU says of each", reason="BadSettings")

@@ -131,6 +131,14 @@ async def test_no_pdu_there(tmp_path: Path) -> None:
             await power.turn_off()
 
 
+async def test_an_outlet_that_makes_no_oid_is_named(tmp_path: Path) -> None:
+    """An outlet that is no number is refused before anything is sent."""
+    secret(tmp_path, "pdu", community="pl4nted")
+    async with open_power(pdu(outlets=("seven",), port=closed_port()), context(tmp_path)) as power:
+        with pytest.raises(Refused, match=r"seven' is no OID; write outlets and oids in numbers"):
+            await power.sense()
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [({"profile": None}, "it names no profile and no oids"), ({"on_watts": 8.0}, "onWatts needs an OID")],

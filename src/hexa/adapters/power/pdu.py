@@ -19,7 +19,8 @@ from hexa.adapters.power.context import Context
 from hexa.adapters.power.figures import Figure, figure, shown
 from hexa.adapters.power.outlets import Fed, Outlet, fed, parse, told
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power import Pdu, SnmpOids, SnmpValue
+from hexa.domain.outlet_problems import OID, outlet_problems
+from hexa.domain.resources.power import Pdu, PowerSpec, SnmpOids, SnmpValue
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
 
@@ -68,6 +69,9 @@ async def open_power(settings: Pdu, context: Context) -> AsyncIterator[Power]:
     if oids is None:
         known = ", ".join(PROFILES)
         raise context.refused("it names no profile and no oids", f"add profile ({known}) or oids", reason="BadSettings")
+    problems = outlet_problems(PowerSpec(pdu=settings))
+    if problem := next((each for each in problems if each.severity == "error"), None):
+        raise context.refused(problem.text, problem.remedy, reason=problem.reason)
     if settings.on_watts is not None and not oids.watts:
         raise context.refused(
             "onWatts needs an OID of watts", "add oids.watts, or remove onWatts", reason="BadSettings"
@@ -111,20 +115,20 @@ class PduPower:
         return told(fed, on_watts=self._settings.on_watts, context=self._context)
 
     async def _switch(self, outlet: Outlet, value: SnmpValue, control: str) -> None:
-        oid = _oid(control or self._oids.control or self._oids.state, outlet)
+        oid = self._oid(control or self._oids.control or self._oids.state, outlet)
         await self._ask(outlet, lambda client: client.set(oid, _written(value)), oid)
 
     async def _read(self, outlet: Outlet) -> Fed:
         state, doubt = await self._state(outlet)
         watts = Figure()
         if self._settings.on_watts is not None:
-            watts = figure(_number(await self._value(outlet, _oid(self._oids.watts, outlet))))
+            watts = figure(_number(await self._value(outlet, self._oid(self._oids.watts, outlet))))
         return fed(state, watts, doubt=doubt)
 
     async def _state(self, outlet: Outlet) -> tuple[Reading, str]:
         """The outlet's state, or the doubt about a text that is none. A number that is neither on nor off is unknown."""
         oids = self._oids
-        oid = ObjectIdentifier(oids.state.lstrip(".")) if oids.separator else _oid(oids.state, outlet)
+        oid = ObjectIdentifier(oids.state.lstrip(".")) if oids.separator else self._oid(oids.state, outlet)
         value = await self._value(outlet, oid)
         if oids.separator:
             value = self._part(outlet, value)
@@ -144,6 +148,13 @@ class PduPower:
             context = self._context.at("pdu", outlet.address)
             raise context.refused(what, "correct outlets, state or separator", reason="UnknownOutlet")
         return parts[int(outlet.name) - 1]
+
+    def _oid(self, text: str, outlet: Outlet) -> ObjectIdentifier:
+        whole = text.replace("{outlet}", outlet.name) if "{outlet}" in text else f"{text}.{outlet.name}"
+        if not OID.fullmatch(whole):
+            context, remedy = self._context.at("pdu", outlet.address), "write outlets and oids in numbers and dots"
+            raise context.refused(f"{shown(whole)} is no OID", remedy, reason="BadSettings")
+        return ObjectIdentifier(whole.lstrip("."))
 
     async def _value(self, outlet: Outlet, oid: ObjectIdentifier) -> Any:
         return (await self._ask(outlet, lambda client: client.get(oid), oid)).pythonize()
@@ -228,11 +239,6 @@ class _Sender:
                 await socket.send(packet)
                 with trio.move_on_after(ASK_AGAIN):
                     return bytes(await socket.recv(65535))
-
-
-def _oid(text: str, outlet: Outlet) -> ObjectIdentifier:
-    whole = text.replace("{outlet}", outlet.name) if "{outlet}" in text else f"{text}.{outlet.name}"
-    return ObjectIdentifier(whole.lstrip("."))
 
 
 def _written(value: SnmpValue) -> Any:
