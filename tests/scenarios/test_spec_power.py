@@ -173,6 +173,25 @@ async def test_failure_41_a_doubtful_answer_is_unknown_at_once(autojump_clock: M
         assert world.phase("box-1") is Phase.OFF
 
 
+async def test_failure_42_a_bmc_that_said_off_once_is_asked_again_soon(autojump_clock: MockClock) -> None:
+    """One answer Off among many On changes nothing that is told; the BMC is asked again five seconds later, not in a minute."""
+    async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
+        await up(world)
+        await trio.sleep(200)
+        calls, before = world.agent.gauge.calls, condition(world, "PowerKnown")
+        asked = calls["box-1"]
+        world.hardware("box-1").lie(True)
+        await world.until(lambda: calls["box-1"] > asked, within=70, every=0.1)
+        await trio.sleep(1)
+        world.hardware("box-1").lie(False)
+        await trio.sleep(5)
+        assert calls["box-1"] == asked + 2
+        assert before is not None
+        assert (before.status, before.reason) == ("True", "Read")
+        assert condition(world, "PowerKnown") == before
+        assert world.node("box-1").status.power_state == "on"
+
+
 async def test_a_refused_reading_is_not_repeated_all_day(autojump_clock: MockClock) -> None:
     """Wrong credentials are tried a few times an hour, so that no BMC locks the account; a new Secret is found all the same."""
     async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
