@@ -98,6 +98,24 @@ async def test_failure_45_two_machines_that_are_off_swap_their_names(autojump_cl
         assert world.site.report().pods_killed == 0
 
 
+async def test_failure_45_a_machine_that_is_declared_anew_under_another_name_is_known_by_its_marks(
+    autojump_clock: MockClock,
+) -> None:
+    """Node resource deleted and made anew with a mistyped name and an off, while hexa was away: the Kubernetes node says whose it
+    is, and it is drained before anything is switched."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await loaded(world)
+        world.kill_agent()
+        manifest = boxes(1)[0].manifest
+        spec = {**manifest["spec"], "kubernetesNodeName": "box-1.lan", "powerState": "off"}
+        world.site.api.delete(MACHINES, (NAMESPACE, "box-1"))
+        world.site.api.create(MACHINES, {**manifest, "spec": spec}, manager="kubectl")
+        await world.start_agent()
+        await world.until(lambda: "fits on no other node" in world.node("box-1").status.blocker, within=120)
+        assert (named(world), waits(world)) == ("box-1", "NodeNameWaits")
+        assert world.hardware("box-1").power
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("policy", ["Delete", "Keep"])

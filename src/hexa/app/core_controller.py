@@ -127,4 +127,6 @@ class CoreController:
         if owner in machines.malformed or (self._store.namespaces and owner.namespace not in self._store.namespaces):
             return False
         machine = machines.objects.get(owner)
-        return machine is None or leaving(machine) or kube_name(machine) != node.metadata.name
+        if machine is None or leaving(machine):
+            return True
+        return bool(machine.status.identity.kubernetes_node) and kube_name(machine) != node.metadata.name

@@ -338,7 +338,9 @@ class NodeController:
     async def _first_sight(self, view: MachineView, now: datetime) -> bool:
         """Until there is something to say of it, a new machine is Unknown in our mind only: one write instead of three."""
         since = self._first_seen.setdefault(view.key, now)
-        unknown = enter(self._identities.first(view), Phase.UNKNOWN, event=None, now=since, limits=view.limits)
+        if (known := self._identities.first(view)) is not view.node.status:
+            return await self._save(view, known, None)
+        unknown = enter(view.node.status, Phase.UNKNOWN, event=None, now=since, limits=view.limits)
         seen = _with_status(view, unknown)
         if await self._record_wish(seen):
             return True
