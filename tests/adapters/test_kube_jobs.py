@@ -410,6 +410,20 @@ async def test_a_deadline_tells_what_the_pod_waited_for(kube: MemoryKube, jobs: 
     assert seen == Seen(jobs.name(ORDER), Outcome.FAILED, "not done within 90 s; ErrImagePull: no wol:1")
 
 
+async def test_a_container_that_was_never_made_points_to_secrets(kube: MemoryKube, jobs: Jobs) -> None:
+    """A pod that waits for a Secret says nothing of it: at the deadline the Secrets that it mounts are named."""
+    mounts = (VolumeMount(name="bmc", mount_path="/bmc", secret_name="bmc-1"),)
+    order = replace(ORDER, spec=replace(ORDER.spec, volumes=mounts))
+    await jobs.start(order)
+    await make_pod(kube, containerStatuses=container(waiting={"reason": "ContainerCreating"}))
+    assert await jobs.observe(order) == Seen(jobs.name(order), Outcome.RUNNING, "")
+    await kube.delete(PODS, "pod", namespace="site")
+    await says(kube, ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline"))
+    seen = await jobs.observe(order)
+    assert seen is not None
+    assert "not done within 90 s; its container was never made: is Secret bmc-1 there" in seen.message
+
+
 async def test_of_a_long_log_the_end_is_shown(kube: MemoryKube, jobs: Jobs) -> None:
     """Programs say last what went wrong."""
     await jobs.start(ORDER)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from hexa.app.claims import NOTHING, Claims, Rivals
 from hexa.app.dependencies import Dependencies
 from hexa.app.fence import Breach, Subject, contained_problem
+from hexa.app.hints import Hints
 from hexa.app.proofs import Proofs
 from hexa.app.stand_in import group_stand_in, machine_stand_in, member_stand_in
 from hexa.app.store import Store, same_but_for_version
@@ -26,14 +27,12 @@ from hexa.domain.group import Policy, Problem, machine_limits, policy_of
 from hexa.domain.hedge import with_takers
 from hexa.domain.identity import declared_name, kube_name, renamed
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
-from hexa.domain.pod_specs import hints
 from hexa.domain.proof import Claim
 from hexa.domain.resources.core import NODES, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node, WishRecord
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
 from hexa.domain.template import declared_shape
-from hexa.domain.unworkable import unworkable
 
 NO_GROUP: Final = Policy()
 NO_HOSTS: Final[tuple[str, ...]] = ()
@@ -136,6 +135,7 @@ class Views:
         self._group_post = store.fence.post(GROUPS, "view")
         self.image_known = image_known
         self._claims = Claims()
+        self._hints = Hints()
         self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
         self._groups: dict[Lookup, GroupView] = {}
         self._machines: dict[Lookup, tuple[Parts, MachineView]] = {}
@@ -286,6 +286,7 @@ class Views:
         if node is None:
             self._machines.pop(key, None)
             self._judged.pop(key, None)
+            self._hints.forget(key)
             return None
         name = kube_name(node)
         membership = membership_of(node)
@@ -346,8 +347,7 @@ class Views:
                 *check_problems(node),
                 *_references(key, parts),
                 *(contained_problem(breach) for breach in self._fence.breaches(MACHINES, key) if not breach.blocks),
-                *hints(node),
-                *unworkable(node),
+                *self._hints.of(key, node),
             ),
             control_plane=kube is not None and not CONTROL_PLANE_LABELS.isdisjoint(kube.metadata.labels),
             hosts=parts.hosts,

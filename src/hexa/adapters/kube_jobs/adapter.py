@@ -46,6 +46,8 @@ class _KubeJobs:
         self._kube = kube
         self._said: dict[str, str] = {}
         """What pods said last, by Job: at its deadline a Job's pod is deleted before anybody can ask why."""
+        self._unmade: set[str] = set()
+        """Jobs whose pod had no container yet when it was last looked at."""
         self._ending: dict[str, dict[str, float]] = {}
         """When pods were first seen to end, by uid of the machine and of the pod, on Trio's clock."""
 
@@ -74,14 +76,14 @@ class _KubeJobs:
         place = Selector(namespace=order.machine.namespace, fields=f"metadata.name={name}")
         job = next(iter(await self._list(JOBS, place)), None)
         if job is None:
-            self._said.pop(name, None)
+            self._forget(name)
             return None
         if not wire.belongs(job, order):
             raise Refused(f"Job {order.machine.namespace}/{name} is not one of hexa's; remove it", reason="ForeignJob")
-        said = "" if wire.outcome(job) is Outcome.DONE else await self._listen(job)
+        said = "" if wire.outcome(job) is Outcome.DONE else await self._listen(job, order)
         return wire.seen(order, job, said=said)
 
-    async def _listen(self, job: Job) -> str:
+    async def _listen(self, job: Job, order: Order) -> str:
         """What the Job's pod says, or said last."""
         name = job.metadata.name
         labels = f"{wire.JOB_NAME_LABEL}={name}"
@@ -89,7 +91,14 @@ class _KubeJobs:
         staying = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
         if staying:  # one that is being ended no longer says why
             self._said[name] = wire.pod_text(staying)
-        return self._said.get(name, "")
+            (self._unmade.add if wire.not_begun(staying) else self._unmade.discard)(name)
+        said = self._said.get(name, "")
+        failed = wire.outcome(job) is Outcome.FAILED
+        return wire.never_begun(order) if failed and not said and name in self._unmade else said
+
+    def _forget(self, name: str) -> None:
+        self._said.pop(name, None)
+        self._unmade.discard(name)
 
     async def cancel(self, machine: Lookup, *, uid: str, keep: str = "") -> bool:
         """Delete the Jobs with their pods in the background, then see whether any of either is left."""
@@ -97,7 +106,7 @@ class _KubeJobs:
             jobs = await self._names(JOBS, machine, uid)
             others = {name: job_uid for name, job_uid in jobs.items() if name != keep}
             for name, job_uid in others.items():
-                self._said.pop(name, None)
+                self._forget(name)
                 await self._kube.delete(JOBS, name, namespace=machine.namespace, uid=job_uid)
             return not others and await self._pods_gone(machine, uid, keep)
 

@@ -104,6 +104,7 @@ _OUTCOMES: Final = {
     "FailureTarget": Outcome.FAILED,  # decided; its pods are still ending
 }
 
+_CREATING: Final = ("", "ContainerCreating", "PodInitializing")
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -132,12 +133,28 @@ def pod_text(pods: Sequence[Pod]) -> str:
     return next(filter(None, of_containers), "") or _whole_pod_text(pod)
 
 
+def not_begun(pods: Sequence[Pod]) -> bool:
+    """Whether the newest pod has a node, and no container yet: its image, or a volume, is waited for."""
+    if not pods:
+        return False
+    pod = max(pods, key=lambda pod: pod.metadata.creation_timestamp or _NEVER)
+    waiting = [status.state.waiting for status in pod.status.container_statuses]
+    return bool(waiting) and all(each is not None and each.reason in _CREATING for each in waiting)
+
+
+def never_begun(order: Order) -> str:
+    """Why a container may never have been made: of a Secret that is not there the pod itself says nothing, only its Events do."""
+    secrets = sorted({volume.secret_name for volume in order.spec.volumes if volume.secret_name})
+    named = f"Secret{'s' * (len(secrets) > 1)} {', '.join(secrets)}" if secrets else "what it mounts"
+    return f"its container was never made: is {named} there, and can the image be pulled? hexa doctor looks for Secrets"
+
+
 def _container_text(status: ContainerStatus) -> str:
     ended, waiting = status.state.terminated, status.state.waiting
     if ended is not None and ended.exit_code:
         why = "" if ended.reason in ("", "Error") else f" ({ended.reason})"
         return _sentence(f"exit code {ended.exit_code}{why}", ended.message)
-    if waiting is not None and waiting.reason not in ("", "ContainerCreating", "PodInitializing"):
+    if waiting is not None and waiting.reason not in _CREATING:
         return _sentence(waiting.reason, waiting.message)
     return ""
 
