@@ -24,16 +24,17 @@ def blocked(world: World) -> str:
 async def test_failure_49_a_wake_by_a_button_is_not_repeated_without_a_reading(autojump_clock: MockClock) -> None:
     """A press that shows no effect is the only one, also after the failed start has cooled off, and the machine says why; a person
     who asks anew gets another."""
-    async with open_world(groups=[rack()], machines=[pressed()], autoscaler=None, site=QUICK) as world:
+    quick = rack(retries={"backoff": "10s"})
+    async with open_world(groups=[quick], machines=[pressed()], autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         world.hardware("box-1").ills.lost_wakes = 9
         await switch(world, "on")
         await reach(world, Phase.START_FAILED, within=300)
-        await trio.sleep(900)
+        await trio.sleep(120)
         assert jobs.of("box-1") == ["startup"]
         assert "its power button switches off what is on" in blocked(world)
         await switch(world, "off")
-        await trio.sleep(30)
+        await trio.sleep(5)
         world.hardware("box-1").ills.lost_wakes = 0
         await switch(world, "on")
         await reach(world, Phase.READY)
@@ -52,15 +53,16 @@ async def test_failure_49_a_reading_in_between_lets_a_wake_be_repeated(autojump_
 
 async def test_failure_49_a_silent_machine_is_not_pressed(autojump_clock: MockClock) -> None:
     """A machine that only fell silent may run: its button is pressed neither to wake it nor to switch it off."""
-    async with open_world(groups=[rack()], machines=[pressed()], autoscaler=None, site=QUICK) as world:
+    quick = rack(timeouts={"lost": "20s"}, retries={"backoff": "10s"})
+    async with open_world(groups=[quick], machines=[pressed()], autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         await up(world)
         world.hardware("box-1").partition(True)
         await reach(world, Phase.LOST, within=120)
-        await trio.sleep(250)
+        await trio.sleep(60)
         assert jobs.of("box-1") == ["startup"]
         await switch(world, "off")
-        await trio.sleep(250)
+        await trio.sleep(60)
         assert jobs.of("box-1") == ["startup"]
         assert "it is not pressed" in blocked(world)
 

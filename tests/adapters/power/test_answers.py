@@ -115,13 +115,20 @@ class Bmc:
         return b""
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Context:
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Secrets for every family."""
-    secret(tmp_path, "bmc", username="hexa", password=PASSWORD)
-    secret(tmp_path, "plug", password=PASSWORD)
-    secret(tmp_path, "pdu", community="pl4nted-community")
-    return context(tmp_path)
+    folder = tmp_path_factory.mktemp("secrets")
+    secret(folder, "bmc", username="hexa", password=PASSWORD)
+    secret(folder, "plug", password=PASSWORD)
+    secret(folder, "pdu", community="pl4nted-community")
+    return folder
+
+
+@pytest.fixture
+def here(secrets: Path) -> Context:
+    """A context of its own: nothing that was learned of another device."""
+    return context(secrets)
 
 
 @pytest.fixture
