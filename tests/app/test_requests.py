@@ -11,7 +11,7 @@ from tests.app.rig import CA, OFF, ON, SPACE, USER, Rig, key, open_rig, stamp, w
 from trio.testing import MockClock
 
 from hexa.adapters.memory.kube import MemoryKube
-from hexa.domain.errors import Conflict
+from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.lifecycle import Phase
 from hexa.domain.names import RELEASED_ANNOTATION
 from hexa.domain.resources.core import Kind
@@ -46,6 +46,18 @@ async def settle(rig: Rig) -> None:
 def open_entries(rig: Rig) -> set[str]:
     """Machines that are asked on the Group and not on themselves yet."""
     return {name for request in rig.stored_group().status.requests for name in request.machines}
+
+
+class Mortal(MemoryKube):
+    """After so many patches nothing is written any more."""
+
+    left = 1000
+
+    async def patch(self, kind: Kind[T], name: str, patch: Patch, *, namespace: str | None = None) -> T:
+        self.left -= 1
+        if self.left < 0:
+            raise Unavailable("dead")
+        return await super().patch(kind, name, patch, namespace=namespace)
 
 
 class OlderCrd(MemoryKube):
@@ -250,3 +262,67 @@ async def test_what_was_asked_in_an_earlier_life_is_spread_and_not_exchanged(aut
             await settle(later)
             assert later.wanted() == {"m01", "m02"}
             assert later.stored_group().status.requests == ()
+
+
+# --- hexa's own writes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("latency", [0.1, 1.5])
+@pytest.mark.parametrize("work", ["minimum", "maximum", "failed"])
+async def test_failure_52_what_hexa_asks_of_many_itself_costs_no_answer(
+    autojump_clock: MockClock, work: str, latency: float
+) -> None:
+    """While hexa wakes eight machines up to minSize, rests eight down to maxSize, or has eight that failed replaced, a request of
+    Cluster Autoscaler's is granted within the time of an answer."""
+    async with open_rig(latency=latency) as rig:
+        limits = {"minimum": {"minSize": 8}, "maximum": {"maxSize": 12}, "failed": {}}[work]
+        rig.group(**limits)
+        for number in range(20):
+            rig.machine(f"m{number:02}")
+        if work == "failed":
+            for number in range(8):
+                rig.machine(f"f{number}", Phase.START_FAILED, wish(ON), coolUntil=stamp(9000))
+        if work == "maximum":
+            for number in range(18):
+                rig.machine(f"up{number:02}", Phase.READY, wish(ON))
+        await trio.sleep(60)
+
+        async def look() -> None:
+            with suppress(Conflict):
+                await rig.groups.reconcile(key("g"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            await trio.sleep(0.01)
+            with trio.fail_after(LIMIT):
+                answer = await rig.cloud.increase_size(ID, delta=4)
+        assert isinstance(answer, Denied) if work == "maximum" else answer == Done()
+        for _ in range(4):
+            await rig.recorded()
+            await look()
+        counts = {"minimum": 12, "maximum": 12, "failed": 12}
+        assert rig.cloud.target_size(ID) == len(rig.wanted()) == counts[work]
+
+
+async def test_failure_52_a_replacement_that_is_cut_off_at_any_write_asks_one_successor(
+    autojump_clock: MockClock,
+) -> None:
+    """Three machines failed; hexa dies after each number of writes, and the next life goes on: three successors, no fourth."""
+    for writes in range(9):
+        async with open_rig(kube=Mortal) as rig:
+            rack(rig, 6)
+            for number in range(3):
+                rig.machine(f"f{number}", Phase.START_FAILED, wish(ON), coolUntil=stamp(9000))
+            await rig.seen()
+            assert isinstance(rig.kube, Mortal)
+            rig.kube.left = writes
+            with suppress(Unavailable, Conflict):
+                await rig.groups.reconcile(key("g"))
+                await rig.recorded()
+                await rig.groups.reconcile(key("g"))
+            async with open_rig(before=rig) as later:
+                for _ in range(4):
+                    await settle(later)
+                assert len(later.wanted()) == 3
+                assert not later.wanted() & {"f0", "f1", "f2"}
+                assert later.cloud.target_size(ID) == 3

@@ -6,7 +6,7 @@ group's lock, so that it never asks for a machine that Cluster Autoscaler is jus
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -22,7 +22,7 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import GroupView, MachineView, group_hints, membership_of
 from hexa.app.views import Views
-from hexa.app.wishes import Wishes
+from hexa.app.wishes import Wish, Wishes
 from hexa.domain.asked import Requests, exchanged, lost, open_requests
 from hexa.domain.describe import group_status
 from hexa.domain.drain import plan
@@ -50,7 +50,6 @@ from hexa.domain.sizing import (
     to_probe,
     to_rest,
     to_wake,
-    unreplaced,
 )
 from hexa.domain.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED, WAKE_PROOF
 from hexa.ports.clock import Clock
@@ -146,12 +145,13 @@ class GroupController:
         if view.valid and not released(view.group.metadata) and self._store.watching_since is not None:
             async with self._locks.of(key):
                 await self._exchange(view)
-                await self._replace_failed(view)
-                await self._hedge(view)
+                replaced, hedged = await self._replace_failed(view), await self._hedge(view)
                 policy = view.policy
-                await self._ask(view, to_wake(policy, self._judged(view)), "MinSize", f"minSize is {policy.min_size}")
-                await self._ask(view, to_rest(policy, self._judged(view)), "MaxSize", f"maxSize is {policy.max_size}")
+                few, many = f"minSize is {policy.min_size}", f"maxSize is {policy.max_size}"
+                await self._ask(view, to_wake(policy, self._judged(view)), Power.ON, "MinSize", few)
+                await self._ask(view, to_rest(policy, self._judged(view)), Power.OFF, "MaxSize", many)
                 await self._exercise(view)
+            await self._settle(view, replaced, hedged)
         await self._report(view)
 
     async def _malformed(self, key: Lookup) -> None:
@@ -166,32 +166,55 @@ class GroupController:
     def _judged(self, view: GroupView) -> list[Member]:
         return self._views.judged(view.key, self._clock.now())
 
-    async def _replace_failed(self, view: GroupView) -> None:
+    async def _replace_failed(self, view: GroupView) -> list[Replacement]:
         """The next candidate takes the place of a machine that failed to start. The successor's wish names whom it replaces, so
         that a crash at any point neither asks a second one nor leaves the failed one wanted."""
-        for pair in begun_replacements(self._judged(view)):
-            await self._give_way(pair)
-        for _ in unreplaced(self._judged(view)):
-            pairs = replacements(view.policy, self._judged(view))
-            if not pairs:
-                break
-            failed, successor = pairs[0].failed.key, pairs[0].successor.key
-            text = f"takes the place of {failed.name}"
-            await self._wish(successor, Power.ON, "TakesPlace", text, replaces=failed.name)
-            await self._give_way(pairs[0])
-        for member in half_replaced(self._judged(view)):
-            await self._wish(member.key, Power.OFF, REPLACED, "another took its place")
+        pairs = replacements(view.policy, self._judged(view))
+        await self._replace(view, pairs, "TakesPlace", "takes the place of {}")
+        ill = half_replaced(self._judged(view))
+        await self._ask(view, ill, Power.OFF, REPLACED, "another took its place")
+        return pairs
 
-    async def _hedge(self, view: GroupView) -> None:
+    async def _hedge(self, view: GroupView) -> list[Replacement]:
         """One spare is woken beside each machine that stays silent, and has its place in the target from that write on; the mark on
         the silent one outlives the spare's wish."""
-        for begun in begun_hedges(self._judged(view)):
-            await self._stand_aside(begun)
+        pairs: list[Replacement] = []
         while (pair := next_hedge(view.policy, self._judged(view))) is not None:
-            silent = pair.failed.key.name
-            text = f"{silent} gives no sign of life since it was woken"
-            await self._wish(pair.successor.key, Power.ON, HEDGE, text, replaces=silent)
-            await self._stand_aside(pair)
+            await self._replace(view, [pair], HEDGE, "{} gives no sign of life since it was woken")
+            pairs.append(pair)
+        return pairs
+
+    async def _replace(self, view: GroupView, pairs: Sequence[Replacement], reason: str, message: str) -> None:
+        """Ask each successor in the name of the machine whose place it takes, in one write."""
+        names, since = {pair.successor.key: pair.failed.key.name for pair in pairs}, self._clock.now()
+
+        def wish(key: Lookup) -> WishRecord:
+            return WishRecord(power=Power.ON, by=Asker.RECOVERY, reason=reason, since=since, replaces=names[key])
+
+        await self._ask_all(view, list(names), wish)
+        for key, name in names.items():
+            self._tell_wish(key, Power.ON, reason, message.format(name))
+
+    async def _settle(self, view: GroupView, replaced: Sequence[Replacement], hedged: Sequence[Replacement]) -> None:
+        """What follows from successors that are asked, machine by machine: nobody who counts waits for it, and a crash leaves it
+        for the next look."""
+        members, failed = self._judged(view), list[HexaError]()
+        gives_way = {pair.failed.key: pair for pair in (*begun_replacements(members), *replaced)}
+        stands_aside = {pair.failed.key: pair for pair in (*begun_hedges(members), *hedged)}
+        acts = [(self._give_way, pair) for pair in gives_way.values()]
+        acts += [(self._stand_aside, pair) for pair in stands_aside.values()]
+
+        async def one(act: Callable[[Replacement], Awaitable[None]], pair: Replacement) -> None:
+            try:
+                await act(pair)
+            except HexaError as error:
+                failed.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for act, pair in acts:
+                nursery.start_soon(one, act, pair)
+        if failed:
+            raise failed[0]
 
     async def _stand_aside(self, pair: Replacement) -> None:
         """The silent machine is woken on; when it comes, it is one that came late."""
@@ -213,28 +236,31 @@ class GroupController:
         if phase_of(machine.status) in (Phase.START_FAILED, Phase.OFF):  # else it came after all
             await self._wish(pair.failed.key, Power.OFF, REPLACED, f"{pair.successor.key.name} takes its place")
 
-    async def _wish(self, key: Lookup, power: Power, reason: str, message: str, *, replaces: str = "") -> None:
+    async def _wish(self, key: Lookup, power: Power, reason: str, message: str) -> None:
         machine = self._store.machines.objects.get(key)
         if machine is None:
             return
-        since = self._clock.now()
-        wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=since, replaces=replaces)
+        wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=self._clock.now())
         await self._writer.wish(machine, wish)
-        about = machine_reference(key, machine.metadata.uid)
-        self._journal.event(about, reason=reason, message=f"wanted {power}: {message}")
+        self._tell_wish(key, power, reason, message)
 
     # --- requests ---
 
-    async def _ask(self, view: GroupView, members: Sequence[Member], reason: str, message: str) -> None:
+    async def _ask(self, view: GroupView, members: Sequence[Member], power: Power, reason: str, message: str) -> None:
         """Ask the machines to come, or to go, in one write."""
-        power = Power.OFF if reason == "MaxSize" else Power.ON
         wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=self._clock.now())
-        if not await self._wishes.ask(view.key, [m.key for m in members], lambda _: wish, count=len(members)):
-            raise Conflict(f"{view.key}: machines have changed since they were counted")
+        await self._ask_all(view, [member.key for member in members], lambda _: wish)
         for member in members:
-            machine = self._store.machines.objects.get(member.key)
-            about = machine_reference(member.key, machine.metadata.uid if machine is not None else "")
-            self._journal.event(about, reason=reason, message=f"wanted {power}: {message}")
+            self._tell_wish(member.key, power, reason, message)
+
+    async def _ask_all(self, view: GroupView, keys: Sequence[Lookup], wish: Wish) -> None:
+        if not await self._wishes.ask(view.key, keys, wish, count=len(keys)):
+            raise Conflict(f"{view.key}: machines have changed since they were counted")
+
+    def _tell_wish(self, key: Lookup, power: Power, reason: str, message: str) -> None:
+        machine = self._store.machines.objects.get(key)
+        about = machine_reference(key, machine.metadata.uid if machine is not None else "")
+        self._journal.event(about, reason=reason, message=f"wanted {power}: {message}")
 
     async def _exchange(self, view: GroupView) -> None:
         """Machines that were asked and cannot be had: others are asked in their place. What was asked in an earlier life of ours is

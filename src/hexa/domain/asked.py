@@ -28,7 +28,14 @@ def wanted_then(node: Node) -> str:
 def request_of(wish: WishRecord, nodes: Iterable[Node]) -> Request:
     """The same wish, asked of several machines."""
     machines = {node.metadata.name: wanted_then(node) for node in nodes}
-    return Request(power=wish.power, by=wish.by, reason=wish.reason, since=wish.since, machines=machines)
+    return Request(
+        power=wish.power,
+        by=wish.by,
+        reason=wish.reason,
+        since=wish.since,
+        replaces=wish.replaces,
+        machines=machines,
+    )
 
 
 def stands(request: Request, node: Node) -> bool:
@@ -117,4 +124,5 @@ def _without(request: Request, names: Iterable[str]) -> Request:
 
 
 def _wish(request: Request) -> WishRecord:
-    return WishRecord(power=request.power, by=request.by, reason=request.reason, since=request.since)
+    power, by, since = request.power, request.by, request.since
+    return WishRecord(power=power, by=by, reason=request.reason, since=since, replaces=request.replaces)

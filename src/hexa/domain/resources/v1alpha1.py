@@ -454,6 +454,7 @@ class Request(Slice, frozen=True, kw_only=True, omit_defaults=False):
     by: Annotated[Asker, Meta(description="Who asked.")]
     reason: Annotated[str, Meta(description="Why, in CamelCase.")] = ""
     since: Annotated[datetime | None, Meta(description="When it was asked.")] = None
+    replaces: Annotated[str, Meta(description="The machine of the group whose place they take.")] = ""
     machines: Annotated[
         dict[str, str],
         Meta(
