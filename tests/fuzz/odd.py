@@ -157,6 +157,7 @@ def machine(name: str = "odd", *, phase: str = "Ready", power: str = "") -> dict
         del spec["power"]
     if phase in OFF_WANTED:
         spec["powerState"] = "off"
+    status["identity"] |= {"kubernetesNode": "", "kubernetesNodeUID": "", "uid": "", "group": "g", "power": ""}
     wanted = spec["powerState"]
     status |= {
         "phase": phase,

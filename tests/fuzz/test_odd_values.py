@@ -53,6 +53,8 @@ async def test_failure_51_no_odd_value_raises_anything(autojump_clock: MockClock
     async with open_pipeline() as pipeline:
         await sweep(pipeline, step=89)
         assert pipeline.failures == []
+        done = set(pipeline.rig.journal.reasons())
+        assert {"StartupJob", "ShutdownJob", "DoesNotDecode", "Invalid"} <= done  # else it went nowhere
 
 
 @pytest.mark.long
