@@ -74,6 +74,7 @@ async def test_failure_62_the_volume_of_a_pod_that_stays_is_not_waited_for(autoj
         assert attached(world) == ["kubernetes.io/csi/disks.example^disk-7"]
 
 
+@pytest.mark.long
 async def test_failure_62_hexa_killed_while_it_waits_goes_on_waiting(autojump_clock: MockClock) -> None:
     """The next life of hexa waits anew, and no longer than the drain may take."""
     async with site(1e6) as world:
