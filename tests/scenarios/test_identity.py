@@ -12,6 +12,7 @@ from hexa.domain.lifecycle import Phase
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.ports.cloud import Denied, ExternalNode
 from hexa.ports.kube import Patch
 from hexa.testing.world import World, group, open_world
 from hexa.testing.world.builders import NAMESPACE
@@ -78,7 +79,10 @@ async def test_failure_45_pods_on_the_node_of_the_new_name_keep_the_machine_on(a
         world.add_pods(2, cpu="3")
         await world.until(lambda: world.waiting == 0, within=30)
         world.edit("box-1", {"kubernetesNodeName": "box-2"})
-        world.edit_group("rack", {"drain": {"allowBare": True}})
+        await trio.sleep(5)
+        answer = await world.cloud.delete_nodes("machines/rack", nodes=[ExternalNode("box-1")])
+        assert isinstance(answer, Denied)  # before Cluster Autoscaler has drained it
+        assert answer.reason == "KubernetesNodeTaken"
         await switch(world, "off", "box-1")
         world.scale(1)
         await trio.sleep(900)

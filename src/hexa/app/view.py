@@ -14,7 +14,7 @@ from hexa.domain.cost import Rates, hourly_price
 from hexa.domain.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
 from hexa.domain.farewell import leaving, released
 from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
-from hexa.domain.identity import kube_name
+from hexa.domain.identity import kube_name, name_vetoes
 from hexa.domain.lifecycle import COMING, Phase, phase_of, trying_since
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
 from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
@@ -73,6 +73,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """Another machine of the group, which is the one without wake proof that may be off; None: there is none."""
     node_exists: bool = True
     """Whether there is a Kubernetes node of its name; `kube` is None also for one that does not decode."""
+    name_taken: bool = False
+    """Another machine has the Kubernetes node that its spec names anew."""
     ties: Ties = NO_TIES
     """What it has to do with others by spec.dependsOn."""
     conventions: Conventions = DEFAULTS
@@ -154,6 +156,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
         )
         return (
             *found,
+            *name_vetoes(self.node, taken=self.name_taken),
             *rest_vetoes(self.ties, self.wish(now)),
             *proof_vetoes(self.node, self.policy, self.waits_for, now=now),
         )

@@ -358,6 +358,7 @@ class Views:
             waits_for=parts.waits_for,
             ties=parts.ties,
             node_exists=kube is not None or parts.broken is not None,
+            name_taken=bool(parts.taken),
         )
 
     def by_kube_name(self, name: str) -> MachineView | None:

@@ -291,6 +291,7 @@ _WAITS: Final = {
 REMEDIES: Final = {
     "CoolingOff": "mend what blocked the drain: hexa drain-check {name}",
     "Hold": "hexa auto {name}",
+    "KubernetesNodeTaken": "correct spec.kubernetesNodeName, of this machine or of the other",
     "Paused": "hexa resume {name}",
     WAKE_PROOF: "wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
 }

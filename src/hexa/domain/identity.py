@@ -20,6 +20,7 @@ from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import JobRecord, Node, NodeStatus
 from hexa.domain.spec_power import claims
+from hexa.domain.wish import Veto
 
 IDENTITY_CHANGED: Final = "IdentityChanged"
 """The condition of a machine whose change waits."""
@@ -80,6 +81,13 @@ def in_doubt(plan: Plan, pods: Iterable[Pod | Malformed], name: str) -> Plan:
     text = f"it runs on Kubernetes node {name}, which spec.kubernetesNodeName names now: move it, or correct the name"
     found = tuple(Blocker(pod_name(pod), "NodeInDoubt", text) for pod in pods if not stays(pod))
     return structs.replace(plan, blockers=(*plan.blockers, *found))
+
+
+def name_vetoes(node: Node, *, taken: bool) -> Iterator[Veto]:
+    """That nobody knows which of two nodes is its own is said before Cluster Autoscaler drains the one that counts."""
+    if taken:
+        text = f"spec.kubernetesNodeName names {declared_name(node)}, which is another machine's: correct the name"
+        yield Veto("KubernetesNodeTaken", text)
 
 
 # --- what is kept --------------------------------------------------------------------------------
