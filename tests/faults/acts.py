@@ -1,7 +1,7 @@
 """What an act of a script does to the world. Nothing is judged here."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -43,8 +43,22 @@ class Stage:
         """Kubernetes nodes that a person has cordoned."""
         self.deleted: set[str] = set()
         """Kubernetes nodes that a person has deleted."""
+        self.restores = 0
+        """How often etcd was put back."""
+        self.puts_back = False
+        """It is being put back at this moment: what changes is nobody's deed."""
         self._autoscaler = trio.CancelScope()
         self._starting = trio.Lock()
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Around putting etcd back."""
+        self.restores += 1
+        self.puts_back = True
+        try:
+            yield
+        finally:
+            self.puts_back = False
 
     def later(self, seconds: float | None, do: Callable[[], object]) -> None:
         """Do it after so many seconds; None: never."""
@@ -218,7 +232,7 @@ async def _cordon(stage: Stage, act: Act) -> None:
 
     def back() -> None:
         found = stage.world.kube_node(act.of)
-        if found is None or stage.world.phase(act.of) is not Phase.READY or _ours(found):
+        if found is None or stage.world.phases().get(act.of) is not Phase.READY or _ours(found):
             stage.later(30.0, back)  # nobody opens a node that hexa drains, or that has left with the cordon
         else:
             stage.cordoned.discard(act.of)
@@ -337,6 +351,8 @@ async def mend(stage: Stage) -> None:
         rival.kill()
     if world.agent.life is not None:
         world.agent.life.kube.dies_in = None
+        world.agent.life.kube.latency = 0.0
+    world.agent.latency = 0.0
     for machine in world.site.machines.values():
         ills = machine.ills
         ills.lost_wakes = ills.slow_boots = ills.no_joins = ills.ignored_offs = 0

@@ -5,13 +5,14 @@ from typing import Any
 
 from msgspec import structs
 
+from tests.faults.odd import draw_odd
 from tests.faults.script import Act, Box, Load, Script
 
 HOUR = 3600.0
 
 
-def draw(seed: int, *, depends: bool = False) -> Script:
-    """The run of this seed: always the same one. With `depends` machines need others to be up first."""
+def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
+    """The run of this seed: always the same one. With `depends` machines need others to be up first; `odd`: see there."""
     dice = Random(f"hexa {seed}")
     groups = {name: _group(dice) for name in ("rack", "shelf")[: dice.choices((1, 2), (4, 1))[0]]}
     if seed % 4 == 0:  # no throw of the dice: the runs of other seeds stay what they are
@@ -20,6 +21,8 @@ def draw(seed: int, *, depends: bool = False) -> Script:
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR
     acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
+    if odd:
+        acts += draw_odd(seed, hurts, groups, boxes)
     return Script(
         seed=seed,
         groups=groups,

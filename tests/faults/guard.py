@@ -8,7 +8,7 @@ import trio
 from msgspec import Struct
 
 from hexa.adapters.memory.machine import MemoryMachine, State
-from hexa.adapters.memory.pods import PodsByNode
+from hexa.adapters.memory.pods import PodsByNode, comes_with_the_node, finished
 from hexa.app.core import Core
 from hexa.app.view import MachineView
 from hexa.domain.drain import stays
@@ -69,7 +69,9 @@ class Guard:
         self.actions: list[tuple[datetime, str, str]] = []
         """(when, machine, action) of every Job."""
         self._made: Counter[tuple[str, str]] = Counter()
+        self._restores = 0
         self._alive: dict[str, set[str]] = {}
+        self._clocks = self.world.now, trio.current_time()
         self._blind_at = self.world.now
         """When hexa last did not see, or was dead."""
         self._paused_at: dict[str, datetime] = {}
@@ -114,16 +116,20 @@ class Guard:
         alive = self._alive.setdefault(name, set())
         conditions = (event.stored.raw.get("status") or {}).get("conditions", ())
         ended = any(c["status"] == "True" and c["type"] in ("Complete", "Failed") for c in conditions)
-        if event.type is ChangeType.ADDED:
-            alive.add(event.stored.uid)
-            self._made_job(name, labels)
-        elif event.type is ChangeType.DELETED or ended:
+        if event.type is ChangeType.DELETED or ended:
             alive.discard(event.stored.uid)
+        elif event.type is ChangeType.ADDED:
+            alive.add(event.stored.uid)
+            if not self.stage.puts_back:
+                self._made_job(name, labels)
         if len(alive) > 1:
             self.say("two-jobs", f"{name} is switched by {len(alive)} Jobs at once")
 
     def _made_job(self, name: str, labels: dict[str, str]) -> None:
         action, attempt = labels[ACTION_LABEL], labels[ATTEMPT_LABEL]
+        if self._restores != self.stage.restores:  # attempts count from an older number again
+            self._restores = self.stage.restores
+            self._made.clear()
         self.jobs += 1
         self.actions.append((self.world.now, name, action))
         self._made[labels.get(UID_LABEL, name), attempt] += 1
@@ -153,7 +159,7 @@ class Guard:
             if self.world.hardware(name).state is State.UP and not self._out_of_reach(name):
                 self.say("cycled", f"{name} is cycled and works")
             return
-        left = [pod.metadata.name for pod in self._evictable(name)]
+        left = [*(pod.metadata.name for pod in self._evictable(name)), *self._unreadable(name)]
         if left and not node.status.forced:
             self.say("pods", f"{name}: a shutdown Job while {left} are on it")
         kube = self.world.kube_node(name)
@@ -187,6 +193,11 @@ class Guard:
         found = (stored.decoded(PODS) for stored in self._pods.on(node))
         return [pod for pod in found if isinstance(pod, Pod) and not stays(pod)]
 
+    def _unreadable(self, node: str) -> list[str]:
+        """Pods that do not decode count as pods."""
+        found = (stored for stored in self._pods.on(node) if not isinstance(stored.decoded(PODS), Pod))
+        return [stored.key[1] for stored in found if not finished(stored.raw) and not comes_with_the_node(stored.raw)]
+
     def _view(self, name: str) -> MachineView | None:
         return self.core.views.machine(Lookup(NAMESPACE, name)) if self.core is not None else None
 
@@ -194,6 +205,8 @@ class Guard:
 
     def _kube_node(self, event: Any) -> None:
         name = event.stored.key[1]
+        if self.stage.puts_back:
+            return
         machine = self.world.site.machines.get(name)
         if machine is not None and event.type is not ChangeType.DELETED:
             self._tainted(name, machine, event)
@@ -230,6 +243,8 @@ class Guard:
     def look(self) -> None:
         """What must be so at any time, a while given."""
         now, core = self.world.now, self.core
+        if self._stepped(now):
+            self._blind_at = now
         if core is None or core.store.watching_since is None or any(rival.life for rival in self.stage.rivals):
             self._blind_at = now
             return
@@ -240,6 +255,12 @@ class Guard:
             self._look_at(box.name, now)
         for group in self.stage.script.groups:
             self._size(core, group, now)
+
+    def _stepped(self, now: datetime) -> bool:
+        """Whether somebody set the clock since the last look."""
+        then, at = self._clocks
+        self._clocks = now, trio.current_time()
+        return abs(now - then - timedelta(seconds=trio.current_time() - at)) > timedelta(seconds=5)
 
     def _look_at(self, name: str, now: datetime) -> None:
         view = self._view(name)
@@ -281,7 +302,7 @@ class Guard:
     def at_end(self, *, quiet: datetime) -> None:
         """Everything was mended long ago; for the last while, since `quiet`, nothing was done to the site."""
         site = self.world.site.report()
-        if site.pods_killed and not self._forced:
+        if site.pods_killed and not self._forced and not self.stage.restores:
             self.say("killed", f"{site.pods_killed} pods were on machines that were switched off by order")
         if self.core is None:
             self.say("dead", "hexa did not come back")

@@ -14,6 +14,7 @@ from hexa.adapters.memory.settings import Settings as Site
 from hexa.domain.names import SAFE_TO_EVICT
 from hexa.testing.determinism import repeatable_scheduling
 from hexa.testing.world import Machine, World, group, machine, open_world
+from tests.faults import odd
 from tests.faults.acts import Stage, mend, perform
 from tests.faults.guard import LOOKS, Broken, Guard
 from tests.faults.script import POWER, Box, Load, Script
@@ -81,7 +82,7 @@ async def _hurt(stage: Stage, script: Script) -> None:
     start = trio.current_time()
     for act in script.acts:
         await trio.sleep_until(start + act.at)
-        await perform(stage, act)
+        await odd.DO.get(act.what, perform)(stage, act)
     await trio.sleep_until(start + script.hurts)
 
 
