@@ -42,6 +42,7 @@ def told(node: Node) -> dict[str, str]:
         ),
         ({"template": {"taints": [PASSING]}}, {}, "template.taints[0]", "FitsNoPod"),
         ({"taintsToRemove": [{"key": ""}]}, {}, "taintsToRemove[0].key", "NoKey"),
+        ({"energy": {"idleWatts": "60", "maxWatts": 20}}, {}, "energy.maxWatts", "MaxBelowIdle"),
     ],
 )
 def test_failure_55_a_template_that_no_pod_fits_is_told(
@@ -95,6 +96,7 @@ SHAPED = machine({"template": {"capacity": {"cpu": 8, "memory": "1Gi"}}, "shutdo
         ),
         ({"scaleDownUtilizationThreshold": 0}, "scaleDownUtilizationThreshold", "NeverScaledDown"),
         ({"retries": {"hedge": True}}, "retries.hedge", "NoSpare"),
+        ({"zeroOrMaxNodeScaling": True, "minSize": 1, "maxSize": 3}, "zeroOrMaxNodeScaling", "NeverScaledDown"),
         ({"remediation": {"outOfService": True}}, "remediation.outOfService", "NoSensor"),
     ],
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from hexa.domain.duration import format_duration
-from hexa.domain.group import Policy, Problem
+from hexa.domain.group import Policy, Problem, parse_number
 from hexa.domain.lifecycle import Phase, phase_of
 from hexa.domain.names import CA_TAINTS, CONDITION_TAINTS, HOSTNAME_LABEL, UNINITIALIZED_TAINT
 from hexa.domain.quantity import size_of
@@ -102,12 +102,25 @@ def _taint_without_key(machine: Node) -> Iterator[Problem]:
                 )
 
 
+def _watts(machine: Node) -> Iterator[Problem]:
+    """Less draw at full load than idle: one of the two is wrong, and so is every figure that comes of them."""
+    idle, most = machine.spec.energy.idle_watts, machine.spec.energy.max_watts
+    try:
+        wrong = idle is not None and most is not None and parse_number(idle) > parse_number(most)
+    except ValueError:
+        return  # told as what it is
+    if wrong:
+        text = f"is {most}, and idleWatts is {idle}: a machine draws no less under load"
+        yield _warning("spec.energy.maxWatts", text, "correct one of the two", "MaxBelowIdle")
+
+
 MACHINE_ROWS: Final[tuple[MachineRow, ...]] = (
     _fits_no_pod,
     _incomplete,
     _above_seen,
     _passing_taints,
     _taint_without_key,
+    _watts,
 )
 
 
@@ -161,6 +174,14 @@ def _never_below(policy: Policy, members: Sequence[Node], shapes: Sequence[Shape
         )
 
 
+def _never_zero(policy: Policy, members: Sequence[Node], shapes: Sequence[Shape | None]) -> Iterator[Problem]:
+    """Cluster Autoscaler takes all machines of such a group off, or none."""
+    most = len(members) if policy.max_size is None else policy.max_size
+    if policy.options.zero_or_max_node_scaling and 0 < policy.min_size < most:
+        text = f"scales to none or all, and minSize {policy.min_size} forbids none: no machine is ever given up"
+        yield _warning("spec.zeroOrMaxNodeScaling", text, "remove it, or write minSize: 0", "NeverScaledDown")
+
+
 def _one_hostname(policy: Policy, members: Sequence[Node], shapes: Sequence[Shape | None]) -> Iterator[Problem]:
     if HOSTNAME_LABEL in policy.labels and len(members) > 1:
         text = f"{HOSTNAME_LABEL} is one machine's, and the group has {len(members)}"
@@ -194,6 +215,7 @@ GROUP_ROWS: Final[tuple[GroupRow, ...]] = (
     _grace_outlasts_drain,
     _never_repeated,
     _never_below,
+    _never_zero,
     _one_hostname,
     _no_spare,
     _cannot_cycle,
