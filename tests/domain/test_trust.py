@@ -10,7 +10,7 @@ from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, machine, read,
 
 from hexa.domain.lifecycle import Event, Phase, again
 from hexa.domain.resources.v1alpha1 import PowerReading, Reading
-from hexa.domain.sensing import next_due, sense
+from hexa.domain.sensing import leave_due, next_due, sense
 from hexa.domain.trust import LEASE_PERIOD, READ_APART, RENEWAL_MISSED, Life, Told, believed, missed_at, told
 from hexa.domain.wish import forgotten_wish
 
@@ -102,6 +102,7 @@ def test_an_on_that_the_job_and_silence_contradict_is_told(
     said = told(reading, life(heard), ordered=ordered, before=PowerReading(), now=at(now))
     assert said.reading is reading
     assert bool(said.contradiction) is contradicts
+    assert ("its kubelet is silent since 2026-03-02T08:00:00+00:00" in said.contradiction) is contradicts
 
 
 # --- to the second ------------------------------------------------------------------------------------
@@ -111,6 +112,11 @@ def test_a_node_that_is_ready_is_looked_at_when_its_next_sign_of_life_may_be_due
     """Twelve seconds after the last one, which was of the phase before."""
     boots = status(Phase.BOOTING, wakes=3)
     assert next_due(boots, facts(1, node_exists=True, node_ready=True, heard=-3), limits=LIMITS) == at(9)
+
+
+def test_blind_and_without_a_sign_of_life_silence_has_yet_to_last() -> None:
+    """Two lease periods from now on, whenever that is."""
+    assert leave_due(facts(10, watching_since=None)) == at(90)
 
 
 @pytest.mark.parametrize("wish", [ON, OFF])
