@@ -54,7 +54,8 @@ def test_a_drain_waits_for_a_system_that_still_boots() -> None:
         (LIMITS.boot.total_seconds(), None, Event.EMPTY),
         (60, 59.0, Event.EMPTY),
     ):
-        assert sense(drained, facts(now, wish=OFF, pods=0, heard=heard), limits=LIMITS) is expected
+        known = facts(now, wish=OFF, pods=0, heard=heard, node_exists=heard is not None)
+        assert sense(drained, known, limits=LIMITS) is expected
     assert next_due(drained, facts(20, wish=OFF, pods=0), limits=LIMITS) == at(0) + LIMITS.boot
 
 
