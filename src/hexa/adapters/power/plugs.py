@@ -78,7 +78,7 @@ class Shelly:
 
     async def _new_figure(self, status: Mapping[str, Any], *, metered: bool) -> Figure:
         errors = status.get("errors")
-        faults = [str(each) for each in errors if each not in CUTS] if isinstance(errors, list) else []
+        faults = [str(each) for each in errors if str(each) not in CUTS] if isinstance(errors, list) else []
         if faults:
             return Figure(doubt=f"its meter tells an error ({', '.join(faults)})")
         begun = moment(dig(status, "aenergy", "minute_ts"))
@@ -92,7 +92,7 @@ class Shelly:
     def _old_figure(self, relay: Mapping[str, Any], meter: Any, now: Any) -> Figure:
         if not self._meters:
             return Figure(doubt="it has no meter: what it tells as power was typed in")
-        if dig(meter, "is_valid") is False or relay.get("is_valid") is False:
+        if any(valid is not None and valid is not True for valid in (dig(meter, "is_valid"), relay.get("is_valid"))):
             return Figure(doubt="its meter says that the figure is not valid")
         told, clock = moment(dig(meter, "timestamp")), moment(now)
         age = (clock - told) % ZONE if told is not None and clock is not None else 0.0
@@ -111,7 +111,7 @@ class Shelly:
             if not known:
                 raise self._context.refused("it is no Shelly", "correct its address or device", reason="WrongDevice")
             counted = about.get("num_meters", 1), about.get("num_emeters", 0)
-            self._meters = about.get("type") not in NO_METER and counted != (0, 0)
+            self._meters = str(about.get("type")) not in NO_METER and counted != (0, 0)
             self._generation = int(gen) if str(gen := about.get("gen", 1)).isdigit() else 1
         return self._generation > 1
 

@@ -190,7 +190,7 @@ _SWITCHING: Final = frozenset(state for state, reading in READINGS.items() if re
 
 def _reading(system: Mapping[str, Any]) -> Reading:
     result = READINGS.get(str(system.get("PowerState")).lower(), Reading.UNKNOWN)
-    doubt = result is Reading.OFF and dig(system, "Status", "State") in IN_DOUBT
+    doubt = result is Reading.OFF and str(dig(system, "Status", "State")) in IN_DOUBT
     return Reading.UNKNOWN if doubt else result
 
 
