@@ -46,7 +46,7 @@ async def test_off_names_who_would_make_room_and_stays_blocked(autojump_clock: M
         told = await off(world, "box-1", make_room=False)
         assert "fit on no other node; machines/box-2 would make room: hexa off machines/box-1 --make-room" in told
         await world.until(lambda: "fits on no other node" in blocked(world), within=60)
-        await trio.sleep(300)
+        await trio.sleep(60)
         assert world.phase("box-2") is Phase.OFF
         assert world.waiting == 0
 
@@ -58,7 +58,7 @@ async def test_make_room_wakes_one_machine_moves_the_pods_and_goes_off(autojump_
         assert "machines/box-2 is woken first" in await off(world, "box-1")
         await world.until(lambda: "box-2 is woken to make room" in blocked(world), within=30)
         await reach(world, Phase.OFF, within=120)
-        await trio.sleep(600)
+        await trio.sleep(120)
         assert world.phases() == {"box-1": Phase.OFF, "box-2": Phase.READY, "box-3": Phase.OFF}
         assert world.waiting == 0
         wish = world.node("box-2").status.wish
@@ -66,7 +66,9 @@ async def test_make_room_wakes_one_machine_moves_the_pods_and_goes_off(autojump_
         assert (wish.reason, wish.makes_room_for) == ("MakesRoom", "machines/box-1")
 
 
-@pytest.mark.parametrize("seconds", [1.0, 4.0, 9.0])
+@pytest.mark.parametrize(
+    "seconds", [4.0, pytest.param(1.0, marks=pytest.mark.long), pytest.param(9.0, marks=pytest.mark.long)]
+)
 async def test_make_room_outlives_the_agent(autojump_clock: MockClock, seconds: float) -> None:
     """Killed while it makes room, hexa goes on from what is stored, and wakes no second machine."""
     async with open_world(groups=[rack()], machines=boxes(3), autoscaler=None, site=QUICK) as world:
@@ -85,13 +87,14 @@ async def test_make_room_respects_max_size_and_says_so(autojump_clock: MockClock
         await crowded(world, "box-1")
         assert "maxSize of machines/rack leaves no machine to make room" in await off(world, "box-1")
         await world.until(lambda: "maxSize of machines/rack" in blocked(world), within=60)
-        await trio.sleep(300)
+        await trio.sleep(60)
         assert world.phase("box-2") is Phase.OFF
         world.edit_group("rack", {"maxSize": 2})
         await reach(world, Phase.OFF, within=600)
         assert (world.phase("box-2"), world.waiting) == (Phase.READY, 0)
 
 
+@pytest.mark.long
 async def test_make_room_wakes_no_machine_that_is_held_off_or_too_small(autojump_clock: MockClock) -> None:
     """A machine that a person holds off, or that the pods do not fit on, makes no room; the next one does."""
     small = boxes(3)[2]
@@ -107,6 +110,7 @@ async def test_make_room_wakes_no_machine_that_is_held_off_or_too_small(autojump
         assert (on, world.waiting) == ({"box-4"}, 0)
 
 
+@pytest.mark.long
 async def test_make_room_takes_the_next_machine_where_one_fails(autojump_clock: MockClock) -> None:
     """The machine that was to make room does not come: after its boot is given up the next one is woken."""
     async with open_world(groups=[rack()], machines=boxes(3), autoscaler=None, site=QUICK) as world:

@@ -76,9 +76,9 @@ def _nodes(world: World) -> list[Any]:
 @pytest.mark.parametrize(
     "requests",
     [
-        {"cpu": "1"},
         {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "10Gi"},
-        {"cpu": "1", "ephemeral-storage": "150Gi"},
+        pytest.param({"cpu": "1"}, marks=pytest.mark.long),
+        pytest.param({"cpu": "1", "ephemeral-storage": "150Gi"}, marks=pytest.mark.long),
     ],
 )
 async def test_failure_55_cpu_and_memory_are_enough_to_be_woken(
@@ -105,7 +105,7 @@ async def test_failure_55_disk_that_no_machine_has_wakes_one_machine_at_most(aut
         await reach(world, Phase.OFF)
         disk = {"requests": {"cpu": "1", "ephemeral-storage": "500Gi"}}
         world.add_pods(1, containers=[{"name": "main", "image": "x", "resources": disk}])
-        await trio.sleep(900)
+        await trio.sleep(150)
         assert world.waiting == 1
         assert sum(world.node(name).status.template is not None for name in ("box-1", "box-2")) == 1
 
@@ -159,7 +159,7 @@ async def test_a_group_that_may_have_no_machine_on_is_told(autojump_clock: MockC
 # --- a kubelet under another name -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["box-1-ec2407ca", "box-1.lab.example"])
+@pytest.mark.parametrize("name", ["box-1-ec2407ca", pytest.param("box-1.lab.example", marks=pytest.mark.long)])
 async def test_failure_57_a_kubelet_that_joins_under_another_name_is_named(
     autojump_clock: MockClock, name: str
 ) -> None:
@@ -195,9 +195,9 @@ async def test_failure_57_nodes_that_were_there_before_are_not_suspected(autojum
 async def test_failure_63_a_pod_that_needs_longer_than_the_drain_is_named(autojump_clock: MockClock) -> None:
     """A pod that still ends at the drain's deadline is not cut: the condition names it with its grace period, drain-check does so
     in advance, and the machine goes off once the pod has ended."""
-    slow = rack(timeouts={"drain": "60s"})
+    slow = rack(timeouts={"drain": "15s"})
     async with open_world(
-        groups=[slow], machines=boxes(2), autoscaler=None, site=Site(pod_start=0.2, pod_stop=300.0)
+        groups=[slow], machines=boxes(2), autoscaler=None, site=Site(pod_start=0.2, pod_stop=60.0)
     ) as world:
         await reach(world, Phase.OFF)
         await up(world, "box-1", "box-2")
@@ -208,7 +208,7 @@ async def test_failure_63_a_pod_that_needs_longer_than_the_drain_is_named(autoju
         view = snapshot.views.machine(Lookup("machines", where))
         assert view is not None
         checked = await check(MemoryKube(world.site.api), view, now=snapshot.now)
-        assert [blocker.message for blocker in checked.slow] == ["its grace period is 1h, and timeouts.drain is 1m"]
+        assert [blocker.message for blocker in checked.slow] == ["its grace period is 1h, and timeouts.drain is 15s"]
         await switch(world, "off", where)
         await world.until(lambda: "still ending" in conditions(world, where).get("Blocked", ""), within=90)
         assert "load-" in conditions(world, where)["Blocked"]
