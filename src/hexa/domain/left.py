@@ -13,13 +13,15 @@ from hexa.domain.resources.core import Pod
 
 GRACE: Final = 30
 """Seconds that a pod has to end where it does not say (Kubernetes reference, terminationGracePeriodSeconds)."""
+LONGEST: Final = 10 * 365 * 24 * 3600
+"""Seconds; more is said to be so much."""
 SHOWN: Final = 3
 
 
 def grace_of(pod: Pod, longest: int | None = None) -> int:
     """Seconds that the pod has to end; `longest`: what the group allows at most."""
     own = pod.spec.termination_grace_period_seconds
-    own = GRACE if own is None else own
+    own = GRACE if own is None else max(0, min(own, LONGEST))
     return own if longest is None else min(own, longest)
 
 

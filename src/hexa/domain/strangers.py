@@ -34,8 +34,16 @@ def waited_since(status: NodeStatus) -> datetime | None:
 
 def strangers(nodes: Iterable[KubeNode], name: str, *, since: datetime) -> tuple[str, ...]:
     """Which of the nodes (none of them claimed) registered, or became Ready, since then: those with a name like `name` first."""
-    found = [node.metadata.name for node in nodes if _came(node) >= since - CLOCKS]
+    found = [node.metadata.name for node in nodes if _is_news(_came(node), since)]
     return tuple(sorted(found, key=lambda other: (not alike(other, name), other))[:SHOWN])
+
+
+def _is_news(came: datetime, since: datetime) -> bool:
+    """Times that make no sense are no news."""
+    try:
+        return since - came <= CLOCKS
+    except (OverflowError, TypeError):
+        return False
 
 
 def _came(node: KubeNode) -> datetime:

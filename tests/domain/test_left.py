@@ -1,0 +1,44 @@
+"""What a drain leaves is named, whatever pods and nodes say of themselves."""
+
+from datetime import UTC, datetime, timedelta
+
+from hexa.domain.drain import Blocker, Plan
+from hexa.domain.left import few, left_at_deadline, outlasting
+from hexa.domain.resources.core import KubeNode, Metadata, Pod, PodSpec
+from hexa.domain.strangers import alike, strangers
+
+LIMIT = timedelta(minutes=10)
+
+
+def pod(name: str, grace: int | None) -> Pod:
+    """A pod with this grace period."""
+    return Pod(metadata=Metadata(name=name, namespace="apps"), spec=PodSpec(termination_grace_period_seconds=grace))
+
+
+def test_all_that_is_left_is_named() -> None:
+    """Pods that block, that still end, and that were asked and stayed; of many the first three."""
+    plan = Plan((pod("c", 5),), (pod("b", None),), (Blocker("apps/a", "NoRoom", "it fits on no other node"),))
+    assert left_at_deadline(plan, longest=None, limit=LIMIT) == (
+        "apps/a: it fits on no other node; apps/b: still ending, its grace period is 30s; "
+        "apps/c: asked to go, and still there"
+    )
+    assert few(["a", "b", "c", "d", "e"]) == "a; b; c and 2 more"
+
+
+def test_grace_periods_beyond_reason_are_borne() -> None:
+    """A pod may say what it likes: the longest that is told is ten years, and the group's gracePeriod bounds it."""
+    odd = [pod("a", 2**62), pod("b", -5), pod("c", 601)]
+    assert [blocker.pod for blocker in outlasting(odd, longest=None, limit=LIMIT)] == ["apps/a", "apps/c"]
+    assert outlasting(odd, longest=60, limit=LIMIT) == []
+
+
+def test_times_that_make_no_sense_name_no_stranger() -> None:
+    """Nodes without a time, or with one at the end of all times, raise nothing; a likeness of names comes first."""
+    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    times = {"new": now, "box-1-ec2407ca": now, "old": now - timedelta(hours=1), "never": None}
+    nodes = [KubeNode(metadata=Metadata(name=name, creation_timestamp=time)) for name, time in times.items()]
+    assert strangers(nodes, "box-1", since=now) == ("box-1-ec2407ca", "new")
+    for odd in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), datetime(2026, 1, 1)):  # noqa: DTZ001
+        strangers(nodes, "box-1", since=odd)
+    assert alike("box-1.lab.example", "BOX-1")
+    assert not alike("box-2", "box-1")
