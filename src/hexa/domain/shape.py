@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from hexa.domain.duration import DURATION_PATTERN, parse_duration
 from hexa.domain.group import Problem
+from hexa.domain.resources.power import SNMP_PATTERN
 from hexa.domain.resources.remediation import PERCENT_PATTERN
 from hexa.domain.resources.schema import Schema
 from hexa.domain.resources.v1alpha1 import NUMBER_PATTERN, QUANTITY_PATTERN, THRESHOLD_PATTERN
@@ -226,6 +227,7 @@ _PATTERNS: Final = {
     THRESHOLD_PATTERN: _SHARES,
     QUANTITY_PATTERN: _QUANTITIES,
     PERCENT_PATTERN: 'write a number, or a share such as "40%"',
+    SNMP_PATTERN: "write the number or the text that the PDU answers",
 }
 _TIME: Final = Annotated[datetime, Meta(tz=True)]
 

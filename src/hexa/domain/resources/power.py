@@ -4,7 +4,7 @@ The same shape is read from the file that `hexa power --config` names, so that a
 What its parts can do is judged in `hexa.domain.power`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
@@ -14,7 +14,8 @@ from hexa.domain.resources.scalars import Duration, int_or_string
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Watts = Annotated[float, Meta(gt=0)]
 Outlets = tuple[str, ...]
-SnmpValue = Annotated[int | str, int_or_string(minimum=-(2**31), pattern="^.+$", maxLength=255)]
+SNMP_PATTERN: Final = "^.+$"
+SnmpValue = Annotated[int | str, int_or_string(minimum=-(2**31), pattern=SNMP_PATTERN, maxLength=255)]
 
 DriverName = Literal["wakeOnLan", "ipmi", "redfish", "pdu", "http", "ssh", "script", "plugin"]
 
