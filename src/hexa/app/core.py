@@ -17,6 +17,7 @@ from hexa.app.node_controller import NodeController
 from hexa.app.provider import Provider
 from hexa.app.readings import Readings
 from hexa.app.store import Source, Store
+from hexa.app.turns import Turns
 from hexa.app.views import Views
 from hexa.domain.conventions import DEFAULTS, Conventions
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
@@ -103,7 +104,11 @@ async def open_core(
     async with trio.open_nursery() as nursery:
         await nursery.start(_follow, store, ports, extra)
         nursery.start_soon(core.contained.queue.run)
+        turns = Turns()
+        core.cloud.on_read = turns.asked
+        nursery.start_soon(turns.run)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
+            queue.share(turns.limit)
             nursery.start_soon(queue.run)
         nursery.start_soon(core.nodes.vigil.run)
         for loop in (core.readings, core.checks):

@@ -3,7 +3,7 @@
 Reads touch memory only. A write is one transaction (`wishes`): all is stored when it returns, or nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -67,12 +67,15 @@ class Provider:
         self._wishes, self._locks = Wishes(store=store, views=views, kube=kube, clock=clock), locks
         self._group_post = store.fence.post(GROUPS, "answer", blocks=False)
         self._machine_post = store.fence.post(MACHINES, "answer", blocks=False)
+        self.on_read: Callable[[], object] = lambda: None
+        """Called when something is asked."""
         self._shown_at = -1
         self._shown: dict[Lookup, NodeGroup] = {}
 
     # --- reads ---
 
     def version(self) -> int:
+        self.on_read()
         if self._views.expired(self._clock.now()):
             self._store.touch()
         return self._store.version

@@ -33,6 +33,21 @@ class Owner(Protocol[K_contra]):
     def works(self, key: K_contra, /) -> None: ...
 
 
+class Turn:
+    """One of those that a limit allows; it is given back to the limit that it was taken from."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, limit: trio.CapacityLimiter) -> None:
+        self._limit = limit
+
+    async def take(self) -> None:
+        await self._limit.acquire_on_behalf_of(self)
+
+    def over(self) -> None:
+        self._limit.release_on_behalf_of(self)
+
+
 class KeyedQueue(Generic[K]):
     """`add` what needs work now or later; `run` works until cancelled."""
 
@@ -77,6 +92,10 @@ class KeyedQueue(Generic[K]):
         if key not in self._running:  # else it is pushed when the present work ends
             self._push(key, when)
 
+    def share(self, limit: trio.CapacityLimiter) -> None:
+        """Take turns with others: `limit` counts for all of them together."""
+        self._limit = limit
+
     def forgive(self, key: K) -> None:
         """What broke the work was changed: the next news brings the key back at once."""
         self._not_before.pop(key, None)
@@ -99,26 +118,38 @@ class KeyedQueue(Generic[K]):
         async with trio.open_nursery() as nursery:
             task_status.started()
             while True:
-                key = await self._next()
+                key, turn = await self._next()
                 self._running.add(key)
-                nursery.start_soon(self._once, key)
+                nursery.start_soon(self._once, key, turn)
 
-    async def _next(self) -> K:
+    async def _next(self) -> tuple[K, Turn]:
+        """The next key that is due, and its turn. That comes first: news of a key that waits are one piece of work."""
         while True:
-            now = trio.current_time()
-            while self._heap and self._heap[0][0] <= now:
-                when, _, key = heapq.heappop(self._heap)
-                if self._due.get(key) == when and key not in self._running:
-                    del self._due[key]
-                    return key
+            while self._heap and self._heap[0][0] <= trio.current_time():
+                turn = Turn(self._limit)
+                await turn.take()
+                if (key := self._pop()) is not None:
+                    return key, turn
+                turn.over()
             self._news = trio.Event()
             with trio.move_on_at(self._heap[0][0] if self._heap else math.inf):
                 await self._news.wait()
 
-    async def _once(self, key: K) -> None:
+    def _pop(self) -> K | None:
+        now = trio.current_time()
+        while self._heap and self._heap[0][0] <= now:
+            when, _, key = heapq.heappop(self._heap)
+            if self._due.get(key) == when and key not in self._running:
+                del self._due[key]
+                return key
+        return None
+
+    async def _once(self, key: K, turn: Turn) -> None:
         try:
-            async with self._limit:
+            try:
                 await self._work(key)
+            finally:
+                turn.over()
             self._done(key)
         except Exception as error:
             known = known_error(error)
