@@ -94,8 +94,11 @@ def _untrusted(server: str, error: Exception) -> str:
 
 
 class _HttpKube:
-    def __init__(self, client: httpx.AsyncClient, *, cluster: Cluster, tuning: Tuning) -> None:
-        self._client = client
+    def __init__(
+        self, client: httpx.AsyncClient, watches: httpx.AsyncClient, *, cluster: Cluster, tuning: Tuning
+    ) -> None:
+        """`watches`: a pool apart, for with each request httpcore compares every connection of a pool with every other."""
+        self._client, self._watches = client, watches
         self._server = cluster.server
         self._tuning = tuning
         self._extensions = {"sni_hostname": cluster.server_name} if cluster.server_name else {}
@@ -140,7 +143,7 @@ class _HttpKube:
         }
         request = self._request("GET", call, params=params, timeout=self._timeout(seconds + self._tuning.silence))
         with _translated(call, self._server):
-            response = await self._client.send(request, stream=True)
+            response = await self._watches.send(request, stream=True)
         try:
             if not response.is_success:
                 await self._raise_failure(call, response)
@@ -306,17 +309,18 @@ async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_
     who = identity(cluster, clock=clock, reread=tuning.reread, show=show)
     if who is not None:
         await who.header()
-    transport = httpx.AsyncHTTPTransport(
-        verify=context, limits=_LIMITS, proxy=cluster.proxy or None, socket_options=_socket_options()
-    )
-    async with httpx.AsyncClient(
-        transport=transport,
-        base_url=cluster.server,
-        auth=who,
-        headers={**_HEADERS, **cluster.impersonate},
-        trust_env=False,
-    ) as client:
-        yield _HttpKube(client, cluster=cluster, tuning=tuning)
+
+    def client() -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(
+            verify=context, limits=_LIMITS, proxy=cluster.proxy or None, socket_options=_socket_options()
+        )
+        headers = {**_HEADERS, **cluster.impersonate}
+        return httpx.AsyncClient(
+            transport=transport, base_url=cluster.server, auth=who, headers=headers, trust_env=False
+        )
+
+    async with client() as requests, client() as watches:
+        yield _HttpKube(requests, watches, cluster=cluster, tuning=tuning)
 
 
 class _HttpSecrets:
