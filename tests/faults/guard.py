@@ -1,12 +1,15 @@
 """What must be so at every moment of a run, and after it. It reads the truth of the site, and what hexa has in mind."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import trio
 from msgspec import Struct
 
+from hexa.adapters.memory.journal import Line
 from hexa.adapters.memory.machine import MemoryMachine, State
 from hexa.adapters.memory.pods import PodsByNode, comes_with_the_node, finished
 from hexa.app.core import Core
@@ -66,8 +69,9 @@ class Guard:
         self.stage, self.world = stage, stage.world
         self.broken: list[Broken] = []
         self.jobs = 0
-        self.actions: list[tuple[datetime, str, str]] = []
-        """(when, machine, action) of every Job."""
+        self.actions: list[tuple[float, str, str]] = []
+        """(Trio's time, machine, action) of every Job."""
+        self._calm: tuple[float, Line | None] = 0.0, None
         self._made: Counter[tuple[str, str]] = Counter()
         self._restores = 0
         self._alive: dict[str, set[str]] = {}
@@ -131,7 +135,7 @@ class Guard:
             self._restores = self.stage.restores
             self._made.clear()
         self.jobs += 1
-        self.actions.append((self.world.now, name, action))
+        self.actions.append((trio.current_time(), name, action))
         self._made[labels.get(UID_LABEL, name), attempt] += 1
         if self._made[labels.get(UID_LABEL, name), attempt] > 1:
             self.say("repeated", f"{name}: attempt {attempt} had a second Job")
@@ -299,33 +303,43 @@ class Guard:
 
     # --- after the run ------------------------------------------------------------------------
 
-    def at_end(self, *, quiet: datetime) -> None:
-        """Everything was mended long ago; for the last while, since `quiet`, nothing was done to the site."""
+    def begin_quiet(self) -> None:
+        """From now on nothing is done to the site. (Times of log lines are no measure: somebody may have set the clock.)"""
+        lines = self.world.journal.lines
+        self._calm = trio.current_time(), lines[-1] if lines else None
+
+    def _late_lines(self) -> Iterator[Line]:
+        """What was logged since."""
+        return takewhile(lambda line: line is not self._calm[1], reversed(self.world.journal.lines))
+
+    def at_end(self) -> None:
+        """Everything was mended long ago; for the last while, since `begin_quiet`, nothing was done to the site."""
         site = self.world.site.report()
         if site.pods_killed and not self._forced and not self.stage.restores:
             self.say("killed", f"{site.pods_killed} pods were on machines that were switched off by order")
         if self.core is None:
             self.say("dead", "hexa did not come back")
             return
-        self._leftovers(quiet)
+        self._leftovers()
         for box in self.stage.script.boxes:
             self._arrived(box.name)
-            self._restless(box.name, quiet)
+            self._restless(box.name)
         self._stranded()
 
-    def _leftovers(self, quiet: datetime) -> None:
+    def _leftovers(self) -> None:
         for stored in self.world.site.api.find(JOBS):
             labels = stored.raw["metadata"].get("labels", {})
             old = self.world.now - _time(stored.raw["metadata"]["creationTimestamp"]) > timedelta(minutes=15)
             if MACHINE_LABEL in labels and old:
                 self.say("leftover", f"Job {stored.key[1]} is still there")
+        late = {id(line) for line in self._late_lines()}
         for line in self.world.journal.lines:
-            if "put off" in line.message and (line.at > quiet or line.fields["reason"] not in ODD):
+            if "put off" in line.message and (id(line) in late or line.fields["reason"] not in ODD):
                 self.say("error", f"{line.message}: {line.fields['error']}")
         for line in self.world.journal.lines:
             if line.message == "contained":
                 self.say("contained", f"{line.fields['object']}: {line.fields['error']}\n{line.fields['traceback']}")
-            if line.message == "watch failed" and line.at > quiet:
+            if line.message == "watch failed" and id(line) in late:
                 self.say("watch", f"a watch fails: {line.fields['error']}")
 
     def _arrived(self, name: str) -> None:
@@ -373,12 +387,12 @@ class Guard:
         node = self.world.kube_node(name)
         return node is not None and any(taint.key.endswith("ByClusterAutoscaler") for taint in node.spec.taints)
 
-    def _restless(self, name: str, quiet: datetime) -> None:
+    def _restless(self, name: str) -> None:
         """With all at rest nothing is switched to and fro."""
         wish = recorded_wish(self.world.node(name))
         if wish is not None and wish.reason in (EXERCISE, EXERCISED):
             return
-        acts = [action for at, machine, action in self.actions if machine == name and at > quiet]
+        acts = [action for at, machine, action in self.actions if machine == name and at > self._calm[0]]
         if acts.count("startup") > 4 or acts.count("shutdown") > 4:
             self.say("restless", f"{name} was switched {len(acts)} times with nothing the matter: {acts}")
 

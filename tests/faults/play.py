@@ -1,6 +1,5 @@
 """Plays one script in virtual time and says what was broken."""
 
-from datetime import timedelta
 from time import process_time
 from typing import Any
 
@@ -70,8 +69,10 @@ async def _run(script: Script, found: list[Outcome]) -> None:
             nursery.start_soon(_look, guard)
             await _hurt(stage, script)
             await mend(stage)
-            await trio.sleep(CALM)
-            guard.at_end(quiet=world.now - timedelta(seconds=QUIET))
+            await trio.sleep(CALM - QUIET)
+            guard.begin_quiet()
+            await trio.sleep(QUIET)
+            guard.at_end()
             report = world.site.report()
             hours = trio.current_time() / 3600
             found.append(Outcome(script.seed, tuple(guard.broken), jobs=guard.jobs, hours=hours, pods=report.pods_run))
