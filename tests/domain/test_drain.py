@@ -217,6 +217,25 @@ def test_what_a_pod_says_of_itself_counts_for_every_drain(
     assert plan([marked], rules=STRICT, pinned_claims=frozenset({"apps/disk"}), forced=True).evict == (marked,)
 
 
+@pytest.mark.parametrize("value", ["false", "False", " false", "on-completion", "no"])
+def test_only_true_allows_a_pod_to_be_moved(value: str) -> None:
+    """A pod that says anything else by safe-to-evict stays, and the blocker quotes it; an empty text says nothing."""
+    said = changed(pod("web"), annotations={SAFE: value})
+    ((_, reason),) = blocked(plan([said], rules=STRICT))
+    assert reason == "DoNotDisrupt"
+    assert f"{SAFE}={value}" in str(plan([said], rules=STRICT).blockers[0])
+    silent = changed(pod("web"), annotations={SAFE: ""})
+    assert plan([silent], rules=STRICT).evict == (silent,)
+
+
+@pytest.mark.parametrize("key", ["karpenter.sh/do-not-disrupt", "karpenter.sh/do-not-evict"])
+@pytest.mark.parametrize(("value", "stays"), [("true", True), ("10m", True), ("false", False)])
+def test_a_pod_that_karpenter_would_not_disrupt_stays(key: str, value: str, stays: bool) -> None:
+    """Pods that were written for a site with Karpenter are not lost on this one: their work ends before the machine goes off."""
+    said = changed(pod("web"), annotations={key: value})
+    assert [reason for _, reason in blocked(plan([said], rules=STRICT))] == ["DoNotDisrupt"] * stays
+
+
 # --- whether they fit elsewhere ----------------------------------------------------------------------------------------
 
 

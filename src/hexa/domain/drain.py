@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from hexa.domain.evictable import SAFE_VOLUMES, losing_data, may_go, must_stay
+from hexa.domain.evictable import SAFE_VOLUMES, losing_data, may_go, why_it_stays
 from hexa.domain.group import DrainRules
-from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
+from hexa.domain.names import MIRROR_ANNOTATION
 from hexa.domain.quantity import amounts, total
 from hexa.domain.requests import requests
 from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint, Toleration
@@ -98,8 +98,8 @@ def pod_name(pod: Pod | Malformed) -> str:
 
 def _blocker(pod: Pod, rules: DrainRules, pinned_claims: frozenset[str]) -> Blocker | None:
     name = pod_name(pod)
-    if must_stay(pod):
-        return Blocker(name, "DoNotDisrupt", f"it carries {SAFE_TO_EVICT}=false")
+    if why := why_it_stays(pod):
+        return Blocker(name, "DoNotDisrupt", f"it carries {why}")
     if not rules.bare and not may_go(pod) and not controller_kind(pod):
         return Blocker(name, "BarePod", "no controller would bring it back (spec.drain.allowBare allows it)")
     if not rules.empty_dir and not may_go(pod) and (losing := sorted(losing_data(pod))):

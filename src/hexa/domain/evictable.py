@@ -1,5 +1,5 @@
-"""What a pod says itself about being moved, in the words of Cluster Autoscaler: its annotations, and which volumes lose data. Every
-drain heeds it, whoever asked for the off."""
+"""What a pod says itself about being moved, in the words of Cluster Autoscaler and of Karpenter: its annotations, and which volumes
+lose data. Every drain heeds it, whoever asked for the off."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,6 +10,9 @@ from hexa.domain.resources.core import Pod, Volume
 SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 IN_MEMORY: Final = "Memory"
 
+DO_NOT_DISRUPT: Final = ("karpenter.sh/do-not-disrupt", "karpenter.sh/do-not-evict")
+"""Of pods that were written for a site with Karpenter: true, or for how long."""
+
 
 def may_go(pod: Pod) -> bool:
     """It says that it may be moved, though nothing brings it back and its local data is lost."""
@@ -17,8 +20,17 @@ def may_go(pod: Pod) -> bool:
 
 
 def must_stay(pod: Pod) -> bool:
-    """It says that it must not be moved."""
+    """It says in Cluster Autoscaler's exact words that it must not be moved; what hexa heeds is more: see `why_it_stays`."""
     return pod.metadata.annotations.get(SAFE_TO_EVICT) == "false"
+
+
+def why_it_stays(pod: Pod) -> str:
+    """The annotation by which it says so, as KEY=VALUE; empty: none does. Of a value that nobody knows, such as on-completion is
+    to old versions, the pod's work is what is spared: only true allows, and only false takes Karpenter's word back."""
+    annotations = pod.metadata.annotations
+    told = [(SAFE_TO_EVICT, "true"), *((key, "false") for key in DO_NOT_DISRUPT)]
+    said = ((key, annotations.get(key, ""), harmless) for key, harmless in told)
+    return next((f"{key}={value}" for key, value, harmless in said if value.strip().lower() not in ("", harmless)), "")
 
 
 def losing_data(pod: Pod) -> Iterator[str]:
