@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import trio
 from tests.app.rig import Rig, key, open_rig
 from trio.testing import MockClock
@@ -146,3 +147,43 @@ async def test_volumes_of_a_machine_are_asked_for_by_name(autojump_clock: MockCl
             assert [blocker.reason for blocker in (await look(rig, drains)).blockers] == ["PinnedVolume"]
             await trio.sleep(5)
         assert (rig.kube.count("list", VOLUMES), rig.kube.count("list", CLAIMS)) == (2, 2)
+
+
+def on_disk(rig: Rig, affinity: Any) -> None:
+    """A database whose volume a storage driver made, with this node affinity, on machines that carry the driver's label."""
+    for name in ("m1", "m2"):
+        rig.api.patch(NODES, ("", name), Patch({"metadata": {"labels": {"disks.example/node": name, "zone": "hall"}}}))
+    run(rig, "db", "m1", volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])
+    source = {"driver": "disks.example", "volumeHandle": "v1"}
+    rig.api.create(VOLUMES, {"metadata": {"name": "v1"}, "spec": {"csi": source, "nodeAffinity": affinity}})
+    rig.api.create(CLAIMS, {"metadata": {"name": "data", "namespace": "apps"}, "spec": {"volumeName": "v1"}})
+
+
+def only(key: str, *values: str) -> dict[str, Any]:
+    """Required node affinity."""
+    return {"nodeSelectorTerms": [{"matchExpressions": [{"key": key, "operator": "In", "values": list(values)}]}]}
+
+
+@pytest.mark.parametrize(
+    ("affinity", "reasons"),
+    [
+        ({"required": only("disks.example/node", "m1")}, ["PinnedVolume"]),
+        ({"required": only("disks.example/node", "m1", "m9")}, ["PinnedVolume"]),
+        ({"required": only("disks.example/node", "m1", "m2")}, []),
+        ({"required": only("zone", "hall")}, []),
+        ({}, []),
+    ],
+)
+async def test_a_volume_that_no_other_node_can_have_keeps_its_machine_on(
+    autojump_clock: MockClock, affinity: dict[str, Any], reasons: list[str]
+) -> None:
+    """A driver of local disks ties its volumes by node affinity, whatever its label is called: the pod is not evicted where no
+    other node that is up matches. One that others can have too moves, also where Cluster Autoscaler asks."""
+    async with open_rig() as rig:
+        stage(rig, "m1", "m2")
+        on_disk(rig, affinity)
+        await rig.seen()
+        for by in (Asker.USER, Asker.CLUSTER_AUTOSCALER):
+            found = await look(rig, Drains(rig.kube, rig.store.nodes), by=by)
+            assert [blocker.reason for blocker in found.blockers] == reasons
+            assert [pod.metadata.name for pod in found.evict] == [] if reasons else ["db"]

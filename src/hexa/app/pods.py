@@ -17,8 +17,9 @@ from hexa.domain.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan
 from hexa.domain.group import DrainRules
 from hexa.domain.quantity import total
 from hexa.domain.requests import requests
-from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES, KubeNode, Malformed, PersistentVolume, Pod
+from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup
+from hexa.domain.volumes import tied
 from hexa.ports.kube import Kube, Selector
 
 KEPT: Final = 30.0
@@ -83,7 +84,7 @@ class Drains:
     async def plan(self, view: MachineView, pods: Iterable[Pod | Malformed], *, by: Asker | None, forced: bool) -> Plan:
         """What to evict, what blocks. For drains that hexa starts, pods that fit nowhere else block too."""
         pods, rules = tuple(pods), rules_of(view, by=by)
-        pinned = frozenset[str]() if rules.pinned else await self._pinned_claims(view.key, pods)
+        pinned = frozenset[str]() if rules.pinned else await self._pinned_claims(view, pods)
         planned = plan(pods, rules=rules, pinned_claims=pinned, forced=forced)
         if forced or by is Asker.CLUSTER_AUTOSCALER or not planned.evict or planned.blockers:
             return planned
@@ -99,25 +100,27 @@ class Drains:
 
     # --- volumes ---
 
-    async def _pinned_claims(self, key: Lookup, pods: Sequence[Pod | Malformed]) -> frozenset[str]:
-        """NAMESPACE/NAME of the pods' claims whose volume is local to a node, or may be: it, or the claim, does not decode."""
+    async def _pinned_claims(self, view: MachineView, pods: Sequence[Pod | Malformed]) -> frozenset[str]:
+        """NAMESPACE/NAME of the pods' claims whose volume no other node can have, or which, or whose volume, does not decode."""
         wanted = frozenset(
             f"{pod.metadata.namespace}/{claim}" for pod in pods if isinstance(pod, Pod) for claim in claims_of(pod)
         )
-        known = self._pinned.get(key)
+        known = self._pinned.get(view.key)
         if wanted and (known is None or not wanted <= known.asked or _age(known) >= KEPT):
-            found = frozenset([claim for claim in sorted(wanted) if await self._is_pinned(*claim.split("/", 1))])
-            known = _keep(self._pinned, key, Answer(trio.current_time(), wanted, found, 0))
+            others = await self._others(view.kube_name)
+            found = frozenset([claim for claim in sorted(wanted) if await self._is_pinned(claim, others)])
+            known = _keep(self._pinned, view.key, Answer(trio.current_time(), wanted, found, 0))
         return known.found if wanted and known is not None else frozenset()
 
-    async def _is_pinned(self, namespace: str, name: str) -> bool:
+    async def _is_pinned(self, claim_key: str, others: Sequence[KubeNode]) -> bool:
+        namespace, _, name = claim_key.partition("/")
         selector = Selector(namespace=namespace, fields=f"metadata.name={name}")
         for claim in (await self._kube.list(CLAIMS, selector)).items:
             if isinstance(claim, Malformed):
                 return True
             if volume := claim.spec.volume_name:
                 found = (await self._kube.list(VOLUMES, Selector(fields=f"metadata.name={volume}"))).items
-                return any(map(_pinned, found))
+                return any(tied(each, others) for each in found)
         return False
 
     # --- room ---
@@ -181,10 +184,6 @@ def _used(pods: Iterable[Pod | Malformed], asked_at: float) -> Used:
         elif pod.status.phase not in FINISHED:
             by_node.setdefault(pod.spec.node_name, []).append(requests(pod))
     return Used(asked_at, {name: total(asked) for name, asked in by_node.items()}, frozenset(unknown))
-
-
-def _pinned(volume: PersistentVolume | Malformed) -> bool:
-    return isinstance(volume, Malformed) or volume.spec.local is not None or volume.spec.host_path is not None
 
 
 def _hospitable(node: KubeNode | None) -> bool:

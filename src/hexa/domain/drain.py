@@ -194,6 +194,11 @@ def affinity_matches(affinity: Mapping[str, Any], node: KubeNode) -> bool:
     required = affinity.get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if not required:
         return True
+    return selects(required, node)
+
+
+def selects(required: Mapping[str, Any], node: KubeNode) -> bool:
+    """Whether a node selector, as of required affinity, matches the node: any of its terms."""
     return any(_term_matches(term, node) for term in required.get("nodeSelectorTerms", ()))
 
 

@@ -1,11 +1,13 @@
 """Volumes that a Kubernetes node still has: attached by the controller manager, or in use by its kubelet. One that is mounted when
 its machine goes dark can't be attached elsewhere for minutes, and its file system was not closed. It knows no claim."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
+from hexa.domain.drain import selects
 from hexa.domain.left import few
-from hexa.domain.resources.core import KubeNode, PersistentVolume
+from hexa.domain.resources.core import KubeNode, Malformed, PersistentVolume
 
 CSI: Final = "kubernetes.io/csi/"
 
@@ -35,3 +37,18 @@ def still_there(volumes: frozenset[str], until: datetime) -> str:
 def left_attached(volumes: frozenset[str]) -> str:
     """That it waited in vain, in a sentence."""
     return f"volumes are still attached, and it is switched off all the same: {few(sorted(volumes))}"
+
+
+# --- tied to a machine ----------------------------------------------------------------------------
+
+
+def tied(volume: PersistentVolume | Malformed, others: Collection[KubeNode]) -> bool:
+    """Whether a pod with this volume can run on none of the other nodes: it is a disk or a folder of the node, its node affinity
+    matches none of them (as drivers of local disks set it), or it does not decode. Where no other is up, node affinity tells
+    nothing: room is what lacks."""
+    if isinstance(volume, Malformed) or volume.spec.local is not None or volume.spec.host_path is not None:
+        return True
+    required = volume.spec.node_affinity.get("required")
+    if not required or not others:
+        return False
+    return not any(selects(required, node) for node in others)
