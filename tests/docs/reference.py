@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.crd import NAMES, object_schema
+from hexa.domain.resources.power import SNMP_PATTERN
 from hexa.domain.resources.v1alpha1 import (
     GROUPS,
     INT32_MAX,
@@ -30,6 +31,7 @@ PATTERNS: Final = {
     NUMBER_PATTERN: "number or string",
     THRESHOLD_PATTERN: "share of 1, or percent",
     QUANTITY_PATTERN: "quantity",
+    SNMP_PATTERN: "integer or string",
 }
 DEFAULT: Final = re.compile(r"\b[Dd]efault:? ([^():]+?)(?:\.$|\. |: )")
 LAST: Final = re.compile(r" Default:? [^():]+\.$")

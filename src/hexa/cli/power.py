@@ -49,10 +49,10 @@ Hard = Annotated[
     bool, typer.Option("--hard", help="Cut the power where an orderly shutdown is not possible or not followed.")
 ]
 Within = Annotated[
-    str, typer.Option("--within", metavar="DURATION", help="Until the reading must say what was asked for.")
+    str, typer.Option("--within", metavar="DURATION", help="How long to wait until the reading says what was asked for.")
 ]
 AnswerWithin = Annotated[
-    str, typer.Option("--answer-within", metavar="DURATION", help="Until a driver's other side must answer a question.")
+    str, typer.Option("--answer-within", metavar="DURATION", help="How long a device may take to answer a question.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON object instead of text.")]
 

@@ -28,7 +28,10 @@ def simulate(
         int | None, typer.Option(metavar="N", help="Seed of all that is left to chance. Default: the scenario's.")
     ] = None,
 ) -> None:
-    """Run a scenario in virtual time: machine-hours, energy and money saved, and how long pods waited."""
+    """Run a scenario in virtual time: machine-hours, energy and money saved, and how long pods waited.
+
+    Ends with 0 if every pod ran, 1 if pods never ran, 2 if the scenario has a mistake or cannot be read.
+    """
     from hexa.testing.simulate import ScenarioError, read_scenario
     from hexa.testing.simulate import simulate as play
 

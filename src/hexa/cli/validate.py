@@ -31,7 +31,7 @@ def validate(
 ) -> None:
     """Check Groups and Nodes offline: each by itself and all together. Other objects in the files are ignored.
 
-    Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file is not there.
+    Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file cannot be read.
     """
     from hexa.cli.checking import check, written_objects
 

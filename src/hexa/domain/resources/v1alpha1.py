@@ -246,7 +246,7 @@ class DrainPolicy(Slice, frozen=True, kw_only=True):
         Duration | None,
         Meta(
             description="How long volumes are waited for that are still attached to the Kubernetes node, or in use by its kubelet, "
-            'when its pods are gone; no longer than timeouts.drain. Default "2m"; "0s": not at all.'
+            'when its pods are gone; no longer than timeouts.drain, and with "0s" not at all. Default "2m".'
         ),
     ] = None
 
