@@ -49,7 +49,8 @@ Hard = Annotated[
     bool, typer.Option("--hard", help="Cut the power where an orderly shutdown is not possible or not followed.")
 ]
 Within = Annotated[
-    str, typer.Option("--within", metavar="DURATION", help="How long to wait until the reading says what was asked for.")
+    str,
+    typer.Option("--within", metavar="DURATION", help="How long to wait until the reading says what was asked for."),
 ]
 AnswerWithin = Annotated[
     str, typer.Option("--answer-within", metavar="DURATION", help="How long a device may take to answer a question.")
