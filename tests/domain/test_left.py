@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from hexa.domain.drain import Blocker, Plan
 from hexa.domain.left import few, left_at_deadline, outlasting
-from hexa.domain.resources.core import KubeNode, Metadata, Pod, PodSpec
-from hexa.domain.strangers import alike, strangers
+from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata, Pod, PodSpec
+from hexa.domain.strangers import alike, namesakes, strangers
 
 LIMIT = timedelta(minutes=10)
 
@@ -42,3 +42,18 @@ def test_times_that_make_no_sense_name_no_stranger() -> None:
         strangers(nodes, "box-1", since=odd)
     assert alike("box-1.lab.example", "BOX-1")
     assert not alike("box-2", "box-1")
+
+
+def test_failure_57_likeness_of_names() -> None:
+    """A Ready node that came since the machine was last up is in doubt where it has its name with a suffix or a domain, or the
+    other way round; another number is another machine."""
+    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+    def node(name: str, *, ready: str = "True", came: datetime = now) -> KubeNode:
+        status = KubeNodeStatus(conditions=(Condition(type="Ready", status=ready),))
+        return KubeNode(metadata=Metadata(name=name, creation_timestamp=came), status=status)
+
+    nodes = [node(name) for name in ("BOX-1.lab", "box-1-ec24", "box", "box-10", "box-2", "1", "box-1")]
+    nodes += [node("box-1-old", came=now - timedelta(days=1)), node("box-1-dark", ready="Unknown")]
+    assert namesakes(nodes, "box-1", since=now) == ("BOX-1.lab", "box", "box-1-ec24")
+    assert "box-1-old" in namesakes(nodes, "box-1", since=None)

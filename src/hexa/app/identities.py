@@ -28,11 +28,19 @@ from hexa.domain.identity import (
 from hexa.domain.lifecycle import COMING, Phase, send_wake
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.v1alpha1 import LeavePolicy, Lookup, NodeStatus
+from hexa.domain.strangers import namesakes
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.kube import Kube
 
 LOOK: Final = 15.0
 """Seconds between looks whether a new name may be taken over."""
+
+
+def namesakes_of(views: Views, view: MachineView) -> tuple[str, ...]:
+    """Kubernetes nodes that may be the machine's, while its own is not Ready: its kubelet may have joined under another name."""
+    if view.node_ready:
+        return ()
+    return namesakes(views.unclaimed(), view.kube_name, since=view.node.status.last_startup_time)
 
 
 class Change(Struct, frozen=True):

@@ -16,7 +16,7 @@ from hexa.app.duties import NodeDuties
 from hexa.app.fence import Subject
 from hexa.app.freeing import Freeing
 from hexa.app.identities import LOOK as NAME_LOOK
-from hexa.app.identities import Identities
+from hexa.app.identities import Identities, namesakes_of
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import Drains, pods_on
 from hexa.app.power_jobs import PowerJobs, current, machine_of, strays, with_job
@@ -53,7 +53,7 @@ from hexa.domain.farewell import (
 from hexa.domain.findings import Finding, newly_found, once_each
 from hexa.domain.group import active_hold
 from hexa.domain.health import ALWAYS_SAID, Signs, judged, newly_contradicted, outage_of, standing
-from hexa.domain.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, renamed
+from hexa.domain.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, names_now, renamed
 from hexa.domain.identity import findings as identity_findings
 from hexa.domain.left import left_at_deadline
 from hexa.domain.lifecycle import COMING, DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
@@ -89,7 +89,7 @@ from hexa.domain.sensing import (
 )
 from hexa.domain.sizing import target
 from hexa.domain.stamps import past
-from hexa.domain.strangers import strangers, waited_since
+from hexa.domain.strangers import kept_on, runs_as, strangers, waited_since
 from hexa.domain.template import same_shape, shape_of
 from hexa.domain.trust import Life, Told, told
 from hexa.domain.wish import (
@@ -139,6 +139,8 @@ Bound = Sequence[Pod | Malformed]
 """Pods of one Kubernetes node."""
 NEED_ROOM: Final = frozenset({LATE_ARRIVAL, NEEDED})
 """Reasons of wishes that hexa sets only where the group may have one more machine on."""
+MAY_GO_OFF: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.LOST})
+"""Where it matters whether the machine runs under another name."""
 WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
 
 
@@ -495,7 +497,9 @@ class NodeController:
         wish = view.wish(now)
         plan = await self._drains.plan(view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
         if name := renamed(view.node):
-            plan = in_doubt(plan, await pods_on(self._kube, name), name)
+            plan = in_doubt(plan, await pods_on(self._kube, name), names_now(name))
+        for other in namesakes_of(self._views, view):
+            plan = in_doubt(plan, await pods_on(self._kube, other), runs_as(other))
         return await self._detaching.waits(view, plan, pods, now=now)
 
     def _sight(self) -> datetime | None:
@@ -906,6 +910,8 @@ class NodeController:
         )
         found += not_set_up(view.lacks, view.set_up_until, now=now)
         found += identity_findings(view.node)
+        if view.phase in MAY_GO_OFF:
+            found += kept_on(namesakes_of(self._views, view))
         found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status)), *out_of_service(view.kube)])
         return with_remedy(found, self._remedies.findings(view, status, now))
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import structs
 
+from hexa.app.identities import namesakes_of
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
@@ -45,6 +46,7 @@ class Remedies:
             sensed=self._sensors.reading(view.node) is not None,
             control_plane=view.control_plane,
             site=self._site(view, now),
+            namesakes=namesakes_of(self._views, view),
             now=now,
         )
 

@@ -76,9 +76,14 @@ def may_take_name(phase: Phase, facts: NameFacts) -> bool:
     return not facts.exists and not facts.occupied
 
 
-def in_doubt(plan: Plan, pods: Iterable[Pod | Malformed], name: str) -> Plan:
-    """The plan of a machine whose spec names the Kubernetes node `name`, with its `pods`: they may be this machine's, and block."""
-    text = f"it runs on Kubernetes node {name}, which spec.kubernetesNodeName names now: move it, or correct the name"
+def names_now(name: str) -> str:
+    """Why the Kubernetes node may be the machine's: its spec says so."""
+    return f"{name}, which spec.kubernetesNodeName names now: move it, or correct the name"
+
+
+def in_doubt(plan: Plan, pods: Iterable[Pod | Malformed], why: str) -> Plan:
+    """The plan of a machine, and the `pods` of another Kubernetes node that may be its own, as `why` says: they block."""
+    text = f"it runs on Kubernetes node {why}"
     found = tuple(Blocker(pod_name(pod), "NodeInDoubt", text) for pod in pods if not stays(pod))
     return structs.replace(plan, blockers=(*plan.blockers, *found))
 

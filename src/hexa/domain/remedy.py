@@ -20,6 +20,7 @@ from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import HardOff, Node
 from hexa.domain.sizing import Member
 from hexa.domain.spec_power import cuts, own_pod
+from hexa.domain.strangers import runs_as
 
 REMEDIATION: Final = "Remediation"
 """Condition of a machine that is ill in a group that cycles power: True while that is to come, False if something forbids it."""
@@ -59,6 +60,8 @@ class Patient(Struct, frozen=True, kw_only=True):
     control_plane: bool = False
     """Its Kubernetes node is a control-plane member, allowed or not."""
     site: Site
+    namesakes: tuple[str, ...] = ()
+    """Kubernetes nodes that may be the machine's under another name."""
     now: datetime
 
     @property
@@ -161,6 +164,12 @@ def _passes(patient: Patient) -> Refusal | None:
     return Refusal("HealthCheckPasses", "its health check passes, so it works, and its kubelet or its network does not")
 
 
+def _other_name(patient: Patient) -> Refusal | None:
+    if not patient.namesakes:
+        return None
+    return Refusal("OtherName", f"Kubernetes node {runs_as(patient.namesakes[0])}")
+
+
 def _cannot_cut(patient: Patient) -> Refusal | None:
     if patient.policy.hard_off is HardOff.FORBID and own_pod(patient.node, "off") is None:
         return Refusal("HardOffForbidden", "hardOff of the group is Forbid, and a system that hangs can't be shut down")
@@ -221,6 +230,7 @@ REFUSALS: Final[Sequence[Callable[[Patient], Refusal | None]]] = (
     _unproven,
     _unread,
     _passes,
+    _other_name,
     _cannot_cut,
     _given_up,
     _storm,

@@ -1,13 +1,14 @@
 """Kubernetes nodes that no machine claims: one that came after a wake may be the machine's, under another name.
 
 A kubelet that registers NAME-SUFFIX (k3s --with-node-id, Kairos) or its full host name is up, and the machine that declares NAME
-seems never to come. Only words follow from it: nobody acts on a likeness.
+seems never to come. Nobody acts on a likeness: words follow from it, and that the machine stays on while pods run there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from hexa.domain.findings import Finding
 from hexa.domain.lifecycle import COMING, Phase, phase_of
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import NodeStatus
@@ -55,6 +56,33 @@ def _came(node: KubeNode) -> datetime:
 def alike(one: str, other: str) -> bool:
     """Whether one of the names begins with the other: box-1-ec2407ca and box-1, box-1.lab.example and box-1."""
     return one.lower().startswith(other.lower()) or other.lower().startswith(one.lower())
+
+
+def namesakes(nodes: Iterable[KubeNode], name: str, *, since: datetime | None) -> tuple[str, ...]:
+    """Which of the nodes (none of them claimed) are Ready, came since then, and have the name with a suffix or a domain, or
+    without its own."""
+    came = (node for node in nodes if _same_stem(node.metadata.name, name) and _is_ready(node))
+    return tuple(sorted(node.metadata.name for node in came if since is None or _is_news(_came(node), since)))
+
+
+def _same_stem(one: str, other: str) -> bool:
+    short, long = sorted((one.lower(), other.lower()), key=len)
+    return long.startswith((f"{short}-", f"{short}."))
+
+
+def _is_ready(node: KubeNode) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+
+
+def kept_on(names: Sequence[str]) -> Iterator[Finding]:
+    """That its own kubelet is silent, and which one may be its."""
+    if names:
+        yield Finding("IdentityChanged", "OtherName", f"its kubelet is silent, and Kubernetes node {runs_as(names[0])}")
+
+
+def runs_as(name: str) -> str:
+    """What a person does about a likeness."""
+    return f"{name} may be this machine: set spec.kubernetesNodeName: {name} if it is; its pods keep the machine on"
 
 
 def perhaps(names: Sequence[str]) -> str:
