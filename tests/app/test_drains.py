@@ -28,10 +28,10 @@ def stage(rig: Rig, *names: str) -> None:
         )
 
 
-def run(rig: Rig, name: str, node: str, *, cpu: str = "2", **spec: Any) -> None:
+def run(rig: Rig, name: str, node: str, *, cpu: str = "2", labels: dict[str, str] | None = None, **spec: Any) -> None:
     """A pod of a controller that runs on the node."""
     container = {"name": "c", "resources": {"requests": {"cpu": cpu}}}
-    metadata = {"name": name, "namespace": "apps", "ownerReferences": [OWNER]}
+    metadata = {"name": name, "namespace": "apps", "ownerReferences": [OWNER], "labels": labels or {}}
     status = {"phase": "Running"}
     rig.api.create(
         PODS,
@@ -187,3 +187,48 @@ async def test_a_volume_that_no_other_node_can_have_keeps_its_machine_on(
             found = await look(rig, Drains(rig.kube, rig.store.nodes), by=by)
             assert [blocker.reason for blocker in found.blockers] == reasons
             assert [pod.metadata.name for pod in found.evict] == [] if reasons else ["db"]
+
+
+def alone_on_its_node(rig: Rig, name: str, node: str, **changed: Any) -> None:
+    """A replica of a workload that runs once a node."""
+    like = {"matchLabels": {"app": name[:3]}}
+    rule = {"labelSelector": like, "topologyKey": "kubernetes.io/hostname", **changed}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [rule]}}
+    run(rig, name, node, cpu="100m", labels={"app": name[:3]}, affinity=affinity)
+
+
+def on_port(rig: Rig, name: str, node: str, port: int = 8443) -> None:
+    """A pod that listens on a port of its node."""
+    container = {"name": "c", "ports": [{"containerPort": 443, "hostPort": port, "protocol": "TCP"}]}
+    run(rig, name, node, containers=[container])
+
+
+@pytest.mark.parametrize("nodes", [("m1", "m2"), ("m1", "m2", "m3")])
+@pytest.mark.parametrize("put", [alone_on_its_node, on_port])
+async def test_a_place_that_only_one_pod_can_have_is_no_room(
+    autojump_clock: MockClock, put: Any, nodes: tuple[str, ...]
+) -> None:
+    """A replica that shares no node with the others, or a pod that needs a port of its node, is not evicted while each other node
+    has such a pod already; with one that has none it moves."""
+    async with open_rig() as rig:
+        stage(rig, *nodes)
+        put(rig, "web-1", "m1")
+        put(rig, "web-2", "m2")
+        await rig.seen()
+        found = await look(rig, Drains(rig.kube, rig.store.nodes))
+        assert [blocker.reason for blocker in found.blockers] == ["NoRoom"] * (len(nodes) == 2)
+
+
+async def test_places_of_others_are_no_concern(autojump_clock: MockClock) -> None:
+    """Another workload, another port, another revision that may stand beside it: room is room."""
+    async with open_rig() as rig:
+        stage(rig, "m1", "m2")
+        alone_on_its_node(rig, "web-1", "m1")
+        alone_on_its_node(rig, "api-1", "m2")
+        alone_on_its_node(rig, "old-1", "m1", topologyKey="zone")
+        alone_on_its_node(rig, "old-2", "m2", topologyKey="zone")
+        on_port(rig, "one", "m1")
+        on_port(rig, "two", "m2", 9443)
+        await rig.seen()
+        found = await look(rig, Drains(rig.kube, rig.store.nodes))
+        assert (found.blockers, len(found.evict)) == ((), 3)

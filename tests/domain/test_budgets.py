@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import T0, pod
 
-from hexa.domain.budgets import blocked_by_budgets, selects
+from hexa.domain.budgets import blocked_by_budgets
 from hexa.domain.resources.core import (
     Condition,
     LabelSelector,
@@ -16,6 +16,7 @@ from hexa.domain.resources.core import (
     PodDisruptionBudgetStatus,
     PodStatus,
 )
+from hexa.domain.selectors import selects
 
 WEB = LabelSelector(match_labels={"app": "web"})
 

@@ -15,8 +15,8 @@ from hexa.app.store import Cache
 from hexa.app.view import MachineView, ready
 from hexa.domain.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan, pod_name, room_beside
 from hexa.domain.group import DrainRules
+from hexa.domain.places import asked_of_node
 from hexa.domain.quantity import total
-from hexa.domain.requests import requests
 from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup
 from hexa.domain.volumes import tied
@@ -182,7 +182,7 @@ def _used(pods: Iterable[Pod | Malformed], asked_at: float) -> Used:
         if isinstance(pod, Malformed):
             unknown.add(pod.node_name)
         elif pod.status.phase not in FINISHED:
-            by_node.setdefault(pod.spec.node_name, []).append(requests(pod))
+            by_node.setdefault(pod.spec.node_name, []).append(asked_of_node(pod))
     return Used(asked_at, {name: total(asked) for name, asked in by_node.items()}, frozenset(unknown))
 
 

@@ -3,11 +3,12 @@
 The facts: kubernetes.io, "API-initiated Eviction" and "Specifying a Disruption Budget".
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from hexa.domain.drain import FINISHED, Blocker, pod_name
-from hexa.domain.resources.core import LabelSelector, LabelSelectorRequirement, Pod, PodDisruptionBudget
+from hexa.domain.resources.core import Pod, PodDisruptionBudget
+from hexa.domain.selectors import selects
 
 DISRUPTION_BUDGET: Final = "DisruptionBudget"
 
@@ -52,27 +53,3 @@ def _refuses(budget: PodDisruptionBudget, pod: Pod) -> bool:
 def covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
     """Whether the budget selects the pod."""
     return budget.metadata.namespace == pod.metadata.namespace and selects(budget.spec.selector, pod.metadata.labels)
-
-
-def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
-    """Whether a selector chooses these labels: an absent one nothing, an empty one everything."""
-    if selector is None:
-        return False
-    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
-        return False
-    return all(_requirement(each, labels) for each in selector.match_expressions)
-
-
-def _requirement(wanted: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    value = labels.get(wanted.key)
-    match wanted.operator:
-        case "In":
-            return value in wanted.values
-        case "NotIn":
-            return value not in wanted.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case _:
-            return False

@@ -15,6 +15,7 @@ from msgspec import Struct
 from hexa.domain.evictable import SAFE_VOLUMES, losing_data, may_go, why_it_stays
 from hexa.domain.group import DrainRules
 from hexa.domain.names import MIRROR_ANNOTATION
+from hexa.domain.places import asked_of_node, each_node_has
 from hexa.domain.quantity import amounts, total
 from hexa.domain.requests import requests
 from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint, Toleration
@@ -132,23 +133,23 @@ class Room(Struct):
 
     def take(self, wanted: Mapping[str, Decimal]) -> bool:
         """Reserve it, if it fits."""
-        if any(self.free.get(name, Decimal(0)) < amount for name, amount in wanted.items() if amount):
+        if any(self.free.get(name, each_node_has(name)) < amount for name, amount in wanted.items() if amount):
             return False
         for name, amount in wanted.items():
-            self.free[name] = self.free.get(name, Decimal(0)) - amount
+            self.free[name] = self.free.get(name, each_node_has(name)) - amount
         return True
 
 
 def room_of(node: KubeNode, pods: Iterable[Pod]) -> Room:
     """What the pods leave free of the node's allocatable resources."""
-    return room_beside(node, total(requests(pod) for pod in pods if pod.status.phase not in FINISHED))
+    return room_beside(node, total(asked_of_node(pod) for pod in pods if pod.status.phase not in FINISHED))
 
 
 def room_beside(node: KubeNode, used: Mapping[str, Decimal]) -> Room:
     """The same where what its pods ask for together is known."""
     free = amounts(node.status.allocatable)
     for name, amount in used.items():
-        free[name] = free.get(name, Decimal(0)) - amount
+        free[name] = free.get(name, each_node_has(name)) - amount
     return Room(node, free)
 
 
@@ -159,7 +160,7 @@ def homeless(pods: Iterable[Pod], rooms: Sequence[Room]) -> list[Pod]:
 
 
 def _place(pod: Pod, rooms: Sequence[Room]) -> bool:
-    wanted = requests(pod)
+    wanted = asked_of_node(pod)
     return any(welcomes(room.node, pod) and room.take(wanted) for room in rooms)
 
 
