@@ -15,6 +15,7 @@ from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.jobs import MemoryJobs
 from hexa.adapters.memory.journal import MemoryJournal
 from hexa.adapters.memory.kube import MemoryKube
+from hexa.app import identities
 from hexa.app.core import Core, Ports, open_core
 from hexa.domain.resources.core import LEASES, NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
@@ -104,6 +105,26 @@ async def test_first_sight_costs_two_writes_a_machine(
         assert calls["list", "v1/pods"] == len(core.store.guarding_pods)
         assert calls["patch", f"{OURS}/groups"] <= GROUP_COUNT * 9
         assert {verb for verb, _ in calls} == {"list", "patch"}
+
+
+async def test_first_sight_looks_at_each_kubernetes_node_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose marks a Kubernetes node bears is looked up once for each node, however many machines have none of their own."""
+    looks: list[str] = []
+    owner = identities.owner_of
+    monkeypatch.setattr(identities, "owner_of", lambda node: (looks.append(node.metadata.name), owner(node))[1])
+    clock = MemoryClock()
+    api = MemoryApi(clock)
+    declare(api, node="")
+    for number in range(COUNT):
+        api.create(NODES, {"metadata": {"name": f"stranger-{number}"}})
+    kube = MemoryKube(api)
+    ports = Ports(kube=kube, jobs=MemoryJobs(kube), clock=clock, journal=MemoryJournal(clock))
+    async with open_core(ports) as core:
+        await trio.sleep(120)
+        assert {each.status.phase for each in core.store.machines.objects.values()} == {"Off"}
+    assert len(looks) == COUNT
 
 
 async def test_live_machines_make_no_work_while_nothing_happens(

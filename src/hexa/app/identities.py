@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from hexa.app.pods import pods_on
 from hexa.app.store import Store
 from hexa.app.view import MachineView
-from hexa.app.views import Views
+from hexa.app.views import Index, Views
 from hexa.domain.drain import stays
 from hexa.domain.farewell import owner_of
 from hexa.domain.identity import (
@@ -55,15 +55,17 @@ class Identities:
     """What has changed of machines since their status was stored."""
 
     def __init__(self, *, kube: Kube, store: Store, views: Views, heartbeats: Heartbeats) -> None:
-        self._kube, self._store, self._views, self._heartbeats = kube, store, views, heartbeats
+        self._kube, self._views, self._heartbeats = kube, views, heartbeats
+        self._marked: Index[Lookup] = Index()
+        """Kubernetes nodes by the machine whose marks they bear."""
+        store.nodes.subscribe(lambda key, _, new: self._marked.move(key, owner_of(new) if new is not None else None))
 
     def first(self, view: MachineView) -> NodeStatus:
         """The status of a machine that is seen for the first time: a node that bears its mark is its own, whatever spec says."""
         status = view.node.status
         if status.identity.kubernetes_node or view.node_exists:
             return status
-        marked = (node for node in self._store.nodes.objects.values() if owner_of(node) == view.key)
-        name = next((node.metadata.name for node in marked), "")
+        name = min((key.name for key in self._marked.get(view.key, ())), default="")
         return (
             structs.replace(status, identity=structs.replace(status.identity, kubernetes_node=name)) if name else status
         )

@@ -42,18 +42,18 @@ K = TypeVar("K")
 
 
 class Index(dict[K, set[Lookup]]):
-    """Machines by something that changes: each stands at one value at most."""
+    """Objects by something that changes, such as machines by their group: each stands at one value at most."""
 
     def __init__(self) -> None:
         super().__init__()
         self._values: dict[Lookup, K] = {}
 
     def of(self, key: Lookup) -> K | None:
-        """Where the machine stands."""
+        """Where the object stands."""
         return self._values.get(key)
 
     def move(self, key: Lookup, value: K | None) -> None:
-        """Put the machine at `value`; None: nowhere."""
+        """Put the object at `value`; None: nowhere."""
         old = self._values.get(key)
         if old == value:
             return

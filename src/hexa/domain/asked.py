@@ -40,7 +40,8 @@ def request_of(wish: WishRecord, nodes: Iterable[Node]) -> Request:
 
 def stands(request: Request, node: Node) -> bool:
     """Whether the machine was asked, and nothing else was wanted of it since."""
-    return request.machines.get(node.metadata.name) == wanted_then(node)
+    then = request.machines.get(node.metadata.name)
+    return then is not None and then == wanted_then(node)
 
 
 def asked(group: Group | None, node: Node) -> WishRecord | None:
