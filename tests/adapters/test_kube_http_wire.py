@@ -217,6 +217,7 @@ def status(code: int, message: str, *, cause: str = "", cause_message: str = "",
 
 
 BUDGET = "The disruption budget web needs 2 healthy pods and has 2 currently"
+HOOK = 'failed calling webhook "guard.example": no endpoints available for service "guard"'
 MANY = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 
 
@@ -232,6 +233,7 @@ MANY = "This pod has more than one PodDisruptionBudget, which the eviction subre
             Blocked(BUDGET, 10.0),
         ),
         (500, status(500, MANY), Blocked(MANY)),
+        (500, status(500, HOOK), Blocked(HOOK)),
         (
             403,
             status(403, "being terminated", cause="NamespaceTerminating", cause_message="x"),
@@ -240,7 +242,7 @@ MANY = "This pod has more than one PodDisruptionBudget, which the eviction subre
     ],
 )
 def test_an_eviction_is_answered_by_what_became_of_the_pod(code: int, body: bytes, answer: Evicted | Blocked) -> None:
-    """A budget blocks and is named; a pod that is gone, or replaced by another, counts as evicted."""
+    """A budget, or a webhook that fails, blocks and is named; a pod that is gone, or replaced by another, counts as evicted."""
     assert wire.evicted(EVICT, code, body) == answer
 
 

@@ -192,6 +192,24 @@ def test_the_agent_reads_what_can_tell_on_from_off(power: dict[str, Any] | None,
 # --- claims ---------------------------------------------------------------------------------------
 
 
+def bmc(address: str) -> dict[str, Any]:
+    """A BMC by IPMI."""
+    return {"ipmi": {"address": address, "secretName": "x"}}
+
+
+def own_requests(path: str, *, body: str = "", **more: Any) -> dict[str, Any]:
+    """One of several switches behind a hub, told apart by what is asked of it."""
+    off = {"path": path, "body": body, "method": "POST"}
+    return {
+        "http": {
+            "address": "hub:8123",
+            "device": "template",
+            "template": {"turnOn": {"path": "/on"}, "turnOff": off},
+            **more,
+        }
+    }
+
+
 @pytest.mark.parametrize(
     ("one", "other", "shared"),
     [
@@ -204,6 +222,22 @@ def test_the_agent_reads_what_can_tell_on_from_off(power: dict[str, Any] | None,
         (PLUG, {"http": {"address": "https://plug.lan/", "device": "shelly"}}, "outlet 0 of plug plug.lan"),
         (SSH, {"ssh": {"address": "BOX.lan.", "secretName": "x"}}, "SSH server box.lan"),
         (SCRIPT, SCRIPT, None),
+        (bmc("fd00::10"), bmc("[FD00:0:0::10]"), "BMC fd00::10"),
+        (bmc("fd00::10"), {"redfish": {"address": "https://[fd00:0::10]/redfish/v1/"}}, "BMC fd00::10"),
+        (bmc("192.0.2.7"), bmc("::ffff:192.0.2.7"), "BMC 192.0.2.7"),
+        (bmc("fe80::1%br-lan"), bmc("[fe80::1%25br-lan]"), "BMC fe80::1%br-lan"),
+        (bmc("fe80::1%eth0"), bmc("fe80::1%eth1"), None),
+        ({"redfish": {"address": "https://hub/a"}}, {"redfish": {"address": "https://hub/b"}}, None),
+        ({"redfish": {"address": "https://hub/a"}}, {"redfish": {"address": "hub/a/redfish/v1"}}, "BMC hub/a"),
+        (own_requests("/off/a"), own_requests("/off/b"), None),
+        (own_requests("/off", body="a"), own_requests("/off", body="b"), None),
+        (own_requests("/off/{outlet}", outlets=["1"]), own_requests("/off/{outlet}", outlets=["2"]), None),
+        (own_requests("/off/a"), own_requests("/off/a"), "outlet 1 of plug hub:8123 by POST /off/a"),
+        (
+            {"http": {"address": "http://hub/a", "device": "tasmota"}},
+            {"http": {"address": "hub/b", "device": "tasmota"}},
+            None,
+        ),
     ],
 )
 def test_the_same_hardware_is_recognised_however_it_is_written(
@@ -296,3 +330,9 @@ def test_why_knows_that_the_agent_lacks_an_image() -> None:
     """Whether the agent knows its own image is read from what it told of any machine."""
     assert image_known([told("PowerOnUnavailable", "True", "no driver of spec.power (ssh) turns it on; add one")])
     assert not image_known([node(None), told("PowerOnUnavailable", "True", lacks(node(IPMI), "on", image_known=False))])
+
+
+@pytest.mark.parametrize("address", ["fe80::1%br-lan", "[fe80::1%25enp3s0.100]", "fd00::10", "[fd00::10]"])
+def test_an_ipv6_address_is_an_address_however_it_is_written(address: str) -> None:
+    """Bare or in brackets, with the interface that a link-local one needs, whatever that is called."""
+    assert not list(power_problems(node(bmc(address)), LIMITS))

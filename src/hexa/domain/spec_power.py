@@ -7,6 +7,7 @@ Pure: it reads no Secret, it only knows their names.
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from msgspec import structs
 from hexa.domain.duration import format_duration, parse_duration
 from hexa.domain.group import Limits, Problem
 from hexa.domain.power import DRIVERS, FIELDS, ORDER, Ability, Roles, can, drivers, roles, settings, tells
-from hexa.domain.resources.power import DriverName, PowerSpec
+from hexa.domain.resources.power import DriverName, Http, PowerSpec
 from hexa.domain.resources.v1alpha1 import EnvVar, HardOff, Lookup, Node, PowerPodSpec, VolumeMount
 
 Direction = Literal["on", "off"]
@@ -49,8 +50,8 @@ IMAGE_UNKNOWN: Final = (
 FIRST_OUTLET: Final = {"shelly": "0", "tasmota": "1", "template": "1"}
 """The outlet of a plug that names none, by device."""
 
-_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
-"""Bare, as drivers take it whose address is no URL."""
+_IPV6: Final = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[^\s%/\[\]]+)?")
+"""Bare, as drivers take it whose address is no URL. After % stands the interface of a link-local address."""
 _MAC: Final = re.compile(
     r"[0-9A-Fa-f]{2}(?P<between>[:-]?)(?:[0-9A-Fa-f]{2}(?P=between)){4}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"
 )
@@ -274,14 +275,26 @@ def _claims(spec: PowerSpec) -> Iterator[str]:
         yield f"BMC {plain_host(spec.ipmi.address, spec.ipmi.port, usual=(623,))}"
     if spec.redfish is not None:
         system = spec.redfish.system.rstrip("/").rpartition("/")[2]
-        yield f"BMC {plain_host(spec.redfish.address, None, usual=(443,))}" + (f" system {system}" if system else "")
+        below = _path(spec.redfish.address).removesuffix("/redfish/v1")
+        host = plain_host(spec.redfish.address, None, usual=(443,))
+        yield f"BMC {host}{below}" + (f" system {system}" if system else "")
     if spec.pdu is not None:
         yield from _outlets("PDU", spec.pdu.address, spec.pdu.port, spec.pdu.outlets, usual=(161,))
     if spec.http is not None:
-        outlets = spec.http.outlets or (FIRST_OUTLET[spec.http.device],)
-        yield from _outlets("plug", spec.http.address, None, outlets, usual=(80, 443))
+        yield from _plugs(spec.http)
     if spec.ssh is not None:
         yield f"SSH server {plain_host(spec.ssh.address, spec.ssh.port, usual=(22,))}"
+
+
+def _plugs(http: Http) -> Iterator[str]:
+    """Its outlets. A device with requests of its own may stand for many: what tells one from another is what switches it off."""
+    outlets = http.outlets or (FIRST_OUTLET[http.device],)
+    if http.template is None:
+        yield from _outlets("plug", http.address, None, outlets, usual=(80, 443))
+        return
+    off = http.template.turn_off
+    for claim in _outlets("plug", http.address, None, outlets, usual=(80, 443)):
+        yield f"{claim} by {' '.join(filter(None, (off.method, off.path, off.body)))}"
 
 
 def _outlets(
@@ -289,18 +302,44 @@ def _outlets(
 ) -> Iterator[str]:
     for outlet in outlets:
         elsewhere, slash, name = outlet.rpartition("/")
-        yield f"outlet {name if slash else outlet} of {what} {plain_host(elsewhere or address, port, usual=usual)}"
+        device = elsewhere or address
+        yield f"outlet {name if slash else outlet} of {what} {plain_host(device, port, usual=usual)}{_path(device)}"
+
+
+def _path(address: str) -> str:
+    """Of a device behind a gateway, one of several at its address."""
+    if _IPV6.fullmatch(address):
+        return ""
+    try:
+        return urlsplit(address if "//" in address else f"//{address}").path.rstrip("/")
+    except ValueError:
+        return ""
+
+
+def bare_host(address: str) -> str:
+    """A host as resolvers take it: an IPv6 address without the brackets and the %25 of URLs."""
+    return address[1:-1].replace("%25", "%", 1) if address[:1] == "[" and address[-1:] == "]" else address
 
 
 def plain_host(address: str, port: int | None, *, usual: Collection[int]) -> str:
     """The same text for each way of writing the same address."""
     try:
-        url = urlsplit(address if "//" in address else f"//{address}")
+        url = urlsplit(f"//[{address}]" if _IPV6.fullmatch(address) else address if "//" in address else f"//{address}")
         port = url.port or port
     except ValueError:
         return address.lower()
-    host = (url.hostname or address).rstrip(".")
+    host = _plain_ip((url.hostname or address).rstrip("."))
     return host if port is None or port in usual else f"{host}:{port}"
+
+
+def _plain_ip(host: str) -> str:
+    """An IP address in its shortest form; other names as they are."""
+    try:
+        found = ip_address(host.replace("%25", "%", 1))
+    except ValueError:
+        return host
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
 
 
 def plain_mac(mac: str) -> str:

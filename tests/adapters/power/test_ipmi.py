@@ -131,3 +131,20 @@ async def test_name_or_password_too_long_for_ipmi(tmp_path: Path) -> None:
     async with open_power(settings(closed_port()), context(tmp_path)) as power:
         with pytest.raises(Refused, match="IPMI takes 20 bytes of a password at most; set a shorter one"):
             await power.sense()
+
+
+@pytest.mark.parametrize(
+    ("written", "numbers"),
+    [
+        ("[::1]", "::1"),
+        ("::1", "::1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("fe80::1%lo", "fe80::1%1"),
+        ("[fe80::1%25lo]", "fe80::1%1"),
+    ],
+)
+async def test_an_ipv6_address_may_stand_in_brackets_and_names_its_interface(
+    tmp_path: Path, written: str, numbers: str
+) -> None:
+    """Written as in a URL or bare, it is the same address; the interface of a link-local one is not lost on the way."""
+    assert await context(tmp_path).resolved(written) == [numbers]

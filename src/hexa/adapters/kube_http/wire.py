@@ -339,5 +339,7 @@ def _blocker(code: int, status: Status) -> str | None:
             return f"the namespace is being deleted: {status.message}"
         case 500 if "PodDisruptionBudget" in status.message:  # more than one budget for the pod
             return status.message
+        case 500 if "calling webhook" in status.message:  # what shall be asked first does not answer: it may, later
+            return status.message
         case _:
             return None

@@ -16,7 +16,7 @@ import trio
 from msgspec import Struct, field, structs
 
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.spec_power import plain_host
+from hexa.domain.spec_power import bare_host, plain_host
 from hexa.ports.clock import Clock
 
 _USUAL: Final = (22, 80, 161, 443, 623)
@@ -163,11 +163,11 @@ class Context(Struct, frozen=True, kw_only=True):
     async def resolved(self, address: str, *, family: int = 0) -> list[str]:
         """The address in numbers, best first. Raises `Unavailable` where it can't be resolved."""
         try:
-            found = await trio.socket.getaddrinfo(address, None, family, trio.socket.SOCK_DGRAM)
+            found = await trio.socket.getaddrinfo(bare_host(address), None, family, trio.socket.SOCK_DGRAM)
         except OSError as error:
             what = f"{address} cannot be resolved ({error.strerror})"
             raise self.unavailable(what, "correct its address, or write it in numbers", reason="UnknownHost") from error
-        return [str(where[0]) for *_, where in found]
+        return [_numbers(*where) for *_, where in found]
 
     def secret(self, name: str, key: str) -> str | None:
         """The text of a key without surrounding blanks; None if there is none. Raises `Refused` where it can't be read."""
@@ -198,3 +198,8 @@ class Context(Struct, frozen=True, kw_only=True):
     def _sentence(self, what: str, remedy: str) -> str:
         driver = f"{self.driver} at {self.address}" if self.address else self.driver
         return f"{': '.join(filter(None, (self.machine, driver, what)))}; {remedy}"
+
+
+def _numbers(host: str, _port: int, _flow: int = 0, scope: int = 0) -> str:
+    """The address of a socket; a link-local one means nothing without its interface."""
+    return f"{host}%{scope}" if scope else host

@@ -16,6 +16,7 @@ from hexa.adapters.power.context import Context
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.power import Ssh
 from hexa.domain.resources.v1alpha1 import Reading
+from hexa.domain.spec_power import bare_host
 from hexa.ports.power import Power
 
 GOING: Final = "hexa: going down"
@@ -108,7 +109,7 @@ class SshPower:
         settings = self._settings
         with trio.move_on_after(self._context.patience):
             try:
-                async with await trio.open_tcp_stream(settings.address, settings.port) as stream:
+                async with await trio.open_tcp_stream(bare_host(settings.address), settings.port) as stream:
                     greeting = await stream.receive_some(4)
                     return Reading.ON if greeting[:1] == b"S" else Reading.UNKNOWN
             except OSError:
@@ -124,7 +125,7 @@ class SshPower:
             "UserKnownHostsFile": hosts,
         }
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        target = ["-p", str(settings.port), "-l", settings.user, "--", settings.address]
+        target = ["-p", str(settings.port), "-l", settings.user, "--", bare_host(settings.address)]
         return ["ssh", "-F", "none", "-T", *words, *target, *self._request()]
 
     def _request(self) -> list[str]:
