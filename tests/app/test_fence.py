@@ -15,10 +15,11 @@ from hexa.app.contained import Teller
 from hexa.app.fence import CONTAINED, Fence
 from hexa.domain.cost import rates_of
 from hexa.domain.lifecycle import Phase
-from hexa.domain.resources.v1alpha1 import MACHINES, Node
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.ports.cloud import Done, ExternalNode
 from hexa.ports.journal import Severity
 from hexa.ports.kube import Patch
+from hexa.testing.world import group, machine, open_world
 
 Breaks = Callable[[Node], bool]
 
@@ -89,6 +90,60 @@ async def test_failure_51_a_judgement_that_breaks_later_breaks_no_group(
         assert [shown.max_size for shown in rig.cloud.groups()] == [3]
         with pytest.raises(OverflowError):
             rig.views.sound(key("bad"))
+
+
+async def test_failure_51_a_machine_that_breaks_when_its_group_changes_blocks_no_group(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group goes on, and every other machine of it hears of the change; the machine comes back once its data are sound."""
+    async with open_rig() as rig:
+        site(rig)
+        await rig.seen()
+        changed, odd, heard = rig.views.proofs.changed, {key("bad")}, list[str]()
+
+        def breaks(machine: Any) -> None:
+            heard.append(machine.name)
+            if machine in odd:
+                raise ZeroDivisionError
+            changed(machine)
+
+        monkeypatch.setattr(rig.views.proofs, "changed", breaks)
+        rig.api.patch(GROUPS, (SPACE, "g"), Patch({"spec": {"minSize": 2}}))
+        await rig.seen()
+        assert set(heard) == {"bad", "box-1", "box-2", "up"}
+        assert [subject.key for subject in rig.store.fence.subjects] == [key("bad")]
+        assert [shown.min_size for shown in rig.cloud.groups()] == [2]
+        odd.clear()
+        assert rig.views.sound(key("bad")) is not None
+        assert rig.store.fence.subjects == ()
+
+
+@pytest.mark.parametrize("where", ["heard", "read"])
+async def test_failure_51_a_group_that_works_again_comes_back_though_nobody_changes_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What broke about a group is tried again each minute: its machines are switched again, and its condition goes."""
+    odd, policy = {"rack"}, views.policy_of
+
+    def breaks(group: Group) -> None:
+        if group.metadata.name in odd:
+            raise ZeroDivisionError
+
+    async with open_world(groups=[group("rack")], machines=[machine("box-1", group="rack")], autoscaler=None) as world:
+        await world.until(lambda: world.phase("box-1") is Phase.OFF, within=60)
+        core = world.agent.life.core if world.agent.life is not None else None
+        assert core is not None
+        if where == "heard":
+            core.store.groups.subscribe(lambda _, old, new: breaks(new) if new is not None else None)
+        else:
+            monkeypatch.setattr(views, "policy_of", lambda each: (breaks(each), policy(each))[1])
+        world.edit_group("rack", {"minSize": 1})
+        await trio.sleep(300)
+        assert (world.phase("box-1"), core.cloud.groups()) == (Phase.OFF, [])
+        assert [each.reason for each in world.group("rack").status.conditions] == [CONTAINED]
+        odd.clear()
+        await world.until(lambda: world.phase("box-1") is Phase.READY, within=180)
+        assert (world.group("rack").status.conditions, core.store.fence.subjects) == ((), ())
 
 
 async def test_failure_51_one_subscriber_that_breaks_keeps_no_other_from_hearing(autojump_clock: MockClock) -> None:

@@ -66,6 +66,8 @@ AT_ONCE: Final = 2
 """Reports that need not wait, after a while without any."""
 ARRIVES: Final = timedelta(minutes=1)
 """So long pods may take to come to a machine that is up; one that none comes to is idle."""
+AGAIN: Final = 60.0
+"""Seconds until what is contained of a group is tried anew."""
 LOOK: Final = 5.0
 """Seconds between looks at a machine that is about to be up."""
 
@@ -84,6 +86,8 @@ class GroupController:
         self._worked: dict[Lookup, float] = {}
         self._reported: dict[Lookup, float] = {}
         """When the reports so far would have been written at their pace."""
+        self._tried: dict[Lookup, float] = {}
+        """When what is contained of a group is tried anew."""
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(GROUPS, "group", blocks=False)
         )
@@ -135,6 +139,7 @@ class GroupController:
 
     async def reconcile(self, key: Lookup) -> None:
         """Write the wishes that the group's limits ask for, and its status."""
+        self._try_again(key)
         view = self._views.group(key)
         if view is None:
             self._worked.pop(key, None)
@@ -153,6 +158,17 @@ class GroupController:
                 await self._exercise(view)
             await self._settle(view, replaced, hedged)
         await self._report(view)
+
+    def _try_again(self, key: Lookup) -> None:
+        """A group of which something is contained comes back once that works, though nobody changes it."""
+        if self._store.fence.blocked(GROUPS, key) is None:
+            self._tried.pop(key, None)
+            return
+        now = trio.current_time()
+        if now >= self._tried.setdefault(key, now + AGAIN):
+            self._tried[key] = now + AGAIN
+            self._views.try_group(key)
+        self.queue.add(key, delay=self._tried[key] - now)
 
     async def _malformed(self, key: Lookup) -> None:
         broken = self._store.groups.malformed.get(key)

@@ -64,6 +64,7 @@ from hexa.domain.remedy import newly_refused, with_remedy
 from hexa.domain.resources.core import NODES, Job, KubeNode, Malformed, Pod
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import (
+    GROUPS,
     MACHINES,
     Group,
     JobRecord,
@@ -224,6 +225,8 @@ class NodeController:
         """What is contained is tried again, each time later."""
         if subject.kind is MACHINES:
             self.queue.add(subject.key)
+        elif subject.kind is GROUPS:
+            self._add_all(self._views.keys_of_group(subject.key))
         elif subject.kind is NODES:
             self._add_all(self._views.keys_of_kube_name(subject.key.name))
 

@@ -5,6 +5,7 @@ questions between two changes cost one walk.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -190,6 +191,13 @@ class Views:
         breach = self._fence.blocked(GROUPS, key)
         assert breach is not None
         return group_stand_in(key, group, breach)
+
+    def try_group(self, key: Lookup) -> None:
+        """Try anew what is contained of the group."""
+        self._groups.pop(key, None)
+        with suppress(Exception):  # the fence knows
+            self._store.groups.tell_again(key)
+        self.group(key)
 
     def _policy(self, key: Lookup) -> Policy | None:
         view = self.group(key)
@@ -412,9 +420,11 @@ class Views:
             self._changed(asked_of(old, new))
 
     def _changed(self, machines: Iterable[Lookup]) -> None:
+        """Their group has changed. What one of them raises is its own matter."""
         for machine in machines:
-            self.proofs.changed(machine)
-            self.dependencies.changed(machine)
+            with self._machine_post.around(machine):
+                self.proofs.changed(machine)
+                self.dependencies.changed(machine)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         if new is None:
