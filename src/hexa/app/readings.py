@@ -19,6 +19,7 @@ from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.health import NOT_READ_YET, READING_STALE
+from hexa.domain.identity import fingerprint
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
@@ -63,6 +64,8 @@ class Known(Struct):
 
     driver: DriverName
     uid: str
+    way: str
+    """What was asked, as `identity.fingerprint` tells it: what another address says is no reading of this machine."""
     last: Sample | None = None
     """The last answer that was one."""
     error: HexaError | None = None
@@ -137,7 +140,8 @@ class Readings:
 
     def _of(self, machine: Node, driver: DriverName) -> Known | None:
         known = self._known.get(Lookup(machine.metadata.namespace, machine.metadata.name))
-        return known if known is not None and (known.driver, known.uid) == (driver, machine.metadata.uid) else None
+        asks = (driver, machine.metadata.uid, fingerprint(machine))
+        return known if known is not None and (known.driver, known.uid, known.way) == asks else None
 
     # --- asking ---
 
@@ -157,7 +161,7 @@ class Readings:
         if view is None or driver is None:
             self._known.pop(key, None)
             return
-        known = self._of(view.node, driver) or Known(driver, view.node.metadata.uid)
+        known = self._of(view.node, driver) or Known(driver, view.node.metadata.uid, fingerprint(view.node))
         self._known[key] = known
         shared = next((problem for problem in view.problems if problem.reason == DUPLICATE_POWER), None)
         if shared is not None:  # whose power it would read is not known
