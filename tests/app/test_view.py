@@ -1,5 +1,7 @@
 """Machines and groups put together from the snapshot, and what is wrong between them."""
 
+from datetime import timedelta
+
 import pytest
 from tests.app.rig import OFF, ON, SPACE, USER, Rig, at, key, open_rig, stamp, wish
 from trio.testing import MockClock
@@ -316,3 +318,17 @@ async def test_a_machine_is_found_by_its_provider_id(autojump_clock: MockClock) 
             if (view := rig.views.by_provider_id(known)) is not None
         }
         assert found == {"hexa://d/new": "new", "k3s://seen": "seen", "talos://here": "here"}
+
+
+async def test_failure_47_a_hold_counts_again_once_the_clock_is_set_back(autojump_clock: MockClock) -> None:
+    """It had ended by a clock that was wrong: who is counted to rest is judged by the clock of now."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", Phase.READY, spec={"hold": {"power": "on", "until": stamp(600)}})
+        await rig.seen()
+        rig.clock.set_by(3600)
+        assert [member.off_vetoes for member in rig.views.judged(key("g"), rig.clock.now())] == [()]
+        rig.clock.set_by(-3600)
+        rig.views.clock_set(timedelta(seconds=-3600))
+        (member,) = rig.views.judged(key("g"), rig.clock.now())
+        assert [veto.reason for veto in member.off_vetoes] == ["Hold"]

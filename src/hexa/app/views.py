@@ -167,6 +167,7 @@ class Views:
     def clock_set(self, by: timedelta) -> None:
         """The clock was set: what was judged is judged anew."""
         self._rosters.clear()
+        self._judged.clear()
         self._until = None
 
     # --- groups ---
