@@ -5,17 +5,20 @@ from typing import Any
 
 import pytest
 import trio
-from tests.app.rig import SPACE, Rig, key, open_rig
+from tests.app.rig import OFF, RECOVERY, SPACE, Rig, key, open_rig
+from tests.app.rig import wish as wish_of
 from trio.testing import MockClock
 
-from hexa.app import provider, views
+from hexa.app import proofs, provider, views
 from hexa.app.commands import get, why
 from hexa.app.commands.snapshot import Snapshot
 from hexa.app.contained import Teller
 from hexa.app.fence import CONTAINED, Fence
 from hexa.domain.cost import rates_of
 from hexa.domain.lifecycle import Phase
+from hexa.domain.proof import claim_of
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
+from hexa.domain.wish import wish_patch
 from hexa.ports.cloud import Done, ExternalNode
 from hexa.ports.journal import Severity
 from hexa.ports.kube import Patch
@@ -144,6 +147,48 @@ async def test_failure_51_a_group_that_works_again_comes_back_though_nobody_chan
         odd.clear()
         await world.until(lambda: world.phase("box-1") is Phase.READY, within=180)
         assert (world.group("rack").status.conditions, core.store.fence.subjects) == ((), ())
+
+
+async def test_failure_51_a_machine_that_cannot_be_judged_is_needed_and_claims_as_before(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it depends on does not rest while it is on, and as long as it is off without wake proof no other such one follows."""
+    wish, broken = views.MachineView.wish, set[str]()
+
+    def asked(view: Any, now: Any) -> Any:
+        if view.key.name in broken:
+            raise OverflowError("date value out of range")
+        return wish(view, now)
+
+    def claimed(where: Any, node: Any, *rest: Any, **more: Any) -> Any:
+        if where.name == "off" and broken:
+            raise OverflowError("date value out of range")
+        return claim_of(where, node, *rest, **more)
+
+    monkeypatch.setattr(views.MachineView, "wish", asked)
+    monkeypatch.setattr(proofs, "claim_of", claimed)
+    async with open_rig() as rig:
+        rig.group(wakeProof="Require")
+        rig.machine("db", Phase.READY)
+        rig.machine("web", Phase.READY, spec={"dependsOn": ["db"]})
+        rig.machine("off", Phase.STOP_FAILED, wakeProvenAt=None)
+        rig.machine("next", Phase.READY, wakeProvenAt=None)
+        await rig.seen()
+
+        def vetoes(name: str) -> set[str]:
+            view = rig.views.sound(key(name))
+            assert view is not None
+            return {veto.reason for veto in view.off_vetoes(rig.clock.now())}
+
+        assert (vetoes("db"), vetoes("next")) == ({"NeededBy"}, {"WakeProof"})
+        broken.add("web")
+        for name in ("web", "off"):
+            rig.api.patch(MACHINES, (SPACE, name), Patch({"metadata": {"annotations": {"new": "1"}}}))
+        await rig.seen()
+        assert "NeededBy" in vetoes("db")
+        rig.api.patch(MACHINES, (SPACE, "next"), Patch(wish_patch(rig.stored_machine("next"), wish_of(OFF, RECOVERY))))
+        await rig.seen()
+        assert "WakeProof" in vetoes("next")
 
 
 async def test_failure_51_one_subscriber_that_breaks_keeps_no_other_from_hearing(autojump_clock: MockClock) -> None:

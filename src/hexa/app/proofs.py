@@ -55,9 +55,9 @@ class Proofs:
         """The machine, its Kubernetes node or its group has changed: so may have its claim."""
         node, now = self._store.machines.objects.get(key), self._store.clock.now()
         group = membership_of(node) if node is not None and not leaving(node) else None
+        claim = self._claim(key, node, group, now)  # raises what its data raises: then what it claimed stands
         before = self._claimed_in.pop(key, None)
         old = self._claims[before].pop(key, None) if before is not None else None
-        claim = self._claim(key, node, group, now)
         if claim is not None and group is not None:
             self._claims.setdefault(group, {})[key] = claim
             self._claimed_in[key] = group
