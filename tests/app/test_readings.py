@@ -33,7 +33,7 @@ class ByAddress:
         assert spec is not None
         assert spec.redfish is not None
         name = spec.redfish.address.removeprefix("https://")
-        while name not in self.says:
+        while name not in self.says:  # noqa: ASYNC110
             await trio.sleep(1)
         return self.says[name]
 

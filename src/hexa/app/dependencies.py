@@ -150,7 +150,8 @@ class Dependencies:
         with self._post.around(key):
             able = view.valid and not view.own_on_vetoes(now)
             return need_of(key, view.node, wish=view.wish(now), able=able, node_ready=view.node_ready)
-        return need_of(key, view.node, wish=None, able=False, node_ready=view.node_ready)  # while it is on, it needs them
+        # what cannot be judged needs them all the same while it is on
+        return need_of(key, view.node, wish=None, able=False, node_ready=view.node_ready)
 
     def _refresh(self, key: Lookup) -> None:
         before = tuple(self._judged[other] for other in self._before.get(key, ()) if other in self._judged)
