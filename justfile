@@ -2,7 +2,7 @@
 
 set positional-arguments
 
-export PATH := env("HEXA_VENV", justfile_directory() / ".venv") / "bin" + ":" + env("PATH")
+export PATH := env("DEV_VENV", justfile_directory() / ".venv") / "bin" + ":" + env("PATH")
 
 pb := "src/hexa/adapters/externalgrpc/pb"
 
@@ -44,7 +44,7 @@ check: check-quick types generated docs
 check-quick:
     ruff check
     ruff format --check
-    lint-imports --no-logo {{ if env("HEXA_CACHE", "") == "" { "" } else { "--cache-dir '" + env("HEXA_CACHE") + "/imports'" } }}
+    lint-imports --no-logo {{ if env("DEV_CACHE", "") == "" { "" } else { "--cache-dir '" + env("DEV_CACHE") + "/imports'" } }}
 
 # mypy --strict
 types:
