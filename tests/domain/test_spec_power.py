@@ -263,6 +263,13 @@ def test_the_same_hardware_is_recognised_however_it_is_written(
             SSH | {"wakeOnLan": {"macs": ["52:54:00:12:34"]}},
             "spec.power.wakeOnLan.macs[0]: '52:54:00:12:34' is no MAC address",
         ),
+        *(
+            (
+                SSH | {"wakeOnLan": {"macs": [mac]}},
+                f"spec.power.wakeOnLan.macs[0]: '{mac}' is the address of no network card",
+            )
+            for mac in ("00:00:00:00:00:00", "FF-FF-FF-FF-FF-FF", "0100.5e00.0001")
+        ),
         (IPMI | {"sense": "redfish"}, "spec.power.sense: is redfish, which has no settings"),
         (WOL | SSH | {"turnOff": "wakeOnLan"}, "spec.power.turnOff: is wakeOnLan, which can't do that; name ssh"),
         ({"ipmi": {"address": "b", "secretName": "Bad Name"}}, "spec.power.ipmi.secretName: 'Bad Name' is no name"),

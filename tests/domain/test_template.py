@@ -168,6 +168,30 @@ def test_declared_capacity_is_enough_for_a_machine_never_seen() -> None:
     assert shape.labels == {"rack": "b", GROUP_LABEL: "rack"}
 
 
+@pytest.mark.parametrize(
+    ("huge", "memory"),
+    [
+        ({"hugepages-1Gi": "12Gi"}, 4 * 2**30),
+        ({"hugepages-1Gi": "8Gi", "hugepages-2Mi": "6Gi"}, 2 * 2**30),
+        ({"hugepages-2Mi": "20Gi"}, 1),
+    ],
+)
+def test_memory_in_huge_pages_is_no_memory_for_others(huge: dict[str, int | str], memory: int) -> None:
+    """Of a machine never seen it is taken off, as its kubelet will: no pod wakes it that would then not fit. Once seen, what was
+    seen counts."""
+    template = TemplateSpec(capacity={"memory": "16Gi", **huge})
+    shape = declared(template)
+    assert shape is not None
+    assert (shape.capacity["memory"], shape.allocatable["memory"]) == ("16Gi", str(memory))
+    last = Shape(
+        capacity={"memory": "16Gi", **{k: str(v) for k, v in huge.items()}},
+        allocatable={"memory": "3Gi", **{k: str(v) for k, v in huge.items()}},
+    )
+    seen = declared(template, last=last)
+    assert seen is not None
+    assert seen.allocatable["memory"] == "3Gi"
+
+
 def test_declared_stands_over_seen_field_by_field() -> None:
     """What is declared counts, what is not is taken from the last shape seen, and the group's labels stand over both."""
     last = Shape(
@@ -302,3 +326,14 @@ def test_group_of_very_different_sizes_is_warned_of(sizes: tuple[str, ...], unev
         if problem is not None:
             assert (problem.reason, problem.severity) == ("UnevenShape", "warning")
             assert f"{resource} ranges from {sizes[0]} to {sizes[-1]}" in problem.text
+
+
+@pytest.mark.parametrize("label", ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"])
+def test_a_group_in_several_places_is_warned_of(label: str) -> None:
+    """The template names no place then, and a pod or volume that needs one wakes nothing; one place, or none told, is no matter."""
+    rows = [Shape(labels={label: place}) for place in ("attic", "cellar")]
+    problem = uneven([*rows, Shape()])
+    assert problem is not None
+    assert (problem.reason, problem.severity) == ("UnevenShape", "warning")
+    assert f"{label} is attic, cellar" in str(problem)
+    assert uneven([rows[0], rows[0], Shape()]) is None

@@ -394,9 +394,15 @@ def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
             remedy = "write a name, an IP address or a URL; an IPv6 address stands in brackets: [fd00::1]"
             yield Problem(f"spec.power.{driver}.address", f"{address!r} is no address", remedy, reason="BadAddress")
     for index, mac in enumerate(spec.wake_on_lan.macs if spec.wake_on_lan is not None else ()):
+        field, remedy = (
+            f"spec.power.wakeOnLan.macs[{index}]",
+            "write six bytes in hexadecimal, such as 52:54:00:12:34:56",
+        )
         if not _MAC.fullmatch(mac):
-            remedy = "write six bytes in hexadecimal, such as 52:54:00:12:34:56"
-            yield Problem(f"spec.power.wakeOnLan.macs[{index}]", f"{mac!r} is no MAC address", remedy, reason="BadMac")
+            yield Problem(field, f"{mac!r} is no MAC address", remedy, reason="BadMac")
+        elif int(plain_mac(mac)[:2], 16) & 1 or not plain_mac(mac).strip("0:"):
+            what = f"{mac!r} is the address of no network card, but of all, of a group of them, or of none"
+            yield Problem(field, what, "write the card's own, as ip link shows it", reason="BadMac")
     if spec.pdu is not None and (spec.pdu.profile is None) == (spec.pdu.oids is None):
         text = "names neither profile nor oids" if spec.pdu.oids is None else "has both profile and oids"
         yield Problem("spec.power.pdu", text, "set one of them", reason="BadSettings")

@@ -98,6 +98,8 @@ def same_shape(one: Shape | None, other: Shape | None) -> bool:
     return structs.replace(one, at=None) == structs.replace(other, at=None)
 
 
+BYTE: Final = Decimal(1)
+HUGE_PAGES: Final = "hugepages-"
 PODS_DEFAULT: Final = "110"
 """So many pods a kubelet takes where nobody told it otherwise (kubelet reference, maxPods)."""
 STORAGE_UNKNOWN: Final = "1Ti"
@@ -120,7 +122,7 @@ def declared_shape(machine: Node, policy: Policy, conventions: Conventions = DEF
         for t in taints
         if (t.key, t.effect) not in removed and (t.key, "") not in removed and not conventions.starts(t.key)
     )
-    allocatable = _lowered({**capacity, **seen.allocatable}, declared)
+    allocatable = _lowered({**_offered(capacity), **seen.allocatable}, declared)
     labels = {**seen.labels, **spec.labels, **policy.labels, GROUP_LABEL: policy.name}
     return structs.replace(seen, capacity=capacity, allocatable=allocatable, labels=labels, taints=kept)
 
@@ -128,6 +130,14 @@ def declared_shape(machine: Node, policy: Policy, conventions: Conventions = DEF
 def _never_seen(seen: Shape, declared: Mapping[str, str]) -> dict[str, str]:
     """What every kubelet offers, for a machine that was never seen and declares something else."""
     return {} if seen.capacity or not declared else {"pods": PODS_DEFAULT, EPHEMERAL: STORAGE_UNKNOWN, **declared}
+
+
+def _offered(capacity: Mapping[str, str]) -> dict[str, str]:
+    """What a kubelet would let pods have of it: memory in huge pages is no memory for others (kubelet, node allocatable)."""
+    huge = sum(size_of(text) for name, text in capacity.items() if name.startswith(HUGE_PAGES))
+    if not huge or "memory" not in capacity:
+        return dict(capacity)
+    return {**capacity, "memory": str(int(max(BYTE, size_of(capacity["memory"]) - huge)))}
 
 
 def _lowered(known: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, str]:
@@ -204,6 +214,9 @@ def unlabelled_gpus(shapes: Iterable[Shape], conventions: Conventions = DEFAULTS
     return None
 
 
+PLACE_LABELS: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+"""By which pods are spread, and volumes tied to where they are."""
+
 MIXED_ABOVE: Final = Decimal("1.5")
 """Capacities further apart than this factor make a group uneven."""
 
@@ -233,6 +246,22 @@ def uneven(shapes: Iterable[Shape]) -> Problem | None:
                 "machines",
                 f"{resource} ranges from {sizes[0]} to {sizes[-1]}; Cluster Autoscaler is shown the least",
                 "make one group for each shape, so that the larger machines are used to the full",
+                severity="warning",
+                reason="UnevenShape",
+            )
+    return _places(rows)
+
+
+def _places(rows: Sequence[Shape]) -> Problem | None:
+    """A warning where machines stand in different places: the template can name none of them."""
+    for label in PLACE_LABELS:
+        values = sorted({shape.labels[label] for shape in rows if label in shape.labels})
+        if len(values) > 1:
+            return Problem(
+                "machines",
+                f"{label} is {', '.join(values)}; Cluster Autoscaler is shown none of them, and wakes no machine for a pod or a "
+                "volume that needs one",
+                "make one group for each",
                 severity="warning",
                 reason="UnevenShape",
             )

@@ -47,6 +47,16 @@ async def test_contract(check: Check, bmc: Device, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("info", ["", "/redfish/v1/Systems/1/ResetActionInfo"])
+async def test_a_list_of_resets_that_is_empty_yet_forbids_none(bmc: Device, tmp_path: Path, info: str) -> None:
+    """A controller that starts has not filled it in: the reset is asked for, and the controller may say no."""
+    bmc.outlets[0] = True
+    bmc.resets, bmc.info = [], info
+    async with open_power(settings(bmc), context(tmp_path)) as power:
+        await power.turn_off()
+    assert not bmc.outlets[0]
+
+
 async def test_soft_and_hard_are_told_apart(bmc: Device, tmp_path: Path) -> None:
     """Off asks for a graceful shutdown, cut for the forced one; a controller that can't is named with what it can."""
     bmc.outlets[0] = True

@@ -110,14 +110,15 @@ class RedfishPower:
         return error
 
     async def _allowed(self, action: Any) -> Sequence[str] | None:
-        """The types of reset that it can do, as it says beside the action or in a resource of its own; None if it does not."""
+        """The types of reset that it can do, as it says beside the action or in a resource of its own; None if it does not: an
+        empty list is one that is not filled in yet."""
         beside, info = dig(action, "ResetType@Redfish.AllowableValues"), dig(action, "@Redfish.ActionInfo")
-        if isinstance(beside, list) or not isinstance(info, str) or not info:
-            return beside if isinstance(beside, list) else None
+        if (isinstance(beside, list) and beside) or not isinstance(info, str) or not info:
+            return beside if isinstance(beside, list) and beside else None
         parameters = dig((await self._login.ask("GET", info)).json(), "Parameters")
         for each in parameters if isinstance(parameters, list) else ():
             if dig(each, "Name") == "ResetType" and isinstance(values := dig(each, "AllowableValues"), list):
-                return values
+                return values or None
         return None
 
     async def _system(self) -> Mapping[str, Any]:
