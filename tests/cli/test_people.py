@@ -312,7 +312,7 @@ WAITING: list[tuple[dict[str, Any], str, str]] = [
         "it fits on box-1, box-5 now",
         "Cluster Autoscaler can ask for box-2",
     ),
-    ({"requests": {"cpu": "3500m"}}, "it fits on box-5 now", "machines/desk: can not serve it"),
+    ({"requests": {"cpu": "3500m"}}, "it fits on box-5 now", "machines/desk: cannot serve it"),
     ({"requests": {"cpu": "3500m"}}, "it fits on box-5 now", "NoRoom: box-5: it is on, and has no room for the pod"),
     ({"priority": -20}, "", "its priority -20 is below -10"),
     ({"schedulerName": "volcano"}, "", "its schedulerName is volcano"),

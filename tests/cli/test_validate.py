@@ -262,7 +262,7 @@ def test_binary_file_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
     result = run(tmp_path / "a.yaml")
     assert result.exit_code == 2
-    assert "is no UTF-8 text" in result.stderr
+    assert "is not UTF-8 text" in result.stderr
 
 
 def test_dependencies_are_checked_together() -> None:

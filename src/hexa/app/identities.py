@@ -99,7 +99,7 @@ class Identities:
         status = view.node.status
         identity = structs.replace(status.identity, power=fingerprint(view.node))
         new = structs.replace(status, identity=identity, wake_proven_at=None)
-        text = "what switches or reads its power was changed: that it wakes is to be shown again"
+        text = "what switches or reads its power was changed: its wake proof is void"
         if view.phase not in COMING:
             return Change(new, "PowerChanged", text)
         fresh = send_wake(structs.replace(new, wakes=0, since=now), now=now)

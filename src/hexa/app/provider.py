@@ -296,7 +296,7 @@ class Provider:
         """Store the wish for `count` of the machines, the first ones first."""
         if await self._wishes.ask(view.key, keys, wish, count=count):
             return Done()
-        return Denied("MachinesChanged", f"{count} machines could not be asked: others were at them")
+        return Denied("MachinesChanged", f"{count} machines could not be asked: they were changed meanwhile")
 
     def _deny(self, view: GroupView, reason: str, message: str) -> Denied:
         about = group_reference(view.key, view.group.metadata.uid)

@@ -39,7 +39,7 @@ class RoomMaker:
         if sum(map(self._is_up, mine)) >= len(pods) or not choice.wake:  # as many came, and their room was not enough
             return nobody(pods, full_groups(self._views, view, now=self._clock.now()))
         woken = [key.name for key in choice.wake if await self._wake(view, key, tell)]
-        return f"{', '.join(woken)} is woken to make room" if woken else "it is looked for a machine that makes room"
+        return f"{', '.join(woken)} is woken to make room" if woken else "a machine that makes room is being looked for"
 
     def _woken_for(self, key: Lookup) -> Iterator[Lookup]:
         for other, node in self._store.machines.objects.items():

@@ -86,7 +86,7 @@ def _rows(file: str) -> "list[Candidate]":
     except OSError as error:
         fail(f"{file}: {error.strerror}", Exit.USAGE)
     except UnicodeDecodeError:
-        fail(f"{file}: is no UTF-8 text", Exit.USAGE)
+        fail(f"{file}: is not UTF-8 text", Exit.USAGE)
     except RowError as error:
         fail(str(error), Exit.USAGE)
 

@@ -138,7 +138,7 @@ def read(path: str) -> str:
     except OSError as error:
         raise BadSettings(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BadSettings(f"{path}: is no UTF-8 text") from None
+        raise BadSettings(f"{path}: is not UTF-8 text") from None
 
 
 def _suggest(name: str, known: Sequence[str]) -> str:

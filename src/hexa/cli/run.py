@@ -144,6 +144,6 @@ def _settings(file: Path | None, flags: "Flags") -> "Config":
     except ConfigError as error:
         fail(str(error), Exit.USAGE)
     except UnicodeDecodeError:
-        fail(f"{file}: is no UTF-8 text", Exit.USAGE)
+        fail(f"{file}: is not UTF-8 text", Exit.USAGE)
     except OSError as error:
         fail(f"{file}: {error.strerror}; name another file with --config", Exit.USAGE)

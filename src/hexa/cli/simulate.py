@@ -45,7 +45,7 @@ def simulate(
     except ScenarioError as error:
         fail(str(error), Exit.USAGE)
     except UnicodeDecodeError:
-        fail(f"{scenario}: is no UTF-8 text", Exit.USAGE)
+        fail(f"{scenario}: is not UTF-8 text", Exit.USAGE)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", Exit.USAGE)
     _print(report, as_json=as_json)

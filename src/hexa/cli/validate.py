@@ -80,7 +80,7 @@ def _text_of(content: bytes, source: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        fail(f"{source}: is no UTF-8 text", Exit.USAGE)
+        fail(f"{source}: is not UTF-8 text", Exit.USAGE)
 
 
 def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Document"]]:

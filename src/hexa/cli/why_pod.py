@@ -37,7 +37,7 @@ def _lines(answer: "PodAnswer") -> Iterator[str]:
     yield paint(plain(answer.summary), Tone.HEAD)
     yield from (f"  {plain(remark)}" for remark in answer.remarks)
     for verdict in answer.groups:
-        yield f"{plain(verdict.group)}: {'can serve it' if verdict.serves else 'can not serve it'}"
+        yield f"{plain(verdict.group)}: {'can serve it' if verdict.serves else 'cannot serve it'}"
         if verdict.text:
             yield f"  {plain(verdict.text)}"
         for reason in verdict.reasons:

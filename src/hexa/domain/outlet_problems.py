@@ -68,7 +68,7 @@ def _pdu_problems(pdu: Pdu) -> Iterator[Problem]:
             remedy = "write numbers with dots between them, such as 1.3.6.1.4.1.318.1.1.12.3.3.1.1.4"
             yield Problem(f"spec.power.pdu.oids.{name}", f"{oid[:60]!r} is no OID", remedy, reason="BadOid")
     if str(oids.on_state).lower() == str(oids.off_state).lower():
-        text = f"and offState are both {oids.on_state}, so its state tells nothing"
+        text = f"and offState are both {oids.on_state}, so its state says nothing"
         yield Problem("spec.power.pdu.oids.onState", text, "write what the PDU says of each", reason="BadSettings")
     if oids.separator and "{outlet}" in oids.state:
         text, remedy = "is the OID of one outlet, and separator parts the text of all", "remove {outlet}, or separator"
@@ -81,4 +81,4 @@ def _patterns(where: str, settings: Http | HttpStatus) -> Iterator[Problem]:
             re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             remedy = "write a regular expression of Python's re"
-            yield Problem(f"{where}.{name}", f"is no regular expression ({error})", remedy, reason="BadPattern")
+            yield Problem(f"{where}.{name}", f"is not a regular expression ({error})", remedy, reason="BadPattern")

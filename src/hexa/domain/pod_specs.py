@@ -56,7 +56,7 @@ def pod_spec_problems(pod: PowerPodSpec, where: str, *, node: str = "") -> Itera
     """What is wrong with the pod of a Job. `node`: the Kubernetes node that it never runs on, because it switches it."""
     if not _IMAGE.fullmatch(pod.image):
         remedy = "write REGISTRY/NAME:TAG, the name in lower case and without spaces"
-        yield Problem(f"{where}.image", f"{pod.image!r} is no name of an image", remedy, reason="BadImage")
+        yield Problem(f"{where}.image", f"{pod.image!r} is not the name of an image", remedy, reason="BadImage")
     names = [volume.name for volume in pod.volumes]
     paths = [volume.mount_path for volume in pod.volumes]
     for index, volume in enumerate(pod.volumes):

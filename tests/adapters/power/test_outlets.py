@@ -46,9 +46,9 @@ def test_reading_of_all_outlets(fed: list[Fed], on_watts: float | None, expected
     [
         (-87, "negative"),
         (-0.4, "negative"),
-        (float("nan"), "no figure"),
-        (float("inf"), "no figure"),
-        (float("-inf"), "no figure"),
+        (float("nan"), "not a number"),
+        (float("inf"), "not a number"),
+        (float("-inf"), "not a number"),
         ("61", "a number is needed"),
         (True, "a number is needed"),
         ([61], "a number is needed"),

@@ -175,7 +175,7 @@ class Context(Struct, frozen=True, kw_only=True):
             value = self.secrets.read(name, key)
             text = None if value is None else value.decode().strip()
         except (OSError, UnicodeDecodeError) as error:
-            said = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
+            said = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
             what = f"{self.secrets.place(name, key)} cannot be read ({said})"
             raise self.refused(what, "correct the Secret and how it is mounted", reason="BadSecret") from None
         self.spoken.add(text or "")

@@ -35,7 +35,7 @@ def figure(value: Any) -> Figure:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Figure(doubt=f"its watts are {shown(value)}, and a number is needed")
     if not math.isfinite(value):
-        return Figure(doubt=f"its watts are {value}, which is no figure")
+        return Figure(doubt=f"its watts are {value}, which is not a number")
     if value < 0:
         doubt = f"its watts are negative ({value:g}): its meter is wired or calibrated the other way round"
         return Figure(doubt=doubt, size=-value)

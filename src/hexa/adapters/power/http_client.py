@@ -100,7 +100,7 @@ class Client:
             target = self._own(onward)
             more.pop("params", None)  # they are in the new target, if they are to be
         raise self._context.unavailable(
-            f"it redirects {HOPS} times and more", "look at its address by a browser", reason="DeviceError"
+            f"it redirects {HOPS} times and more", "open its address in a browser", reason="DeviceError"
         )
 
     async def _once(self, method: str, target: str, **more: Any) -> tuple[Answer, str]:
@@ -140,7 +140,7 @@ class Client:
             own, other = "", ""
         if not own or own != other:
             where = self._context.quoted(other) or "something that is no URL"
-            what = f"it sends us on to {where}, and credentials go to its own address only"
+            what = f"it redirects to {where}, and credentials are sent to its own address only"
             raise self._context.refused(what, "write the address that it should be asked at", reason="Redirected")
         return target
 
@@ -330,7 +330,7 @@ def _origin(url: str) -> str:
 def _kind(answer: Answer) -> str:
     """What came back, in words."""
     if answer.status in REDIRECTS:
-        return f"status {answer.status}, which sends us elsewhere"
+        return f"status {answer.status}, a redirect to another address"
     if not answer.ok:
         return f"status {answer.status}"
     if not answer.body.strip():

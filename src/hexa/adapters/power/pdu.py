@@ -144,7 +144,7 @@ class PduPower:
             return value
         parts = value.decode(errors="replace").split(self._oids.separator)
         if not 0 < int(outlet.name) <= len(parts):
-            what = f"it has no outlet {outlet.name}, for it tells the states of {len(parts)}"
+            what = f"it has no outlet {outlet.name}: its answer has the states of {len(parts)} outlets"
             context = self._context.at("pdu", outlet.address)
             raise context.refused(what, "correct outlets, state or separator", reason="UnknownOutlet")
         return parts[int(outlet.name) - 1]

@@ -80,7 +80,7 @@ class Shelly:
         errors = status.get("errors")
         faults = [str(each) for each in errors if str(each) not in CUTS] if isinstance(errors, list) else []
         if faults:
-            return Figure(doubt=f"its meter tells an error ({', '.join(faults)})")
+            return Figure(doubt=f"its meter reports an error ({', '.join(faults)})")
         begun = moment(dig(status, "aenergy", "minute_ts"))
         if metered and begun is not None:
             about = await self._new.ask("GET", "/rpc/Sys.GetStatus")
@@ -91,7 +91,7 @@ class Shelly:
 
     def _old_figure(self, relay: Mapping[str, Any], meter: Any, now: Any) -> Figure:
         if not self._meters:
-            return Figure(doubt="it has no meter: what it tells as power was typed in")
+            return Figure(doubt="it has no meter: the power that it reports was entered by hand")
         if any(valid is not None and valid is not True for valid in (dig(meter, "is_valid"), relay.get("is_valid"))):
             return Figure(doubt="its meter says that the figure is not valid")
         told, clock = moment(dig(meter, "timestamp")), moment(now)
@@ -173,7 +173,7 @@ class Tasmota:
             raise _no_outlet(self._context, outlet)
         if not isinstance(state, str):
             remedy = "look whether it is a Tasmota with that outlet, and wait if it has just started"
-            raise self._context.unavailable(f"it tells no state of outlet {outlet}", remedy, reason="DeviceError")
+            raise self._context.unavailable(f"it reports no state of outlet {outlet}", remedy, reason="DeviceError")
         return state
 
     async def _command(self, command: str) -> Mapping[str, Any]:
@@ -192,7 +192,7 @@ class Tasmota:
         return {"user": name, "password": password}
 
     def _not_taken(self) -> HexaError:
-        what = "it does not take the user and the password, or has got none"
+        what = "it does not accept the user and the password, or received none"
         remedy = f"correct the Secret that secretName names{self._client.hint}"
         return self._context.refused(what, remedy, reason="BadCredentials")
 
@@ -238,7 +238,7 @@ class Template:
         clock = self._context.clock
         now = answered_at(answer.headers, clock.now().timestamp() if clock is not None else None)
         if now is None:
-            return "it does not tell its time, so the age of its reading is not known"
+            return "it does not report its time, so the age of its reading is not known"
         age = now - told
         return f"its reading is {age:.0f} s old" if abs(age) > most else ""
 

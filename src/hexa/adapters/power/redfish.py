@@ -180,7 +180,7 @@ class RedfishPower:
         state, result = system.get("PowerState"), _reading(system)
         if result is not Reading.UNKNOWN or str(state).lower() in _SWITCHING:
             return result
-        what = "it tells no PowerState" if state is None else f"its PowerState is {shown(state)}"
+        what = "it reports no PowerState" if state is None else f"its PowerState is {shown(state)}"
         if str(state).lower() in READINGS:
             what = f"{what} while its system is {dig(system, 'Status', 'State')}"
         raise self._context.unavailable(self._context.quoted(what), "wait, and look at its own page", reason=DOUBTFUL)

@@ -79,7 +79,7 @@ def _contained_group(snapshot: Snapshot, key: Lookup) -> GroupLine:
 
 
 def _contained(error: Exception) -> str:
-    return f"{CONTAINED}: hexa cannot tell of it: {type(error).__name__}: {error}"
+    return f"{CONTAINED}: hexa cannot describe it: {type(error).__name__}: {error}"
 
 
 def _machine(snapshot: Snapshot, key: Lookup) -> MachineLine:

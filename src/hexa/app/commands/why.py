@@ -220,7 +220,7 @@ def _contained_member(snapshot: Snapshot, view: MachineView) -> MemberAnswer:
     try:
         return _member(snapshot.known(view))
     except Exception as error:
-        reason = Reason(rule=CONTAINED, text=f"hexa cannot tell of it: {type(error).__name__}: {error}")
+        reason = Reason(rule=CONTAINED, text=f"hexa cannot describe it: {type(error).__name__}: {error}")
         name = view.key.name
         return MemberAnswer(machine=name, phase=view.phase, wish="", by="", counts=False, reason=reason)
 
