@@ -270,6 +270,13 @@ def test_the_same_hardware_is_recognised_however_it_is_written(
             )
             for mac in ("00:00:00:00:00:00", "FF-FF-FF-FF-FF-FF", "0100.5e00.0001")
         ),
+        *(
+            (
+                {"ipmi": {"address": address, "secretName": "s"}},
+                f"spec.power.ipmi.address: '{address}' is more than a name",
+            )
+            for address in ("bmc.lan:623", "https://bmc.lan", "[fd00::1]:623", "admin@bmc.lan", "bmc.lan/1")
+        ),
         (IPMI | {"sense": "redfish"}, "spec.power.sense: is redfish, which has no settings"),
         (WOL | SSH | {"turnOff": "wakeOnLan"}, "spec.power.turnOff: is wakeOnLan, which can't do that; name ssh"),
         ({"ipmi": {"address": "b", "secretName": "Bad Name"}}, "spec.power.ipmi.secretName: 'Bad Name' is no name"),

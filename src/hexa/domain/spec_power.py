@@ -28,6 +28,9 @@ SECRETS: Final = "/etc/hexa/power"
 READ_BY_AGENT: Final = frozenset({"ipmi", "redfish", "pdu", "http"})
 """Drivers that the agent reads power by. A script or a plugin runs in Jobs only, and silence over SSH proves nothing."""
 
+BY_NAME: Final = frozenset({"ipmi", "pdu", "ssh"})
+"""Drivers whose address is no URL."""
+
 DUPLICATE_POWER: Final = "DuplicatePower"
 """Reason of the condition of machines that share what switches them."""
 
@@ -393,6 +396,9 @@ def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
         if address and not _is_address(address):
             remedy = "write a name, an IP address or a URL; an IPv6 address stands in brackets: [fd00::1]"
             yield Problem(f"spec.power.{driver}.address", f"{address!r} is no address", remedy, reason="BadAddress")
+        elif address and driver in BY_NAME and not _is_host(address):
+            text, remedy = f"{address!r} is more than a name or an IP address", "write that alone, and the port in port"
+            yield Problem(f"spec.power.{driver}.address", text, remedy, reason="BadAddress")
     for index, mac in enumerate(spec.wake_on_lan.macs if spec.wake_on_lan is not None else ()):
         field, remedy = (
             f"spec.power.wakeOnLan.macs[{index}]",
@@ -411,6 +417,12 @@ def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
             "and device template go together" if spec.http.template is not None else "is absent, and device is template"
         )
         yield Problem("spec.power.http.template", text, "add it, or name the device", reason="BadSettings")
+
+
+def _is_host(address: str) -> bool:
+    """A name or an IP address alone, as it is looked up."""
+    bare = bare_host(address)
+    return _IPV6.fullmatch(bare) is not None or not set(bare) & set(":/@")
 
 
 def _is_address(address: str) -> bool:
