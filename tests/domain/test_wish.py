@@ -196,17 +196,30 @@ def test_adopting_a_machine_does_not_write_a_field_that_nobody_wrote() -> None:
 
 @pytest.mark.parametrize(
     "manager",
-    ["kustomize-controller", "argocd-controller", "argocd-application-controller", "helm-controller", "fluxcd"],
+    [
+        "kustomize-controller",
+        "argocd-controller",
+        "argocd-application-controller",
+        "helm-controller",
+        "fluxcd",
+        "fleetagent",
+        "Terraform",
+    ],
 )
 def test_gitops_manager_that_applied_the_field_is_recognised(manager: str) -> None:
-    """Owners of spec.powerState among the GitOps tools are known by name."""
+    """Owners of spec.powerState among the GitOps tools are known by name, others by that they apply server-side."""
     assert powerstate_manager(owned(machine(power_state="on"), manager)) == manager
 
 
 def test_who_does_not_own_the_field_manages_nothing() -> None:
     """kubectl, hexa itself, and a GitOps tool that applies other fields only, leave the field to us."""
     assert powerstate_manager(machine(power_state="on")) == ""
-    assert powerstate_manager(owned(machine(power_state="on"), "kubectl-client-side-apply")) == ""
+    for manager in ("kubectl-client-side-apply", "kubectl", "hexa", ""):
+        assert powerstate_manager(owned(machine(power_state="on"), manager)) == ""
+    written = owned(machine(power_state="on"), "some-dashboard")
+    entry = structs.replace(written.metadata.managed_fields[0], operation="Update")
+    by_hand = structs.replace(written, metadata=structs.replace(written.metadata, managed_fields=(entry,)))
+    assert powerstate_manager(by_hand) == ""
     other: dict[str, Any] = {"f:spec": {"f:pricing": {}}, "f:status": {"f:powerState": {}}}
     assert powerstate_manager(owned(machine(power_state="on"), "kustomize-controller", other)) == ""
 

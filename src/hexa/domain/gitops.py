@@ -6,7 +6,11 @@ from hexa.domain.resources.v1alpha1 import OwnedMetadata
 from hexa.domain.wish import gitops_manager
 
 FLUX: Final = 'annotate it kustomize.toolkit.fluxcd.io/ssa: IfNotPresent, or "flux suspend" what applies it meanwhile'
+OTHER: Final = "take /spec/{field} out of what it applies"
 ARGO: Final = "list /spec/{field} under ignoreDifferences of the Application (with RespectIgnoreDifferences=true)"
+
+WAYS: Final = (("argocd", ARGO), (("kustomize-controller", "helm-controller", "flux"), FLUX))
+"""Beginnings of field managers, and how a value is kept from them."""
 
 
 def revert_warning(metadata: OwnedMetadata, field: str) -> str:
@@ -15,7 +19,7 @@ def revert_warning(metadata: OwnedMetadata, field: str) -> str:
     manager = owner or gitops_manager(metadata)
     if not manager:
         return ""
-    way = (ARGO if manager.startswith("argocd") else FLUX).format(field=field)
+    way = next((way for begins, way in WAYS if manager.startswith(begins)), OTHER).format(field=field)
     if owner:
         return f"{manager} owns spec.{field} and will put back what is in Git: change it there, or {way}"
     return f"{manager} manages this object and may revert spec.{field}: write it in Git, or {way}"

@@ -19,7 +19,7 @@ from hexa.domain.group import Policy, active_hold, power_of
 from hexa.domain.lifecycle import COMING, TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.bounds import bounded
-from hexa.domain.resources.core import UNREADABLE
+from hexa.domain.resources.core import UNREADABLE, ManagedFields
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Hold,
@@ -43,6 +43,9 @@ GITOPS_MANAGERS: Final = (
     "flux",
 )
 """Field managers of GitOps tools: a field that one of them owns is never written by us. Matched by prefix for flux."""
+BY_HAND: Final = ("kubectl", "hexa")
+"""Beginnings of field managers that apply on a person's word, or ours. Whatever else applies server-side does so again and again:
+other GitOps tools, and tools that keep infrastructure as it is written."""
 
 
 HOLD: Final = "Hold"
@@ -67,9 +70,15 @@ def gitops_manager(metadata: OwnedMetadata, field: str = "") -> str:
     """The GitOps manager that owns the field of the spec (none named: anything of the spec); empty if none does."""
     for entry in metadata.managed_fields:
         owned = entry.fields_v1.get("f:spec", {})
-        if entry.manager.startswith(GITOPS_MANAGERS) and (f"f:{field}" in owned if field else owned):
+        if _keeps_applying(entry) and (f"f:{field}" in owned if field else owned):
             return entry.manager
     return ""
+
+
+def _keeps_applying(entry: ManagedFields) -> bool:
+    if entry.manager.startswith(GITOPS_MANAGERS):
+        return True
+    return entry.operation == "Apply" and bool(entry.manager) and not entry.manager.startswith(BY_HAND)
 
 
 def recorded_wish(node: Node) -> WishRecord | None:
