@@ -124,7 +124,7 @@ class Asker(StrEnum):
 class Hold(Slice, frozen=True, kw_only=True):
     power: Annotated[
         OnOff,
-        Meta(description="What the machine (each machine of the group) shall be while the hold stands."),
+        Meta(description="What the machine (each machine of the group) should be while the hold stands."),
     ]
     until: Annotated[Time | None, Meta(description="When the hold ends (RFC 3339); absent: until it is removed.")] = (
         None
@@ -775,7 +775,7 @@ class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
     ] = ""
     make_room: Annotated[bool, Meta(description="Another machine is woken for pods that fit nowhere else.")] = False
     makes_room_for: Annotated[
-        str, Meta(description="NAMESPACE/NAME of the machine that shall be off, and whose pods this one is woken for.")
+        str, Meta(description="NAMESPACE/NAME of the machine that is to be off, and whose pods this one is woken for.")
     ] = ""
 
 
