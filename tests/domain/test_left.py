@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hexa.domain.drain import Blocker, Plan
 from hexa.domain.left import few, left_at_deadline, outlasting
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata, Pod, PodSpec
-from hexa.domain.strangers import alike, namesakes, strangers
+from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus
+from hexa.domain.strangers import alike, namesakes, newcomers, strangers
 
 LIMIT = timedelta(minutes=10)
 
@@ -57,3 +58,20 @@ def test_failure_57_likeness_of_names() -> None:
     nodes += [node("box-1-old", came=now - timedelta(days=1)), node("box-1-dark", ready="Unknown")]
     assert namesakes(nodes, "box-1", since=now) == ("BOX-1.lab", "box", "box-1-ec24")
     assert "box-1-old" in namesakes(nodes, "box-1", since=None)
+
+
+def test_failure_57_newcomers_of_a_boot() -> None:
+    """A Ready node that came while the machine may have been booting is in doubt, whatever its name; one that came before, or long
+    after, is not, nor any once the machine was up."""
+    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    woken = HistoryEntry(at=now, by="Wanted", action="PoweringOn")
+    status = KubeNodeStatus(conditions=(Condition(type="Ready", status="True"),))
+    times = {"talos-7xk": 60, "before": -3600, "after": 3600}
+    nodes = [
+        KubeNode(metadata=Metadata(name=name, creation_timestamp=now + timedelta(seconds=at)), status=status)
+        for name, at in times.items()
+    ]
+    waits = NodeStatus(phase="Draining", history=(woken,))
+    assert newcomers(nodes, waits, within=LIMIT) == ("talos-7xk",)
+    up = NodeStatus(phase="Draining", history=(woken, HistoryEntry(at=now, by="NodeReady", action="Ready")))
+    assert newcomers(nodes, up, within=LIMIT) == ()

@@ -27,8 +27,8 @@ from hexa.domain.identity import (
 )
 from hexa.domain.lifecycle import COMING, Phase, send_wake
 from hexa.domain.resources.identity import Identity
-from hexa.domain.resources.v1alpha1 import LeavePolicy, Lookup, NodeStatus
-from hexa.domain.strangers import namesakes
+from hexa.domain.resources.v1alpha1 import Asker, LeavePolicy, Lookup, NodeStatus, Power
+from hexa.domain.strangers import namesakes, newcomers
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.kube import Kube
 
@@ -36,11 +36,16 @@ LOOK: Final = 15.0
 """Seconds between looks whether a new name may be taken over."""
 
 
-def namesakes_of(views: Views, view: MachineView) -> tuple[str, ...]:
-    """Kubernetes nodes that may be the machine's, while its own is not Ready: its kubelet may have joined under another name."""
+def namesakes_of(views: Views, view: MachineView, now: datetime) -> tuple[str, ...]:
+    """Kubernetes nodes that may be the machine's, while its own is not Ready: its kubelet may have joined under another name. A
+    person who wants it off has been told of those whose name is nothing like its own; a program has not."""
     if view.node_ready:
         return ()
-    return namesakes(views.unclaimed(), view.kube_name, since=view.node.status.last_startup_time)
+    status, wish = view.node.status, view.wish(now)
+    found = namesakes(views.unclaimed(), view.kube_name, since=status.last_startup_time)
+    if found or (wish is not None and wish.power is Power.OFF and wish.by in (Asker.USER, Asker.HOLD)):
+        return found
+    return newcomers(views.unclaimed(), status, within=view.limits.power_on + view.limits.boot)
 
 
 class Change(Struct, frozen=True):

@@ -501,7 +501,7 @@ class NodeController:
         plan = await self._drains.plan(view, pods, by=wish.by if wish else None, forced=view.node.status.forced)
         if name := renamed(view.node):
             plan = in_doubt(plan, await pods_on(self._kube, name), names_now(name))
-        for other in namesakes_of(self._views, view):
+        for other in namesakes_of(self._views, view, now):
             plan = in_doubt(plan, await pods_on(self._kube, other), runs_as(other))
         return await self._detaching.waits(view, plan, pods, now=now)
 
@@ -914,7 +914,7 @@ class NodeController:
         found += not_set_up(view.lacks, view.set_up_until, now=now)
         found += identity_findings(view.node)
         if view.phase in MAY_GO_OFF:
-            found += kept_on(namesakes_of(self._views, view))
+            found += kept_on(namesakes_of(self._views, view, now))
         found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status)), *out_of_service(view.kube)])
         return with_remedy(found, self._remedies.findings(view, status, now))
 

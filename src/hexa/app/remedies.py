@@ -46,7 +46,7 @@ class Remedies:
             sensed=self._sensors.reading(view.node) is not None,
             control_plane=view.control_plane,
             site=self._site(view, now),
-            namesakes=namesakes_of(self._views, view),
+            namesakes=namesakes_of(self._views, view, now),
             now=now,
         )
 

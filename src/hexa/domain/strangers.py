@@ -10,6 +10,7 @@ from typing import Final
 
 from hexa.domain.findings import Finding
 from hexa.domain.lifecycle import COMING, Phase, phase_of
+from hexa.domain.names import CONTROL_PLANE_LABELS
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import NodeStatus
 
@@ -22,8 +23,11 @@ CLOCKS: Final = timedelta(seconds=30)
 
 def waited_since(status: NodeStatus) -> datetime | None:
     """When the first wake was sent since the machine was last up; None: it is not waited for."""
-    if phase_of(status) not in AWAITED:
-        return None
+    return _woken_since(status) if phase_of(status) in AWAITED else None
+
+
+def _woken_since(status: NodeStatus) -> datetime | None:
+    """The same in any phase."""
     began = None
     for entry in reversed(status.history):
         if entry.action == Phase.READY:
@@ -63,6 +67,17 @@ def namesakes(nodes: Iterable[KubeNode], name: str, *, since: datetime | None) -
     without its own."""
     came = (node for node in nodes if _same_stem(node.metadata.name, name) and _is_ready(node))
     return tuple(sorted(node.metadata.name for node in came if since is None or _is_news(_came(node), since)))
+
+
+def newcomers(nodes: Iterable[KubeNode], status: NodeStatus, *, within: timedelta) -> tuple[str, ...]:
+    """Which of the workers (none of them claimed) are Ready, and came while the machine could be booting from its wake, which was
+    not seen to come up since; none where it was not woken."""
+    since = _woken_since(status)
+    if since is None:
+        return ()
+    workers = (node for node in nodes if CONTROL_PLANE_LABELS.isdisjoint(node.metadata.labels))
+    came = ((node.metadata.name, _came(node)) for node in workers if _is_ready(node))
+    return tuple(sorted(name for name, at in came if at.tzinfo is not None and since <= at <= since + within))
 
 
 def _same_stem(one: str, other: str) -> bool:
