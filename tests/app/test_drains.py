@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 import trio
-from tests.app.rig import Rig, key, open_rig
+from tests.app.rig import SPACE, Rig, key, open_rig
 from trio.testing import MockClock
 
 from hexa.app.pods import Drains, pods_on
 from hexa.domain.drain import Plan
 from hexa.domain.lifecycle import Phase
 from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES
-from hexa.domain.resources.v1alpha1 import Asker
+from hexa.domain.resources.v1alpha1 import GROUPS, Asker
 from hexa.ports.kube import Patch
 
 OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u", "controller": True}
@@ -186,7 +186,7 @@ async def test_a_volume_that_no_other_node_can_have_keeps_its_machine_on(
         for by in (Asker.USER, Asker.CLUSTER_AUTOSCALER):
             found = await look(rig, Drains(rig.kube, rig.store.nodes), by=by)
             assert [blocker.reason for blocker in found.blockers] == reasons
-            assert [pod.metadata.name for pod in found.evict] == [] if reasons else ["db"]
+            assert [pod.metadata.name for pod in found.evict] == ([] if reasons else ["db"])
 
 
 def alone_on_its_node(rig: Rig, name: str, node: str, **changed: Any) -> None:
@@ -232,3 +232,18 @@ async def test_places_of_others_are_no_concern(autojump_clock: MockClock) -> Non
         await rig.seen()
         found = await look(rig, Drains(rig.kube, rig.store.nodes))
         assert (found.blockers, len(found.evict)) == ((), 3)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_room_counts_where_the_volume_can_be_had(autojump_clock: MockClock, allowed: bool) -> None:
+    """The only other machine of the hall is full, and the one with room stands elsewhere: the pod stays, unless the group lets
+    pods go without their volumes."""
+    async with open_rig() as rig:
+        stage(rig, "m1", "m2", "m3")
+        on_disk(rig, {"required": only("zone", "hall")})
+        run(rig, "full", "m2", cpu="4")
+        if allowed:
+            rig.api.patch(GROUPS, (SPACE, "g"), Patch({"spec": {"drain": {"allowPinned": True}}}))
+        await rig.seen()
+        found = await look(rig, Drains(rig.kube, rig.store.nodes))
+        assert [blocker.reason for blocker in found.blockers] == ([] if allowed else ["NoRoom"])

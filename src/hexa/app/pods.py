@@ -6,7 +6,7 @@ is asked once for each set of pods, and seldom while it stands; what is kept of 
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import trio
 from msgspec import Struct, structs
@@ -17,7 +17,7 @@ from hexa.domain.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan
 from hexa.domain.group import DrainRules
 from hexa.domain.places import asked_of_node
 from hexa.domain.quantity import total
-from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES, KubeNode, Malformed, Pod
+from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES, KubeNode, Malformed, PersistentVolume, Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup
 from hexa.domain.volumes import tied
 from hexa.ports.kube import Kube, Selector
@@ -88,7 +88,7 @@ class Drains:
         planned = plan(pods, rules=rules, pinned_claims=pinned, forced=forced)
         if forced or by is Asker.CLUSTER_AUTOSCALER or not planned.evict or planned.blockers:
             return planned
-        stuck = await self._homeless(view, planned.evict)
+        stuck = await self._homeless(view, planned.evict, moves_without_volumes=rules.pinned)
         blockers = tuple(
             Blocker(pod_name(pod), "NoRoom", "it fits on no other node")
             for pod in planned.evict
@@ -114,19 +114,32 @@ class Drains:
 
     async def _is_pinned(self, claim_key: str, others: Sequence[KubeNode]) -> bool:
         namespace, _, name = claim_key.partition("/")
-        selector = Selector(namespace=namespace, fields=f"metadata.name={name}")
-        for claim in (await self._kube.list(CLAIMS, selector)).items:
+        return any(each is None or tied(each, others) for each in await self._volumes(namespace, name))
+
+    async def _tied(self, pod: Pod) -> list[Mapping[str, Any]]:
+        """Node selectors of the pod's volumes: where they can be had."""
+        found = [each for claim in claims_of(pod) for each in await self._volumes(pod.metadata.namespace, claim)]
+        volumes = (each for each in found if isinstance(each, PersistentVolume))
+        return [required for each in volumes if (required := each.spec.node_affinity.get("required"))]
+
+    async def _volumes(self, namespace: str, name: str) -> list[PersistentVolume | Malformed | None]:
+        """The volume of a claim, if it has one; None for a claim that does not decode."""
+        found: list[PersistentVolume | Malformed | None] = []
+        for claim in (
+            await self._kube.list(CLAIMS, Selector(namespace=namespace, fields=f"metadata.name={name}"))
+        ).items:
             if isinstance(claim, Malformed):
-                return True
-            if volume := claim.spec.volume_name:
-                found = (await self._kube.list(VOLUMES, Selector(fields=f"metadata.name={volume}"))).items
-                return any(tied(each, others) for each in found)
-        return False
+                found.append(None)
+            elif volume := claim.spec.volume_name:
+                found += (await self._kube.list(VOLUMES, Selector(fields=f"metadata.name={volume}"))).items
+        return found
 
     # --- room ---
 
-    async def _homeless(self, view: MachineView, pods: tuple[Pod, ...]) -> frozenset[str]:
-        """Uids of the pods that fit on no other node."""
+    async def _homeless(
+        self, view: MachineView, pods: tuple[Pod, ...], *, moves_without_volumes: bool
+    ) -> frozenset[str]:
+        """Uids of the pods that fit on no other node, or on none that can have their volumes."""
         asked = frozenset(pod.metadata.uid for pod in pods)
         known = self._fits.get(view.key)
         asked_before = known is not None and asked <= known.asked
@@ -137,7 +150,10 @@ class Drains:
         used = await self._usage(since=trio.current_time() - (SHARED if same else 0.0))
         nodes = [node for node in await self._others(view.kube_name) if node.metadata.name not in used.unknown]
         rooms = [room_beside(node, used.amounts.get(node.metadata.name, {})) for node in nodes]
-        stuck = frozenset(pod.metadata.uid for pod in homeless(pods, rooms))
+        selectors = (
+            {} if moves_without_volumes else {pod.metadata.uid: await self._tied(pod) for pod in pods if claims_of(pod)}
+        )
+        stuck = frozenset(pod.metadata.uid for pod in homeless(pods, rooms, tied=selectors))
         return _keep(self._fits, view.key, Answer(trio.current_time(), asked, stuck, hosts)).found
 
     async def _others(self, leaving: str) -> list[KubeNode]:

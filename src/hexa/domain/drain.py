@@ -153,15 +153,19 @@ def room_beside(node: KubeNode, used: Mapping[str, Decimal]) -> Room:
     return Room(node, free)
 
 
-def homeless(pods: Iterable[Pod], rooms: Sequence[Room]) -> list[Pod]:
-    """The pods that fit on none of the other nodes, largest first placed (first fit; rooms are used up)."""
+def homeless(
+    pods: Iterable[Pod], rooms: Sequence[Room], *, tied: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+) -> list[Pod]:
+    """The pods that fit on none of the other nodes, largest first placed (first fit; rooms are used up). `tied`: by uid the node
+    selectors of a pod's volumes."""
     ordered = sorted(pods, key=lambda pod: requests(pod).get("cpu", Decimal(0)), reverse=True)
-    return [pod for pod in ordered if not _place(pod, rooms)]
+    return [pod for pod in ordered if not _place(pod, rooms, (tied or {}).get(pod.metadata.uid, ()))]
 
 
-def _place(pod: Pod, rooms: Sequence[Room]) -> bool:
+def _place(pod: Pod, rooms: Sequence[Room], tied: Sequence[Mapping[str, Any]]) -> bool:
     wanted = asked_of_node(pod)
-    return any(welcomes(room.node, pod) and room.take(wanted) for room in rooms)
+    reachable = (room for room in rooms if all(selects(each, room.node) for each in tied))
+    return any(welcomes(room.node, pod) and room.take(wanted) for room in reachable)
 
 
 def welcomes(node: KubeNode, pod: Pod) -> bool:
