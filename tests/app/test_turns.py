@@ -8,17 +8,18 @@ from hexa.app.turns import FEW, HOLD, Turns
 
 
 async def test_little_is_done_at_a_time_while_questions_come(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
-    """Two queues that share their turns work on few keys together while something is asked, and on all of them after."""
+    """Two queues that share their turns work on few keys together while something is asked, and on all of them after, where nobody
+    waits for the API server."""
     turns, most = Turns(), 0
 
     async def work(_: int) -> None:
         nonlocal most
         most = max(most, int(turns.limit.borrowed_tokens))
-        await trio.sleep(0.1)
+        await trio.sleep(0.005)
 
     queues = [KeyedQueue[int](work, failed=lambda *_: None) for _ in range(2)]
     for queue in queues:
-        queue.share(turns.limit)
+        queue.share(turns)
         nursery.start_soon(queue.run)
     nursery.start_soon(turns.run)
     for asked in (True, False):
@@ -46,7 +47,7 @@ async def test_all_that_waits_for_a_turn_is_done(autojump_clock: MockClock, nurs
         await trio.sleep(0.01)
 
     queue: KeyedQueue[int] = KeyedQueue(work, failed=lambda *_: None)
-    queue.share(turns.limit)
+    queue.share(turns)
     nursery.start_soon(queue.run)
     nursery.start_soon(turns.run)
     turns.asked()
@@ -55,3 +56,27 @@ async def test_all_that_waits_for_a_turn_is_done(autojump_clock: MockClock, nurs
             queue.add(key)
     await trio.sleep(10)
     assert sorted(done) == list(range(30))
+
+
+async def test_a_slow_api_server_holds_nobody_up_while_questions_come(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """Work that waits for the API server is joined by more, though questions come without end: a hundred machines are woken in
+    seconds, and one write that hangs keeps no other machine from its own."""
+    turns, done = Turns(), list[int]()
+
+    async def work(key: int) -> None:
+        await trio.sleep(0.5 if key else 1e6)
+        done.append(key)
+
+    queue: KeyedQueue[int] = KeyedQueue(work, failed=lambda *_: None)
+    queue.share(turns)
+    nursery.start_soon(queue.run)
+    nursery.start_soon(turns.run)
+    for key in range(100):
+        queue.add(key)
+    for _ in range(50):
+        turns.asked()
+        await trio.sleep(0.1)
+    assert sorted(done) == list(range(1, 100))
+    assert turns.limit.borrowed_tokens == 1

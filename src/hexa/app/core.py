@@ -108,7 +108,7 @@ async def open_core(
         core.cloud.on_read = turns.asked
         nursery.start_soon(turns.run)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
-            queue.share(turns.limit)
+            queue.share(turns)
             nursery.start_soon(queue.run)
         nursery.start_soon(core.nodes.vigil.run)
         for loop in (core.readings, core.checks):

@@ -33,12 +33,20 @@ class Owner(Protocol[K_contra]):
     def works(self, key: K_contra, /) -> None: ...
 
 
+class Limit(Protocol):
+    """How much may be worked on at a time."""
+
+    async def acquire_on_behalf_of(self, borrower: object, /) -> None: ...
+
+    def release_on_behalf_of(self, borrower: object, /) -> None: ...
+
+
 class Turn:
     """One of those that a limit allows; it is given back to the limit that it was taken from."""
 
     __slots__ = ("_limit",)
 
-    def __init__(self, limit: trio.CapacityLimiter) -> None:
+    def __init__(self, limit: Limit) -> None:
         self._limit = limit
 
     async def take(self) -> None:
@@ -62,7 +70,7 @@ class KeyedQueue(Generic[K]):
     ) -> None:
         """`owner`: is told of an exception that nobody foresaw, and the key backs off; None: it ends the queue."""
         self._work, self._failed, self._owner = work, failed, owner
-        self._limit = trio.CapacityLimiter(tasks)
+        self._limit: Limit = trio.CapacityLimiter(tasks)
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._running: set[K] = set()
@@ -92,7 +100,7 @@ class KeyedQueue(Generic[K]):
         if key not in self._running:  # else it is pushed when the present work ends
             self._push(key, when)
 
-    def share(self, limit: trio.CapacityLimiter) -> None:
+    def share(self, limit: Limit) -> None:
         """Take turns with others: `limit` counts for all of them together."""
         self._limit = limit
 

@@ -1,6 +1,7 @@
 """How much is worked on at a time: much, and little while Cluster Autoscaler asks, so that its questions are answered in between.
 
-A question waits for what is being done when it arrives. It knows no queue and no question; who answers tells that one was asked.
+A question waits for what is being done when it arrives, not for what waits for the API server. It knows no queue and no question;
+who answers tells that one was asked.
 """
 
 from typing import Final
@@ -13,10 +14,14 @@ FEW: Final = 2
 """The same while questions come."""
 HOLD: Final = 0.25
 """Seconds after a question in which the next one is expected."""
+PATIENCE: Final = 0.03
+"""Seconds after which one more is begun all the same: those at work wait for the API server then, and hold nobody up."""
+LOOK: Final = 1.0
+"""Seconds between looks whether turns have become few."""
 
 
 class Turns:
-    """`limit` is shared by whoever works."""
+    """Shared by whoever works, as the `queue.Limit` that it is."""
 
     def __init__(self) -> None:
         self.limit: Final = trio.CapacityLimiter(MANY)
@@ -32,6 +37,20 @@ class Turns:
         if self.limit.total_tokens != FEW:
             self.limit.total_tokens = FEW
             self._asked.set()
+
+    async def acquire_on_behalf_of(self, borrower: object, /) -> None:
+        """Wait for a turn; while questions come, for `PATIENCE` at most, unless `MANY` are taken."""
+        while True:
+            few = self.limit.total_tokens < MANY
+            with trio.move_on_after(PATIENCE if few else LOOK):
+                await self.limit.acquire_on_behalf_of(borrower)
+                return
+            if few:
+                self.limit.total_tokens = min(max(self.limit.total_tokens, self.limit.borrowed_tokens) + 1, MANY)
+
+    def release_on_behalf_of(self, borrower: object, /) -> None:
+        """The turn is over."""
+        self.limit.release_on_behalf_of(borrower)
 
     async def run(self) -> None:
         """Give the turns back once the questions are over; never returns."""
