@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import trio
-
 from hexa.app.core_patch import core_patch
+from hexa.app.each import for_each
 from hexa.app.saving import merged
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.welcome import welcomed
 from hexa.domain.drain import Plan, pod_name
-from hexa.domain.errors import Conflict, HexaError, Refused
+from hexa.domain.errors import Conflict, Refused
 from hexa.domain.names import CORDON_ANNOTATION
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, Pod
 from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
@@ -47,28 +46,18 @@ class NodeDuties:
         """Ask for every eviction of the plan; who blocks, if a disruption budget does or the API server refuses. Raises what an
         eviction raised, once all were asked; a pod that is another one by now is left for the next look."""
         blocked: list[str] = []
-        failed: list[HexaError] = []
-        limit = trio.CapacityLimiter(EVICTIONS_AT_ONCE)
 
         async def one(pod: Pod) -> None:
-            async with limit:
-                try:
-                    answer = await self._evict(pod, grace)
-                except Conflict:
-                    return
-                except Refused as error:  # another tenant's pod, for one: the drain says so until its deadline
-                    answer = Blocked(str(error))
-                except HexaError as error:
-                    failed.append(error)
-                    return
+            try:
+                answer = await self._evict(pod, grace)
+            except Conflict:
+                return
+            except Refused as error:  # another tenant's pod, for one: the drain says so until its deadline
+                answer = Blocked(str(error))
             if isinstance(answer, Blocked):
                 blocked.append(f"{pod_name(pod)}: {answer.reason}")
 
-        async with trio.open_nursery() as nursery:
-            for pod in plan.evict:
-                nursery.start_soon(one, pod)
-        if failed:
-            raise failed[0]
+        await for_each(one, plan.evict, at_once=EVICTIONS_AT_ONCE)
         return "; ".join(sorted(blocked))
 
     async def _evict(self, pod: Pod, grace: int | None) -> Evicted | Blocked:

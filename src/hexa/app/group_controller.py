@@ -13,6 +13,7 @@ from typing import Final
 import trio
 from msgspec import structs
 
+from hexa.app.each import for_each
 from hexa.app.fence import Subject
 from hexa.app.locks import GroupLocks
 from hexa.app.pods import pods_on
@@ -214,23 +215,17 @@ class GroupController:
     async def _settle(self, view: GroupView, replaced: Sequence[Replacement], hedged: Sequence[Replacement]) -> None:
         """What follows from successors that are asked, machine by machine: nobody who counts waits for it, and a crash leaves it
         for the next look."""
-        members, failed = self._judged(view), list[HexaError]()
+        members = self._judged(view)
         gives_way = {pair.failed.key: pair for pair in (*begun_replacements(members), *replaced)}
         stands_aside = {pair.failed.key: pair for pair in (*begun_hedges(members), *hedged)}
         acts = [(self._give_way, pair) for pair in gives_way.values()]
         acts += [(self._stand_aside, pair) for pair in stands_aside.values()]
 
-        async def one(act: Callable[[Replacement], Awaitable[None]], pair: Replacement) -> None:
-            try:
-                await act(pair)
-            except HexaError as error:
-                failed.append(error)
+        async def one(begun: tuple[Callable[[Replacement], Awaitable[None]], Replacement]) -> None:
+            act, pair = begun
+            await act(pair)
 
-        async with trio.open_nursery() as nursery:
-            for act, pair in acts:
-                nursery.start_soon(one, act, pair)
-        if failed:
-            raise failed[0]
+        await for_each(one, acts)
 
     async def _stand_aside(self, pair: Replacement) -> None:
         """The silent machine is woken on; when it comes, it is one that came late."""

@@ -10,13 +10,14 @@ from typing import Final
 import trio
 from msgspec import structs
 
+from hexa.app.each import for_each
 from hexa.app.saving import Writer
 from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.asked import request_of, with_request
-from hexa.domain.errors import Conflict, HexaError, NotFound
+from hexa.domain.errors import Conflict, NotFound
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Power, Request, WishRecord
 from hexa.domain.sizing import may_be_woken
 from hexa.domain.wish import base_wish, recorded_wish
@@ -98,22 +99,12 @@ class Wishes:
 
     async def _ask_each(self, keys: Sequence[Lookup], wish: Wish) -> bool:
         asked: list[Lookup] = []
-        failed: list[HexaError] = []
-        limit = trio.CapacityLimiter(WRITES_AT_ONCE)
 
         async def one(key: Lookup) -> None:
-            async with limit:
-                try:
-                    if await self._ask_one([key], wish):
-                        asked.append(key)
-                except HexaError as error:
-                    failed.append(error)
+            if await self._ask_one([key], wish):
+                asked.append(key)
 
-        async with trio.open_nursery() as nursery:
-            for key in keys:
-                nursery.start_soon(one, key)
-        if failed:
-            raise failed[0]
+        await for_each(one, keys, at_once=WRITES_AT_ONCE)
         return len(asked) == len(keys)
 
     async def _ask_one(self, keys: Sequence[Lookup], wish: Wish) -> bool:
