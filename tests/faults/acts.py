@@ -100,7 +100,9 @@ class Stage:
                 await self.world.start_agent()
 
     def edit(self, kind: Any, name: str, body: dict[str, Any]) -> None:
-        """A person's patch of a resource of ours."""
+        """A person's patch of a resource of ours; nothing where somebody has deleted it."""
+        if self.world.site.api.get(kind, name, NAMESPACE) is None:
+            return
         self.world.site.api.patch(kind, (NAMESPACE, name), Patch(body), manager="kubectl")
 
     def until(self, seconds: float | None) -> dict[str, str]:

@@ -104,8 +104,7 @@ async def _release_group(stage: Stage, act: Act) -> None:
 
 
 def _annotate_group(stage: Stage, name: str, value: str | None) -> None:
-    if stage.world.site.api.get(GROUPS, name, NAMESPACE) is not None:
-        stage.edit(GROUPS, name, {"metadata": {"annotations": {RELEASED_ANNOTATION: value}}})
+    stage.edit(GROUPS, name, {"metadata": {"annotations": {RELEASED_ANNOTATION: value}}})
 
 
 async def _leave_policy(stage: Stage, act: Act) -> None:
@@ -116,8 +115,7 @@ async def _leave_policy(stage: Stage, act: Act) -> None:
 
 
 def _set_policy(stage: Stage, name: str, policy: str | None) -> None:
-    if stage.world.site.api.get(GROUPS, name, NAMESPACE) is not None:
-        stage.edit(GROUPS, name, {"spec": {"nodeLeavePolicy": policy}})
+    stage.edit(GROUPS, name, {"spec": {"nodeLeavePolicy": policy}})
 
 
 async def _startup_taint(stage: Stage, act: Act) -> None:
