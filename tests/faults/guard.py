@@ -268,7 +268,7 @@ class Guard:
 
     def _look_at(self, name: str, now: datetime) -> None:
         view = self._view(name)
-        if view is None or view.leaving:
+        if view is None or view.leaving or not view.valid:  # not known, given up, or only watched
             self._paused_at[name] = now
             return
         if view.node.spec.paused is not None and (view.node.spec.paused.until or now) >= now:

@@ -113,6 +113,9 @@ class Scheduler:
     def _pod_changed(self, event: Event) -> None:
         stored, pod = event.stored, event.stored.raw
         gone = event.type is ChangeType.DELETED or finished(pod)
+        before = node_of(event.old.raw) if event.old is not None else ""
+        if before and before != node_of(pod):  # etcd was put back to a time at which it was elsewhere
+            self._release(before, stored.uid)
         if node := node_of(pod):
             self._forget(stored.uid)
             if gone:
