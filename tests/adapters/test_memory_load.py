@@ -258,3 +258,26 @@ async def test_a_week_of_twenty_machines_and_two_thousand_pods(autojump_clock: M
     assert (report.pods_run, report.pods_lost, site.waiting, site.api.find(PODS)) == (2000, 0, 0, [])
     assert report.on_hours == pytest.approx(20 * 168)
     assert max(report.waits) == 1
+
+
+async def test_a_place_of_after_the_snapshot_is_free_again(autojump_clock: MockClock, site: Site) -> None:
+    """A pod that waited when the snapshot of etcd was taken, and has run since, waits again and finds room once it is put back."""
+    site.add_machine("one", on=True, cpu="4")
+    await trio.sleep(120)
+    site.api.patch(NODES, ("", "one"), Patch({"spec": {"unschedulable": True}}))
+    site.add_pod("first", cpu="3")
+    await trio.sleep(10)
+    snapshot = site.api.snapshot()
+
+    def node() -> str:
+        found = site.api.get(PODS, "first", "default")
+        assert found is not None
+        return str(found.raw["spec"].get("nodeName", ""))
+
+    for _ in range(2):
+        assert node() == ""
+        site.api.patch(NODES, ("", "one"), Patch({"spec": {"unschedulable": None}}))
+        await trio.sleep(10)
+        assert node() == "one"
+        site.api.restore(snapshot, seconds=1)
+        await trio.sleep(10)
