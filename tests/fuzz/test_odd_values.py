@@ -13,6 +13,10 @@ from tests.fuzz.pipeline import Pipeline, open_pipeline
 PHASES = ("Ready", "PoweringOn", "PoweringOff", "Off", "Booting", "Draining", "StartFailed", "Lost", "StopFailed", "")
 
 
+STEP = 29
+"""A prime: the values that are taken differ from place to place."""
+
+
 async def sweep(pipeline: Pipeline, *, step: int, first: int = 0) -> None:
     """Each place of each kind of machine and of a group, with every `step`th of the odd values."""
     numbers = count(first)
@@ -58,11 +62,11 @@ async def test_failure_51_no_odd_value_raises_anything(autojump_clock: MockClock
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", range(10))
-async def test_no_odd_value_at_all_raises_anything(first: int, autojump_clock: MockClock) -> None:
-    """The same with every odd value that is known, a tenth of them at a time."""
+@pytest.mark.parametrize("first", range(7))
+async def test_a_fourth_of_all_odd_values_raises_nothing(first: int, autojump_clock: MockClock) -> None:
+    """The same with seven of each 29 odd values."""
     async with open_pipeline() as pipeline:
-        await sweep(pipeline, step=10, first=first)
+        await sweep(pipeline, step=STEP, first=first)
         assert pipeline.failures == []
 
 
@@ -71,5 +75,5 @@ async def test_no_odd_value_at_all_raises_anything(first: int, autojump_clock: M
 async def test_no_pair_of_odd_values_raises_anything(seed: int, autojump_clock: MockClock) -> None:
     """Two odd values in one object, which may hide what one of them alone would show."""
     async with open_pipeline() as pipeline:
-        await sweep_pairs(pipeline, seed=seed, pairs=400)
+        await sweep_pairs(pipeline, seed=seed, pairs=150)
         assert pipeline.failures == []
