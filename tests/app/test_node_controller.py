@@ -266,6 +266,7 @@ async def test_new_demand_turns_a_boot_back_that_was_taken_back(autojump_clock: 
 # --- cost -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_the_cost_of_a_machine_does_not_grow_with_their_number(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

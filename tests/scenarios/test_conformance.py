@@ -168,6 +168,7 @@ async def test_a_machine_that_never_wakes(autojump_clock: MockClock) -> None:
         await reach(world, Phase.READY)  # whoever wanted it on gets it back
 
 
+@pytest.mark.long
 async def test_a_machine_that_hangs_on_its_way_up_is_held_on(autojump_clock: MockClock) -> None:
     """It has power and never joins, perhaps for a firmware update: held on, nothing cuts it, and its BMC is quoted."""
     async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:

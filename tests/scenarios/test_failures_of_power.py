@@ -125,6 +125,7 @@ async def test_failure_7_a_shutdown_that_is_ignored_is_told_once_and_tried_ever_
 # --- 8, 10, 11: boots that take long --------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["Delete", "Keep"])
 async def test_failures_8_and_10_a_boot_that_is_slower_than_every_limit_is_taken_as_it_comes(
     autojump_clock: MockClock, policy: str
@@ -153,6 +154,7 @@ async def test_failures_8_and_10_a_boot_that_is_slower_than_every_limit_is_taken
         assert "Failed" not in {each.type for each in world.node("box-1").status.conditions if each.status == "True"}
 
 
+@pytest.mark.long
 async def test_failure_11_a_boot_that_fails_for_hours(autojump_clock: MockClock) -> None:
     """A machine that never comes, the only one that there is, with a person who wants it: tries grow apart up to maxBackoff, the
     group is not healthy, and Cluster Autoscaler is told an error and no node that might come."""

@@ -403,6 +403,7 @@ async def test_failure_9_a_dead_machine_is_replaced(autojump_clock: MockClock, s
         assert world.phase("box-3") is Phase.OFF
 
 
+@pytest.mark.long
 async def test_a_machine_that_joins_never_is_quarantined_and_comes_back_by_itself(autojump_clock: MockClock) -> None:
     """A machine that is replaced again and again is tried later and later, chosen last, and is healthy again after a good boot."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:

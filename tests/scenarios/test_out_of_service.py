@@ -276,6 +276,7 @@ async def test_group_that_changes_its_mind_takes_the_taint_off(autojump_clock: M
         assert not marked(world)
 
 
+@pytest.mark.long
 async def test_killed_at_each_write_the_taint_still_goes(autojump_clock: MockClock) -> None:
     """Killed after any write around the taint and started again: it comes once, and goes before the boot."""
     for number in range(1, 6):

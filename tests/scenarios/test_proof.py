@@ -79,6 +79,7 @@ async def test_failure_2_of_six_machines_with_broken_wake_on_lan_one_goes_dark(a
         assert f"{dark} went off and does not wake" in alert(world)
 
 
+@pytest.mark.long
 async def test_the_next_machine_may_rest_once_the_one_has_woken(autojump_clock: MockClock) -> None:
     """Machines that wake are proven one after the other: after each wake one more may rest with those that are proven."""
     async with open_world(groups=[rack()], machines=boxes(3, on=True), autoscaler=EAGER, site=QUICK) as world:
@@ -210,6 +211,7 @@ class WakeWatch:
         return [when for when, each in self.ups if each == name]
 
 
+@pytest.mark.long
 async def test_exercise_wakes_one_after_the_other_and_rests_it(autojump_clock: MockClock) -> None:
     """exerciseEvery wakes each machine that is off once in the time, one of the group at a time, and rests it when it is up and
     idle: each is proven then."""

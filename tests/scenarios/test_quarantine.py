@@ -58,6 +58,7 @@ async def test_failure_11_a_machine_that_works_again_comes_back_by_itself(autoju
         assert world.site.report().pods_killed == 0
 
 
+@pytest.mark.long
 async def test_a_machine_that_stays_broken_is_looked_at_ever_more_seldom(autojump_clock: MockClock) -> None:
     """Each quiet wake that fails doubles the time to the next, up to a day; the machine in use is not touched."""
     group = rack(quarantineProbe="Wake")
@@ -173,6 +174,7 @@ async def test_a_check_that_passes_brings_the_next_try_forward(autojump_clock: M
         assert "its health check passes" in events(world, "WorksAgain")[0]
 
 
+@pytest.mark.long
 async def test_killed_at_any_write_one_machine_is_looked_at(autojump_clock: MockClock) -> None:
     """Whatever hexa was doing when it died, the machine comes back once, and rests."""
     for dies in range(1, 8):

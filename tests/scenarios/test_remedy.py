@@ -96,6 +96,7 @@ async def test_without_the_groups_word_nothing_is_cut(autojump_clock: MockClock)
         assert world.hardware("box-1").offs == 0
 
 
+@pytest.mark.long
 async def test_hopeless_machine_is_given_up_with_an_alert(autojump_clock: MockClock) -> None:
     """A machine that hangs in every boot is cycled three times, after waits that double; then it stays on, and both its condition
     and its group's say that a person must look."""
@@ -114,6 +115,7 @@ async def test_hopeless_machine_is_given_up_with_an_alert(autojump_clock: MockCl
         assert world.hardware("box-1").power
 
 
+@pytest.mark.long
 async def test_what_cannot_be_switched_off_is_not_tried_for_ever(autojump_clock: MockClock) -> None:
     """A shutdown Job that does nothing to a system that hangs: three tries in hours, never two Jobs at once."""
     machines = boxes(1, sensor=True)
@@ -151,6 +153,7 @@ async def test_failure_31_a_reboot_by_somebody_else_causes_no_power_action(
         assert node.spec.unschedulable, "the cordon of whoever reboots it stays"
 
 
+@pytest.mark.long
 async def test_failure_28_a_partition_of_many_is_a_storm(autojump_clock: MockClock) -> None:
     """Three of four machines fall silent at once and read On: none is cut, group and machines say why, by condition and Event; and
     when all but one are back, that one is."""
@@ -241,6 +244,7 @@ async def test_what_forbids_an_off_or_a_wake_forbids_a_cycle(autojump_clock: Moc
         assert condition(world)[1] == reason or not reason
 
 
+@pytest.mark.long
 async def test_machine_whose_power_nothing_reads_is_never_cut(autojump_clock: MockClock) -> None:
     """Without a reading On it may be dead, and is woken instead; a sensor that is blind speaks for nothing either."""
     machines = [*boxes(1, hard_off=True), *readable(2)[1:]]

@@ -63,7 +63,7 @@ def report() -> Report:
         pytest.param("office-week", "33h", 0.5, marks=pytest.mark.long),
         pytest.param("batch-burst", None, 0.6, marks=pytest.mark.long),
         pytest.param("flaky-rack", None, 0.3, marks=pytest.mark.long),
-        ("homelab-weekend", None, 0.6),
+        pytest.param("homelab-weekend", None, 0.6, marks=pytest.mark.long),
     ],
 )
 def test_examples_save_hours_and_lose_nothing(name: str, hours: str | None, saved: float) -> None:
