@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import pytest
 import trio
 from tests.scenarios.stage import ID, QUICK, boxes, rack, reach, switch
 from tests.scenarios.test_spec_power import BMC, wired
