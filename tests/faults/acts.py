@@ -149,10 +149,10 @@ async def _rival(stage: Stage, act: Act) -> None:
     async def live() -> None:
         with trio.move_on_after(act.duration or 0.0):
             await rival.run()
-        stage.later(0, lambda: _latency(stage.world.agent, 0.0))
+        stage.later(0, lambda: set_latency(stage.world.agent, 0.0))
 
     rival.latency = act.value or 0.0
-    _latency(stage.world.agent, LATENCY)
+    set_latency(stage.world.agent, LATENCY)
     stage.nursery.start_soon(live)
 
 
@@ -160,7 +160,8 @@ LATENCY = 0.02
 """Seconds that a call takes while two write the same objects: without any they would write for ever at one moment."""
 
 
-def _latency(agent: Agent, seconds: float) -> None:
+def set_latency(agent: Agent, seconds: float) -> None:
+    """Each call of the living agent takes so long from now on."""
     if agent.life is not None:
         agent.life.kube.latency = seconds
 

@@ -11,7 +11,7 @@ from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.world.builders import NAMESPACE, group
-from tests.faults.acts import Stage
+from tests.faults.acts import Stage, set_latency
 from tests.faults.script import Act, Box
 
 PLUG_IN: dict[str, Any] = {"key": "node.cilium.io/agent-not-ready", "value": "true", "effect": "NoSchedule"}
@@ -184,19 +184,13 @@ async def _odd_kube_node(stage: Stage, act: Act) -> None:
 async def _slow_writes(stage: Stage, act: Act) -> None:
     """Each call of hexa takes its time."""
     stage.world.agent.latency = act.value
-    _latency(stage, act.value)
+    set_latency(stage.world.agent, act.value)
 
     def quick() -> None:
         stage.world.agent.latency = 0.0
-        _latency(stage, 0.0)
+        set_latency(stage.world.agent, 0.0)
 
     stage.later(act.duration, quick)
-
-
-def _latency(stage: Stage, seconds: float) -> None:
-    life = stage.world.agent.life
-    if life is not None:
-        life.kube.latency = seconds
 
 
 DO: dict[str, Callable[[Stage, Act], Awaitable[None]]] = {
