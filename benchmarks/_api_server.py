@@ -18,7 +18,7 @@ from hexa.domain.errors import HexaError
 from hexa.domain.resources import cluster, core
 from hexa.domain.resources.core import LEASES, NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
-from hexa.ports.kube import Patch, PatchStyle
+from hexa.ports.kube import Change, Patch, PatchStyle
 
 KINDS: dict[tuple[str, str], Kind[Any]] = {
     (kind.api_version, kind.plural): kind
@@ -140,13 +140,19 @@ class Connection:
         stream = self.site.api.open_stream(kind, selected(namespace, query), query["resourceVersion"])
         headers = [("content-type", "application/json"), ("transfer-encoding", "chunked")]
         await self.stream.send_all(self.http.send(h11.Response(status_code=200, headers=headers)) or b"")
-        async for change in stream.changes:
-            if change.object is None:
-                continue
-            meta = change.object.metadata
-            stored = self.site.api.get(kind, meta.name, meta.namespace)
-            raw = stored.raw if stored is not None else {"metadata": msgspec.to_builtins(meta)}
-            line = msgspec.json.encode({"type": str(change.type), "object": raw}) + b"\n"
+        with trio.move_on_after(float(query["timeoutSeconds"])):
+            async for change in stream.changes:
+                await self._change(kind, change)
+        await self.stream.send_all(self.http.send(h11.EndOfMessage()) or b"")
+
+    async def _change(self, kind: Kind[Any], change: Change[Any]) -> None:
+        if change.object is None:
+            return
+        meta = change.object.metadata
+        stored = self.site.api.get(kind, meta.name, meta.namespace)
+        raw = stored.raw if stored is not None else {"metadata": msgspec.to_builtins(meta)}
+        line = msgspec.json.encode({"type": str(change.type), "object": raw}) + b"\n"
+        with trio.CancelScope(shield=True):  # a line that has begun is sent whole
             await self.stream.send_all(self.http.send(h11.Data(data=line)) or b"")
 
 
