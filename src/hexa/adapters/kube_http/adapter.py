@@ -4,8 +4,8 @@ import random
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
@@ -34,12 +34,10 @@ _HEADERS: Final = {
     "User-Agent": "hexa",
 }
 REQUESTS_AT_ONCE: Final = 10
-"""Besides watches. More of them would wait for our one thread; each connection costs a TLS handshake, and each idle one a look
-at its socket with every request."""
+"""Besides watches. More of them would wait for our one thread, and each connection costs a TLS handshake."""
 _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=80.0)
-"""Each watch holds a connection, so their number is not limited. Neither is that of idle ones, which are at most REQUESTS_AT_ONCE:
-httpcore counts busy connections with the idle, so beside as many watches as the limit each request would make its own connection.
-The API server closes idle ones after 90 s."""
+"""Each watch holds a connection, so their number is not limited. Neither is that of idle ones: httpcore counts busy ones with them,
+so beside as many watches as the limit each request would make its own connection. The API server closes idle ones after 90 s."""
 
 _KEEPALIVE: Final = {
     "SO_KEEPALIVE": 1,
@@ -95,14 +93,15 @@ def _untrusted(server: str, error: Exception) -> str:
 
 class _HttpKube:
     def __init__(
-        self, client: httpx.AsyncClient, watches: httpx.AsyncClient, *, cluster: Cluster, tuning: Tuning
+        self, clients: Sequence[httpx.AsyncClient], watches: httpx.AsyncClient, *, cluster: Cluster, tuning: Tuning
     ) -> None:
-        """`watches`: a pool apart, for with each request httpcore compares every connection of a pool with every other."""
-        self._client, self._watches = client, watches
+        """`clients`: one for each of the requests at a time, with a connection of its own, for with each request httpcore compares
+        every connection of a pool with every other, and looks at the sockets of those that are idle."""
+        self._idle, self._watches = list(clients), watches
         self._server = cluster.server
         self._tuning = tuning
         self._extensions = {"sni_hostname": cluster.server_name} if cluster.server_name else {}
-        self._turn = trio.CapacityLimiter(REQUESTS_AT_ONCE)
+        self._turn = trio.CapacityLimiter(len(clients))
 
     async def list(self, kind: Kind[T], selector: Selector = EVERYTHING) -> Listing[T]:
         """Pages of 500; in one go if the server forgets the list's version between two pages."""
@@ -215,7 +214,11 @@ class _HttpKube:
     async def _send(self, method: str, call: Call, **request: Any) -> httpx.Response:
         with _translated(call, self._server):
             async with self._turn:
-                return await self._client.send(self._request(method, call, **request))
+                client = self._idle.pop()  # the one used last: few connections are kept where few are needed
+                try:
+                    return await client.send(self._request(method, call, **request))
+                finally:
+                    self._idle.append(client)
 
     def _request(
         self,
@@ -227,7 +230,7 @@ class _HttpKube:
         media: str = _JSON,
         timeout: httpx.Timeout | None = None,
     ) -> httpx.Request:
-        return self._client.build_request(
+        return self._watches.build_request(
             method,
             call.path,
             params=params,
@@ -319,8 +322,9 @@ async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_
             transport=transport, base_url=cluster.server, auth=who, headers=headers, trust_env=False
         )
 
-    async with client() as requests, client() as watches:
-        yield _HttpKube(requests, watches, cluster=cluster, tuning=tuning)
+    async with AsyncExitStack() as stack:
+        watches, *clients = [await stack.enter_async_context(client()) for _ in range(1 + REQUESTS_AT_ONCE)]
+        yield _HttpKube(clients, watches, cluster=cluster, tuning=tuning)
 
 
 class _HttpSecrets:
