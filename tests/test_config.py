@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hexa.config import Config, ConfigError, load_config, read_config_file, settings
-from hexa.domain.conventions import DEFAULTS
+from hexa.domain.policy.conventions import DEFAULTS
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 

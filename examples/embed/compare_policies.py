@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from hexa.domain.cost import bill, hourly_price, rates_of
-from hexa.domain.group import Policy, policy_of
-from hexa.domain.lifecycle import Event, Phase, count_energy, enter, phase_of, step
+from hexa.domain.group.sizing import Member, candidates, resters, target, to_wake
+from hexa.domain.machine.lifecycle import Event, Phase, count_energy, enter, phase_of, step
+from hexa.domain.money.rates import bill, hourly_price, rates_of
+from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.resources.v1alpha1 import Asker, Group, Lookup, Node, NodeStatus, Power, WishRecord
-from hexa.domain.sizing import Member, candidates, resters, target, to_wake
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)

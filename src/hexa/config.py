@@ -13,7 +13,9 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct, structs
 
-from hexa.domain.conventions import (
+from hexa.domain.duration import parse_duration
+from hexa.domain.errors import HexaError
+from hexa.domain.policy.conventions import (
     API_SERVER_PODS,
     CONTROL_PODS,
     GPU_LABEL,
@@ -23,8 +25,6 @@ from hexa.domain.conventions import (
     Conventions,
     PodSelector,
 )
-from hexa.domain.duration import parse_duration
-from hexa.domain.errors import HexaError
 from hexa.yaml import Document, YamlError, read_document
 
 Seconds = Annotated[float, Meta(gt=0, extra={"duration": True})]

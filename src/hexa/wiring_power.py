@@ -12,8 +12,8 @@ from hexa.adapters.power.guarded import Guarded
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.commands.power import Ways
 from hexa.domain.errors import Refused
-from hexa.domain.group import Problem
-from hexa.domain.power import roles, settings
+from hexa.domain.policy.problem import Problem
+from hexa.domain.power.roles import roles, settings
 from hexa.domain.resources.power import DriverName, Plugin, PowerSpec
 from hexa.ports.power import HardPower, Power
 

@@ -10,10 +10,10 @@ from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.checks import exactly
 from hexa.adapters.kube_jobs.cron_manifest import cron_job
 from hexa.adapters.memory.patches import merge
-from hexa.domain.checks import Check, fingerprint
 from hexa.domain.resources.core import JOBS, PODS, Job, Pod, decode
 from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.rules.health_checks import Check, fingerprint
 
 CHECK = Check(
     machine=Lookup("site", "rack1.node2"),

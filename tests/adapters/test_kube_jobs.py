@@ -19,7 +19,8 @@ from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.domain.errors import NotFound, Refused, Unavailable
-from hexa.domain.group import Limits
+from hexa.domain.policy.limits import Limits
+from hexa.domain.power.jobs import pod_for
 from hexa.domain.resources.core import JOBS, PODS, Toleration
 from hexa.domain.resources.v1alpha1 import (
     EnvVar,
@@ -31,7 +32,6 @@ from hexa.domain.resources.v1alpha1 import (
     PowerPodSpec,
     VolumeMount,
 )
-from hexa.domain.spec_power import pod_for
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 from hexa.ports.kube import Patch, Selector
 

@@ -20,12 +20,12 @@ from hexa.app.provider import Provider
 from hexa.app.store import Store
 from hexa.app.views import Views
 from hexa.app.wishes import Wishes
-from hexa.domain.asked import asked
-from hexa.domain.lifecycle import Phase
+from hexa.domain.group.asked import asked
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import recorded_wish, wish_patch
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
 from hexa.domain.resources.core import NODES, Kind, KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, Power, WishRecord
-from hexa.domain.wish import recorded_wish, wish_patch
 from hexa.ports.kube import Patch
 
 SPACE = "d"

@@ -9,7 +9,7 @@ from tests.app.unready import Unready
 from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import (
     CORDON_ANNOTATION,
     GROUP_LABEL,

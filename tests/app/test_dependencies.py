@@ -12,8 +12,7 @@ from tests.app.rig import at
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
-from hexa.domain.dependencies import NO_TIES, Ties, broken, dependencies_of, missing, need_of, prerequisite_of
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
 from hexa.domain.resources.v1alpha1 import (
     Group,
@@ -26,6 +25,7 @@ from hexa.domain.resources.v1alpha1 import (
     OwnedMetadata,
     PowerPodSpec,
 )
+from hexa.domain.rules.dependencies import NO_TIES, Ties, broken, dependencies_of, missing, need_of, prerequisite_of
 
 NAMES = ("a", "b", "c", "d")
 NOW = at(60)

@@ -8,8 +8,8 @@ from tests.app.rig import SPACE, Rig, key, open_rig
 from trio.testing import MockClock
 
 from hexa.app.pods import Drains, pods_on
-from hexa.domain.drain import Plan
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.pods.drain import Plan
 from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES
 from hexa.domain.resources.v1alpha1 import GROUPS, Asker
 from hexa.ports.kube import Patch

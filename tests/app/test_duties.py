@@ -10,9 +10,8 @@ from trio.testing import MockClock
 
 from hexa.app.duties import NodeDuties, left_behind
 from hexa.app.view import MachineView
-from hexa.domain.drain import Plan
 from hexa.domain.errors import Conflict, Refused, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import (
     CA_CANDIDATE_TAINT,
     CA_TO_BE_DELETED_TAINT,
@@ -20,6 +19,7 @@ from hexa.domain.names import (
     GROUP_LABEL,
     MACHINE_ANNOTATION,
 )
+from hexa.domain.pods.drain import Plan
 from hexa.domain.resources.core import BUDGETS, NODES, PODS, Metadata, Pod, PodSpec, PodStatus
 
 READY_AT = 100.0

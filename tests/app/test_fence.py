@@ -14,11 +14,11 @@ from hexa.app.commands import get, why
 from hexa.app.commands.snapshot import Snapshot
 from hexa.app.contained import Teller
 from hexa.app.fence import CONTAINED, Fence
-from hexa.domain.cost import rates_of
-from hexa.domain.lifecycle import Phase
-from hexa.domain.proof import claim_of
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import wish_patch
+from hexa.domain.money.rates import rates_of
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
-from hexa.domain.wish import wish_patch
+from hexa.domain.rules.proof import claim_of
 from hexa.ports.cloud import Done, ExternalNode
 from hexa.ports.journal import Severity
 from hexa.ports.kube import Patch

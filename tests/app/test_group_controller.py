@@ -9,7 +9,7 @@ from tests.app.rig import CA, CAPACITY, OFF, ON, RECOVERY, SPACE, USER, Rig, key
 from trio.testing import MockClock
 
 from hexa.domain.errors import Conflict, HexaError, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.health import GroupHealth
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

@@ -8,10 +8,10 @@ from hexa.app.manifests.chart import chart
 from hexa.app.manifests.kustomize import tree
 from hexa.app.manifests.options import Object, Options, Overlay
 from hexa.app.manifests.render import by_file, images, render
-from hexa.domain.conventions import STARTUP_TAINTS
-from hexa.domain.doctor.autoscaler import flags_of, judge_flags, judge_startup_taints
 from hexa.domain.names import CONTROL_PLANE_TAINTS
-from hexa.domain.rights import RIGHTS, Scope, for_tenant
+from hexa.domain.people.doctor.autoscaler import flags_of, judge_flags, judge_startup_taints
+from hexa.domain.people.rights import RIGHTS, Scope, for_tenant
+from hexa.domain.policy.conventions import STARTUP_TAINTS
 from hexa.yaml import read_documents, write_document
 
 EVERY = pytest.mark.parametrize("overlay", list(Overlay))

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.app.views import Views
 from hexa.domain.errors import Conflict, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.journal import Severity

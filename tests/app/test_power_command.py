@@ -11,7 +11,7 @@ from hexa.adapters.memory.power import MemoryPower
 from hexa.adapters.memory.site import open_site
 from hexa.app.commands.power import Patience, Ways, cycle, status, turn_off, turn_on
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.power import Roles
+from hexa.domain.power.roles import Roles
 from hexa.domain.resources.v1alpha1 import Reading
 
 PATIENCE = Patience(verify=120, soft=60, pause=10)

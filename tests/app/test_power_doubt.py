@@ -9,7 +9,7 @@ from msgspec import structs
 
 from hexa.app.commands.power import Patience, Switched, Ways, cycle, status, turn_off, turn_on
 from hexa.domain.errors import HexaError, Refused, Unavailable
-from hexa.domain.power import Roles
+from hexa.domain.power.roles import Roles
 from hexa.domain.resources.v1alpha1 import Reading
 
 ON, OFF, UNKNOWN = Reading.ON, Reading.OFF, Reading.UNKNOWN

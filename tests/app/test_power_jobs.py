@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from hexa.adapters.memory.jobs import MemoryJobs
 from hexa.app.power_jobs import PowerJobs, current
 from hexa.app.view import MachineView
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, PODS
 from hexa.domain.resources.v1alpha1 import JobRecord, NodeStatus
 from hexa.ports.jobs import Action, Order, Outcome

@@ -11,7 +11,7 @@ from tests.app.rig import CA, CAPACITY, OFF, ON, RECOVERY, SPACE, USER, Rig, at,
 from trio.testing import MockClock
 
 from hexa.domain.errors import Conflict, NotFound, Refused, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import GROUP_LABEL, HOSTNAME_LABEL
 from hexa.domain.resources.core import NODES, Container, Metadata, Pod, PodSpec, ResourceRequirements
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup

@@ -10,10 +10,10 @@ from trio.testing import MockClock
 
 from hexa.app.core import NoSensors
 from hexa.app.readings import Readings
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.trust import read_twice
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Node, PowerReading, Reading
-from hexa.domain.trust import read_twice
 from hexa.ports.kube import Patch
 
 

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.domain.errors import Conflict, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import RELEASED_ANNOTATION
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

@@ -18,9 +18,9 @@ from hexa.adapters.x509.adapter import X509Issuer
 from hexa.app.commands.doctor.checks import CHECKS, Report, examine
 from hexa.app.commands.doctor.sight import Asked, Sight
 from hexa.cli.app import app
-from hexa.domain.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.names import ACTION_LABEL, MACHINE_LABEL
+from hexa.domain.policy.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.resources.cluster import CONFIG_MAPS, DEFINITIONS, SECRETS
 from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS, Kind
 from hexa.domain.resources.crd import definitions

@@ -19,7 +19,7 @@ from hexa.adapters.memory.kube import MemoryKube
 from hexa.cli.app import app
 from hexa.cli.names import complete_any, complete_machine
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch

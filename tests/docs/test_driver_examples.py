@@ -14,11 +14,14 @@ from tests.docs.pages import ROOT
 from hexa.adapters.power.context import Context, MountedSecrets
 from hexa.adapters.power.script import open_power
 from hexa.domain.errors import Unavailable
-from hexa.domain.group import Limits, Problem
-from hexa.domain.power import drivers, roles
+from hexa.domain.policy.limits import Limits
+from hexa.domain.policy.problem import Problem
+from hexa.domain.power.jobs import pod_for, secret_names
+from hexa.domain.power.problems import power_problems
+from hexa.domain.power.roles import drivers, roles
+from hexa.domain.power.ways import own_pod
 from hexa.domain.resources.power import DriverName, Http
 from hexa.domain.resources.v1alpha1 import Node, Reading
-from hexa.domain.spec_power import own_pod, pod_for, power_problems, secret_names
 from hexa.yaml import read_documents
 
 FILES = sorted((ROOT / "examples" / "spec-power").glob("*.yaml"))

@@ -2,7 +2,7 @@
 
 from tests.docs.pages import DOCS
 
-from hexa.domain.health import GROUP_RULES, RULES
+from hexa.domain.rules.health import GROUP_RULES, RULES
 
 PAGE = DOCS / "health.md"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tests.docs.pages import DOCS
 
-from hexa.domain.rights import RIGHTS, Right, Scope
+from hexa.domain.people.rights import RIGHTS, Right, Scope
 
 
 def rows(rights: Iterable[Right]) -> list[str]:
@@ -22,7 +22,7 @@ def place(right: Right, scope: Scope) -> str:
 
 
 def test_the_page_has_the_table_of_rights() -> None:
-    """docs/security.md lists exactly the rights of hexa.domain.rights, in their order."""
+    """docs/security.md lists exactly the rights of hexa.domain.people.rights, in their order."""
     page = (DOCS / "security.md").read_text(encoding="utf-8").splitlines()
     begin = page.index("| verbs | resource | API group | where | tenant | what for |") + 2
     end = next(number for number in range(begin, len(page)) if not page[number].startswith("|"))

@@ -11,23 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import structs
 from tests.domain.builders import at
 
-from hexa.domain.hedge import begun_hedges, next_hedge, with_takers
-from hexa.domain.lifecycle import DUTIES, ILL, Duty, Event, Phase, enter, phase_of, send_wake, step, trying_since
-from hexa.domain.proof import Claim, claim_of, proof_vetoes, slot_of, tried_at, unproven
-from hexa.domain.remedy import Patient, verdict
-from hexa.domain.remedy import Site as Around
-from hexa.domain.resources.v1alpha1 import (
-    Asker,
-    JobRecord,
-    Lookup,
-    Node,
-    NodeStatus,
-    Power,
-    Reading,
-    WishRecord,
-)
-from hexa.domain.sensing import LEASE_PERIOD, Facts, may_cycle, may_leave, next_due, sense, silent, wake_again
-from hexa.domain.sizing import (
+from hexa.domain.group.sizing import (
     Member,
     begun_replacements,
     candidates,
@@ -38,8 +22,24 @@ from hexa.domain.sizing import (
     to_rest,
     to_wake,
 )
-from hexa.domain.trust import READ_APART, Sample
-from hexa.domain.wish import (
+from hexa.domain.machine.acts import may_cycle, may_leave, silent, wake_again
+from hexa.domain.machine.dues import next_due
+from hexa.domain.machine.facts import LEASE_PERIOD, Facts
+from hexa.domain.machine.lifecycle import (
+    DUTIES,
+    ILL,
+    Duty,
+    Event,
+    Phase,
+    enter,
+    phase_of,
+    send_wake,
+    step,
+    trying_since,
+)
+from hexa.domain.machine.sensing import sense
+from hexa.domain.machine.trust import READ_APART, Sample
+from hexa.domain.machine.wish import (
     HEDGE,
     REPLACED,
     Veto,
@@ -53,6 +53,20 @@ from hexa.domain.wish import (
     paused,
     recorded_wish,
 )
+from hexa.domain.resources.v1alpha1 import (
+    Asker,
+    JobRecord,
+    Lookup,
+    Node,
+    NodeStatus,
+    Power,
+    Reading,
+    WishRecord,
+)
+from hexa.domain.rules.hedge import begun_hedges, next_hedge, with_takers
+from hexa.domain.rules.power_cycle import Patient, verdict
+from hexa.domain.rules.power_cycle import Site as Around
+from hexa.domain.rules.proof import Claim, claim_of, proof_vetoes, slot_of, tried_at, unproven
 
 if TYPE_CHECKING:
     from tests.domain.site import Box, Site

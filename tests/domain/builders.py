@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hexa.domain.group import Limits
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.facts import LEASE_PERIOD, Facts
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.trust import Sample
+from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.core import Container, KubeNode, Metadata, OwnerReference, Pod, PodSpec, ResourceRequirements
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -18,8 +20,6 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
-from hexa.domain.sensing import LEASE_PERIOD, Facts
-from hexa.domain.trust import Sample
 
 T0 = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 LONG_AGO = -86_400.0

@@ -12,8 +12,9 @@ from msgspec import Struct, field, structs
 from tests.domain.agent import Agent, Crash
 from tests.domain.builders import JOB, at
 
-from hexa.domain.group import Policy, policy_of
-from hexa.domain.lifecycle import FAILED, Phase, phase_of
+from hexa.domain.machine.lifecycle import FAILED, Phase, phase_of
+from hexa.domain.machine.wish import effective_wish, paused, wish_patch
+from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.resources.core import Metadata
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -27,7 +28,6 @@ from hexa.domain.resources.v1alpha1 import (
     WakeProof,
     WishRecord,
 )
-from hexa.domain.wish import effective_wish, paused, wish_patch
 
 BEAT: Final = 10.0
 READY_FADES: Final = 40.0

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from tests.domain.builders import at
 
-from hexa.domain.arrival import lacking, not_set_up, set_up_until
-from hexa.domain.conventions import DEFAULTS, Conventions, label_selectors, told_to_autoscaler
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.arrival import lacking, not_set_up, set_up_until
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.policy.conventions import DEFAULTS, Conventions, label_selectors, told_to_autoscaler
 from hexa.domain.resources.core import KubeNode, KubeNodeSpec, KubeNodeStatus, Taint
 from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus, Shape
 

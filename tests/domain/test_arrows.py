@@ -10,9 +10,9 @@ import pytest
 from msgspec import Struct
 from tests.domain.builders import LIMITS, OFF, ON, at, facts, read, status
 
-from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
+from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
+from hexa.domain.machine.sensing import sense
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.domain.sensing import sense
 
 E, P = Event, Phase
 

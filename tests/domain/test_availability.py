@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.builders import LIMITS, T0, at
 
-from hexa.domain.availability import WAKES_KEPT, WINDOW, counted, counts_since, percent, uptime, woken
-from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, enter, phase_of, step
+from hexa.domain.machine.availability import WAKES_KEPT, WINDOW, counted, counts_since, percent, uptime, woken
+from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase, enter, phase_of, step
 from hexa.domain.resources.health import Availability
 from hexa.domain.resources.v1alpha1 import JobRecord, NodeStatus
 

@@ -6,11 +6,14 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import LIMITS, OFF, ON, at, facts, machine, status
 
-from hexa.domain.boot import answered, crowded, with_marks
-from hexa.domain.group import Limits, machine_limits
-from hexa.domain.lifecycle import Event, Phase, send_wake, step
+from hexa.domain.machine.acts import wake_again
+from hexa.domain.machine.boot import answered, crowded, with_marks
+from hexa.domain.machine.dues import CROWD_LOOK, next_due
+from hexa.domain.machine.facts import LEASE_PERIOD, RENEWAL_MISSED
+from hexa.domain.machine.lifecycle import Event, Phase, send_wake, step
+from hexa.domain.machine.sensing import sense
+from hexa.domain.policy.limits import Limits, machine_limits
 from hexa.domain.resources.v1alpha1 import NodeStatus, Reading
-from hexa.domain.sensing import CROWD_LOOK, LEASE_PERIOD, RENEWAL_MISSED, next_due, sense, wake_again
 
 
 def noticed(before: Phase) -> NodeStatus:

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from hexa.domain.duration import LONGEST
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.resources.bounds import EARLIEST, LATEST, bounded, bounded_time
 from hexa.domain.resources.core import LEASES, Lease, Malformed, decode
 from hexa.domain.resources.v1alpha1 import MACHINES, Node, OwnedMetadata
-from hexa.domain.wish import recorded_wish
 
 GO_CAN_HOLD = timedelta(microseconds=LONGEST // 1000)
 

@@ -4,7 +4,8 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import T0, pod
 
-from hexa.domain.budgets import blocked_by_budgets
+from hexa.domain.pods.budgets import blocked_by_budgets
+from hexa.domain.pods.selectors import selects
 from hexa.domain.resources.core import (
     Condition,
     LabelSelector,
@@ -16,7 +17,6 @@ from hexa.domain.resources.core import (
     PodDisruptionBudgetStatus,
     PodStatus,
 )
-from hexa.domain.selectors import selects
 
 WEB = LabelSelector(match_labels={"app": "web"})
 

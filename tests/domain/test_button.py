@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from hexa.domain.button import button_problems, presses, presses_blindly
-from hexa.domain.power import Roles, roles
+from hexa.domain.machine.button import button_problems, presses, presses_blindly
+from hexa.domain.power.roles import Roles, roles
+from hexa.domain.power.sensor import sensor
 from hexa.domain.resources.v1alpha1 import Node
-from hexa.domain.spec_power import sensor
-from hexa.domain.validation import machine_problems
+from hexa.domain.written.validation import machine_problems
 
 RELAY = {"http": {"address": "relay.lan", "device": "shelly", "toggle": True}}
 LED = {

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from tests.domain.builders import T0, at, status
 
 from hexa.adapters.memory.cron import Line
-from hexa.domain.checks import (
+from hexa.domain.duration import format_duration
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.names import CHECK_ANNOTATION
+from hexa.domain.resources.core import CronJob, CronJobSpec, Metadata
+from hexa.domain.resources.health import CheckOutcome, CheckRecord
+from hexa.domain.resources.v1alpha1 import Node, NodeSpec, NodeStatus, OwnedMetadata, PowerPodSpec
+from hexa.domain.rules.health import CHECKED
+from hexa.domain.rules.health_checks import (
     PERIODS,
     Check,
     Run,
@@ -25,13 +32,6 @@ from hexa.domain.checks import (
     stale_at,
     stands,
 )
-from hexa.domain.duration import format_duration
-from hexa.domain.health import CHECKED
-from hexa.domain.lifecycle import Phase
-from hexa.domain.names import CHECK_ANNOTATION
-from hexa.domain.resources.core import CronJob, CronJobSpec, Metadata
-from hexa.domain.resources.health import CheckOutcome, CheckRecord
-from hexa.domain.resources.v1alpha1 import Node, NodeSpec, NodeStatus, OwnedMetadata, PowerPodSpec
 
 POD = PowerPodSpec(image="ping:1")
 PASSED, FAILED, NONE = CheckOutcome.PASSED, CheckOutcome.FAILED, CheckOutcome.NONE

@@ -9,17 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.builders import T0, at, machine
 
-from hexa.domain.cost import (
-    Rates,
-    bill,
-    has_energy,
-    hourly_price,
-    hours,
-    node_price,
-    pod_price,
-    rates_of,
-    watts,
-)
+from hexa.domain.money.rates import Rates, bill, has_energy, hourly_price, hours, node_price, pod_price, rates_of, watts
 from hexa.domain.resources.v1alpha1 import Energy, EnergyAccount, Pricing
 
 RATES = Rates(hourly=0.10, pod=0.01, idle_watts=50, max_watts=150, off_watts=2, boot_watt_hours=5, per_kwh=0.40)

@@ -6,7 +6,12 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import OFF, ON, at, machine, status, wish
 
-from hexa.domain.dependencies import (
+from hexa.domain.group.sizing import Member, Replacement, candidates, counts, replacements, to_rest
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import DEPENDS_ON, NEEDED, NOT_NEEDED, Veto
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, WishRecord
+from hexa.domain.rules.dependencies import (
     IDLE,
     NO_TIES,
     Need,
@@ -26,13 +31,8 @@ from hexa.domain.dependencies import (
     waits_for,
     wake_vetoes,
 )
-from hexa.domain.explain_others import beside
-from hexa.domain.group import Policy
-from hexa.domain.hedge import next_hedge
-from hexa.domain.lifecycle import Phase
-from hexa.domain.resources.v1alpha1 import Asker, Lookup, WishRecord
-from hexa.domain.sizing import Member, Replacement, candidates, counts, replacements, to_rest
-from hexa.domain.wish import DEPENDS_ON, NEEDED, NOT_NEEDED, Veto
+from hexa.domain.rules.hedge import next_hedge
+from hexa.domain.words.others import beside
 
 NAS, BOX = Lookup("site", "nas"), Lookup("site", "box")
 CA, ME, US, HOLD = Asker.CLUSTER_AUTOSCALER, Asker.USER, Asker.RECOVERY, Asker.HOLD

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.builders import OFF, ON, at, read, status, wish
 
-from hexa.domain.describe import described, findings_of, group_status
-from hexa.domain.findings import Finding, conditions
-from hexa.domain.group import Problem
-from hexa.domain.health import Judgement, Signs, judged
-from hexa.domain.lifecycle import Phase
+from hexa.domain.group.sizing import Member
+from hexa.domain.machine.findings import Finding, conditions
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import Veto
+from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import GroupHealth, NodeHealth
 from hexa.domain.resources.v1alpha1 import (
@@ -24,8 +24,8 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
-from hexa.domain.sizing import Member
-from hexa.domain.wish import Veto
+from hexa.domain.rules.health import Judgement, Signs, judged
+from hexa.domain.words.describe import described, findings_of, group_status
 
 NOW = at(100)
 

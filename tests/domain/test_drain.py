@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.domain.builders import at, kube_node, pod
 
-from hexa.domain.drain import (
+from hexa.domain.names import MIRROR_ANNOTATION
+from hexa.domain.pods.drain import (
     Blocker,
     Plan,
     affinity_matches,
@@ -23,9 +24,8 @@ from hexa.domain.drain import (
     tolerated,
     welcomes,
 )
-from hexa.domain.group import DrainRules
-from hexa.domain.names import MIRROR_ANNOTATION
-from hexa.domain.requests import requests
+from hexa.domain.pods.requests import requests
+from hexa.domain.policy.policy import DrainRules
 from hexa.domain.resources.core import (
     ClaimSource,
     KubeNode,

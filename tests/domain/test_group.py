@@ -11,20 +11,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.domain.builders import at, machine
 
-from hexa.domain.group import (
-    DrainRules,
-    Limits,
-    Options,
-    Policy,
-    Problem,
-    active_hold,
-    is_on,
-    machine_limits,
-    policy_of,
-    power_of,
-    slowest_boot,
-    usable,
-)
+from hexa.domain.policy.limits import Limits, machine_limits, slowest_boot
+from hexa.domain.policy.policy import DrainRules, Options, Policy, policy_of
+from hexa.domain.policy.problem import Problem, usable
+from hexa.domain.policy.values import active_hold, is_on, power_of
 from hexa.domain.resources.core import Metadata
 from hexa.domain.resources.v1alpha1 import (
     Group,

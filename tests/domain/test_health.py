@@ -8,9 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.builders import T0, at, read, status
 
-from hexa.domain.findings import Finding, conditions
-from hexa.domain.group import Policy
-from hexa.domain.health import (
+from hexa.domain.machine.findings import Finding, conditions
+from hexa.domain.machine.lifecycle import FAILED, Phase
+from hexa.domain.machine.outage import OUTAGES
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.core import Condition
+from hexa.domain.resources.health import CheckOutcome, CheckRecord, GroupHealth, NodeHealth
+from hexa.domain.resources.v1alpha1 import JobRecord, PowerReading, Reading, WakeProof
+from hexa.domain.rules.health import (
     ALWAYS_SAID,
     GROUP_RULES,
     NOT_READ_YET,
@@ -22,11 +27,6 @@ from hexa.domain.health import (
     judged,
     standing,
 )
-from hexa.domain.lifecycle import FAILED, Phase
-from hexa.domain.outage import OUTAGES
-from hexa.domain.resources.core import Condition
-from hexa.domain.resources.health import CheckOutcome, CheckRecord, GroupHealth, NodeHealth
-from hexa.domain.resources.v1alpha1 import JobRecord, PowerReading, Reading, WakeProof
 
 READY = Condition(type="Ready", status="True", reason="KubeletReady", last_transition_time=at(5))
 NOT_READY = Condition(type="Ready", status="False", reason="KubeletNotReady", last_transition_time=at(7))

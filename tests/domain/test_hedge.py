@@ -6,14 +6,16 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import LIMITS, ON, at, facts, machine, status, wish
 
-from hexa.domain.explain_others import beside
-from hexa.domain.group import Policy, machine_limits
-from hexa.domain.hedge import begun_hedges, hedged_by, next_hedge, with_takers
-from hexa.domain.lifecycle import Event, Phase, enter, step, trying_since
+from hexa.domain.group.sizing import Member, Replacement, replacements, resters, target
+from hexa.domain.machine.acts import silent
+from hexa.domain.machine.dues import next_due
+from hexa.domain.machine.lifecycle import Event, Phase, enter, step, trying_since
+from hexa.domain.machine.wish import HEDGE
+from hexa.domain.policy.limits import machine_limits
+from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, Lookup, Power, Reading, Retries, WishRecord
-from hexa.domain.sensing import next_due, silent
-from hexa.domain.sizing import Member, Replacement, replacements, resters, target
-from hexa.domain.wish import HEDGE
+from hexa.domain.rules.hedge import begun_hedges, hedged_by, next_hedge, with_takers
+from hexa.domain.words.others import beside
 
 HEDGED = structs.replace(LIMITS, hedge=True)
 INTERVAL = LIMITS.wake_interval.total_seconds()

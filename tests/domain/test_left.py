@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hexa.domain.drain import Blocker, Plan
-from hexa.domain.left import few, left_at_deadline, outlasting
+from hexa.domain.machine.unclaimed_nodes import alike, namesakes, newcomers, strangers
+from hexa.domain.pods.drain import Blocker, Plan
+from hexa.domain.pods.left import few, left_at_deadline, outlasting
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata, Pod, PodSpec
 from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus
-from hexa.domain.strangers import alike, namesakes, newcomers, strangers
 
 LIMIT = timedelta(minutes=10)
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.domain.builders import T0, at, status
 
 from hexa.domain.errors import IllegalTransition
-from hexa.domain.group import Limits
-from hexa.domain.lifecycle import (
+from hexa.domain.machine.lifecycle import (
     BOOTS_KEPT,
     COMING,
     DUTIES,
@@ -36,6 +35,7 @@ from hexa.domain.lifecycle import (
     send_wake,
     step,
 )
+from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import EnergyAccount, JobRecord, NodeStatus
 

@@ -7,10 +7,15 @@ import msgspec
 import pytest
 from tests.domain.builders import at, facts, kube_node, pod
 
-from hexa.domain.farewell import marked, unmarking
-from hexa.domain.lifecycle import Phase
+from hexa.domain.group.template import shape_of
+from hexa.domain.machine.facts import LEASE_PERIOD
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.marks import marked, unmarking
 from hexa.domain.names import OUT_OF_SERVICE_ANNOTATION, OUT_OF_SERVICE_TAINT
-from hexa.domain.out_of_service import (
+from hexa.domain.power.sensor import off_is_told_apart
+from hexa.domain.resources.core import AttachedVolume, KubeNode, KubeNodeSpec, KubeNodeStatus, Taint
+from hexa.domain.resources.v1alpha1 import Node, Reading
+from hexa.domain.rules.out_of_service import (
     AT_REST,
     FREED_WITHIN,
     PROOFS,
@@ -25,11 +30,6 @@ from hexa.domain.out_of_service import (
     taint_patch,
     wants_look,
 )
-from hexa.domain.resources.core import AttachedVolume, KubeNode, KubeNodeSpec, KubeNodeStatus, Taint
-from hexa.domain.resources.v1alpha1 import Node, Reading
-from hexa.domain.sensing import LEASE_PERIOD
-from hexa.domain.spec_power import off_is_told_apart
-from hexa.domain.template import shape_of
 
 TWO_PERIODS = 2 * LEASE_PERIOD.total_seconds()
 OFF: dict[str, Any] = {"reading": (Reading.OFF, 99), "node_exists": True}

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hexa.domain.outlet_problems import outlet_problems
+from hexa.domain.power.outlet_problems import outlet_problems
 from hexa.domain.resources.power import PowerSpec
 
 PLUG = {"address": "plug.lan", "device": "tasmota"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hexa.domain.group import Problem
-from hexa.domain.power import Roles, roles
+from hexa.domain.policy.problem import Problem
+from hexa.domain.power.roles import Roles, roles
 from hexa.domain.resources.power import Http, HttpRequest, HttpTemplate, Ipmi, Pdu, PowerSpec, Script, Ssh, WakeOnLan
 
 WOL = WakeOnLan(macs=("52:54:00:12:34:56",))

@@ -7,10 +7,10 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import at, status, wish
 
-from hexa.domain.group import Policy, policy_of
-from hexa.domain.lifecycle import Event, Phase, step
+from hexa.domain.machine.lifecycle import Event, Phase, step
+from hexa.domain.machine.wish import wish_patch
 from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT
-from hexa.domain.proof import Claim, claim_of, proof_vetoes, proven, slot_of
+from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.resources.core import KubeNode, KubeNodeSpec, Metadata, Taint
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -24,7 +24,7 @@ from hexa.domain.resources.v1alpha1 import (
     Power,
     WakeProof,
 )
-from hexa.domain.wish import wish_patch
+from hexa.domain.rules.proof import Claim, claim_of, proof_vetoes, proven, slot_of
 
 CA = Asker.CLUSTER_AUTOSCALER
 DONE = JobRecord(name="j", action="startup", outcome="done")

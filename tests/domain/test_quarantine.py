@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.builders import LIMITS, T0, at, status, wish
 
-from hexa.domain.group import Policy
-from hexa.domain.lifecycle import Phase
-from hexa.domain.quarantine import LONGEST, probe_due, returned, sooner
+from hexa.domain.group.sizing import Member, candidates, counts, max_size, next_probe, to_exercise, to_probe, to_rest
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import EXERCISED, PROBE, Veto
+from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome, CheckRecord
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, NodeStatus, Power
-from hexa.domain.sizing import Member, candidates, counts, max_size, next_probe, to_exercise, to_probe, to_rest
-from hexa.domain.wish import EXERCISED, PROBE, Veto
+from hexa.domain.rules.quarantine import LONGEST, probe_due, returned, sooner
 
 WAKES = Policy(probes_wake=True)
 PASSES = CheckRecord(name="c", outcome=CheckOutcome.PASSED, since=at(30))

@@ -9,20 +9,21 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import JOB, LIMITS, ON, at, facts, machine, wish
 
-from hexa.domain.explain_remedy import remedy_words
-from hexa.domain.group import Policy, RemedyRules, policy_of
-from hexa.domain.lifecycle import Phase
-from hexa.domain.proof import Claim
-from hexa.domain.remedy import Patient, Site, Verdict, findings, is_ill, most_ill, verdict
+from hexa.domain.group.sizing import Member
+from hexa.domain.machine.acts import may_cycle
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import Veto
+from hexa.domain.policy.policy import Policy, RemedyRules, policy_of
+from hexa.domain.power.jobs import pod_for
+from hexa.domain.power.ways import cuts
 from hexa.domain.resources.core import Condition, Metadata
 from hexa.domain.resources.health import CheckOutcome, CheckRecord
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import Group, GroupSpec, HardOff, Hold, Lookup, Reading
-from hexa.domain.sensing import may_cycle
-from hexa.domain.sizing import Member
-from hexa.domain.spec_power import cuts, pod_for
-from hexa.domain.wish import Veto
+from hexa.domain.rules.power_cycle import Patient, Site, Verdict, findings, is_ill, most_ill, verdict
+from hexa.domain.rules.proof import Claim
+from hexa.domain.words.power_cycle import remedy_words
 
 MINUTE = timedelta(minutes=1)
 RULES = RemedyRules()

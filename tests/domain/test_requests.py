@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import pod
 
-from hexa.domain.requests import requests
+from hexa.domain.pods.requests import requests
 from hexa.domain.resources.core import Condition, Container, ContainerStatus, Pod, PodStatus, ResourceRequirements
 
 GIB = Decimal(2**30)

@@ -1,6 +1,6 @@
 """The table of rights: what it may never hold, and the roles made of it."""
 
-from hexa.domain.rights import RIGHTS, Right, Scope, for_tenant, rules
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_tenant, rules
 
 
 def test_no_wildcard_and_no_secret() -> None:

@@ -9,10 +9,10 @@ from tests.domain.agent import Crash
 from tests.domain.builders import at
 from tests.domain.site import PodInSite, Site
 
-from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.group.sizing import counts, may_be_woken, target
+from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine.wish import WAKE_PROOF, effective_wish
 from hexa.domain.resources.v1alpha1 import Hold, Paused, Power
-from hexa.domain.sizing import counts, may_be_woken, target
-from hexa.domain.wish import WAKE_PROOF, effective_wish
 
 QUICK: dict[str, Any] = {
     "maxNodeProvisionTime": "2m",

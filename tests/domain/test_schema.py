@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct, structs
 
-from hexa.domain import shape
 from hexa.domain.resources.crd import definitions, object_schema
 from hexa.domain.resources.schema import schema_of
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, GroupSpec, NodeSpec, PowerPodSpec
+from hexa.domain.written import shape
 from hexa.yaml import read_document
 
 CRDS = Path(__file__).parent.parent.parent / "deploy" / "crds"

@@ -12,24 +12,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, read, status
 
-from hexa.domain.group import Limits
-from hexa.domain.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
+from hexa.domain.machine.acts import may_leave, wake_again
+from hexa.domain.machine.dues import leave_due, next_due, wake_due
+from hexa.domain.machine.facts import GOING_OFF, LEASE_PERIOD, RENEWAL_MISSED, Facts
+from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
+from hexa.domain.machine.sensing import EVENTS_NOT_SEEN_BLIND, EVENTS_OF_WISH_OR_TIME, sense
+from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
-from hexa.domain.sensing import (
-    EVENTS_NOT_SEEN_BLIND,
-    EVENTS_OF_WISH_OR_TIME,
-    GOING_OFF,
-    LEASE_PERIOD,
-    RENEWAL_MISSED,
-    Facts,
-    leave_due,
-    may_leave,
-    next_due,
-    sense,
-    wake_again,
-    wake_due,
-)
 
 LEASE = LEASE_PERIOD.total_seconds()
 HOUR = 3600.0

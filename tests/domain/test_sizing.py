@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.domain.builders import OFF, ON, at, wish
 
-from hexa.domain.group import Policy
-from hexa.domain.lifecycle import Phase
-from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.sizing import (
+from hexa.domain.group.sizing import (
     Member,
     Replacement,
     begun_replacements,
@@ -28,7 +25,10 @@ from hexa.domain.sizing import (
     to_wake,
     unreplaced,
 )
-from hexa.domain.wish import Veto
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import Veto
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 
 HELD = Veto("Hold", "held")
 NO_WAY_OFF = Veto("PowerOffUnavailable", "no Job")

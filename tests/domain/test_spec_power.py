@@ -7,11 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from hexa.domain.explain import image_known, unread
-from hexa.domain.group import Limits
+from hexa.domain.policy.limits import Limits
+from hexa.domain.power.claims import claims
+from hexa.domain.power.jobs import pod_for
+from hexa.domain.power.problems import power_problems
+from hexa.domain.power.sensor import sensor
+from hexa.domain.power.ways import lacks
 from hexa.domain.resources.v1alpha1 import Node, NodeSpec
-from hexa.domain.spec_power import claims, lacks, pod_for, power_problems, sensor
-from hexa.domain.validation import machine_problems, site_problems
+from hexa.domain.words.known import image_known, unread
+from hexa.domain.written.validation import machine_problems, site_problems
 from hexa.yaml import read_documents
 
 LIMITS = Limits()

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.domain.builders import LIMITS, OFF, T0, at, facts, status
 
-from hexa.domain.lifecycle import LIMITS as LIMITED
-from hexa.domain.lifecycle import Event, Phase, cool_off, enter
+from hexa.domain.machine.facts import LEASE_PERIOD
+from hexa.domain.machine.lifecycle import LIMITS as LIMITED
+from hexa.domain.machine.lifecycle import Event, Phase, cool_off, enter
+from hexa.domain.machine.sensing import sense
+from hexa.domain.machine.stamps import SLACK, past
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import Availability, CheckRecord, Span
 from hexa.domain.resources.remediation import RemediationStatus
@@ -24,8 +27,6 @@ from hexa.domain.resources.v1alpha1 import (
     Shape,
     WishRecord,
 )
-from hexa.domain.sensing import LEASE_PERIOD, sense
-from hexa.domain.stamps import SLACK, past
 
 HOUR, YEAR = timedelta(hours=1), timedelta(days=365)
 MOMENTS = ("since", "woken_at", "paused_since", "last_startup_time", "last_shutdown_time", "health_since")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.domain.builders import at, kube_node, machine
 
-from hexa.domain.group import Policy
+from hexa.domain.group.template import declared_shape, group_shape, mixed, same_shape, shape_of, transient, uneven
 from hexa.domain.names import (
     ARCH_LABEL,
     CA_CANDIDATE_TAINT,
@@ -21,10 +21,10 @@ from hexa.domain.names import (
     UNINITIALIZED_TAINT,
     UNSCHEDULABLE_TAINT,
 )
+from hexa.domain.policy.policy import Policy
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import KubeNodeSpec, KubeNodeStatus, Taint
 from hexa.domain.resources.v1alpha1 import NodeStatus, Shape, TemplateSpec
-from hexa.domain.template import declared_shape, group_shape, mixed, same_shape, shape_of, transient, uneven
 
 POLICY = Policy(namespace="site", name="rack", labels={"rack": "b"})
 SIZE = {"cpu": "8", "memory": "16Gi", "pods": "110"}

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, machine, read, status
 
-from hexa.domain.lifecycle import Event, Phase, again
+from hexa.domain.machine.dues import leave_due, next_due
+from hexa.domain.machine.lifecycle import Event, Phase, again
+from hexa.domain.machine.sensing import sense
+from hexa.domain.machine.trust import LEASE_PERIOD, READ_APART, RENEWAL_MISSED, Life, Told, believed, missed_at, told
+from hexa.domain.machine.wish import forgotten_wish
 from hexa.domain.resources.v1alpha1 import PowerReading, Reading
-from hexa.domain.sensing import leave_due, next_due, sense
-from hexa.domain.trust import LEASE_PERIOD, READ_APART, RENEWAL_MISSED, Life, Told, believed, missed_at, told
-from hexa.domain.wish import forgotten_wish
 
 PERIODS = st.integers(0, 600_000).map(lambda milliseconds: milliseconds / 1000)
 

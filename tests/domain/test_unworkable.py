@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from hexa.domain.group import policy_of
-from hexa.domain.pod_specs import hints, pod_problems
+from hexa.domain.group.template import declared_shape
+from hexa.domain.policy.policy import policy_of
 from hexa.domain.resources.v1alpha1 import Group, Node
-from hexa.domain.template import declared_shape
-from hexa.domain.unworkable import GROUP_ROWS, MACHINE_ROWS, unworkable, unworkable_group
-from hexa.domain.validation import group_problems, machine_problems, members_problems
+from hexa.domain.written.pod_specs import hints, pod_problems
+from hexa.domain.written.unworkable import GROUP_ROWS, MACHINE_ROWS, unworkable, unworkable_group
+from hexa.domain.written.validation import group_problems, machine_problems, members_problems
 
 SEEN = {"template": {"capacity": {"cpu": "8", "memory": "32Gi", "pods": "110"}}}
 PASSING = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}

@@ -10,22 +10,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.domain.builders import OFF, ON, T0, at, machine, read, status, wish
 
-from hexa.domain.group import Policy
-from hexa.domain.lifecycle import Event, Phase
-from hexa.domain.names import WISH_ANNOTATION
-from hexa.domain.resources.core import ManagedFields
-from hexa.domain.resources.v1alpha1 import (
-    Asker,
-    Hold,
-    Node,
-    NodeStatus,
-    OnUnexpectedPower,
-    Paused,
-    Power,
-    Reading,
-    WishRecord,
-)
-from hexa.domain.wish import (
+from hexa.domain.machine.lifecycle import Event, Phase
+from hexa.domain.machine.wish import (
     NEEDED,
     REPLACED,
     SAFETY,
@@ -41,6 +27,20 @@ from hexa.domain.wish import (
     powerstate_manager,
     recorded_wish,
     wish_patch,
+)
+from hexa.domain.names import WISH_ANNOTATION
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.core import ManagedFields
+from hexa.domain.resources.v1alpha1 import (
+    Asker,
+    Hold,
+    Node,
+    NodeStatus,
+    OnUnexpectedPower,
+    Paused,
+    Power,
+    Reading,
+    WishRecord,
 )
 
 POLICY = Policy(namespace="site", name="rack")

@@ -35,8 +35,8 @@ from lab.controlplane import free_port
 from tests.cloudprovider_client import Client, Messages
 
 from hexa.adapters.kube_jobs.manifest import manifest
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_tenant
 from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec
-from hexa.domain.rights import RIGHTS, Right, Scope, for_tenant
 from hexa.ports.jobs import Action, Order
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -21,7 +21,7 @@ from lab import Api, Machines
 from lab.hardware import Hardware
 from lab.image import NAME as TOOLS_IMAGE
 
-from hexa.domain.rights import RIGHTS, rules
+from hexa.domain.people.rights import RIGHTS, rules
 from hexa.yaml import read_documents
 
 CRDS = Path(__file__).parents[2] / "deploy" / "crds"

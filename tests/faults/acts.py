@@ -11,7 +11,7 @@ import trio.lowlevel
 from hexa.adapters.memory.faults import FaultKind
 from hexa.adapters.memory.site import CONTROL_PLANE
 from hexa.domain.errors import HexaError
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import CORDON_ANNOTATION, RELEASED_ANNOTATION
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

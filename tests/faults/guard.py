@@ -14,8 +14,9 @@ from hexa.adapters.memory.machine import MemoryMachine, State
 from hexa.adapters.memory.pods import PodsByNode, comes_with_the_node, finished
 from hexa.app.core import Core
 from hexa.app.view import MachineView
-from hexa.domain.drain import stays
-from hexa.domain.lifecycle import LIMITS, Phase, phase_of
+from hexa.domain.group.sizing import counts
+from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
+from hexa.domain.machine.wish import EXERCISE, EXERCISED, recorded_wish
 from hexa.domain.names import (
     ACTION_LABEL,
     ATTEMPT_LABEL,
@@ -24,11 +25,10 @@ from hexa.domain.names import (
     OUT_OF_SERVICE_ANNOTATION,
     UID_LABEL,
 )
+from hexa.domain.pods.drain import stays
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS, NODES, PODS, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power
-from hexa.domain.sizing import counts
-from hexa.domain.wish import EXERCISE, EXERCISED, recorded_wish
 from hexa.ports.kube import ChangeType
 from hexa.testing.world.builders import NAMESPACE
 from tests.faults.acts import Stage

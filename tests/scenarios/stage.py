@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import API_GROUP
 from hexa.domain.resources.core import JOBS
 from hexa.testing.world import Machine, World, group, machine

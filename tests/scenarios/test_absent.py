@@ -8,7 +8,7 @@ from tests.scenarios.stage import QUICK, boxes, kube_of, loaded, rack, reach, sw
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

@@ -13,7 +13,7 @@ from tests.scenarios.stage import QUICK, JobWatch, arrows, boxes, kube_of, loade
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import TRANSITIONS, Event, Phase
+from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase
 from hexa.domain.resources.core import JOBS, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.testing.world import World, open_world

@@ -3,7 +3,7 @@
 import pytest
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import group, machine, open_world
 
 

@@ -8,7 +8,7 @@ from tests.scenarios.stage import QUICK, JobWatch, arrows, at, boxes, loaded, ra
 from trio.testing import MockClock
 
 from hexa.adapters.memory.store import Stored
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.testing.world import World, open_world

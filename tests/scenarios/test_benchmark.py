@@ -9,7 +9,7 @@ from tests.scenarios.stage import JobWatch, rack
 from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.autoscaler import Settings
 from hexa.testing.world import World, machine, open_world
 

@@ -8,7 +8,7 @@ import trio
 from tests.scenarios.stage import QUICK, JobWatch
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.autoscaler import Settings

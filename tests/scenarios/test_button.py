@@ -4,7 +4,7 @@ import trio
 from tests.scenarios.stage import QUICK, JobWatch, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import Machine, World, machine, open_world
 
 BUTTON = {"image": "localhost/press:1", "toggle": True}

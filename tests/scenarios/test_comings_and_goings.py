@@ -10,8 +10,8 @@ from tests.scenarios.stage import QUICK, boxes, rack, switch
 from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 
-from hexa.domain.farewell import marked, suspended_by_us
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.marks import marked, suspended_by_us
 from hexa.domain.names import CORDON_ANNOTATION, GROUP_LABEL, OFF_FINALIZER
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES, Node

@@ -11,7 +11,7 @@ from tests.scenarios.test_spec_power import BMC, wired
 from trio.testing import MockClock
 
 from hexa.app.commands.conformance import Objected, Result, Step, Tick, conduct
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES, Hold, Lookup
 from hexa.ports.kube import Patch

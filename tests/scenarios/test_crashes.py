@@ -10,7 +10,7 @@ from tests.scenarios.stage import ID, QUICK, JobWatch, at, boxes, rack, switch
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.testing.world import World, open_world

@@ -9,10 +9,10 @@ from trio.testing import MockClock
 
 from hexa.app.commands.snapshot import take
 from hexa.app.commands.why import MachineAnswer, explain_machine
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power
-from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.testing.world import Machine, World, group, machine, open_world
 

@@ -7,11 +7,11 @@ import trio
 from tests.scenarios.stage import ID, QUICK, JobWatch, at, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.names import GROUP_LABEL, OFF_FORBIDDEN_ANNOTATION, SAFE_TO_EVICT, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import Asker, Power
-from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.ports.kube import Patch
 from hexa.testing.autoscaler import Settings

@@ -8,7 +8,7 @@ import trio
 from tests.scenarios.stage import ID, QUICK, JobWatch, arrows, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, NODES
 from hexa.domain.resources.v1alpha1 import GroupHealth
 from hexa.ports.cloud import Done, ExternalNode, InstanceState

@@ -8,7 +8,7 @@ from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, kube_of, loaded, r
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.autoscaler import Settings, open_autoscaler
 from hexa.testing.world import Agent, open_world
 

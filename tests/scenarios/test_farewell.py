@@ -8,8 +8,8 @@ from tests.scenarios.stage import QUICK, JobWatch, boxes, kube_of, loaded, rack,
 from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 
-from hexa.domain.farewell import marked
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.marks import marked
 from hexa.domain.names import CORDON_ANNOTATION, FINALIZER_ANNOTATION, OFF_FINALIZER
 from hexa.domain.resources.core import JOBS, NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

@@ -10,11 +10,11 @@ import trio
 from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.names import GROUP_LABEL, WISH_ANNOTATION
 from hexa.domain.resources.core import CLAIMS, NODES, VOLUMES
 from hexa.domain.resources.v1alpha1 import MACHINES, Asker, Power
-from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Done, ExternalNode, InstanceState
 from hexa.testing.world import Machine, World, group, machine, open_world
 

@@ -9,7 +9,7 @@ from tests.scenarios.stage import QUICK, JobWatch, boxes, kube_of, rack, reach, 
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, NODES
 from hexa.ports.kube import Patch
 from hexa.testing.world import World, open_world

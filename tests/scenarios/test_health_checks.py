@@ -6,7 +6,7 @@ import trio
 from tests.scenarios.stage import QUICK, boxes, kube_of, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.resources.core import CRON_JOBS, JOBS, CronJob
 from hexa.domain.resources.health import CheckOutcome, GroupHealth, NodeHealth

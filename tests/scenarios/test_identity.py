@@ -8,7 +8,7 @@ from tests.scenarios.stage import QUICK, JobWatch, boxes, loaded, rack, reach, s
 from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.v1alpha1 import MACHINES

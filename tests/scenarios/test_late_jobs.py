@@ -8,7 +8,7 @@ from tests.scenarios.stage import QUICK, JobWatch, boxes, loaded, rack, reach, s
 from trio.testing import MockClock
 
 from hexa.adapters.memory.job_controller import JobController
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS
 from hexa.ports.kube import ChangeType
 from hexa.testing.world import World, open_world

@@ -6,7 +6,7 @@ from tests.scenarios.stage import boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import open_world
 
 SELDOM = Site(pod_start=0.2, pod_stop=0.2, lease=300.0, beat=75.0)

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.app.commands.snapshot import take
 from hexa.app.commands.switch import Change, write
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import World, open_world
 
 FULL = {"cpu": "3"}

@@ -7,7 +7,7 @@ import trio
 from tests.scenarios.stage import QUICK, rack, reach, switch
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.ports.cloud import Done, ExternalNode
 from hexa.testing.world import Machine, World, machine, open_world
 

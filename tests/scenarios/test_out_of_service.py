@@ -7,7 +7,7 @@ import trio
 from tests.scenarios.stage import QUICK, boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import OUT_OF_SERVICE_ANNOTATION, OUT_OF_SERVICE_TAINT
 from hexa.domain.resources.core import CLAIMS, NODES, VOLUMES
 from hexa.ports.kube import Patch

@@ -9,7 +9,7 @@ from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import BUDGETS, JOBS
 from hexa.domain.resources.v1alpha1 import GROUPS
 from hexa.testing.world import World, open_world

@@ -8,11 +8,11 @@ import trio
 from tests.scenarios.stage import ID, QUICK, boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import FAILED, ON_PHASES, Phase
+from hexa.domain.machine.lifecycle import FAILED, ON_PHASES, Phase
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.names import CA_TO_BE_DELETED_TAINT, OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.v1alpha1 import Asker, Power
-from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.ports.journal import Severity
 from hexa.testing.autoscaler import Settings

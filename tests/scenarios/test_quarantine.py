@@ -12,10 +12,10 @@ from tests.scenarios.test_spec_power import BMC, wired
 from trio.testing import MockClock
 
 from hexa.adapters.memory.machine import State
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.resources.health import NodeHealth
 from hexa.domain.resources.v1alpha1 import Asker, Power
-from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Done
 from hexa.testing.world import World, machine, open_world
 

@@ -13,7 +13,7 @@ from hexa.adapters.memory.kube import MemoryKube
 from hexa.app.commands.release import HOLD_REASON, Release, Wake, release
 from hexa.app.power_jobs import PowerJobs
 from hexa.domain.errors import NotFound, Refused, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import OFF_FINALIZER, RELEASED_ANNOTATION
 from hexa.domain.resources.core import JOBS, NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

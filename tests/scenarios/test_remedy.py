@@ -8,9 +8,9 @@ from tests.scenarios.stage import ID, QUICK, JobWatch, arrows, at, boxes, kube_o
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import Event, Phase
-from hexa.domain.remedy import REMEDIATION, STOPPED
+from hexa.domain.machine.lifecycle import Event, Phase
 from hexa.domain.resources.core import JOBS, NODES
+from hexa.domain.rules.power_cycle import REMEDIATION, STOPPED
 from hexa.ports.cloud import Denied, ExternalNode, Instance, InstanceState
 from hexa.ports.kube import Patch
 from hexa.testing.world import Machine, World, group, machine, open_world

@@ -5,7 +5,7 @@ import trio
 from tests.scenarios.stage import QUICK, JobWatch, at, boxes, rack, reach, switch
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import World, open_world
 
 

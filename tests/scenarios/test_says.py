@@ -13,8 +13,8 @@ from hexa.app.commands.draining import check
 from hexa.app.commands.get import chosen
 from hexa.app.commands.snapshot import Snapshot, take
 from hexa.app.commands.why import GroupAnswer, MachineAnswer, explain_group, explain_machine
-from hexa.domain.doctor.site import judge_objects
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.people.doctor.site import judge_objects
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.testing.world import World, group, machine, open_world
 

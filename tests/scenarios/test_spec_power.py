@@ -14,7 +14,7 @@ from hexa.adapters.memory.power import MemoryPower
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, Condition
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.v1alpha1 import MACHINES, Reading

@@ -9,8 +9,8 @@ from tests.scenarios.stage import ID, boxes
 from trio.testing import MockClock
 
 from hexa.adapters.memory.store import Event
-from hexa.domain.conventions import STARTUP_TAINTS, told_to_autoscaler
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.policy.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.ports.cloud import NodeTemplate
 from hexa.ports.kube import Patch

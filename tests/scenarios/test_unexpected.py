@@ -7,9 +7,9 @@ import trio
 from tests.scenarios.stage import ID, QUICK, at, boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.resources.v1alpha1 import Asker, Power
-from hexa.domain.wish import recorded_wish
 from hexa.ports.cloud import Done, ExternalNode
 from hexa.ports.journal import Severity
 from hexa.testing.world import World, open_world

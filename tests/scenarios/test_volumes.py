@@ -10,7 +10,7 @@ from tests.scenarios.stage import at, boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import CLAIMS, VOLUMES
 from hexa.testing.world import World, open_world
 

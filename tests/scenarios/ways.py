@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.scenarios.stage import loaded, reach, switch, up
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import World
 
 P = Phase

@@ -24,11 +24,12 @@ from hexa.adapters.kube_http.credentials import tls_context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.cli.app import app
 from hexa.domain.errors import HexaError
-from hexa.domain.group import Limits
-from hexa.domain.power import DRIVERS
+from hexa.domain.policy.limits import Limits
+from hexa.domain.power.jobs import pod_for
+from hexa.domain.power.roles import DRIVERS
+from hexa.domain.power.sensor import sensor
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, NodeSpec, OwnedMetadata
-from hexa.domain.spec_power import pod_for, sensor
 from hexa.wiring import _sensor
 from tests.adapters.power.devices import PASSWORD, Device, serving
 from tests.adapters.power.secrets import secret

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import Shape
 from hexa.ports.cloud import Denied, Done, NodeGroup, Options, UnknownGroup
 from hexa.testing.check_cloud import check_cloud

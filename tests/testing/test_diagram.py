@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from hexa.domain.lifecycle import DUTIES, LIMITS, TRANSITIONS, Event, Phase
+from hexa.domain.machine.lifecycle import DUTIES, LIMITS, TRANSITIONS, Event, Phase
 from hexa.testing import diagram
 from hexa.testing.diagram_layout import BOX_HEIGHT, BOX_WIDTH, CENTRES, HEIGHT, ROUTES, WIDTH, Point, Route
 from hexa.testing.palette import PHASE_COLOURS

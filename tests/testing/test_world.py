@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.autoscaler import Decision, Settings
 from hexa.testing.determinism import repeatable_scheduling
 from hexa.testing.world import NotInTime, World, group, machine, open_world

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import trio
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.testing.world import World, open_world
 from tests.scenarios.stage import QUICK, JobWatch, at, boxes, loaded, rack, reach, switch, up

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from hexa import DISTRIBUTION
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.yaml import write_document
 from tests.upgrade.lives import WAYS, killed_in, stored
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from trio.testing import MockClock
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import decode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.testing.world import World

@@ -12,13 +12,13 @@ from hexa.app.queue import KeyedQueue
 from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store
 from hexa.app.views import Views
-from hexa.domain.checks import Check, Run, check_of, recorded, silent, stale_at, stands
 from hexa.domain.errors import HexaError, Refused
-from hexa.domain.health import checks_from
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.resources.core import CronJob, Job
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
+from hexa.domain.rules.health import checks_from
+from hexa.domain.rules.health_checks import Check, Run, check_of, recorded, silent, stale_at, stands
 from hexa.ports.checks import Checks
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal

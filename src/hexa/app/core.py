@@ -19,7 +19,7 @@ from hexa.app.readings import Readings
 from hexa.app.store import Source, Store
 from hexa.app.turns import Turns
 from hexa.app.views import Views
-from hexa.domain.conventions import DEFAULTS, Conventions
+from hexa.domain.policy.conventions import DEFAULTS, Conventions
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
 from hexa.ports.checks import Checks
 from hexa.ports.clock import Clock

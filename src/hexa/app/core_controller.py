@@ -14,10 +14,10 @@ from hexa.app.unmark import unmark
 from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.farewell import MARKS, leaving, marked, owner_of
-from hexa.domain.identity import kube_name
+from hexa.domain.machine.identity import kube_name
+from hexa.domain.machine.marks import MARKS, leaving, marked, owner_of
+from hexa.domain.machine.registration import registration_of
 from hexa.domain.names import REGISTERED_ANNOTATION
-from hexa.domain.registration import registration_of
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Registration
 from hexa.ports.clock import Clock

@@ -5,8 +5,10 @@ from typing import Any
 
 from hexa.app.view import MachineView
 from hexa.app.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
-from hexa.domain.farewell import owner_of, taken_back
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.marks import owner_of, taken_back
+from hexa.domain.machine.registration import registration_text
+from hexa.domain.machine.wish import paused
 from hexa.domain.names import (
     CORDON_ANNOTATION,
     MACHINE_ANNOTATION,
@@ -14,10 +16,8 @@ from hexa.domain.names import (
     REGISTERED_ANNOTATION,
     SCALE_DOWN_DISABLED,
 )
-from hexa.domain.registration import registration_text
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Registration
-from hexa.domain.wish import paused
 
 
 def comes_with_cordon(view: MachineView, *, now: datetime) -> bool:

@@ -8,7 +8,11 @@ from typing import Final
 
 from hexa.app.store import Store
 from hexa.app.view import MachineView
-from hexa.domain.dependencies import (
+from hexa.domain.machine.marks import leaving
+from hexa.domain.machine.wish import Veto
+from hexa.domain.policy.problem import Problem
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, WishRecord
+from hexa.domain.rules.dependencies import (
     NO_TIES,
     Need,
     Prerequisite,
@@ -19,10 +23,6 @@ from hexa.domain.dependencies import (
     need_of,
     prerequisite_of,
 )
-from hexa.domain.farewell import leaving
-from hexa.domain.group import Problem
-from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, WishRecord
-from hexa.domain.wish import Veto
 
 Needs = dict[Lookup, Need]
 

@@ -11,11 +11,11 @@ from typing import Final
 from msgspec import Struct, structs
 
 from hexa.app.view import MachineView
-from hexa.domain.drain import FINISHED, Plan, claims_of, stays
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.pods.drain import FINISHED, Plan, claims_of, stays
+from hexa.domain.pods.volumes import left_attached, on_node, still_there, unique_name, waited_until
 from hexa.domain.resources.core import CLAIMS, VOLUMES, Malformed, PersistentVolume, Pod
 from hexa.domain.resources.v1alpha1 import Lookup
-from hexa.domain.volumes import left_attached, on_node, still_there, unique_name, waited_until
 from hexa.ports.kube import Kube, Selector
 
 

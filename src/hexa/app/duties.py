@@ -13,9 +13,9 @@ from hexa.app.saving import merged
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.welcome import welcomed
-from hexa.domain.drain import Plan, pod_name
 from hexa.domain.errors import Conflict, Refused
 from hexa.domain.names import CORDON_ANNOTATION
+from hexa.domain.pods.drain import Plan, pod_name
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, Pod
 from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from hexa.domain.errors import HexaError
-from hexa.domain.group import Problem
+from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.v1alpha1 import Lookup
 

@@ -1,5 +1,5 @@
 """Lets go of what is stuck on the Kubernetes node of a machine that is proven to be off, by the out-of-service taint. When and
-why is `hexa.domain.out_of_service`'s.
+why is `hexa.domain.rules.out_of_service`'s.
 """
 
 from datetime import datetime
@@ -11,7 +11,11 @@ from hexa.app.pods import pods_on
 from hexa.app.power_jobs import current
 from hexa.app.store import Store
 from hexa.app.view import MachineView
-from hexa.domain.out_of_service import (
+from hexa.domain.machine.facts import Facts
+from hexa.domain.power.sensor import off_is_told_apart
+from hexa.domain.resources.core import NODES
+from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.rules.out_of_service import (
     Evidence,
     clear_patch,
     freeing_until,
@@ -21,10 +25,6 @@ from hexa.domain.out_of_service import (
     taint_patch,
     wants_look,
 )
-from hexa.domain.resources.core import NODES
-from hexa.domain.resources.v1alpha1 import Lookup
-from hexa.domain.sensing import Facts
-from hexa.domain.spec_power import off_is_told_apart
 from hexa.ports.jobs import Action, Outcome
 from hexa.ports.kube import Kube, Patch
 

@@ -24,20 +24,9 @@ from hexa.app.store import Store, same_but_for_condition_taints
 from hexa.app.view import GroupView, MachineView, group_hints, membership_of
 from hexa.app.views import Views
 from hexa.app.wishes import Wish, Wishes
-from hexa.domain.asked import Requests, exchanged, lost, open_requests
-from hexa.domain.describe import group_status
-from hexa.domain.drain import plan
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.farewell import how_to_take_back, released
-from hexa.domain.findings import Finding, once_each
-from hexa.domain.hedge import begun_hedges, next_hedge
-from hexa.domain.lifecycle import COMING, Phase, phase_of
-from hexa.domain.names import UNINITIALIZED_TAINT
-from hexa.domain.proof import Claim, standing
-from hexa.domain.remedy import stopped
-from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power, WakeProof, WishRecord
-from hexa.domain.sizing import (
+from hexa.domain.group.asked import Requests, exchanged, lost, open_requests
+from hexa.domain.group.sizing import (
     Member,
     Replacement,
     begun_replacements,
@@ -52,7 +41,18 @@ from hexa.domain.sizing import (
     to_rest,
     to_wake,
 )
-from hexa.domain.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED, WAKE_PROOF
+from hexa.domain.machine.findings import Finding, once_each
+from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
+from hexa.domain.machine.marks import how_to_take_back, released
+from hexa.domain.machine.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED, WAKE_PROOF
+from hexa.domain.names import UNINITIALIZED_TAINT
+from hexa.domain.pods.drain import plan
+from hexa.domain.resources.core import KubeNode
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power, WakeProof, WishRecord
+from hexa.domain.rules.hedge import begun_hedges, next_hedge
+from hexa.domain.rules.power_cycle import stopped
+from hexa.domain.rules.proof import Claim, standing
+from hexa.domain.words.describe import group_status
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube

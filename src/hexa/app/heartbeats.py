@@ -10,11 +10,11 @@ from typing import Final
 
 from hexa.app.fence import Fence
 from hexa.app.store import Source
-from hexa.domain.boot import NONE
+from hexa.domain.machine.boot import NONE
+from hexa.domain.machine.facts import LEASE_PERIOD
 from hexa.domain.names import LEASE_NAMESPACE
 from hexa.domain.resources.core import LEASES, KubeNode, Lease, Malformed
 from hexa.domain.resources.v1alpha1 import Lookup
-from hexa.domain.sensing import LEASE_PERIOD
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Life
 from hexa.ports.kube import Selector

@@ -1,9 +1,9 @@
 """Keeps what can never work of each machine while its spec and the last shape seen are the same: statuses change far more often."""
 
-from hexa.domain.group import Problem
-from hexa.domain.pod_specs import hints
+from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.v1alpha1 import Lookup, Node, NodeSpec, Shape
-from hexa.domain.unworkable import unworkable
+from hexa.domain.written.pod_specs import hints
+from hexa.domain.written.unworkable import unworkable
 
 
 class Hints:

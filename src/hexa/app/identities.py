@@ -1,5 +1,5 @@
 """Takes over an identity that changed in mid-life, once it may: name of the Kubernetes node, group, uid, addresses. When that
-is, and what it means, `hexa.domain.identity` knows.
+is, and what it means, `hexa.domain.machine.identity` knows.
 """
 
 from datetime import datetime
@@ -11,9 +11,7 @@ from hexa.app.pods import pods_on
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.views import Index, Views
-from hexa.domain.drain import stays
-from hexa.domain.farewell import owner_of
-from hexa.domain.identity import (
+from hexa.domain.machine.identity import (
     NameFacts,
     acts_on_old,
     declared_name,
@@ -25,10 +23,12 @@ from hexa.domain.identity import (
     renamed,
     rewired,
 )
-from hexa.domain.lifecycle import COMING, Phase, send_wake
+from hexa.domain.machine.lifecycle import COMING, Phase, send_wake
+from hexa.domain.machine.marks import owner_of
+from hexa.domain.machine.unclaimed_nodes import namesakes, newcomers
+from hexa.domain.pods.drain import stays
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.v1alpha1 import Asker, LeavePolicy, Lookup, NodeStatus, Power
-from hexa.domain.strangers import namesakes, newcomers
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.kube import Kube
 

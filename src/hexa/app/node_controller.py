@@ -31,15 +31,21 @@ from hexa.app.view import MachineView, membership_of
 from hexa.app.views import Views
 from hexa.app.vigil import Vigil
 from hexa.app.wishes import Wishes
-from hexa.domain.arrival import NOT_SET_UP, not_set_up
-from hexa.domain.asked import asked_of
-from hexa.domain.boot import NONE, answered, crowded, with_marks
-from hexa.domain.button import off_withheld, presses_blindly, wake_withheld
-from hexa.domain.dependencies import idle_from, lacks_room, needed_wish, waiting
-from hexa.domain.describe import described, findings_of
-from hexa.domain.drain import Plan
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.farewell import (
+from hexa.domain.group.asked import asked_of
+from hexa.domain.group.sizing import target
+from hexa.domain.group.template import same_shape, shape_of
+from hexa.domain.machine.acts import may_cycle, may_leave, silent, wake_again
+from hexa.domain.machine.arrival import NOT_SET_UP, not_set_up
+from hexa.domain.machine.boot import NONE, answered, crowded, with_marks
+from hexa.domain.machine.button import off_withheld, presses_blindly, wake_withheld
+from hexa.domain.machine.dues import lease_due, next_due, wake_due
+from hexa.domain.machine.facts import Facts
+from hexa.domain.machine.findings import Finding, newly_found, once_each
+from hexa.domain.machine.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, names_now, renamed
+from hexa.domain.machine.identity import findings as identity_findings
+from hexa.domain.machine.lifecycle import COMING, DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
+from hexa.domain.machine.marks import (
     handback,
     held_back,
     hold_back,
@@ -50,17 +56,26 @@ from hexa.domain.farewell import (
     released,
     suspended_by_us,
 )
-from hexa.domain.findings import Finding, newly_found, once_each
-from hexa.domain.group import active_hold
-from hexa.domain.health import ALWAYS_SAID, Signs, judged, newly_contradicted, outage_of, standing
-from hexa.domain.identity import IDENTITY_CHANGED, acts_on_old, identified, in_doubt, names_now, renamed
-from hexa.domain.identity import findings as identity_findings
-from hexa.domain.left import left_at_deadline
-from hexa.domain.lifecycle import COMING, DUTIES, Duty, Event, Phase, again, enter, phase_of, send_wake, step
-from hexa.domain.out_of_service import findings as out_of_service
-from hexa.domain.proof import proof_ends
-from hexa.domain.quarantine import returned, sooner
-from hexa.domain.remedy import newly_refused, with_remedy
+from hexa.domain.machine.sensing import sense
+from hexa.domain.machine.stamps import past
+from hexa.domain.machine.trust import Life, Told, told
+from hexa.domain.machine.unclaimed_nodes import kept_on, runs_as, strangers, waited_since
+from hexa.domain.machine.wish import (
+    ADOPTED,
+    LATE_ARRIVAL,
+    NEEDED,
+    UNEXPECTED,
+    base_wish,
+    corrected_wish,
+    held,
+    paused,
+    powerstate_manager,
+    recorded_wish,
+    unexpected,
+)
+from hexa.domain.pods.drain import Plan
+from hexa.domain.pods.left import left_at_deadline
+from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.core import NODES, Job, KubeNode, Malformed, Pod
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import (
@@ -77,35 +92,13 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
-from hexa.domain.sensing import (
-    Facts,
-    lease_due,
-    may_cycle,
-    may_leave,
-    next_due,
-    sense,
-    silent,
-    wake_again,
-    wake_due,
-)
-from hexa.domain.sizing import target
-from hexa.domain.stamps import past
-from hexa.domain.strangers import kept_on, runs_as, strangers, waited_since
-from hexa.domain.template import same_shape, shape_of
-from hexa.domain.trust import Life, Told, told
-from hexa.domain.wish import (
-    ADOPTED,
-    LATE_ARRIVAL,
-    NEEDED,
-    UNEXPECTED,
-    base_wish,
-    corrected_wish,
-    held,
-    paused,
-    powerstate_manager,
-    recorded_wish,
-    unexpected,
-)
+from hexa.domain.rules.dependencies import idle_from, lacks_room, needed_wish, waiting
+from hexa.domain.rules.health import ALWAYS_SAID, Signs, judged, newly_contradicted, outage_of, standing
+from hexa.domain.rules.out_of_service import findings as out_of_service
+from hexa.domain.rules.power_cycle import newly_refused, with_remedy
+from hexa.domain.rules.proof import proof_ends
+from hexa.domain.rules.quarantine import returned, sooner
+from hexa.domain.words.describe import described, findings_of
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.heartbeats import Life as Heard

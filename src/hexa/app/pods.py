@@ -13,13 +13,13 @@ from msgspec import Struct, structs
 
 from hexa.app.store import Cache
 from hexa.app.view import MachineView, ready
-from hexa.domain.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan, pod_name, room_beside
-from hexa.domain.group import DrainRules
-from hexa.domain.places import asked_of_node
+from hexa.domain.pods.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan, pod_name, room_beside
+from hexa.domain.pods.places import asked_of_node
+from hexa.domain.pods.volumes import tied
+from hexa.domain.policy.policy import DrainRules
 from hexa.domain.quantity import total
 from hexa.domain.resources.core import CLAIMS, NODES, PODS, VOLUMES, KubeNode, Malformed, PersistentVolume, Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup
-from hexa.domain.volumes import tied
 from hexa.ports.kube import Kube, Selector
 
 KEPT: Final = 30.0

@@ -10,11 +10,11 @@ from msgspec import structs
 
 from hexa.app.store import Store
 from hexa.app.view import MachineView
-from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.names import API_GROUP
+from hexa.domain.power.jobs import pod_for
 from hexa.domain.resources.core import Job
 from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus
-from hexa.domain.spec_power import pod_for
 from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
 
 NONE: Final[frozenset[str]] = frozenset()

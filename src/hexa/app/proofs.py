@@ -9,11 +9,11 @@ from typing import Final
 
 from hexa.app.store import Store
 from hexa.app.view import membership_of
-from hexa.domain.farewell import leaving
-from hexa.domain.group import Policy
-from hexa.domain.identity import kube_name
-from hexa.domain.proof import Claim, Slot, claim_of, slot_of
+from hexa.domain.machine.identity import kube_name
+from hexa.domain.machine.marks import leaving
+from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Lookup, Node
+from hexa.domain.rules.proof import Claim, Slot, claim_of, slot_of
 
 NO_SLOT: Final = Slot()
 

@@ -15,20 +15,20 @@ from hexa.app.store import Store
 from hexa.app.view import GroupView, MachineView
 from hexa.app.views import Views
 from hexa.app.wishes import Wish, Wishes
-from hexa.domain.arrival import ARRIVAL, ARRIVAL_TAINTS
-from hexa.domain.cost import Rates, node_price, pod_price
 from hexa.domain.errors import Unavailable
-from hexa.domain.group import Problem
-from hexa.domain.hedge import hedged_by
-from hexa.domain.lifecycle import COMING, Phase
+from hexa.domain.group.sizing import Member, cancellable, candidates, counts, max_size, target
+from hexa.domain.group.template import mixed, shown_shape
+from hexa.domain.machine.arrival import ARRIVAL, ARRIVAL_TAINTS
+from hexa.domain.machine.lifecycle import COMING, Phase
+from hexa.domain.machine.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF
+from hexa.domain.money.rates import Rates, node_price, pod_price
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
+from hexa.domain.pods.requests import requests
+from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import amounts
-from hexa.domain.requests import requests
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Power, WishRecord
-from hexa.domain.sizing import Member, cancellable, candidates, counts, max_size, target
-from hexa.domain.template import mixed, shown_shape
-from hexa.domain.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF
+from hexa.domain.rules.hedge import hedged_by
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,

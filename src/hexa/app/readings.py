@@ -18,13 +18,14 @@ from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import HexaError, Refused, Unavailable
-from hexa.domain.health import NOT_READ_YET, READING_STALE
-from hexa.domain.identity import fingerprint
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.identity import fingerprint
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.trust import READ_APART, Sample, read_twice
+from hexa.domain.power.claims import DUPLICATE_POWER
+from hexa.domain.power.sensor import sensor
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
-from hexa.domain.spec_power import DUPLICATE_POWER, sensor
-from hexa.domain.trust import READ_APART, Sample, read_twice
+from hexa.domain.rules.health import NOT_READ_YET, READING_STALE
 from hexa.ports.clock import Clock
 from hexa.ports.jobs import Outcome
 from hexa.ports.journal import Journal

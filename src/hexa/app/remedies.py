@@ -1,4 +1,4 @@
-"""What is known around a machine that is ill, put together for `hexa.domain.remedy`. It decides and writes nothing."""
+"""What is known around a machine that is ill, put together for `hexa.domain.rules.power_cycle`. It decides and writes nothing."""
 
 from datetime import datetime
 
@@ -8,10 +8,10 @@ from hexa.app.identities import namesakes_of
 from hexa.app.store import Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
-from hexa.domain.findings import Finding
-from hexa.domain.lifecycle import ILL, Phase
-from hexa.domain.remedy import NOT_ASKED, Patient, Site, Verdict, findings, verdict
+from hexa.domain.machine.findings import Finding
+from hexa.domain.machine.lifecycle import ILL, Phase
 from hexa.domain.resources.v1alpha1 import NodeStatus
+from hexa.domain.rules.power_cycle import NOT_ASKED, Patient, Site, Verdict, findings, verdict
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.sensors import Sensors
 

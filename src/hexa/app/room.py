@@ -1,7 +1,7 @@
 """Makes room for the pods of a machine that a person wants off: another machine is woken, and the drain goes on once it is there.
 
 What was asked for stands in `spec.hold.makeRoom`, and who was woken for whom in the wish: a restart goes on from both. Whom to
-wake is decided by `hexa.domain.make_room`.
+wake is decided by `hexa.domain.group.make_room`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +12,12 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.app.view import GroupView, MachineView
 from hexa.app.views import Views
-from hexa.domain.farewell import released
-from hexa.domain.lifecycle import Phase
-from hexa.domain.make_room import Offer, choose, coming, full, nobody, offers
+from hexa.domain.group.make_room import Offer, choose, coming, full, nobody, offers
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.marks import released
+from hexa.domain.machine.wish import MAKES_ROOM, recorded_wish
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
-from hexa.domain.wish import MAKES_ROOM, recorded_wish
 from hexa.ports.clock import Clock
 
 Tell = Callable[[MachineView, str, str], None]

@@ -6,9 +6,9 @@ import msgspec
 
 from hexa.app.store import Cache, Store, same_version
 from hexa.domain.errors import Refused
+from hexa.domain.machine.wish import wish_patch
 from hexa.domain.resources.core import Kind, Malformed, Metadata
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupStatus, Lookup, Node, NodeStatus, WishRecord
-from hexa.domain.wish import wish_patch
 from hexa.ports.kube import Kube, Patch
 
 T = TypeVar("T")

@@ -7,12 +7,13 @@ from msgspec import structs
 
 from hexa.app.fence import CONTAINED, Breach, contained_problem
 from hexa.app.view import GroupView, MachineView
-from hexa.domain.cost import Rates
-from hexa.domain.group import Limits, Policy
+from hexa.domain.group.sizing import Member
+from hexa.domain.money.rates import Rates
 from hexa.domain.names import WISH_ANNOTATION
+from hexa.domain.policy.limits import Limits
+from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, NodeSpec, NodeStatus, Shape
-from hexa.domain.sizing import Member
 
 
 def machine_stand_in(

@@ -14,9 +14,9 @@ import trio
 from msgspec import Struct, structs
 
 from hexa.app.fence import Fence, Subject
-from hexa.domain.conventions import DEFAULTS, SAYS_SO, Conventions, PodSelector, label_selectors
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.names import CHECK_LABEL, CONDITION_TAINTS
+from hexa.domain.policy.conventions import DEFAULTS, SAYS_SO, Conventions, PodSelector, label_selectors
 from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, PODS, CronJob, Job, Kind, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.ports.clock import Clock

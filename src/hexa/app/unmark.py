@@ -1,4 +1,4 @@
-"""Takes everything of ours off a Kubernetes node. It decides nothing: what is ours, `hexa.domain.farewell` knows.
+"""Takes everything of ours off a Kubernetes node. It decides nothing: what is ours, `hexa.domain.machine.marks` knows.
 
 The condition goes first and the marks that tell of it last, so that whoever dies in between leaves a node that still says that
 there is work to do.
@@ -6,7 +6,7 @@ there is work to do.
 
 from typing import Final
 
-from hexa.domain.farewell import UNSUSPENDING, suspended_by_us, unmarking
+from hexa.domain.machine.marks import UNSUSPENDING, suspended_by_us, unmarking
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.ports.kube import Kube, Patch, PatchStyle
 

@@ -8,22 +8,25 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from hexa.domain.arrival import ARRIVAL, lacking, set_up_until
-from hexa.domain.conventions import DEFAULTS, Conventions
-from hexa.domain.cost import Rates, hourly_price
-from hexa.domain.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
-from hexa.domain.farewell import leaving, released
-from hexa.domain.group import Limits, Policy, Problem, active_hold, usable
-from hexa.domain.identity import kube_name, name_vetoes
-from hexa.domain.lifecycle import COMING, Phase, phase_of, trying_since
+from hexa.domain.group.sizing import Member
+from hexa.domain.machine.arrival import ARRIVAL, lacking, set_up_until
+from hexa.domain.machine.identity import kube_name, name_vetoes
+from hexa.domain.machine.lifecycle import COMING, Phase, phase_of, trying_since
+from hexa.domain.machine.marks import leaving, released
+from hexa.domain.machine.wish import PROBE, Veto, acted_power, effective_wish, off_vetoes, on_vetoes
+from hexa.domain.money.rates import Rates, hourly_price
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
-from hexa.domain.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
-from hexa.domain.quarantine import probe_due
+from hexa.domain.policy.conventions import DEFAULTS, Conventions
+from hexa.domain.policy.limits import Limits
+from hexa.domain.policy.policy import Policy
+from hexa.domain.policy.problem import Problem, usable
+from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
-from hexa.domain.sizing import Member
-from hexa.domain.validation import together
-from hexa.domain.wish import PROBE, Veto, acted_power, effective_wish, off_vetoes, on_vetoes
+from hexa.domain.rules.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
+from hexa.domain.rules.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
+from hexa.domain.rules.quarantine import probe_due
+from hexa.domain.written.validation import together
 
 
 class GroupView(Struct, frozen=True, kw_only=True):

@@ -19,21 +19,25 @@ from hexa.app.proofs import Proofs
 from hexa.app.stand_in import group_stand_in, machine_stand_in, member_stand_in
 from hexa.app.store import Store, same_but_for_version
 from hexa.app.view import GroupView, MachineView, membership_of, provider_id_of
-from hexa.domain.asked import as_asked, asked, asked_of
-from hexa.domain.checks import check_problems
-from hexa.domain.cost import rates_of
-from hexa.domain.dependencies import Ties
-from hexa.domain.farewell import leaving, released
-from hexa.domain.group import Policy, Problem, machine_limits, policy_of
-from hexa.domain.hedge import with_takers
-from hexa.domain.identity import declared_name, kube_name, renamed
+from hexa.domain.group.asked import as_asked, asked, asked_of
+from hexa.domain.group.sizing import Member
+from hexa.domain.group.template import declared_shape
+from hexa.domain.machine.identity import declared_name, kube_name, renamed
+from hexa.domain.machine.marks import leaving, released
+from hexa.domain.money.rates import rates_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
-from hexa.domain.proof import Claim
+from hexa.domain.policy.limits import machine_limits
+from hexa.domain.policy.policy import Policy, policy_of
+from hexa.domain.policy.problem import Problem
+from hexa.domain.power.claims import claims, rivals_problem
+from hexa.domain.power.problems import power_problems
+from hexa.domain.power.ways import governed, hard_problems
 from hexa.domain.resources.core import NODES, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node, WishRecord
-from hexa.domain.sizing import Member
-from hexa.domain.spec_power import claims, governed, hard_problems, power_problems, rivals_problem
-from hexa.domain.template import declared_shape
+from hexa.domain.rules.dependencies import Ties
+from hexa.domain.rules.health_checks import check_problems
+from hexa.domain.rules.hedge import with_takers
+from hexa.domain.rules.proof import Claim
 
 NO_GROUP: Final = Policy()
 NO_HOSTS: Final[tuple[str, ...]] = ()

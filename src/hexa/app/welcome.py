@@ -11,7 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from hexa.app.view import MachineView
-from hexa.domain.farewell import given_labels, given_text, marked, taken_back
+from hexa.domain.group.template import transient
+from hexa.domain.machine.marks import given_labels, given_text, marked, taken_back
+from hexa.domain.machine.registration import labels_back, taints_back
 from hexa.domain.names import (
     CA_TAINTS,
     CA_TO_BE_DELETED_TAINT,
@@ -22,10 +24,8 @@ from hexa.domain.names import (
     UNINITIALIZED_TAINT,
     UNSCHEDULABLE_TAINT,
 )
-from hexa.domain.registration import labels_back, taints_back
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Shape
-from hexa.domain.template import transient
 
 Labels = dict[str, str | None]
 """Labels to write; None: to remove."""

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from hexa.domain.group import Problem
+from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Malformed, decode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
-from hexa.domain.shape import Path, field_path
-from hexa.domain.validation import Subject, group_problems, machine_problems, membership, site_problems
-from hexa.domain.written import KINDS, is_ours, written_problems
+from hexa.domain.written.object import KINDS, is_ours, written_problems
+from hexa.domain.written.shape import Path, field_path
+from hexa.domain.written.validation import Subject, group_problems, machine_problems, membership, site_problems
 from hexa.yaml import Document, YamlError
 
 

@@ -10,7 +10,7 @@ from hexa.cli.output import Format, OutputOption, Tone, dump, paint, plain, say
 
 if TYPE_CHECKING:
     from hexa.app.commands.doctor.checks import Report
-    from hexa.domain.doctor.finding import Finding
+    from hexa.domain.people.doctor.finding import Finding
 
 _TONES: Final = {"error": Tone.BAD, "warning": Tone.BUSY, "unseen": Tone.QUIET}
 

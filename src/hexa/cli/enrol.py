@@ -11,7 +11,7 @@ from hexa.cli.exits import Exit, fail
 
 if TYPE_CHECKING:
     from hexa.app.commands.enrol import Enrolment
-    from hexa.domain.enrol import Candidate
+    from hexa.domain.people.enrol import Candidate
 
 STANDARD: Final = "-"
 
@@ -78,7 +78,7 @@ def enrol(
 
 def _rows(file: str) -> "list[Candidate]":
     from hexa.cli.enrolling import read_machines
-    from hexa.domain.enrol import RowError
+    from hexa.domain.people.enrol import RowError
 
     try:
         content = sys.stdin.buffer.read() if file == STANDARD else Path(file).read_bytes()

@@ -36,7 +36,7 @@ def history(
     if output.for_programs:
         say(dump(found, output))
         return
-    from hexa.domain.explain import EVENT_WORDS
+    from hexa.domain.words.waits import EVENT_WORDS
 
     columns: list[Column[HistoryEntry]] = [
         Column("WHEN", lambda entry: clock(entry.at)),

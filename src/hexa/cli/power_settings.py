@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from hexa.domain.power import DRIVERS
+from hexa.domain.power.roles import DRIVERS
 from hexa.domain.resources.power import PowerSpec
 from hexa.domain.resources.schema import Schema, schema_of
-from hexa.domain.shape import Path as FieldPath
-from hexa.domain.shape import misfits
+from hexa.domain.written.shape import Path as FieldPath
+from hexa.domain.written.shape import misfits
 from hexa.yaml import Document, YamlError, read_documents
 
 VARIABLE: Final = "HEXA_POWER"

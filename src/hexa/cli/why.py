@@ -17,8 +17,10 @@ from hexa.cli.why_pod import of_pod
 if TYPE_CHECKING:
     from hexa.app.commands.snapshot import Snapshot
     from hexa.app.commands.why import BrokenAnswer, GroupAnswer, Health, MachineAnswer, MemberAnswer
-    from hexa.domain.explain import Demand, Reason, Wait
     from hexa.domain.resources.core import Condition
+    from hexa.domain.words.demands import Demand
+    from hexa.domain.words.kept import Reason
+    from hexa.domain.words.waits import Wait
 
 
 def why(

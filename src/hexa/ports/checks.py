@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from hexa.domain.checks import Check, Run
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.rules.health_checks import Check, Run
 
 
 class Checks(Protocol):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
 
 PHASE_COLOURS: Final[dict[Phase, str]] = {
     Phase.UNKNOWN: "#8a8f98",

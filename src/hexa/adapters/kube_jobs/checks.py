@@ -8,10 +8,10 @@ from msgspec import field
 
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.adapter import buildable, listed, load_models, translated
-from hexa.domain.checks import Check, Run, stands
 from hexa.domain.errors import AlreadyExists, Refused, Unavailable
 from hexa.domain.resources.core import CRON_JOBS, JOBS, PODS, CronJob, CronJobSpec, Job, Kind, Pod
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.rules.health_checks import Check, Run, stands
 from hexa.ports.checks import Checks
 from hexa.ports.kube import Kube, Patch, Selector
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 from hexa.adapters.kube_jobs import models as k8s
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.manifest import owner, pod
-from hexa.domain.checks import TIME_ZONE, Check, fingerprint
 from hexa.domain.names import CHECK_ANNOTATION, SAFE_TO_EVICT
+from hexa.domain.rules.health_checks import TIME_ZONE, Check, fingerprint
 
 CONTAINER: Final = "check"
 KEPT: Final = 1

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from hexa.domain.checks import Check, Run
 from hexa.domain.names import (
     ACTION_LABEL,
     ATTEMPT_LABEL,
@@ -16,6 +15,7 @@ from hexa.domain.names import (
 )
 from hexa.domain.resources.core import ContainerStatus, Job, Pod
 from hexa.domain.resources.health import CheckOutcome
+from hexa.domain.rules.health_checks import Check, Run
 from hexa.ports.jobs import Order, Outcome, Seen
 
 CONTAINER: Final = "power"

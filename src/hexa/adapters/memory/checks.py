@@ -7,7 +7,6 @@ from hexa.adapters.memory.job_controller import JOB_LABEL
 from hexa.adapters.memory.jobs import affinity, short_hash, texts, tolerations
 from hexa.adapters.memory.kube import MemoryKube
 from hexa.adapters.memory.store import Builtins
-from hexa.domain.checks import TIME_ZONE, Check, Run, fingerprint, stands
 from hexa.domain.errors import AlreadyExists, Refused, Unavailable
 from hexa.domain.names import (
     ACTION_LABEL,
@@ -21,6 +20,7 @@ from hexa.domain.names import (
 from hexa.domain.resources.core import CRON_JOBS, JOBS, PODS, CronJob, Job, Pod
 from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.rules.health_checks import TIME_ZONE, Check, Run, fingerprint, stands
 from hexa.ports.kube import Patch, Selector
 
 _LONGEST: Final = 52

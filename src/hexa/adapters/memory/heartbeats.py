@@ -10,8 +10,8 @@ import trio
 
 from hexa.adapters.memory.clock import FOREVER
 from hexa.adapters.memory.kubelet import Kubelet
-from hexa.domain.boot import NONE
-from hexa.domain.sensing import LEASE_PERIOD
+from hexa.domain.machine.boot import NONE
+from hexa.domain.machine.facts import LEASE_PERIOD
 from hexa.ports.heartbeats import Life
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from hexa.adapters.memory.defaults import NOT_READY_TAINT, UNREACHABLE_TAINT
 from hexa.adapters.memory.kubelet import Kubelet
 from hexa.adapters.memory.pods import finished, node_of, terminating
 from hexa.adapters.memory.store import Builtins, Event, Stored
-from hexa.domain.drain import tolerated
 from hexa.domain.names import OUT_OF_SERVICE_TAINT, UNSCHEDULABLE_TAINT
+from hexa.domain.pods.drain import tolerated
 from hexa.domain.resources.core import NODES, PODS, Malformed, Pod, Taint
 from hexa.ports.kube import ChangeType
 

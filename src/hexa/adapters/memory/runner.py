@@ -13,7 +13,7 @@ from hexa.adapters.memory.context import Behaviour, Context
 from hexa.adapters.memory.meter import Meter
 from hexa.adapters.memory.pods import comes_with_the_node, finished, terminating
 from hexa.adapters.memory.store import Builtins, Event, Stored
-from hexa.domain.requests import requests
+from hexa.domain.pods.requests import requests
 from hexa.domain.resources.core import PODS, Malformed
 from hexa.ports.kube import ChangeType
 

@@ -18,9 +18,9 @@ from hexa.adapters.memory.clock import Timer, Timers
 from hexa.adapters.memory.conditions import condition, with_condition
 from hexa.adapters.memory.pods import finished, node_of, terminating
 from hexa.adapters.memory.store import Builtins, Event, Stored
-from hexa.domain.drain import affinity_matches, tolerated
+from hexa.domain.pods.drain import affinity_matches, tolerated
+from hexa.domain.pods.requests import requests
 from hexa.domain.quantity import amounts
-from hexa.domain.requests import requests
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, PodSpec
 from hexa.ports.kube import ChangeType
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from hexa.domain.errors import HexaError, Unavailable
+from hexa.domain.machine.trust import Sample
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
-from hexa.domain.trust import Sample
 
 if TYPE_CHECKING:
     from hexa.adapters.memory.site import Site

@@ -16,7 +16,7 @@ import trio
 from msgspec import Struct, field, structs
 
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.spec_power import bare_host, plain_host
+from hexa.domain.power.claims import bare_host, plain_host
 from hexa.ports.clock import Clock
 
 _USUAL: Final = (22, 80, 161, 443, 623)

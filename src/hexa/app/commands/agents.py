@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from hexa.domain.conventions import AUTOSCALER, CONTROL_PODS, label_selectors
+from hexa.domain.policy.conventions import AUTOSCALER, CONTROL_PODS, label_selectors
 from hexa.domain.resources.cluster import DETAILED_PODS, DetailedContainer, DetailedPod
 from hexa.domain.resources.core import Malformed
 from hexa.ports.kube import Kube, Selector

@@ -15,7 +15,12 @@ from msgspec import Struct, structs
 from hexa.app.commands.draining import check
 from hexa.app.commands.snapshot import Snapshot, take
 from hexa.app.view import MachineView
-from hexa.domain.conformance import (
+from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
+from hexa.domain.machine.identity import kube_name
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.marks import released
+from hexa.domain.machine.wish import paused
+from hexa.domain.people.conformance import (
     HELD,
     MARK,
     NOTICE,
@@ -38,16 +43,12 @@ from hexa.domain.conformance import (
     under_way,
     without_own_hold,
 )
-from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
-from hexa.domain.explain import Reason
-from hexa.domain.farewell import released
-from hexa.domain.gitops import revert_warning
-from hexa.domain.group import Limits, active_hold, power_of
-from hexa.domain.identity import kube_name
-from hexa.domain.lifecycle import Phase
+from hexa.domain.people.gitops import revert_warning
+from hexa.domain.policy.limits import Limits
+from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES, Hold, Lookup, Node, Power
-from hexa.domain.wish import paused
+from hexa.domain.words.kept import Reason
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Patch, Selector
 

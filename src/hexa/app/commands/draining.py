@@ -10,13 +10,13 @@ from msgspec import Struct, structs
 from hexa.app.commands.snapshot import NotThere, Snapshot
 from hexa.app.pods import drain_plan, pods_on
 from hexa.app.view import MachineView
-from hexa.domain.budgets import blocked_by_budgets
-from hexa.domain.drain import Blocker, Plan, controller_kind, pod_name, stays
-from hexa.domain.left import outlasting
-from hexa.domain.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import Veto
+from hexa.domain.pods.budgets import blocked_by_budgets
+from hexa.domain.pods.drain import Blocker, Plan, controller_kind, pod_name, stays
+from hexa.domain.pods.left import outlasting
 from hexa.domain.resources.core import BUDGETS, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Asker, Power
-from hexa.domain.wish import Veto
 from hexa.ports.kube import Kube
 
 DRAINABLE = (Phase.READY, Phase.DRAINING, Phase.LOST, Phase.STOP_FAILED)

@@ -7,17 +7,8 @@ from msgspec import Struct, structs
 
 from hexa.app.commands.agents import agent_image, agents, watched
 from hexa.app.commands.probing import Probes, probe_all
-from hexa.domain.enrol import (
-    Candidate,
-    Group,
-    Known,
-    LeftOut,
-    complete,
-    grouped,
-    select,
-    shortcomings,
-)
 from hexa.domain.errors import HexaError
+from hexa.domain.people.enrol import Candidate, Group, Known, LeftOut, complete, grouped, select, shortcomings
 from hexa.domain.resources.cluster import ADDRESSED_NODES, DetailedPod
 from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup

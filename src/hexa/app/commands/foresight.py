@@ -7,10 +7,10 @@ from hexa.app.commands.draining import DRAINABLE, check
 from hexa.app.commands.snapshot import Snapshot
 from hexa.app.room import full_groups, offered
 from hexa.app.view import MachineView
-from hexa.domain.drain import Blocker
 from hexa.domain.errors import HexaError
-from hexa.domain.left import few
-from hexa.domain.make_room import choose, nobody
+from hexa.domain.group.make_room import choose, nobody
+from hexa.domain.pods.drain import Blocker
+from hexa.domain.pods.left import few
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Power
 from hexa.ports.kube import Kube

@@ -1,7 +1,7 @@
 """What `hexa why pod` answers: for each group whether it would serve the pod, and if not, why.
 
 The template, the machines that can come and their limits are those that Cluster Autoscaler is shown; whether the pod fits is
-judged by `hexa.domain.fitting`, as the reference autoscaler does.
+judged by `hexa.domain.pods.fitting`, as the reference autoscaler does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,19 +11,20 @@ from msgspec import Struct
 
 from hexa.app.commands.snapshot import Snapshot
 from hexa.app.view import GroupView, ready
-from hexa.domain.drain import FINISHED, controller_kind, welcomes
 from hexa.domain.errors import NotFound
-from hexa.domain.explain import Reason, kept_from_waking, obstacle
-from hexa.domain.farewell import how_to_take_back, released
-from hexa.domain.fitting import Misfit, accepts, misfits, room, template_node
-from hexa.domain.group import Problem
-from hexa.domain.lifecycle import COMING, Phase
+from hexa.domain.group.sizing import candidates, max_size, target
+from hexa.domain.group.template import shown_shape
+from hexa.domain.machine.lifecycle import COMING, Phase
+from hexa.domain.machine.marks import how_to_take_back, released
+from hexa.domain.pods.drain import FINISHED, controller_kind, welcomes
+from hexa.domain.pods.fitting import Misfit, accepts, misfits, room, template_node
+from hexa.domain.pods.requests import requests
+from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import total
-from hexa.domain.requests import requests
 from hexa.domain.resources.core import PODS, KubeNode, Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Lookup
-from hexa.domain.sizing import candidates, max_size, target
-from hexa.domain.template import shown_shape
+from hexa.domain.words.explain import obstacle
+from hexa.domain.words.kept import Reason, kept_from_waking
 from hexa.ports.kube import Kube, Selector
 
 EXPENDABLE: Final = -10

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from hexa.domain.drain import FINISHED
-from hexa.domain.enrol import Candidate, Card
 from hexa.domain.errors import AlreadyExists, HexaError
+from hexa.domain.people.enrol import Candidate, Card
+from hexa.domain.pods.drain import FINISHED
 from hexa.domain.resources.core import PODS, Malformed, Pod
 from hexa.ports.kube import Kube, Selector
 

@@ -16,13 +16,13 @@ from hexa.app.store import Source, Store
 from hexa.app.view import MachineView
 from hexa.app.views import Views
 from hexa.domain.errors import HexaError, NotFound, Refused
-from hexa.domain.explain import Known, image_known, unread
-from hexa.domain.group import Problem
+from hexa.domain.machine.facts import Facts
+from hexa.domain.machine.wish import paused
+from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
-from hexa.domain.sensing import Facts
-from hexa.domain.shape import suggestion
-from hexa.domain.wish import paused
+from hexa.domain.spelling import suggestion
+from hexa.domain.words.known import Known, image_known, unread
 from hexa.ports.clock import Clock
 from hexa.ports.kube import EVERYTHING, Kube
 

@@ -11,10 +11,12 @@ from msgspec import Struct
 from hexa.app.commands.foresight import foresee
 from hexa.app.commands.snapshot import NotThere, Snapshot
 from hexa.domain.errors import HexaError
-from hexa.domain.explain import Known, demands, obstacle
-from hexa.domain.gitops import revert_warning
+from hexa.domain.people.gitops import revert_warning
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, OwnedMetadata, Power
+from hexa.domain.words.demands import demands
+from hexa.domain.words.explain import obstacle
+from hexa.domain.words.known import Known
 from hexa.ports.kube import Kube, Patch
 
 UNAVAILABLE: Final = {Power.ON: "PowerOnUnavailable", Power.OFF: "PowerOffUnavailable"}

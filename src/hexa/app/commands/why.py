@@ -9,28 +9,18 @@ from hexa.app.commands.draining import DRAINABLE, Check, check
 from hexa.app.commands.snapshot import Snapshot
 from hexa.app.fence import CONTAINED
 from hexa.app.view import GroupView, MachineView, group_hints
-from hexa.domain.availability import counts_since
 from hexa.domain.errors import Refused
-from hexa.domain.explain import (
-    Demand,
-    Known,
-    Reason,
-    Wait,
-    cause,
-    demands,
-    hindrance,
-    kept_from_waking,
-    kept_on,
-    obstacle,
-    stale,
-    summary,
-    waits,
-)
-from hexa.domain.group import Problem
-from hexa.domain.lifecycle import Phase, count_availability
+from hexa.domain.group.sizing import candidates, counts, max_size, resters, target, to_rest, to_wake
+from hexa.domain.machine.availability import counts_since
+from hexa.domain.machine.lifecycle import Phase, count_availability
+from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
-from hexa.domain.sizing import candidates, counts, max_size, resters, target, to_rest, to_wake
+from hexa.domain.words.demands import Demand, demands
+from hexa.domain.words.explain import hindrance, obstacle, stale, summary
+from hexa.domain.words.kept import Reason, kept_from_waking, kept_on
+from hexa.domain.words.known import Known
+from hexa.domain.words.waits import Wait, cause, waits
 from hexa.ports.kube import Kube
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from hexa import DISTRIBUTION
-from hexa.domain.conventions import STARTUP_TAINTS
+from hexa.domain.policy.conventions import STARTUP_TAINTS
 
 Object = dict[str, Any]
 

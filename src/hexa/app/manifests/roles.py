@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hexa.app.manifests.options import AUTOSCALER, HEXA, RBAC, Object, Options, Overlay, thing
-from hexa.domain.rights import RIGHTS, Right, Scope, for_sensors, for_tenant, rules
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_sensors, for_tenant, rules
 
 Rule = dict[str, list[str]]
 

@@ -15,8 +15,8 @@ from hexa.app.manifests.options import (
     labels,
     thing,
 )
-from hexa.domain.conventions import told_to_autoscaler
 from hexa.domain.names import CONTROL_PLANE_TAINTS, GROUP_LABEL, SAFE_TO_EVICT
+from hexa.domain.policy.conventions import told_to_autoscaler
 
 USER: Final = 65532
 SERVER_SECRET: Final = "hexa-grpc-server"  # a name; `hexa certs` makes it

@@ -1,6 +1,6 @@
 """`status.firstWake` of a Node: what is remembered of the wake that began a boot.
 
-What it means is decided in `hexa.domain.boot`; this module only knows shapes.
+What it means is decided in `hexa.domain.machine.boot`; this module only knows shapes.
 """
 
 from datetime import datetime

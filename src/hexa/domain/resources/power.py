@@ -1,7 +1,7 @@
 """`spec.power` of a Node: the ways to a machine's power and their settings. No secret stands in it, only the names of Secrets.
 
 The same shape is read from the file that `hexa power --config` names, so that a machine can be tried before it is declared.
-What its parts can do is judged in `hexa.domain.power`.
+What its parts can do is judged in `hexa.domain.power.roles`.
 """
 
 from typing import Annotated, Any, Final, Literal

@@ -1,6 +1,6 @@
 """`spec.remediation` of a Group and `status.remediation` of a Node: what is done by itself about machines that are ill.
 
-What the fields mean is decided in `hexa.domain.remedy` and `hexa.domain.out_of_service`; this module only knows shapes.
+What the fields mean is decided in `hexa.domain.rules` (`power_cycle`, `out_of_service`); this module only knows shapes.
 """
 
 from datetime import datetime

@@ -2,7 +2,7 @@
 
 Every field carries its description here, and `hexa crds` copies it into the schema. Where the schema says
 more than the type, it is in `Meta(extra={"x-crd": ...})` and in `RULES`. What a value means is decided in
-`hexa.domain.group` and `hexa.domain.machine`; this module only knows shapes.
+`hexa.domain.policy.policy` and `hexa.domain.machine`; this module only knows shapes.
 """
 
 from datetime import datetime

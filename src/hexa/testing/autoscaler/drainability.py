@@ -6,11 +6,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.domain.budgets import covers
-from hexa.domain.drain import FINISHED
 from hexa.domain.names import MIRROR_ANNOTATION, SAFE_TO_EVICT
+from hexa.domain.pods.budgets import covers
+from hexa.domain.pods.drain import FINISHED
+from hexa.domain.pods.undrainable import SYSTEM_NAMESPACE, keeps
 from hexa.domain.resources.core import Pod, PodDisruptionBudget
-from hexa.domain.undrainable import SYSTEM_NAMESPACE, keeps
 from hexa.testing.autoscaler.settings import Settings
 from hexa.testing.autoscaler.view import PodView
 

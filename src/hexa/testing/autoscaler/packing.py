@@ -1,6 +1,6 @@
 """Where pods would go: a copy of the cluster's free room that can be packed, and the number of new nodes that pods need.
 
-The predicates are those of `hexa.domain.fitting`: cordon, taints, node selector, required node affinity, free resources.
+The predicates are those of `hexa.domain.pods.fitting`: cordon, taints, node selector, required node affinity, free resources.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from hexa.domain.fitting import accepts
+from hexa.domain.pods.fitting import accepts
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import KubeNode
 from hexa.testing.autoscaler.view import ZERO, Amounts, NodeView, PodView, take

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from hexa.domain.undrainable import Skips
+from hexa.domain.pods.undrainable import Skips
 from hexa.ports.cloud import Options
 
 

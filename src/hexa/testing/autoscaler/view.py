@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from hexa.domain.drain import FINISHED, controller_kind, pod_name
 from hexa.domain.names import CA_TO_BE_DELETED_TAINT, MIRROR_ANNOTATION
+from hexa.domain.pods.drain import FINISHED, controller_kind, pod_name
+from hexa.domain.pods.requests import requests
+from hexa.domain.pods.undrainable import SYSTEM_NAMESPACE
 from hexa.domain.quantity import amounts
-from hexa.domain.requests import requests
 from hexa.domain.resources.core import (
     BUDGETS,
     NODES,
@@ -22,7 +23,6 @@ from hexa.domain.resources.core import (
     Pod,
     PodDisruptionBudget,
 )
-from hexa.domain.undrainable import SYSTEM_NAMESPACE
 from hexa.ports.kube import Change, ChangeType
 
 Amounts = dict[str, Decimal]

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from hexa.domain.checks import Check, Run
 from hexa.domain.errors import Refused
 from hexa.domain.resources.core import CRON_JOBS, CronJob, Malformed, Toleration
 from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
+from hexa.domain.rules.health_checks import Check, Run
 from hexa.testing.contracts.bench import ChecksBench, Does, expect, refused
 
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
-from hexa.domain.drain import REPELLING, tolerated
-from hexa.domain.group import Problem
 from hexa.domain.names import GROUP_LABEL, HOSTNAME_LABEL
+from hexa.domain.pods.drain import REPELLING, tolerated
+from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import parse_quantity
-from hexa.domain.shape import Path
+from hexa.domain.written.shape import Path
 from hexa.testing.simulate.scenario import Machines, PodShape, Scenario, machine_names
 
 REMEDY: Final = "ask for less, correct selector or tolerations, or add a machine that takes it"

@@ -7,14 +7,15 @@ import msgspec
 
 from hexa.adapters.memory.faults import FaultKind
 from hexa.domain.errors import HexaError
-from hexa.domain.group import Problem
 from hexa.domain.names import API_VERSION, MEMBERSHIP_LABEL
+from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Malformed, decode
 from hexa.domain.resources.schema import schema_of
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group
-from hexa.domain.shape import Path, field_path, misfits, suggestion
-from hexa.domain.validation import group_problems
-from hexa.domain.written import written_problems
+from hexa.domain.spelling import suggestion
+from hexa.domain.written.object import written_problems
+from hexa.domain.written.shape import Path, field_path, misfits
+from hexa.domain.written.validation import group_problems
 from hexa.testing.simulate.calendar import parse_moment, parse_time
 from hexa.testing.simulate.fit import misfitting_pods
 from hexa.testing.simulate.scenario import AGENT_KILLED, Scenario, machine_names

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from hexa.adapters.memory.pods import comes_with_the_node, controller_of, finished, node_of, terminating
 from hexa.adapters.memory.store import Event
 from hexa.domain.names import ACTION_LABEL
-from hexa.domain.requests import requests
+from hexa.domain.pods.requests import requests
 from hexa.domain.resources.core import PODS, Pod
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import ChangeType

@@ -18,10 +18,10 @@ from hexa.adapters.memory.kinds import REPLICA_SETS
 from hexa.adapters.memory.machine import MemoryMachine
 from hexa.adapters.memory.pods import SECONDS_ANNOTATION
 from hexa.adapters.memory.settings import Settings as SiteSettings
-from hexa.domain.cost import Rates, rates_of
 from hexa.domain.duration import parse_duration
-from hexa.domain.group import policy_of
+from hexa.domain.money.rates import Rates, rates_of
 from hexa.domain.names import SAFE_TO_EVICT
+from hexa.domain.policy.policy import policy_of
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS
 from hexa.domain.resources.v1alpha1 import Group

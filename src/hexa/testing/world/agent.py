@@ -19,8 +19,8 @@ from hexa.adapters.memory.sensors import MemoryGauge, MemorySensors
 from hexa.adapters.memory.site import Site
 from hexa.app.core import Core, Ports, open_core
 from hexa.domain.errors import HexaError, Refused, Unavailable
+from hexa.domain.people.rights import granted
 from hexa.domain.resources.core import Kind, Pod
-from hexa.domain.rights import granted
 from hexa.ports.cloud import (
     Cloud,
     Denied,

@@ -18,7 +18,7 @@ from hexa.adapters.memory.machine import MemoryMachine
 from hexa.adapters.memory.settings import Settings as SiteSettings
 from hexa.adapters.memory.site import Site, open_site
 from hexa.adapters.memory.store import Event
-from hexa.domain.lifecycle import Phase, phase_of
+from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.resources.core import BUDGETS, NODES, PODS, KubeNode, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.ports.kube import Patch

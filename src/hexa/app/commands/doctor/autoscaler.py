@@ -10,12 +10,12 @@ from hexa.app.commands.agents import agent_container, autoscaler_container, word
 from hexa.app.commands.doctor.hexa import running
 from hexa.app.commands.doctor.sight import Sight
 from hexa.app.manifests.options import STARTUP_TAINTS_VARIABLE
-from hexa.domain.conventions import STARTUP_TAINTS
-from hexa.domain.doctor import autoscaler as judges
-from hexa.domain.doctor.finding import Finding, error, unseen
 from hexa.domain.errors import Refused
-from hexa.domain.group import policy_of
 from hexa.domain.names import group_id
+from hexa.domain.people.doctor import autoscaler as judges
+from hexa.domain.people.doctor.finding import Finding, error, unseen
+from hexa.domain.policy.conventions import STARTUP_TAINTS
+from hexa.domain.policy.policy import policy_of
 from hexa.domain.resources.cluster import CONFIG_MAPS, SECRETS, DetailedContainer, DetailedPod
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

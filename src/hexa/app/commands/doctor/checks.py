@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from hexa.app.commands.doctor import autoscaler, hexa, secrets, site
 from hexa.app.commands.doctor.sight import Sight
-from hexa.domain.doctor.finding import Finding, sorted_findings, unseen
 from hexa.domain.errors import HexaError
+from hexa.domain.people.doctor.finding import Finding, sorted_findings, unseen
 
 
 class Check(Struct, frozen=True):

@@ -6,9 +6,9 @@ import trio
 
 from hexa.app.commands.agents import unwatched
 from hexa.app.commands.doctor.sight import Sight
-from hexa.domain.doctor import crds, rights, site
-from hexa.domain.doctor.finding import Finding, error, unseen, warning
 from hexa.domain.errors import HexaError
+from hexa.domain.people.doctor import crds, rights, site
+from hexa.domain.people.doctor.finding import Finding, error, unseen, warning
 from hexa.domain.resources.cluster import DEFINITIONS, OWN_REVIEWS, REVIEWS, DetailedPod
 from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

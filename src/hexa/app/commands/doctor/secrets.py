@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from hexa.app.commands.doctor.sight import Sight
-from hexa.domain.doctor.finding import Finding, error
+from hexa.domain.people.doctor.finding import Finding, error
 from hexa.domain.resources.cluster import SECRETS
 from hexa.domain.resources.v1alpha1 import MACHINES
-from hexa.domain.secrets_needed import lacking, needs
+from hexa.domain.written.secrets_needed import lacking, needs
 
 
 async def check_secrets(sight: Sight) -> Iterable[Finding]:

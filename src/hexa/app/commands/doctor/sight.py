@@ -9,9 +9,9 @@ import trio
 from msgspec import Struct
 
 from hexa.app.commands.agents import agents, autoscalers, watched
-from hexa.domain.doctor.rights import ACCOUNT
 from hexa.domain.errors import Refused
 from hexa.domain.names import API_VERSION, GROUP_LABEL
+from hexa.domain.people.doctor.rights import ACCOUNT
 from hexa.domain.resources.cluster import DetailedPod
 from hexa.domain.resources.core import NODES, Kind, KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import MACHINES, Node

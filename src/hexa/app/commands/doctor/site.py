@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from hexa.app.commands.doctor.autoscaler import flags_of
 from hexa.app.commands.doctor.sight import Sight
-from hexa.domain.doctor import site
-from hexa.domain.doctor.autoscaler import skips_of
-from hexa.domain.doctor.finding import Finding, unseen
 from hexa.domain.names import ACTION_LABEL, LEASE_NAMESPACE
+from hexa.domain.people.doctor import site
+from hexa.domain.people.doctor.autoscaler import skips_of
+from hexa.domain.people.doctor.finding import Finding, unseen
+from hexa.domain.pods.undrainable import Skips
 from hexa.domain.resources.cluster import WHO_AM_I
 from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS
-from hexa.domain.undrainable import Skips
 from hexa.ports.kube import Selector
 
 

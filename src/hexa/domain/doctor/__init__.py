@@ -1,1 +1,0 @@
-"""What `hexa doctor` concludes from what it saw: pure, a file for each subject."""

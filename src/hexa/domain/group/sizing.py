@@ -1,0 +1,354 @@
+"""From sizes to machines: what counts in the target, who may be woken and who first, who rests first.
+
+It sees machines as `Member`s (status, wish and vetoes already judged) and writes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final
+
+from msgspec import Struct
+
+from hexa.domain.machine.lifecycle import COMING, TRYING, Phase
+from hexa.domain.machine.wish import DEPENDS_ON, EXERCISED, NEEDED, NOT_ASKED, PROBE, PROGRAMS, SAFETY, UNASKED, Veto
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.health import NodeHealth
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
+
+NOT_UP: Final = COMING | {Phase.OFF, Phase.UNKNOWN, Phase.START_FAILED}
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One machine of a group as sizing sees it."""
+
+    key: Lookup
+    phase: Phase
+    wish: WishRecord | None = None
+    """What is wanted, a hold included."""
+    node_ready: bool = False
+    on_vetoes: tuple[Veto, ...] = ()
+    off_vetoes: tuple[Veto, ...] = ()
+    failures: int = 0
+    boot_seconds: tuple[float, ...] = ()
+    hourly: float = 0.0
+    replaced: bool = False
+    """It is written down that another took its place."""
+    taken: bool = False
+    """Another was asked to take its place (`hedge.with_takers`)."""
+    silent: bool = False
+    """Woken, and no sign of life for a wake interval."""
+    waits_for: tuple[str, ...] = ()
+    """Machines that must be up before it is woken, and are not yet."""
+    began: datetime | None = None
+    """When the try to come up began that is under way, or that failed."""
+    cooling: bool = False
+    """Left alone after a failure."""
+    valid: bool = True
+    since: datetime | None = None
+    pods: int = 0
+    ill: bool = False
+    """Lost or unable to join, and not off since."""
+    cycling: bool = False
+    """Its power is being cycled."""
+    unproven: bool = False
+    """It may be off only as the one of its group without wake proof."""
+    tried_at: datetime | None = None
+    """When a boot or a wake of it last ended, well or not."""
+    health: NodeHealth = NodeHealth.UNKNOWN
+    probe_due: datetime | None = None
+    """When it is due for a quiet wake; None: it is in no quarantine."""
+
+    @property
+    def quiet(self) -> bool:
+        """Woken to see whether it works again: until it is up, nobody counts on it."""
+        return self.wanted and self.wish is not None and self.wish.reason == PROBE and self.phase in NOT_UP
+
+    @property
+    def wanted(self) -> bool:
+        return self.wish is not None and self.wish.power is Power.ON
+
+    @property
+    def gave_way(self) -> bool:
+        """Another has its place, or it never had one: until it comes up after all, nobody counts on it."""
+        return self.replaced or self.taken or self.quiet
+
+
+IN_TARGET: Final = frozenset(
+    {
+        Phase.OFF,
+        Phase.POWERING_ON,
+        Phase.BOOTING,
+        Phase.READY,
+        Phase.LOST,
+        Phase.DRAINING,  # with wish on: about to turn back
+        Phase.POWERING_OFF,  # with wish on: goes down, then is woken
+        Phase.STOP_FAILED,
+    }
+)
+
+
+def counts(member: Member) -> bool:
+    """Whether the machine counts in the group's target: wanted on, and it can still come."""
+    if not member.wanted or not member.valid or member.quiet:
+        return False
+    if member.phase is Phase.UNKNOWN:
+        return member.node_ready
+    if member.phase is Phase.OFF and member.on_vetoes:
+        return False
+    if member.phase in COMING and member.gave_way:
+        return False
+    return member.phase in IN_TARGET
+
+
+def target(members: Iterable[Member]) -> int:
+    """What Cluster Autoscaler is told as the group's size."""
+    return sum(map(counts, members))
+
+
+WAKE_ORDER: Final = {
+    Phase.DRAINING: 0,  # still on: turning back costs nothing
+    Phase.OFF: 1,
+    Phase.STOP_FAILED: 2,
+    Phase.POWERING_OFF: 3,  # must go down first
+}
+"""Phases whose machine may be given a wish for on, the quickest to help first."""
+
+
+def may_be_woken(member: Member) -> bool:
+    """Whether a wish for on would bring the machine. One that is woken quietly is on its way already, and may yet be asked for."""
+    asked = member.wanted and not (member.quiet and member.phase in COMING)
+    return (
+        member.valid
+        and not asked
+        and not member.on_vetoes
+        and not member.cooling
+        and (member.phase in WAKE_ORDER or member.quiet)
+    )
+
+
+def candidates(members: Iterable[Member]) -> list[Member]:
+    """Machines that may be woken, best first: quickest phase, not put off by a person, waiting for no other,
+    fewest failures, cheapest, fastest."""
+    return sorted(filter(may_be_woken, members), key=_wake_rank)
+
+
+def _wake_rank(member: Member) -> tuple[bool, int, bool, int, float, float, str]:
+    put_off = member.wish is not None and member.wish.by is Asker.USER
+    boot = median(member.boot_seconds) if member.boot_seconds else 0.0
+    waits = bool(member.waits_for)
+    order = WAKE_ORDER.get(member.phase, WAKE_ORDER[Phase.OFF])
+    return put_off, order, waits, member.failures, member.hourly, boot, str(member.key)
+
+
+def may_rest(member: Member) -> bool:
+    """Whether the machine may be given a wish for off."""
+    return member.wanted and not member.off_vetoes
+
+
+def resters(members: Iterable[Member]) -> list[Member]:
+    """Machines that count and may rest, first to go first: not yet up, then those that came late, failed most, dearest, fewest
+    pods. Of those without wake proof the first only: it must come up again before the next may go."""
+    found = sorted((m for m in members if counts(m) and may_rest(m)), key=_rest_rank)
+    risky = [member for member in found if member.unproven and member.phase is not Phase.OFF]
+    return [member for member in found if member not in risky[1:]]
+
+
+REST_ORDER: Final = {Phase.OFF: 0, Phase.POWERING_ON: 1, Phase.BOOTING: 2, Phase.LOST: 3}
+
+
+def _rest_rank(member: Member) -> tuple[int, bool, int, int, float, str]:
+    unasked = member.wish is not None and member.wish.reason in UNASKED
+    late = member.replaced or unasked  # what took its place has the pods, and nobody waits for the other
+    place = REST_ORDER.get(member.phase, 4)
+    return place, not late, member.pods, -member.failures, -member.hourly, str(member.key)
+
+
+CANCELLABLE: Final = frozenset({Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Phase.UNKNOWN})
+"""Phases in which a wish for on is a request not yet fulfilled, which DecreaseTargetSize may take back."""
+
+
+def cancellable(members: Iterable[Member]) -> list[Member]:
+    """Requests not yet fulfilled, the one furthest from coming first. Never a machine whose node is Ready."""
+    open_requests = (m for m in members if counts(m) and m.phase in CANCELLABLE and not m.node_ready and not _held(m))
+    return sorted((m for m in open_requests if not _comes_anyway(m)), key=_rest_rank)
+
+
+def _comes_anyway(member: Member) -> bool:
+    """Others depend on it; or it is woken already, and safety forbids to switch it off."""
+    reasons = {veto.reason for veto in member.off_vetoes}
+    return NEEDED in reasons or (member.phase is not Phase.OFF and not SAFETY.isdisjoint(reasons))
+
+
+def _held(member: Member) -> bool:
+    return member.wish is not None and member.wish.by is Asker.HOLD
+
+
+def max_size(policy: Policy, members: Sequence[Member]) -> int:
+    """The size that can really come: spec.maxSize bounded by the machines that are wanted or may be woken."""
+    possible = sum(1 for member in members if counts(member) or may_be_woken(member))
+    return possible if policy.max_size is None else min(policy.max_size, possible)
+
+
+def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
+    """Machines to wake so that the group reaches minSize."""
+    missing = policy.min_size - target(members)
+    return candidates(members)[: max(missing, 0)]
+
+
+def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
+    """Machines to rest so that the group comes down to a lowered maxSize, and wishes to take back that would lift it above."""
+    if policy.max_size is None:
+        return []
+    surplus = target(members) - policy.max_size
+    waiting = sorted(filter(_waits, members), key=_rest_rank)
+    return waiting[: max(len(waiting) + surplus, 0)] + resters(members)[: max(surplus, 0)]
+
+
+def _waits(member: Member) -> bool:
+    """Not in the target now, and back in it when its next try begins."""
+    tries_again = member.phase in (Phase.START_FAILED, Phase.UNKNOWN) or stranded(member)
+    return tries_again and member.wanted and member.valid and not counts(member) and not _held(member)
+
+
+class Replacement(Struct, frozen=True):
+    """A machine that failed to start, and the one that takes its place."""
+
+    failed: Member
+    successor: Member
+
+
+def replacements(policy: Policy, members: Sequence[Member]) -> list[Replacement]:
+    """Who takes whose place: the best candidates, none above maxSize. A failed machine is not in the target any more."""
+    found = candidates(members)
+    room = len(found) if policy.max_size is None else max(policy.max_size - target(members), 0)
+    begun = {pair.failed.key for pair in begun_replacements(members)}
+    alone = [member for member in unreplaced(members) if member.key not in begun]
+    return [Replacement(*pair) for pair in zip(alone, found[:room], strict=False)]
+
+
+def begun_replacements(members: Sequence[Member]) -> list[Replacement]:
+    """Failed machines whose successor was asked already, before a crash came."""
+    alone = {member.key for member in unreplaced(members)}
+    return [pair for pair in successors(members) if pair.failed.key in alone]
+
+
+def successors(members: Sequence[Member]) -> list[Replacement]:
+    """Machines that do not come up, wanted on, and who was asked to take their place since that try began."""
+    asked = sorted((m for m in members if m.wish is not None and m.wanted and m.wish.replaces), key=_asked_at)
+    takers = {m.wish.replaces: m for m in asked if m.wish is not None}  # the last one asked: earlier ones came up since
+    tried = (m for m in members if takers and m.wanted and (m.phase in TRYING or stranded(m)))
+    pairs = ((failed, takers.get(failed.key.name)) for failed in tried)
+    return [Replacement(failed, taker) for failed, taker in pairs if taker is not None and _asked_since(taker, failed)]
+
+
+def _asked_at(member: Member) -> datetime:
+    asked = member.wish.since if member.wish is not None else None
+    return asked or _NEVER
+
+
+def _asked_since(taker: Member, failed: Member) -> bool:
+    """The wish speaks of this try, not of an earlier one."""
+    asked, began = taker.wish.since if taker.wish is not None else None, _began(failed)
+    return taker.key != failed.key and (began is None or (asked is not None and asked >= began))
+
+
+def _began(failed: Member) -> datetime | None:
+    """Begin of the try; of one that could not begin, of its wish."""
+    if failed.phase is Phase.OFF:
+        return failed.wish.since if failed.wish is not None else None
+    return failed.began or failed.since
+
+
+def stranded(member: Member) -> bool:
+    """Off and wanted on, and what it depends on cannot come."""
+    return member.phase is Phase.OFF and member.wanted and any(v.reason == DEPENDS_ON for v in member.on_vetoes)
+
+
+def unreplaced(members: Iterable[Member]) -> list[Member]:
+    """Machines that failed to start, or cannot, and whose place another may take: asked for by Cluster Autoscaler or by hexa."""
+    return [member for member in members if _replaceable(member) and not member.replaced]
+
+
+def half_replaced(members: Iterable[Member]) -> list[Member]:
+    """Machines whose place another took, and which are still wanted."""
+    return [member for member in members if _replaceable(member) and member.replaced]
+
+
+def _replaceable(member: Member) -> bool:
+    failed = member.phase is Phase.START_FAILED or stranded(member)
+    return failed and member.wanted and asked_by_program(member)
+
+
+def asked_by_program(member: Member) -> bool:
+    """Whether its wish is Cluster Autoscaler's or hexa's own: any machine of the group would do."""
+    wish = member.wish
+    return wish is not None and wish.by in PROGRAMS and wish.reason not in NOT_ASKED
+
+
+# --- exercise ---
+
+
+def exercising(members: Iterable[Member]) -> list[Member]:
+    """Machines that are up, or on their way, and that nobody asked for: for the proof alone, or to see whether they work again."""
+    return [m for m in members if m.wanted and m.wish is not None and m.wish.reason in UNASKED]
+
+
+def to_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> Member | None:
+    """The machine to wake for its proof now: off by no person's word, its last try the longest ago. One at a time, never above the
+    greatest size."""
+    if policy.exercise_every is None or not _room_for_one(policy, members):
+        return None
+    due = [m for m in _may_exercise(members) if (at := exercise_due(policy, m)) is None or at <= now]
+    return min(due, key=lambda member: (member.tried_at or _NEVER, str(member.key)), default=None)
+
+
+def to_probe(policy: Policy, members: Sequence[Member], *, now: datetime) -> Member | None:
+    """The machine in quarantine to wake quietly now: the longest due, where the group says so, and where it can be rested again.
+    One at a time, beside exercises too, and never above the greatest size."""
+    if not policy.probes_wake or not _room_for_one(policy, members):
+        return None
+    due = [(m.probe_due, m) for m in _may_exercise(members) if m.probe_due is not None and m.probe_due <= now]
+    able = [(at, m) for at, m in due if SAFETY.isdisjoint(veto.reason for veto in m.off_vetoes)]
+    return min(able, key=lambda pair: (pair[0], str(pair[1].key)))[1] if able else None
+
+
+def next_probe(policy: Policy, members: Sequence[Member], *, now: datetime) -> datetime | None:
+    """When the next quiet wake will be due by time alone."""
+    dues = (member.probe_due for member in _may_exercise(members)) if policy.probes_wake else ()
+    return min((due for due in dues if due is not None and due > now), default=None)
+
+
+def _room_for_one(policy: Policy, members: Sequence[Member]) -> bool:
+    """Whether a machine that nobody asked for may be woken: none is up, and the group is not as large as it can be."""
+    if exercising(members) or any(map(_rests_again, members)):
+        return False
+    return target(members) < max_size(policy, members)
+
+
+def _rests_again(member: Member) -> bool:
+    """On its way down after its exercise."""
+    down = member.phase in (Phase.READY, Phase.DRAINING, Phase.POWERING_OFF)
+    return down and not member.wanted and member.wish is not None and member.wish.reason == EXERCISED
+
+
+def next_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> datetime | None:
+    """When the next exercise will be due by time alone."""
+    dues = (exercise_due(policy, member) for member in _may_exercise(members))
+    return min((due for due in dues if due is not None and due > now), default=None)
+
+
+def exercise_due(policy: Policy, member: Member) -> datetime | None:
+    """When the machine's next exercise is due; None: it was never tried, or exercise is off."""
+    if policy.exercise_every is None or member.tried_at is None:
+        return None
+    return member.tried_at + policy.exercise_every
+
+
+def _may_exercise(members: Iterable[Member]) -> list[Member]:
+    """Those that can be woken without another one: what they depend on is up, or they depend on nothing."""
+    found = (m for m in members if m.phase is Phase.OFF and not m.wanted and may_be_woken(m) and not m.waits_for)
+    return [member for member in found if member.wish is None or member.wish.by not in (Asker.USER, Asker.SCHEDULE)]
+
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)

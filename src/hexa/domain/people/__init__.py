@@ -1,0 +1,1 @@
+"""What only commands use: enrolment, conformance tests, rights, GitOps, the doctor."""

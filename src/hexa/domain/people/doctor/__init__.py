@@ -1,0 +1,1 @@
+"""What `hexa doctor` makes of what it found, subject by subject."""

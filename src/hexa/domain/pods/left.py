@@ -1,0 +1,50 @@
+"""What a drain leaves behind, in words: pods that still end at its deadline, and pods that would need longer than it lasts.
+
+No pod is cut: one whose grace period outlasts the drain ends it, and is named with that grace period.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from hexa.domain.duration import format_duration
+from hexa.domain.pods.drain import Blocker, Plan, pod_name
+from hexa.domain.resources.core import Pod
+
+GRACE: Final = 30
+"""Seconds that a pod has to end where it does not say (Kubernetes reference, terminationGracePeriodSeconds)."""
+LONGEST: Final = 10 * 365 * 24 * 3600
+"""Seconds; more is said to be so much."""
+SHOWN: Final = 3
+
+
+def grace_of(pod: Pod, longest: int | None = None) -> int:
+    """Seconds that the pod has to end; `longest`: what the group allows at most."""
+    own = pod.spec.termination_grace_period_seconds
+    own = GRACE if own is None else max(0, min(own, LONGEST))
+    return own if longest is None else min(own, longest)
+
+
+def left_at_deadline(plan: Plan, *, longest: int | None, limit: timedelta) -> str:
+    """What a drain that is given up has left: pods that still end, each with its grace period, then the others."""
+    ending = (f"{pod_name(pod)}: still ending, its {_grace(pod, longest, limit)}" for pod in plan.leaving)
+    asked = (f"{pod_name(pod)}: asked to go, and still there" for pod in plan.evict)
+    return few([*map(str, plan.blockers), *ending, *asked, *filter(None, (plan.volumes,))])
+
+
+def outlasting(pods: Iterable[Pod], *, longest: int | None, limit: timedelta) -> list[Blocker]:
+    """Pods whose grace period is longer than a drain may last: one that needs all of it ends the drain."""
+    slow = (pod for pod in pods if grace_of(pod, longest) > limit.total_seconds())
+    return [Blocker(pod_name(pod), "LongGrace", f"its {_grace(pod, longest, limit)}") for pod in slow]
+
+
+def _grace(pod: Pod, longest: int | None, limit: timedelta) -> str:
+    grace = timedelta(seconds=grace_of(pod, longest))
+    more = f", and timeouts.drain is {format_duration(limit)}" if grace > limit else ""
+    return f"grace period is {format_duration(grace)}{more}"
+
+
+def few(texts: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return "; ".join(texts[:SHOWN]) + more

@@ -1,0 +1,208 @@
+"""Group policy: what the fields of a Group (and a machine's overrides) mean, with their defaults, units and limits.
+
+It turns resources into plain numbers and into `Problem`s that name field and remedy; it knows no machine's phase.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
+from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.values import SHORTEST, Reader
+from hexa.domain.resources.remediation import Remediation
+from hexa.domain.resources.v1alpha1 import (
+    Group,
+    GroupSpec,
+    HardOff,
+    Hold,
+    LeavePolicy,
+    OnUnexpectedPower,
+    QuarantineProbe,
+    Storage,
+    WakeProof,
+)
+
+
+class DrainRules(Struct, frozen=True, kw_only=True):
+    """What a drain may do."""
+
+    force: bool = False
+    grace: int | None = None
+    """Longest termination grace in seconds; None: each pod's own."""
+    empty_dir: bool = False
+    pinned: bool = False
+    bare: bool = False
+    volume_detach: timedelta = timedelta(minutes=2)
+    """How long volumes are waited for, once the pods are gone."""
+
+
+class RemedyRules(Struct, frozen=True, kw_only=True):
+    """When the power of a machine that is ill is cycled."""
+
+    after: timedelta = timedelta(minutes=10)
+    max_unhealthy: int | None = 1
+    """So many machines of the group may be ill; None: `share` of them."""
+    share: float = 1.0
+    cycles: int = 3
+    """In a row."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """Cluster Autoscaler's options of the group; durations in seconds; None: the group is silent."""
+
+    scale_down_utilization_threshold: float | None = None
+    scale_down_gpu_utilization_threshold: float | None = None
+    scale_down_unneeded_time: float | None = None
+    scale_down_unready_time: float | None = None
+    max_node_provision_time: float | None = None
+    zero_or_max_node_scaling: bool | None = None
+    ignore_daemon_sets_utilization: bool | None = None
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Everything a group says, in numbers."""
+
+    namespace: str = ""
+    name: str = ""
+    min_size: int = 0
+    max_size: int | None = None
+    provision: timedelta = timedelta(minutes=15)
+    limits: Limits = Limits()
+    drain: DrainRules = DrainRules()
+    options: Options = Options()
+    leave: LeavePolicy = LeavePolicy.DELETE
+    labels: dict[str, str] = {}
+    hold: Hold | None = None
+    wake_proof: WakeProof = WakeProof.REQUIRE
+    proof_lasts: timedelta = timedelta(days=30)
+    exercise_every: timedelta | None = None
+    probes_wake: bool = False
+    """A machine that failed to start is woken quietly to see whether it works again."""
+    on_unexpected_power: OnUnexpectedPower = OnUnexpectedPower.ADOPT
+    adopted_for: timedelta = timedelta(hours=1)
+    """How long a machine that somebody else switched on is kept on."""
+    storage: Storage = Storage.KEEP
+    hard_off: HardOff = HardOff.ALLOW
+    remedy: RemedyRules | None = None
+    """None: no machine's power is cycled."""
+    out_of_service: bool = False
+    """Whether nodes of machines that are proven to be off are tainted, so that what is stuck on them is let go."""
+    allow_control_plane: bool = False
+    price_per_kwh: float = 0.0
+    currency: str = "EUR"
+
+
+EXERCISE_LEAST: Final = timedelta(hours=1)
+"""Waking machines more often than this for the proof alone wears them for nothing."""
+
+
+def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
+    """The policy of a group. What does not parse is a problem, and its default stands in for it."""
+    spec = group.spec
+    reader = Reader()
+    given = reader.limit("spec.maxNodeProvisionTime", spec.max_node_provision_time, least=SHORTEST)
+    provision = given or PROVISION_DEFAULT
+    limits = limits_of(reader, provision, (("spec", spec.timeouts, spec.retries),))
+    policy = Policy(
+        namespace=group.metadata.namespace,
+        name=group.metadata.name,
+        min_size=spec.min_size,
+        max_size=spec.max_size,
+        provision=provision,
+        limits=limits,
+        drain=_drain(reader, spec),
+        options=_options(reader, spec, given),
+        leave=spec.node_leave_policy,
+        labels=spec.node_selector,
+        hold=spec.hold,
+        wake_proof=spec.wake_proof,
+        proof_lasts=reader.limit("spec.wakeProofLasts", spec.wake_proof_lasts, least=EXERCISE_LEAST)
+        or Policy().proof_lasts,
+        exercise_every=reader.limit("spec.exerciseEvery", spec.exercise_every, least=EXERCISE_LEAST),
+        probes_wake=spec.quarantine_probe is QuarantineProbe.WAKE,
+        on_unexpected_power=spec.on_unexpected_power,
+        storage=spec.storage,
+        hard_off=spec.hard_off,
+        remedy=_remedy(reader, spec.remediation),
+        out_of_service=spec.remediation.out_of_service,
+        allow_control_plane=spec.allow_control_plane,
+        price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
+        currency=spec.cost.currency,
+    )
+    return policy, (*reader.problems, *_contradictions(policy))
+
+
+def _drain(reader: Reader, spec: GroupSpec) -> DrainRules:
+    grace = reader.duration("spec.drain.gracePeriod", spec.drain.grace_period)
+    detach = reader.limit("spec.drain.volumeDetach", spec.drain.volume_detach, least=timedelta(0))
+    return DrainRules(
+        force=spec.drain.force,
+        grace=None if grace is None else int(grace.total_seconds()),
+        empty_dir=spec.drain.delete_empty_dir,
+        pinned=spec.drain.allow_pinned,
+        bare=spec.drain.allow_bare,
+        volume_detach=DrainRules().volume_detach if detach is None else detach,
+    )
+
+
+def _remedy(reader: Reader, spec: Remediation) -> RemedyRules | None:
+    default = RemedyRules()
+    after = reader.limit("spec.remediation.after", spec.after, least=SHORTEST) or default.after
+    most, share = default.max_unhealthy, 1.0
+    if isinstance(spec.max_unhealthy, int):
+        most = spec.max_unhealthy
+    elif spec.max_unhealthy is not None:
+        found = reader.percent("spec.remediation.maxUnhealthy", spec.max_unhealthy)
+        most, share = (most, share) if found is None else (None, found)
+    rules = RemedyRules(after=after, max_unhealthy=most, share=share, cycles=spec.cycles or default.cycles)
+    return rules if spec.power_cycle else None
+
+
+def _options(reader: Reader, spec: GroupSpec, provision: timedelta | None) -> Options:
+    def seconds(field: str, text: str | None) -> float | None:
+        value = reader.duration(field, text)
+        return None if value is None else value.total_seconds()
+
+    return Options(
+        scale_down_utilization_threshold=reader.share(
+            "spec.scaleDownUtilizationThreshold", spec.scale_down_utilization_threshold
+        ),
+        scale_down_gpu_utilization_threshold=reader.share(
+            "spec.scaleDownGpuUtilizationThreshold", spec.scale_down_gpu_utilization_threshold
+        ),
+        scale_down_unneeded_time=seconds("spec.scaleDownUnneededTime", spec.scale_down_unneeded_time),
+        scale_down_unready_time=seconds("spec.scaleDownUnreadyTime", spec.scale_down_unready_time),
+        max_node_provision_time=None if provision is None else provision.total_seconds(),
+        zero_or_max_node_scaling=spec.zero_or_max_node_scaling,
+        ignore_daemon_sets_utilization=spec.ignore_daemon_sets_utilization,
+    )
+
+
+def _contradictions(policy: Policy) -> Iterator[Problem]:
+    if policy.max_size is not None and policy.min_size > policy.max_size:
+        yield Problem(
+            "spec.minSize",
+            f"minSize {policy.min_size} is above maxSize {policy.max_size}",
+            "lower minSize or raise maxSize",
+            reason="MinAboveMax",
+        )
+    if policy.limits.power_on + policy.limits.boot > policy.provision:
+        yield Problem(
+            "spec.timeouts",
+            f"powerOn ({policy.limits.power_on}) and boot ({policy.limits.boot}) together exceed "
+            f"maxNodeProvisionTime ({policy.provision})",
+            "raise maxNodeProvisionTime, or Cluster Autoscaler gives up on machines that still come",
+            severity="warning",
+            reason="BootExceedsProvisionTime",
+        )
+    if policy.exercise_every is not None and policy.exercise_every > policy.proof_lasts:
+        yield Problem(
+            "spec.exerciseEvery",
+            f"exerciseEvery ({policy.exercise_every}) is longer than wakeProofLasts ({policy.proof_lasts})",
+            "shorten it, or machines stand without proof between two exercises",
+            severity="warning",
+            reason="ExerciseAfterProof",
+        )

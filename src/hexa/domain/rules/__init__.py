@@ -1,0 +1,1 @@
+"""Rules that keep a machine on or off, or act on it."""

@@ -1,0 +1,305 @@
+"""Power cycles against illness: whether the power of a machine that is wanted on, reads On and is silent may be cycled now.
+
+Whom it may strike at all is judged here, in the order of `REFUSALS`; when it is due, and whether the machine still is silent, is in
+`sensing`. It reads no object but our own, and does nothing.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from hexa.domain.duration import format_duration
+from hexa.domain.group.sizing import Member
+from hexa.domain.machine.findings import Finding
+from hexa.domain.machine.lifecycle import FAILED, ILL, Phase, cycles_in_a_row, phase_of
+from hexa.domain.machine.unclaimed_nodes import runs_as
+from hexa.domain.policy.limits import Limits
+from hexa.domain.policy.policy import Policy, RemedyRules
+from hexa.domain.policy.values import active_hold
+from hexa.domain.power.ways import cuts, own_pod
+from hexa.domain.resources.core import Condition
+from hexa.domain.resources.health import CheckOutcome
+from hexa.domain.resources.v1alpha1 import HardOff, Node
+from hexa.domain.rules.proof import Claim, standing
+
+REMEDIATION: Final = "Remediation"
+"""Condition of a machine that is ill in a group that cycles power: True while that is to come, False if something forbids it."""
+STOPPED: Final = "RemediationStopped"
+"""Condition of a group in which power is not cycled, though a machine is ill."""
+STORM: Final = "Storm"
+IN_DOUBT: Final = "InDoubt"
+GIVEN_UP: Final = "GivenUp"
+ONE_AT_A_TIME: Final = "OneAtATime"
+ALARMING: Final = frozenset({STORM, IN_DOUBT, GIVEN_UP})
+"""Refusals that a person should hear of: nothing else will mend the machine."""
+LONGEST_WAIT: Final = timedelta(days=1)
+
+
+class Site(Struct, frozen=True):
+    """What is heard of all kubelets but the machine's own, of whatever group, or of none."""
+
+    heard: int
+    """Kubernetes nodes whose Lease stands."""
+    lost: int
+    """Machines that are lost."""
+
+
+class Patient(Struct, frozen=True, kw_only=True):
+    """A machine, and all that is known around it."""
+
+    node: Node
+    policy: Policy
+    limits: Limits
+    member: Member
+    others: Sequence[Member]
+    """All machines of its group, itself included."""
+    holder: Claim | None
+    """Another machine of the group, which is the one without wake proof that may be off."""
+    sensed: bool
+    """Something reads its power."""
+    control_plane: bool = False
+    """Its Kubernetes node is a control-plane member, allowed or not."""
+    site: Site
+    namesakes: tuple[str, ...] = ()
+    """Kubernetes nodes that may be the machine's under another name."""
+    now: datetime
+
+    @property
+    def rules(self) -> RemedyRules:
+        return self.policy.remedy or RemedyRules()
+
+    @property
+    def phase(self) -> Phase:
+        return phase_of(self.node.status)
+
+    @property
+    def begun(self) -> bool:
+        """Its cycle has begun, and its power is not cut yet."""
+        return self.phase is Phase.POWERING_OFF and self.node.status.remediation.cycling
+
+
+class Refusal(Struct, frozen=True):
+    """Why the power of a machine that is ill is not cycled."""
+
+    reason: str
+    text: str
+
+
+class Verdict(Struct, frozen=True):
+    """What is made of a machine that is ill."""
+
+    after: timedelta | None = None
+    """Its power is cycled once it has been ill for so long; None: it is not."""
+    refusal: Refusal | None = None
+    """What stands against it; None together with `after`: nobody asked."""
+
+
+NOT_ASKED: Final = Verdict()
+
+
+def verdict(patient: Patient) -> Verdict:
+    """Whether the machine's power may be cycled, and how long it must have been ill before."""
+    if patient.policy.remedy is None or not patient.member.wanted:
+        return NOT_ASKED
+    if patient.phase not in ILL and not patient.begun:
+        return NOT_ASKED
+    for refuse in REFUSALS:
+        if (refusal := refuse(patient)) is not None:
+            return Verdict(refusal=refusal)
+    return Verdict(after=patience(patient))
+
+
+def patience(patient: Patient) -> timedelta:
+    """Twice as long after each cycle in a row, and never so short that a reboot would count as illness."""
+    first = max(patient.rules.after, patient.limits.boot)
+    wait = first
+    for _ in range(cycles_in_a_row(patient.node.status.remediation)):
+        wait = min(wait * 2, max(first, LONGEST_WAIT))
+    return wait
+
+
+# --- what stands against it ---------------------------------------------------------------------------
+
+
+def _held(patient: Patient) -> Refusal | None:
+    now = patient.now
+    hold = active_hold(patient.node.spec.hold, now=now) or active_hold(patient.policy.hold, now=now)
+    return None if hold is None else Refusal("Held", "a person holds it; hexa auto gives it back")
+
+
+def _vetoed(patient: Patient) -> Refusal | None:
+    """What forbids an off, or a wake, forbids both in a row."""
+    if not patient.member.valid:
+        return Refusal("Invalid", "its problems come first")
+    vetoes = (*patient.member.off_vetoes, *patient.member.on_vetoes)
+    return Refusal(vetoes[0].reason, vetoes[0].message) if vetoes else None
+
+
+def _control_plane(patient: Patient) -> Refusal | None:
+    if not patient.control_plane:
+        return None
+    return Refusal("ControlPlane", "its Kubernetes node is a control-plane member: a person decides")
+
+
+def _unproven(patient: Patient) -> Refusal | None:
+    if patient.holder is None or not patient.member.unproven:
+        return None
+    return Refusal("WakeProof", f"hexa has not shown that it can wake this machine, and {standing(patient.holder)}")
+
+
+def _unread(patient: Patient) -> Refusal | None:
+    if patient.sensed:
+        return None
+    text = (
+        "nothing reads its power, so what hangs can't be told from what is off; add a driver that reads to spec.power"
+    )
+    return Refusal("NoSensor", text)
+
+
+def _passes(patient: Patient) -> Refusal | None:
+    """Its own health check is asked by another way than its kubelet is heard."""
+    check = patient.node.status.check
+    if check is None or check.outcome is not CheckOutcome.PASSED:
+        return None
+    return Refusal("HealthCheckPasses", "its health check passes, so it works, and its kubelet or its network does not")
+
+
+def _other_name(patient: Patient) -> Refusal | None:
+    if not patient.namesakes:
+        return None
+    return Refusal("OtherName", f"Kubernetes node {runs_as(patient.namesakes[0])}")
+
+
+def _cannot_cut(patient: Patient) -> Refusal | None:
+    if patient.policy.hard_off is HardOff.FORBID and own_pod(patient.node, "off") is None:
+        return Refusal("HardOffForbidden", "hardOff of the group is Forbid, and a system that hangs can't be shut down")
+    if cuts(patient.node):
+        return None
+    return Refusal(
+        "NoHardOff", "no driver of spec.power can cut the power of a system that hangs; add a BMC, a PDU or a plug"
+    )
+
+
+def _given_up(patient: Patient) -> Refusal | None:
+    known = patient.node.status.remediation
+    if patient.begun or cycles_in_a_row(known) < patient.rules.cycles:
+        return None
+    last = known.cycled_at.isoformat(timespec="seconds") if known.cycled_at else "an unknown time"
+    return Refusal(
+        GIVEN_UP, f"{known.cycles} power cycles did not help, the last one at {last}; it is left as it is: look at it"
+    )
+
+
+def _storm(patient: Patient) -> Refusal | None:
+    ill, most = sum(map(is_ill, patient.others)), most_ill(patient.rules, patient.others)
+    if ill <= most:
+        return None
+    text = f"{ill} machines of the group are ill, and spec.remediation.maxUnhealthy is {most}: look for what they share"
+    return Refusal(STORM, text)
+
+
+def _doubt(patient: Patient) -> Refusal | None:
+    lost, heard = patient.site.lost + 1, patient.site.heard
+    if heard == 0:
+        return Refusal(IN_DOUBT, "no kubelet at all is heard: look at the API server, its leases and its network first")
+    if lost > max(heard, 1):
+        text = (
+            f"{lost} machines of all groups are lost at once and {heard} kubelets are heard: look at the network first"
+        )
+        return Refusal(IN_DOUBT, text)
+    return None
+
+
+def _other_cycles(patient: Patient) -> Refusal | None:
+    busy = next((m for m in patient.others if m.key != patient.member.key and _goes_on(m)), None)
+    return (
+        None if busy is None else Refusal(ONE_AT_A_TIME, f"the power of {busy.key.name} is being cycled: one at a time")
+    )
+
+
+def _goes_on(member: Member) -> bool:
+    """Its cycle goes on by itself: it is wanted, and not left off by a pause or for want of what it depends on."""
+    left_off = member.phase is Phase.OFF and member.on_vetoes
+    return member.cycling and member.wanted and not left_off
+
+
+REFUSALS: Final[Sequence[Callable[[Patient], Refusal | None]]] = (
+    _held,
+    _vetoed,
+    _control_plane,
+    _unproven,
+    _unread,
+    _passes,
+    _other_name,
+    _cannot_cut,
+    _given_up,
+    _storm,
+    _doubt,
+    _other_cycles,
+)
+"""What stands against a power cycle, the most lasting first."""
+
+
+# --- the storm guard ----------------------------------------------------------------------------------
+
+
+def is_ill(member: Member) -> bool:
+    """Lost, failed, being cycled, or up without a Ready kubelet; what a person has paused is not counted."""
+    if any(veto.reason == "Paused" for veto in member.on_vetoes):
+        return False
+    not_ready = member.phase is Phase.READY and not member.node_ready
+    return member.phase in FAILED or member.ill or (member.cycling and member.wanted) or not_ready
+
+
+def most_ill(rules: RemedyRules, members: Iterable[Member]) -> int:
+    """How many may be ill: of a share, rounded down, that of the machines that should be on."""
+    if rules.max_unhealthy is not None:
+        return rules.max_unhealthy
+    return int(sum(member.wanted or is_ill(member) for member in members) * rules.share + 1e-9)
+
+
+# --- in words -----------------------------------------------------------------------------------------
+
+
+def findings(patient: Patient, judged: Verdict) -> list[Finding]:
+    """What a person should know of it."""
+    if judged.refusal is not None:
+        return [Finding(REMEDIATION, judged.refusal.reason, judged.refusal.text, "False")]
+    if judged.after is None:
+        return []
+    known, rules = patient.node.status.remediation, patient.rules
+    number = cycles_in_a_row(known)
+    if patient.begun:
+        return [Finding(REMEDIATION, "Cycling", f"its power is cycled, {known.cycles} of {rules.cycles} in a row")]
+    span = format_duration(judged.after)
+    text = f"its power is cycled ({number + 1} of {rules.cycles} in a row) once it has been silent, and has read On, for {span}"
+    return [Finding(REMEDIATION, "Waiting", text)]
+
+
+def with_remedy(found: Sequence[Finding], remedy: Sequence[Finding]) -> list[Finding]:
+    """All that is found. A person need not cut the power of a machine when hexa is about to."""
+    comes = any(finding.status == "True" for finding in remedy)
+    return [*(f for f in found if not (comes and (f.type, f.reason) == ("Blocked", "Hung"))), *remedy]
+
+
+def newly_refused(before: Iterable[Condition], now: Iterable[Condition]) -> Condition | None:
+    """The condition, where something that a person should hear of has begun to stand against a cycle."""
+    found, old = _refusal(now), _refusal(before)
+    return found if found is not None and (old is None or old.reason != found.reason) else None
+
+
+def _refusal(conditions: Iterable[Condition]) -> Condition | None:
+    return next((c for c in conditions if c.type == REMEDIATION and c.reason in ALARMING and c.status == "False"), None)
+
+
+def stopped(machines: Iterable[Node]) -> Finding | None:
+    """That machines of a group are left ill."""
+    told = [
+        (machine.metadata.name, c) for machine in machines if (c := _refusal(machine.status.conditions)) is not None
+    ]
+    if not told:
+        return None
+    told.sort(key=lambda each: each[0])
+    return Finding(STOPPED, told[0][1].reason, "; ".join(f"{name}: {c.message}" for name, c in told))

@@ -1,0 +1,1 @@
+"""Status, conditions and explanations for people, from what the other rooms decide."""

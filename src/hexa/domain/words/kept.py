@@ -1,0 +1,102 @@
+"""Which rules keep a machine on, or from being woken, with what to do about each."""
+
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from hexa.domain.group.sizing import counts, may_be_woken, target
+from hexa.domain.machine.wish import (
+    WAKE_PROOF,
+    Veto,
+    held,
+    paused,
+)
+from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.resources.core import KubeNode
+from hexa.domain.words.demands import hold_place
+from hexa.domain.words.known import Known
+
+
+class Reason(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A rule that keeps a machine where it is."""
+
+    rule: str
+    text: str
+    object: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    remedy: str = ""
+
+
+REMEDIES: Final = {
+    "CoolingOff": "mend what blocked the drain: hexa drain-check {name}",
+    "Hold": "hexa auto {name}",
+    "KubernetesNodeTaken": "correct spec.kubernetesNodeName, of this machine or of the other",
+    "Paused": "hexa resume {name}",
+    WAKE_PROOF: "wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
+}
+
+
+def kept_on(known: Known) -> list[Reason]:
+    """Every rule that keeps the machine from being switched off, or Cluster Autoscaler from asking for it."""
+    found = [of_veto(known, veto) for veto in known.member.off_vetoes]
+    policy, size = known.policy, target(known.others)
+    if known.group is not None and counts(known.member) and size <= policy.min_size:
+        text = f"the group has {size} machines on or coming, and minSize is {policy.min_size}"
+        where = f"Group {known.group} spec.minSize"
+        found.append(Reason(rule="MinSize", text=text, object=where, remedy="lower minSize"))
+    if known.kube is not None and _forbidden_by_others(known.kube):
+        text = f"somebody set {SCALE_DOWN_DISABLED}=true, so Cluster Autoscaler never asks for its off"
+        name = known.kube.metadata.name
+        remedy = f"kubectl annotate node {name} {SCALE_DOWN_DISABLED}-"
+        found.append(Reason(rule="ScaleDownDisabled", text=text, object=f"Kubernetes node {name}", remedy=remedy))
+    return found
+
+
+def _forbidden_by_others(kube: KubeNode) -> bool:
+    annotations = kube.metadata.annotations
+    return annotations.get(SCALE_DOWN_DISABLED) == "true" and OFF_FORBIDDEN_ANNOTATION not in annotations
+
+
+def kept_from_waking(known: Known) -> list[Reason]:
+    """Every rule that keeps the machine from being chosen to wake."""
+    found = [of_veto(known, veto) for veto in known.member.on_vetoes]
+    status, policy = known.node.status, known.policy
+    if known.member.cooling:
+        text = f"left alone after {status.failures} failures in a row"
+        found.append(Reason(rule="CoolingOff", text=text, object=f"Node {known.key}", until=status.cool_until))
+    if not known.valid:
+        found.append(Reason(rule="Invalid", text="it has problems, see there", object=f"Node {known.key}"))
+    size = target(known.others)
+    if may_be_woken(known.member) and policy.max_size is not None and size >= policy.max_size:
+        text = f"the group has {size} machines on or coming, and maxSize is {policy.max_size}"
+        where = f"Group {known.group} spec.maxSize"
+        found.append(Reason(rule="MaxSize", text=text, object=where, remedy="raise maxSize"))
+    return found
+
+
+def of_veto(known: Known, veto: Veto) -> Reason:
+    """A veto, with the object that it stands in and what to do about it."""
+    condition = next((c for c in known.node.status.conditions if c.type == veto.reason), None)
+    where, name, until = f"Node {known.key}", str(known.key), None
+    match veto.reason:
+        case "Hold":
+            where, hold = hold_place(known), held(known.node, known.policy, now=known.now)
+            until = hold.until if hold is not None else None
+            name = f"--group {known.group}" if where.startswith("Group") else name
+        case "Paused":
+            pause = paused(known.node, now=known.now)
+            where, until = f"{where} spec.paused", pause.until if pause is not None else None
+        case "CoolingOff":
+            until = known.node.status.cool_until
+        case _:
+            pass
+    return Reason(
+        rule=veto.reason,
+        text=veto.message,
+        object=where,
+        since=condition.last_transition_time if condition is not None else None,
+        until=until,
+        remedy=REMEDIES.get(veto.reason, "").format(name=name),
+    )

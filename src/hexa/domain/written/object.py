@@ -1,0 +1,139 @@
+"""Whether an object of ours, as it was written in a file, is one that the API server would take.
+
+It judges one object by itself: names, labels, and through `shape` every field.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+from hexa.domain.names import API_GROUP, API_VERSION
+from hexa.domain.policy.problem import Problem
+from hexa.domain.resources.core import Kind
+from hexa.domain.resources.crd import object_schema
+from hexa.domain.resources.schema import Schema
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.spelling import suggestion
+from hexa.domain.written.shape import field_path, misfits
+
+KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (GROUPS, MACHINES)}
+
+
+def is_ours(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is of our API group, or was meant to be, whatever its version and kind."""
+    return suggestion(str(obj.get("apiVersion", "")).partition("/")[0], [API_GROUP]) == API_GROUP
+
+
+def written_problems(obj: Mapping[str, Any]) -> Iterator[Problem]:
+    """What the API server would refuse of an object of ours (builtins, as they were read from a file)."""
+    kind, version = str(obj.get("kind", "")), obj.get("apiVersion")
+    if version != API_VERSION:
+        yield Problem("apiVersion", f"{version} is not known", f"write {API_VERSION}", reason="UnknownVersion")
+    if kind not in KINDS:
+        close = suggestion(kind, KINDS)
+        remedy = f"did you mean {close}?" if close else f"write {' or '.join(KINDS)}"
+        yield Problem("kind", f"{API_GROUP} has no kind {kind}", remedy, reason="UnknownKind")
+        return
+    yield from metadata_problems(obj.get("metadata"), kind)
+    body = {key: value for key, value in obj.items() if key != "metadata"}
+    yield from misfits(body, _schema(kind), elsewhere=_elsewhere(kind, _name_of(obj)))
+
+
+_FIRST_SCHEMA: Final = {
+    "nodesSpecs": "make a Node for each item of spec.nodesSpecs, with the label group: {name} and the item as its spec "
+    "(docs/migrate.md, the first schema)",
+    "pricing": "write it as spec.pricing of each Node of the group",
+}
+"""Fields of a Group in the first schema of homelab-autoscaler, and the way over."""
+
+
+def _elsewhere(kind: str, name: str) -> dict[str, str]:
+    """What to do with a field of the spec that this kind does not have, and another one or an older schema does."""
+    (other,) = KINDS.keys() - {kind}
+    own, fields = _schema(kind)["properties"]["spec"]["properties"], _schema(other)["properties"]["spec"]["properties"]
+    whose = "each Node of the group" if other == MACHINES.name else "its Group"
+    moved = {field: f"it is a field of {other}: write it as spec.{field} of {whose}" for field in fields.keys() - own}
+    former = {field: text.format(name=name) for field, text in _FIRST_SCHEMA.items()} if kind == GROUPS.name else {}
+    return {**moved, **former}
+
+
+def _name_of(obj: Mapping[str, Any]) -> str:
+    metadata = obj.get("metadata")
+    return str(metadata.get("name") or "NAME") if isinstance(metadata, dict) else "NAME"
+
+
+_METADATA_FIELDS: Final = (
+    *("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "generateName", "uid"),
+    *("resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields", "selfLink"),
+    "deletionGracePeriodSeconds",
+)
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
+_LONGEST_LABEL: Final = 63
+_LONGEST_NAME: Final = 253
+
+
+def metadata_problems(metadata: Any, kind: str) -> Iterator[Problem]:
+    """What is wrong with an object's metadata as it was written."""
+    if not isinstance(metadata, dict):
+        yield Problem("metadata", "is missing", "add metadata with a name", reason="Required")
+        return
+    for field in metadata:
+        if field not in _METADATA_FIELDS:
+            close = suggestion(field, _METADATA_FIELDS)
+            remedy = f"did you mean {close}?" if close else "remove it"
+            yield Problem(field_path(("metadata", field)), "is no field of metadata", remedy, reason="UnknownField")
+    yield from _name_problems(metadata.get("name"), kind)
+    for field in ("labels", "annotations"):
+        yield from _string_map_problems(metadata.get(field), field)
+
+
+def _name_problems(name: Any, kind: str) -> Iterator[Problem]:
+    if name is None:
+        yield Problem("metadata.name", "is missing", "add it", reason="Required")
+    elif not isinstance(name, str):
+        yield Problem("metadata.name", f"is {name!r}; a text is wanted", f'write "{name}"', reason="WrongType")
+    elif not is_object_name(name):
+        remedy = "use lower case letters, digits, - and . only, beginning and ending with a letter or digit"
+        yield Problem("metadata.name", f"{name!r} is no name in Kubernetes", remedy, reason="BadName")
+    elif kind == GROUPS.name and len(name) > _LONGEST_LABEL:
+        text = f"has {len(name)} characters, and the name of a group goes into a label"
+        yield Problem("metadata.name", text, f"use {_LONGEST_LABEL} at most", reason="TooLong")
+
+
+def _string_map_problems(values: Any, field: str) -> Iterator[Problem]:
+    if values is None:
+        return
+    if not isinstance(values, dict):
+        yield Problem(f"metadata.{field}", "a mapping is wanted", "write KEY: VALUE in each line", reason="WrongType")
+        return
+    for key, value in values.items():
+        where = field_path(("metadata", field, key))
+        if not isinstance(value, str):
+            shown = str(value).lower() if isinstance(value, bool) else value
+            text = f"is {shown}, and Kubernetes takes only texts here"
+            yield Problem(where, text, f'write it in quotes: "{shown}"', reason="WrongType")
+        elif field == "labels" and not is_label_value(value):
+            yield bad_label(where, value)
+
+
+def is_object_name(text: str) -> bool:
+    """Whether Kubernetes takes the text as the name of an object."""
+    return len(text) <= _LONGEST_NAME and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def is_label_value(text: str) -> bool:
+    """Whether Kubernetes takes the text as the value of a label."""
+    return len(text) <= _LONGEST_LABEL and _LABEL.fullmatch(text) is not None
+
+
+def bad_label(where: str, value: str) -> Problem:
+    """A text that Kubernetes does not take as the value of a label."""
+    remedy = f"use letters, digits, -, _ and . only, {_LONGEST_LABEL} at most"
+    return Problem(where, f"{value!r} is no value for a label", remedy, reason="BadLabel")
+
+
+@cache
+def _schema(kind: str) -> Schema:
+    return object_schema(KINDS[kind])

@@ -1,0 +1,283 @@
+"""What is wrong with Groups and Nodes that decode, alone and together: for `hexa validate`, and for conditions.
+
+Pure: what the objects refer to, and the time, are arguments. What does not decode is judged in `object`;
+the policy's part is in `policy`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from msgspec import Struct
+
+from hexa.domain.duration import parse_duration
+from hexa.domain.group.template import declared_shape, mixed, uneven, unlabelled_gpus
+from hexa.domain.machine.button import button_problems
+from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.policy.conventions import Conventions
+from hexa.domain.policy.limits import machine_limits
+from hexa.domain.policy.policy import Policy, policy_of
+from hexa.domain.policy.problem import Problem
+from hexa.domain.power.claims import claims, rivals_problem
+from hexa.domain.power.outlet_problems import outlet_problems
+from hexa.domain.power.problems import power_problems
+from hexa.domain.power.roles import roles
+from hexa.domain.power.ways import Direction, lacks
+from hexa.domain.resources.core import Kind, Metadata
+from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.v1alpha1 import (
+    GROUPS,
+    MACHINES,
+    Group,
+    Hold,
+    Lookup,
+    Node,
+    Paused,
+    Retries,
+    Shape,
+)
+from hexa.domain.rules.dependencies import dependencies_of, reference_problems
+from hexa.domain.rules.health_checks import check_problems
+from hexa.domain.spelling import suggestion
+from hexa.domain.written.object import bad_label, is_label_value, is_object_name
+from hexa.domain.written.pod_specs import pod_problems
+from hexa.domain.written.shape import Path, field_path
+from hexa.domain.written.unworkable import unworkable, unworkable_group
+
+
+class Subject(Struct, frozen=True, order=True):
+    """The object that a problem is about."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+class Found(Struct, frozen=True):
+    """A problem and the object that has it."""
+
+    subject: Subject
+    problem: Problem
+
+
+# --- one object, decoded --------------------------------------------------------------------------
+
+
+def group_problems(group: Group, *, now: datetime | None = None) -> Iterator[Problem]:
+    """What is wrong with a group by itself. Without `now`, nothing is past."""
+    yield from policy_of(group)[1]
+    yield from _backoff_problems(group.spec.retries)
+    yield from _label_problems(group.spec.node_selector, ("spec", "nodeSelector"))
+    yield from _expired(group.spec.hold, "spec.hold", now)
+
+
+def machine_problems(machine: Node, group: Group | None, *, now: datetime | None = None) -> Iterator[Problem]:
+    """What is wrong with a machine by itself; its group lends the limits that it does not set."""
+    spec = machine.spec
+    limits, problems = machine_limits(machine, group)
+    yield from problems
+    yield from _backoff_problems(spec.retries)
+    yield from pod_problems(machine)
+    yield from unworkable(machine)
+    yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
+    yield from power_problems(machine, limits)
+    yield from button_problems(machine)
+    if machine.spec.power is not None:
+        yield from outlet_problems(machine.spec.power)
+    yield from check_problems(machine)
+    yield from _unavailable(machine)
+    yield from _expired(spec.hold, "spec.hold", now)
+    yield from _expired(spec.paused, "spec.paused", now)
+    if spec.kubernetes_node_name and not is_object_name(spec.kubernetes_node_name):
+        text = f"{spec.kubernetes_node_name!r} is no name of a Kubernetes node"
+        yield Problem("spec.kubernetesNodeName", text, "write it as kubectl get nodes shows it", reason="BadName")
+
+
+_WAYS: Final[tuple[tuple[Direction, str, str, str], ...]] = (
+    ("on", "startupPodSpec", "the machine can never be woken", "PowerOnUnavailable"),
+    ("off", "shutdownPodSpec", "the machine is never chosen to rest", "PowerOffUnavailable"),
+)
+
+
+def _unavailable(machine: Node) -> Iterator[Problem]:
+    for direction, field, so, reason in _WAYS:
+        missing = lacks(machine, direction)
+        if missing and machine.spec.power is None:
+            remedy = f"add the Job that switches it {direction}, or spec.power"
+            yield _warning(f"spec.{field}", f"is absent: {so}", remedy, reason)
+        elif missing and not isinstance(
+            roles(machine.spec.power or PowerSpec()), Problem
+        ):  # that is told as what it is
+            what, _, remedy = missing.partition("; ")
+            yield _warning("spec.power", f"{what}: {so}", remedy, reason)
+
+
+def _backoff_problems(retries: Retries) -> Iterator[Problem]:
+    try:
+        first, longest = (parse_duration(each or "") for each in (retries.backoff, retries.max_backoff))
+    except ValueError:
+        return  # told as what it is
+    if first > longest:
+        text = f"{retries.backoff} is longer than maxBackoff {retries.max_backoff}"
+        yield Problem("spec.retries.backoff", text, "shorten it, or lengthen maxBackoff", reason="BackoffAboveMax")
+
+
+def _label_problems(labels: Mapping[str, str], where: Path) -> Iterator[Problem]:
+    for key, value in labels.items():
+        if not is_label_value(value):
+            yield bad_label(field_path((*where, key)), value)
+
+
+def _expired(word: Hold | Paused | None, where: str, now: datetime | None) -> Iterator[Problem]:
+    if now is not None and word is not None and word.until is not None and word.until <= now:
+        text = f"{word.until.isoformat()} is past, so it has no effect"
+        yield _warning(f"{where}.until", text, "remove it, or set a later time", "Expired")
+
+
+# --- objects together -----------------------------------------------------------------------------
+
+
+def site_problems(groups: Sequence[Group], machines: Sequence[Node], *, complete: bool = True) -> Iterator[Found]:
+    """What is wrong with groups and machines together. Not `complete`: there may be groups besides these."""
+    by_key = {_key(group.metadata): group for group in groups}
+    edges = {_key(machine.metadata): dependencies_of(machine) for machine in machines}
+    needed = {key for before in edges.values() for key in before}
+    for machine in machines:
+        if membership(machine) is None and _key(machine.metadata) in needed:
+            continue  # it is switched for those that depend on it
+        subject = _subject(MACHINES, machine.metadata)
+        for problem in membership_problems(machine, by_key if complete else None):
+            yield Found(subject, problem)
+    for key, group in by_key.items():
+        members = [machine for machine in machines if membership(machine) == key]
+        for problem in members_problems(group, members, complete=complete):
+            yield Found(_subject(GROUPS, group.metadata), problem)
+        for machine in members:
+            for problem in member_problems(machine, group):
+                yield Found(_subject(MACHINES, machine.metadata), problem)
+    yield from _shared_names(machines)
+    yield from _shared_power(machines)
+    for machine in machines:
+        for problem in reference_problems(_key(machine.metadata), edges, edges if complete else None):
+            yield Found(_subject(MACHINES, machine.metadata), problem)
+
+
+def membership(machine: Node) -> Lookup | None:
+    """The group that the machine's label names."""
+    name = machine.metadata.labels.get(MEMBERSHIP_LABEL)
+    return Lookup(machine.metadata.namespace, name) if name else None
+
+
+def membership_problems(machine: Node, groups: Collection[Lookup] | None) -> Iterator[Problem]:
+    """Whether the machine names a group, and one of these. None: the groups are not known."""
+    where, key = f"metadata.labels.{MEMBERSHIP_LABEL}", membership(machine)
+    if key is None:
+        remedy = f"set the label {MEMBERSHIP_LABEL} to the name of a Group in namespace {machine.metadata.namespace}"
+        yield Problem(where, "the machine belongs to no group", remedy, reason="NoGroup")
+    elif groups is not None and key not in groups:
+        names = [each.name for each in groups if each.namespace == key.namespace]
+        close = suggestion(key.name, names)
+        elsewhere = [each for each in groups if each.name == key.name]
+        remedy = "create it, or correct the label"
+        if close:
+            remedy = f"did you mean {close}?"
+        elif elsewhere:
+            remedy = f"{elsewhere[0]} is in another namespace: bring them together"
+        yield Problem(where, f"there is no Group {key}", remedy, reason="GroupMissing")
+
+
+def member_problems(machine: Node, group: Group) -> Iterator[Problem]:
+    """What of a machine contradicts its group."""
+    labels = machine.spec.template.labels
+    for key, value in group.spec.node_selector.items():
+        if labels.get(key, value) != value:
+            where = field_path(("spec", "template", "labels", key))
+            text = f"is {labels[key]!r}, and the group's nodeSelector says {value!r}"
+            yield Problem(where, text, "make them equal", reason="SelectorMismatch")
+    if not group.spec.allow_control_plane and not CONTROL_PLANE_LABELS.isdisjoint(labels):
+        remedy = "take the machine out of the group, or set allowControlPlane on the group"
+        yield Problem("spec.template.labels", "the machine is a control-plane member", remedy, reason="ControlPlane")
+
+
+def members_problems(group: Group, members: Sequence[Node], *, complete: bool = True) -> Iterator[Problem]:
+    """What is wrong with a group because of its machines. Not `complete`: there may be machines besides these."""
+    policy, _ = policy_of(group)
+    shapes = [declared_shape(member, policy) for member in members]
+    return together(policy, members, shapes, complete=complete)
+
+
+def together(
+    policy: Policy,
+    members: Sequence[Node],
+    shapes: Sequence[Shape | None],
+    *,
+    complete: bool = True,
+    conventions: Conventions | None = None,
+) -> Iterator[Problem]:
+    """The same, the policy worked out and the shape of each machine too. `conventions`: None in a file, where nobody knows them."""
+    if complete and not members:
+        remedy = f"label Nodes of namespace {policy.namespace} with {MEMBERSHIP_LABEL}: {policy.name}"
+        yield _warning("metadata.name", "no Node belongs to the group", remedy, "NoMachines")
+    elif complete and policy.min_size > len(members):
+        count = "1 machine" if len(members) == 1 else f"{len(members)} machines"
+        text = f"is {policy.min_size}, and the group has {count}"
+        yield _warning("spec.minSize", text, "lower it, or add machines", "MinAboveMachines")
+    yield from unworkable_group(policy, members, shapes)
+    known = [shape or _labels_of(member) for member, shape in zip(members, shapes, strict=True)]
+    gpus = unlabelled_gpus(filter(None, shapes), conventions) if conventions is not None else None
+    yield from filter(None, (mixed(known) or uneven(known), gpus))
+
+
+def _labels_of(machine: Node) -> Shape:
+    """Labels count even where the capacity is left to be seen."""
+    return Shape(labels=machine.spec.template.labels)
+
+
+def _shared_names(machines: Sequence[Node]) -> Iterator[Found]:
+    for name, group in groupby(sorted(machines, key=_kube_name), key=_kube_name):
+        twins = list(group)
+        for machine in twins if len(twins) > 1 else []:
+            others = sorted(str(_key(twin.metadata)) for twin in twins if twin is not machine)
+            yield Found(_subject(MACHINES, machine.metadata), shared_name_problem(name, others))
+
+
+def _shared_power(machines: Sequence[Node]) -> Iterator[Found]:
+    by_claim: dict[str, list[Node]] = {}
+    for machine in machines:
+        for claim in claims(machine):
+            by_claim.setdefault(claim, []).append(machine)
+    for machine in machines:
+        rivals = [(claim, _others(machine, by_claim[claim])) for claim in claims(machine) if len(by_claim[claim]) > 1]
+        if (problem := rivals_problem(rivals)) is not None:
+            yield Found(_subject(MACHINES, machine.metadata), problem)
+
+
+def _others(machine: Node, claimants: Iterable[Node]) -> list[Lookup]:
+    return [_key(each.metadata) for each in claimants if each is not machine]
+
+
+def shared_name_problem(name: str, others: Iterable[str]) -> Problem:
+    """Several machines claim one Kubernetes node."""
+    text = f"{name} is also claimed by {', '.join(others)}"
+    remedy = "give each machine its own Kubernetes node; none of them is switched until then"
+    return Problem("spec.kubernetesNodeName", text, remedy, reason="DuplicateKubernetesNode")
+
+
+def _kube_name(machine: Node) -> str:
+    return machine.spec.kubernetes_node_name or machine.metadata.name
+
+
+def _key(metadata: Metadata) -> Lookup:
+    return Lookup(metadata.namespace, metadata.name)
+
+
+def _subject(kind: Kind[Any], metadata: Metadata) -> Subject:
+    return Subject(kind.name, metadata.namespace, metadata.name)
+
+
+def _warning(field: str, text: str, remedy: str, reason: str) -> Problem:
+    return Problem(field, text, remedy, severity="warning", reason=reason)
