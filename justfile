@@ -33,7 +33,7 @@ long *ARGS:
 faults *ARGS:
     python -m tests.faults "$@"
 
-# what the domain's tests let pass: a sample of its mutants, with mutmut; --sample N, --seed S, --module sensing
+# what the domain's tests let pass: a sample of its mutants, with mutmut; --sample N, --seed S, --module machine/sensing
 mutants *ARGS:
     python packaging/mutants.py "$@"
 

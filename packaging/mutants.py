@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from random import Random
 from typing import Final
 
@@ -15,7 +16,10 @@ from tree import ROOT, uv
 
 TOOLS: Final = ROOT / ".dev" / "mutants"
 COPY: Final = ROOT / "build" / "mutants"
-MODULES: Final = ("sensing", "trust", "stamps", "lifecycle", "wish", "cost")
+MODULES: Final = (
+    *(f"machine/{name}" for name in ("facts", "sensing", "dues", "acts", "trust", "stamps", "lifecycle", "wish")),
+    "money/rates",
+)
 """Where a wrong sign switches a machine off, or money is counted."""
 FLOOR: Final = 0.9
 """Share of the sample that must be killed; what only changes a text for people is left out of the count."""
@@ -30,9 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Try a sample of mutants of the domain.")
     parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--module", action="append", choices=sorted(path.stem for path in (ROOT / "src/hexa/domain").glob("*.py"))
-    )
+    parser.add_argument("--module", action="append", choices=sorted(_known()))
     asked = parser.parse_args()
     os.environ["UV_PROJECT_ENVIRONMENT"] = str(TOOLS)
     uv(
@@ -50,6 +52,12 @@ def main() -> None:
     chosen = Random(asked.seed).sample(names, min(asked.sample, len(names)))
     _mutmut("run", "--max-children=1", *chosen)
     sys.exit(_judge({name: _results()[name] for name in chosen}))
+
+
+def _known() -> Iterator[str]:
+    """Modules of the domain, with their rooms: machine/sensing."""
+    domain = ROOT / "src/hexa/domain"
+    return (path.relative_to(domain).with_suffix("").as_posix() for path in domain.rglob("*.py"))
 
 
 def _copy(modules: list[str] | tuple[str, ...]) -> None:

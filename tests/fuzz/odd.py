@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
-from hexa.domain.resources.scalars import Duration
 from hexa.domain.resources.v1alpha1 import GroupSpec, GroupStatus, NodeSpec, NodeStatus, Quantity, WishRecord
+from hexa.domain.resources.values import Duration
 
 Path = tuple[str | int, ...]
 Odd = tuple[Path, Any]

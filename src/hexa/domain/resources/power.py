@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, field
 
 from hexa.domain.resources.core import Slice
-from hexa.domain.resources.scalars import Duration, int_or_string
+from hexa.domain.resources.values import Duration, int_or_string
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Watts = Annotated[float, Meta(gt=0)]

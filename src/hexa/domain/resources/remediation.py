@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from hexa.domain.resources.core import Slice
-from hexa.domain.resources.scalars import Duration, int_or_string
+from hexa.domain.resources.values import Duration, int_or_string
 
 PERCENT_PATTERN = r"^(100|[0-9]{1,2})%$"
 

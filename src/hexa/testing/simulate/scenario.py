@@ -10,8 +10,8 @@ from msgspec import Meta, field
 
 from hexa.domain.duration import parse_duration
 from hexa.domain.resources.core import Slice, Taint, Toleration
-from hexa.domain.resources.scalars import Duration
 from hexa.domain.resources.v1alpha1 import Quantity, Time
+from hexa.domain.resources.values import Duration
 from hexa.testing.simulate.calendar import Daily, parse_time
 
 AGENT_KILLED: Final = "agentKilled"

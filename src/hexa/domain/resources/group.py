@@ -1,0 +1,287 @@
+"""Group: its spec and status. What the fields mean is decided in `hexa.domain.policy.policy`."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from msgspec import Meta, field
+
+from hexa.domain.resources.core import Kind, Slice
+from hexa.domain.resources.health import GroupHealth
+from hexa.domain.resources.limits import Retries, Timeouts
+from hexa.domain.resources.remediation import Remediation
+from hexa.domain.resources.values import INT32_MAX, Conditions, Duration, Number, OwnedMetadata, Rule, Rules, Threshold
+from hexa.domain.resources.wish import Hold, Request
+
+
+class DrainPolicy(Slice, frozen=True, kw_only=True):
+    force: Annotated[
+        bool,
+        Meta(description="Switch off at the drain deadline even if pods are left. Loses work; default false."),
+    ] = False
+    grace_period: Annotated[
+        Duration | None,
+        Meta(description="Longest termination grace that evicted pods get. Default: each pod's own."),
+    ] = None
+    delete_empty_dir: Annotated[
+        bool,
+        Meta(
+            description="Evict pods with emptyDir volumes (their data is lost). Default false: they "
+            "keep the machine on."
+        ),
+    ] = False
+    allow_pinned: Annotated[
+        bool,
+        Meta(description="Evict pods whose volume is tied to the machine. Default false: they keep the machine on."),
+    ] = False
+    allow_bare: Annotated[
+        bool,
+        Meta(description="Evict pods that no controller brings back. Default false: they keep the machine on."),
+    ] = False
+    volume_detach: Annotated[
+        Duration | None,
+        Meta(
+            description="How long volumes are waited for that are still attached to the Kubernetes node, or in use by its kubelet, "
+            'when its pods are gone; no longer than timeouts.drain, and with "0s" not at all. Default "2m".'
+        ),
+    ] = None
+
+
+class Cost(Slice, frozen=True, kw_only=True):
+    currency: Annotated[str, Meta(description="Currency of every rate and price, for reports only. Default EUR.")] = (
+        "EUR"
+    )
+    price_per_kwh: Annotated[
+        Number | None,
+        Meta(
+            description="Price of a kilowatt-hour; with energy.* of the machines it becomes part of the hourly price."
+        ),
+    ] = field(name="pricePerKWh", default=None)
+
+
+class LeavePolicy(StrEnum):
+    DELETE = "Delete"
+    KEEP = "Keep"
+
+
+class WakeProof(StrEnum):
+    """What is made of a machine that hexa has not shown to wake (words: YAML reads a bare Off as false)."""
+
+    REQUIRE = "Require"
+    WARN = "Warn"
+    IGNORE = "Ignore"
+
+
+class QuarantineProbe(StrEnum):
+    """How a machine that failed to start is looked at, while nobody needs it."""
+
+    LOOK = "Look"
+    WAKE = "Wake"
+
+
+class Storage(StrEnum):
+    """What is made of machines that hold data for others."""
+
+    KEEP = "keep"
+    IGNORE = "ignore"
+
+
+class HardOff(StrEnum):
+    """Whether the power of running machines may be cut."""
+
+    ALLOW = "Allow"
+    FORBID = "Forbid"
+
+
+class OnUnexpectedPower(StrEnum):
+    """What is made of a machine whose power somebody else switched."""
+
+    ADOPT = "Adopt"
+    CORRECT = "Correct"
+    IGNORE = "Ignore"
+
+
+class GroupSpec(Slice, frozen=True, kw_only=True):
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "!has(self.minSize) || !has(self.maxSize) || self.minSize <= self.maxSize",
+            "minSize must not be above maxSize",
+        ),
+    )
+
+    name: Annotated[
+        str,
+        Meta(description="Display name. Cluster Autoscaler knows the group as NAMESPACE/NAME of this resource."),
+    ] = ""
+    min_size: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=INT32_MAX,
+            description="Machines kept on. hexa wakes up to it by itself. Default 0.",
+            extra={"x-crd": {"default": 0}},
+        ),
+    ] = 0
+    max_size: Annotated[
+        Annotated[int, Meta(ge=0, le=INT32_MAX)] | None,
+        Meta(
+            description="Most machines on at once; hexa drains down to a lowered value. Default: all "
+            "machines of the group."
+        ),
+    ] = None
+    node_selector: Annotated[
+        dict[str, str],
+        Meta(description="Labels that members carry: added to the Kubernetes node at boot and to the template."),
+    ] = field(default_factory=dict)
+    hold: Annotated[
+        Hold | None,
+        Meta(description="A person's word over every machine of the group; beats everything but safety."),
+    ] = None
+    scale_down_utilization_threshold: Annotated[
+        Threshold | None,
+        Meta(
+            description="Utilisation below which Cluster Autoscaler may remove a node: a share (0.5), "
+            "or percent above 1 (50). Default: Cluster Autoscaler's."
+        ),
+    ] = None
+    scale_down_gpu_utilization_threshold: Annotated[
+        Threshold | None, Meta(description="The same for nodes with GPUs. Default: Cluster Autoscaler's.")
+    ] = None
+    scale_down_unneeded_time: Annotated[
+        Duration | None,
+        Meta(description="How long a node must be unneeded before it is removed. Default: Cluster Autoscaler's."),
+    ] = None
+    scale_down_unready_time: Annotated[
+        Duration | None,
+        Meta(
+            description="How long an unready node must be unneeded before it is removed. Default: Cluster Autoscaler's."
+        ),
+    ] = None
+    max_node_provision_time: Annotated[
+        Duration | None,
+        Meta(description="How long Cluster Autoscaler waits for a machine; boot limits follow from it. Default 15m."),
+    ] = None
+    zero_or_max_node_scaling: Annotated[
+        bool | None,
+        Meta(description="Scale between none and all machines only. Default: Cluster Autoscaler's."),
+    ] = None
+    ignore_daemon_sets_utilization: Annotated[
+        bool | None,
+        Meta(description="Leave DaemonSet pods out of the utilisation. Default: Cluster Autoscaler's."),
+    ] = None
+    timeouts: Annotated[Timeouts, Meta(description="Limits of the phases, for every machine of the group.")] = (
+        Timeouts()
+    )
+    retries: Annotated[Retries, Meta(description="Repeated wakes and cool-offs, for every machine of the group.")] = (
+        Retries()
+    )
+    drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
+    node_leave_policy: Annotated[
+        LeavePolicy,
+        Meta(
+            description="Delete the Kubernetes node of a machine that is off (default), or Keep it "
+            "cordoned with Suspended=True (Cluster Autoscaler 1.36 or later).",
+            extra={"x-crd": {"default": "Delete"}},
+        ),
+    ] = LeavePolicy.DELETE
+    wake_proof: Annotated[
+        WakeProof,
+        Meta(
+            description="Require (default): of the machines that hexa has not shown to wake, one at a time may be off, "
+            "the next only after it woke; a person's off and hold pass. Warn only tells of them, Ignore does not.",
+        ),
+    ] = WakeProof.REQUIRE
+    wake_proof_lasts: Annotated[
+        Duration | None,
+        Meta(description="How long a wake that brought the machine up proves that the next one will. Default 720h."),
+    ] = None
+    exercise_every: Annotated[
+        Duration | None,
+        Meta(
+            description="Wake a machine that has been off for so long, one of the group at a time, and rest it again once "
+            "it is up and idle: so its proof stays fresh. Default: never."
+        ),
+    ] = None
+    quarantine_probe: Annotated[
+        QuarantineProbe,
+        Meta(
+            description="How a machine that failed to start is looked at while nobody needs it. Look (default): its sensor and its "
+            "health check; what works again is tried sooner. Wake: it is also woken quietly at the end of its back-off, one of the "
+            "group at a time, and rested again once it is up and idle; Cluster Autoscaler is told of it once it is up."
+        ),
+    ] = QuarantineProbe.LOOK
+    on_unexpected_power: Annotated[
+        OnUnexpectedPower,
+        Meta(
+            description="What to make of a machine that is found on while off is wanted (a button, mains that came back): "
+            "Adopt (default) keeps it on for an hour, Correct drains it and switches it off again, Ignore leaves it as it is "
+            "for good. One that is found off while on is wanted is woken again; with Ignore it is left off."
+        ),
+    ] = OnUnexpectedPower.ADOPT
+    storage: Annotated[
+        Storage,
+        Meta(
+            description="keep (default): a machine that runs pods which hold data for others (Longhorn instance managers, "
+            "Ceph OSDs, Mayastor engines, NFS servers) is not switched off. ignore: it is like any other."
+        ),
+    ] = Storage.KEEP
+    hard_off: Annotated[
+        HardOff,
+        Meta(
+            description="Allow (default): the power of a machine is cut where its spec.power says hard. Forbid: never, whatever "
+            "machines say; a way off that can only cut is none then. A shutdownPodSpec does as it is written."
+        ),
+    ] = HardOff.ALLOW
+    allow_control_plane: Annotated[
+        bool,
+        Meta(description="Accept control-plane nodes as members. They are never deleted. Default false: refused."),
+    ] = False
+    remediation: Annotated[
+        Remediation,
+        Meta(description="What hexa may do by itself about machines of the group that are ill. Default: nothing."),
+    ] = Remediation()
+    cost: Annotated[Cost, Meta(description="Tariff of the group's machines.")] = Cost()
+
+
+class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
+    size: Annotated[int, Meta(description="Machines that belong to the group.")] = 0
+    target: Annotated[
+        int,
+        Meta(description="Machines that are wanted on and can still come; what Cluster Autoscaler is told."),
+    ] = 0
+    ready: Annotated[int, Meta(description="Machines in phase Ready.")] = 0
+    booting: Annotated[int, Meta(description="Machines on their way up.")] = 0
+    off: Annotated[int, Meta(description="Machines that are off.")] = 0
+    failed: Annotated[int, Meta(description="Machines that failed to start or to stop, or are lost.")] = 0
+    health: Annotated[
+        GroupHealth,
+        Meta(
+            description="offline (no machine can serve), degraded (a machine is), unknown (of more than half nobody knows) or "
+            "healthy."
+        ),
+    ] = GroupHealth.UNKNOWN
+    requests: Annotated[
+        tuple[Request, ...],
+        Meta(
+            description="Requests for several machines that are stored here and not yet on all of them, oldest first."
+        ),
+    ] = ()
+    observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
+    conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
+
+
+class Group(Slice, frozen=True, kw_only=True):
+    """Machines of one shape and the policy for them."""
+
+    RULES: ClassVar[Rules] = (
+        Rule(
+            "self.metadata.name.size() <= 63",
+            "the name of a group goes into a label, so it can have at most 63 characters",
+        ),
+    )
+
+    metadata: OwnedMetadata = OwnedMetadata()
+    spec: GroupSpec = GroupSpec()
+    status: GroupStatus = GroupStatus()
+
+
+GROUPS: Final = Kind("infra.homecluster.dev/v1alpha1", "Group", "groups", Group)
