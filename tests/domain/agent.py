@@ -6,6 +6,7 @@ never do to a group is checked at each of its acts.
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from operator import is_
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
@@ -91,6 +92,7 @@ class Agent:
         self.spells: list[tuple[float, float | None]] = []
         self.heard: dict[str, float] = {}
         self.due: dict[str, float] = {}
+        self._known: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
     # --- sight ---
 
@@ -139,8 +141,21 @@ class Agent:
         beside = None if holder is None or holder.key.name == node.metadata.name else holder
         return (*found, *proof_vetoes(node, policy, beside, now=now))
 
+    def _once(self, what: str, work: Callable[[], Any]) -> Any:
+        """What `work` finds. It is done again only when the time, the policy or a machine has changed."""
+        site = self.site
+        ready = [box.node_ready for box in site.boxes.values()]
+        of = (site.now, site.policy, *site.nodes.values(), *ready)
+        known = self._known.get(what)
+        if known is None or not all(map(is_, known[0], of)):
+            known = self._known[what] = (of, work())
+        return known[1]
+
     def holder(self) -> Claim | None:
         """The machine that may be off without wake proof."""
+        return self._once("holder", self._holder)
+
+    def _holder(self) -> Claim | None:
         now, policy = at(self.site.now), self.site.policy
         claims = (claim_of(Lookup("site", name), node, None, policy, now=now) for name, node in self.site.nodes.items())
         return slot_of((claim for claim in claims if claim is not None), now=now).holder
@@ -344,6 +359,9 @@ class Agent:
 
     def members(self) -> list[Member]:
         """The machines as sizing sees them."""
+        return list(self._once("members", self._members))
+
+    def _members(self) -> list[Member]:
         now, policy = at(self.site.now), self.site.policy
         return with_takers(
             Member(
