@@ -10,9 +10,9 @@ import h11
 import msgspec
 import trio
 
-from hexa.adapters.memory.api import MemoryApi
-from hexa.adapters.memory.kube import MemoryKube
-from hexa.adapters.memory.selectors import object_test
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.cluster.selectors import object_test
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.system.clock import SystemClock
 from hexa.domain.errors import HexaError
 from hexa.domain.resources import cluster, core

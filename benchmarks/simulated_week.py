@@ -14,7 +14,7 @@ from _process import run
 from _table import show
 from msgspec import structs
 
-from hexa.testing.simulate import Scenario, read_scenario, simulate
+from hexa.simulate import Scenario, read_scenario, simulate
 
 SIZES = (5, 10, 20, 40)
 SCENARIO = Path(__file__).parent.parent / "examples" / "scenarios" / "office-week.yaml"

@@ -14,9 +14,9 @@ from msgspec import structs
 from hexa import wiring
 from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.kube_http.config import Cluster
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.config import Config, GrpcSettings, TlsSettings
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import NODES

@@ -9,10 +9,10 @@ import pytest
 
 from hexa.adapters.kube_jobs.adapter import open_jobs
 from hexa.adapters.kube_jobs.checks import open_checks
-from hexa.adapters.memory.checks import MemoryChecks
-from hexa.adapters.memory.faults import Fault, FaultKind
-from hexa.adapters.memory.jobs import MemoryJobs
-from hexa.adapters.memory.site import Site, open_site
+from hexa.adapters.memory.ports.checks import MemoryChecks
+from hexa.adapters.memory.ports.jobs import MemoryJobs
+from hexa.adapters.memory.site.faults import Fault, FaultKind
+from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.resources.core import LEASES
 from hexa.domain.resources.v1alpha1 import PowerPodSpec
 from hexa.ports.checks import Checks

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.adapter import open_jobs
 from hexa.adapters.kube_jobs.manifest import manifest
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.errors import NotFound, Refused, Unavailable
 from hexa.domain.policy.limits import Limits
 from hexa.domain.power.jobs import pod_for

@@ -13,9 +13,9 @@ from hexa.adapters.kube_journal import wire
 from hexa.adapters.kube_journal.adapter import QUEUE, KubeJournal, open_journal
 from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.kube_journal.logs import writer
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import EVENTS, KubeEvent, ObjectReference
 from hexa.ports.journal import Severity

@@ -8,11 +8,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from hexa.adapters.memory.faults import Fault, FaultKind
-from hexa.adapters.memory.jobs import MemoryJobs
-from hexa.adapters.memory.machine import MemoryMachine, State
-from hexa.adapters.memory.sensors import MemorySensors
-from hexa.adapters.memory.site import Site, open_site
+from hexa.adapters.memory.ports.jobs import MemoryJobs
+from hexa.adapters.memory.ports.sensors import MemorySensors
+from hexa.adapters.memory.site.faults import Fault, FaultKind
+from hexa.adapters.memory.site.machine import MemoryMachine, State
+from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.errors import Expired, Unavailable
 from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, OwnedMetadata, PowerPodSpec, Reading

@@ -7,12 +7,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.adapters.memory.eviction import BudgetController
-from hexa.adapters.memory.journal import MemoryJournal
-from hexa.adapters.memory.kinds import REPLICA_SETS
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.cluster.eviction import BudgetController
+from hexa.adapters.memory.cluster.kinds import REPLICA_SETS
+from hexa.adapters.memory.ports.journal import MemoryJournal
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.errors import AlreadyExists, Conflict, Expired, NotFound, Refused, Unavailable
 from hexa.domain.resources.core import BUDGETS, JOBS, NODES, PODS, Malformed, ObjectReference
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from hexa.adapters.memory.kube import MemoryKube
-from hexa.adapters.memory.site import Site, open_site
+from hexa.adapters.memory.ports.kube import MemoryKube
+from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.resources.core import BUDGETS, JOBS, NODES, PODS, Kind, Pod
 from hexa.ports.kube import Blocked, Evicted, Patch, PatchStyle
 

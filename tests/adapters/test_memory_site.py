@@ -9,12 +9,12 @@ import trio
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import FOREVER, MemoryClock, Timers
-from hexa.adapters.memory.heartbeats import MemoryHeartbeats, open_heartbeats
-from hexa.adapters.memory.jobs import MemoryJobs
-from hexa.adapters.memory.machine import MemoryMachine, State
-from hexa.adapters.memory.sensors import MemorySensors
+from hexa.adapters.memory.ports.heartbeats import MemoryHeartbeats, open_heartbeats
+from hexa.adapters.memory.ports.jobs import MemoryJobs
+from hexa.adapters.memory.ports.sensors import MemorySensors
 from hexa.adapters.memory.settings import Settings
-from hexa.adapters.memory.site import CONTROL_PLANE, Site, open_site
+from hexa.adapters.memory.site.machine import MemoryMachine, State
+from hexa.adapters.memory.site.site import CONTROL_PLANE, Site, open_site
 from hexa.domain.errors import Unavailable
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.resources.core import CRON_JOBS, JOBS, LEASES, NODES, PODS, KubeNode, Lease, Pod

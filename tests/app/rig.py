@@ -9,10 +9,10 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import START, MemoryClock
-from hexa.adapters.memory.journal import MemoryJournal
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.journal import MemoryJournal
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.core_controller import CoreController
 from hexa.app.group_controller import GroupController
 from hexa.app.locks import GroupLocks

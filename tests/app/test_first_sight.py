@@ -10,11 +10,11 @@ from msgspec import Struct
 from tests.app.rig import CAPACITY, POD, SPACE
 from trio.testing import MockClock
 
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.adapters.memory.jobs import MemoryJobs
-from hexa.adapters.memory.journal import MemoryJournal
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.jobs import MemoryJobs
+from hexa.adapters.memory.ports.journal import MemoryJournal
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app import identities
 from hexa.app.core import Core, Ports, open_core
 from hexa.domain.resources.core import LEASES, NODES

@@ -6,9 +6,9 @@ import pytest
 import trio
 from msgspec import structs
 
-from hexa.adapters.memory.machine import MemoryMachine
-from hexa.adapters.memory.power import MemoryPower
-from hexa.adapters.memory.site import open_site
+from hexa.adapters.memory.ports.power import MemoryPower
+from hexa.adapters.memory.site.machine import MemoryMachine
+from hexa.adapters.memory.site.site import open_site
 from hexa.app.commands.power import Patience, Ways, cycle, status, turn_off, turn_on
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.power.roles import Roles

@@ -5,7 +5,7 @@ from typing import Any
 from tests.app.rig import Rig, key, open_rig
 from trio.testing import MockClock
 
-from hexa.adapters.memory.jobs import MemoryJobs
+from hexa.adapters.memory.ports.jobs import MemoryJobs
 from hexa.app.power_jobs import PowerJobs, current
 from hexa.app.view import MachineView
 from hexa.domain.machine.lifecycle import Phase

@@ -10,7 +10,7 @@ from msgspec import structs
 from tests.app.rig import CA, OFF, ON, SPACE, USER, Rig, key, open_rig, stamp, wish
 from trio.testing import MockClock
 
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import RELEASED_ANNOTATION

@@ -9,10 +9,10 @@ import trio
 from tests.app.rig import SPACE, Rig, at, key, open_rig
 from trio.testing import MockClock
 
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.adapters.memory.journal import MemoryJournal
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.journal import MemoryJournal
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.store import Cache, Store
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import Malformed, Metadata

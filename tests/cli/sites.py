@@ -9,8 +9,8 @@ import pytest
 
 from hexa import wiring
 from hexa.adapters.kube_http.cluster import Cluster
-from hexa.adapters.memory.api import MemoryApi
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.resources.core import NODES, PODS
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -10,8 +10,8 @@ from trio.testing import MockClock
 from typer.testing import CliRunner
 
 from hexa import wiring
-from hexa.adapters.memory.api import MemoryApi
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.cli.app import app
 from hexa.domain.errors import Unavailable
 

@@ -12,8 +12,8 @@ from tests.cli.sites import NOW, add_agent, add_node, add_pod, cluster, opens
 from typer.testing import CliRunner
 
 from hexa import wiring
-from hexa.adapters.memory.kube import MemoryKube
-from hexa.adapters.memory.reviews import Ban
+from hexa.adapters.memory.cluster.reviews import Ban
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.x509.adapter import X509Issuer
 from hexa.app.commands.doctor.checks import CHECKS, Report, examine
 from hexa.app.commands.doctor.sight import Asked, Sight

@@ -9,8 +9,8 @@ import pytest
 from tests.cli.sites import add_agent, add_node, cluster, opens
 from typer.testing import CliRunner, Result
 
-from hexa.adapters.memory.kube import MemoryKube
-from hexa.adapters.memory.store import Event
+from hexa.adapters.memory.cluster.store import Event
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.cli.app import app
 from hexa.domain.errors import Refused
 from hexa.domain.resources.core import PODS

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from hexa import wiring
 from hexa.adapters.kube_http.cluster import Cluster
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.cli.app import app
 from hexa.cli.names import complete_any, complete_machine
 from hexa.domain.errors import Refused, Unavailable

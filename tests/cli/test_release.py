@@ -6,7 +6,7 @@ import pytest
 from tests.cli.sites import add_node, cluster, opens
 from typer.testing import CliRunner, Result
 
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.commands import release as command
 from hexa.cli.app import app
 from hexa.domain.names import GROUP_LABEL, MACHINE_ANNOTATION, OFF_FINALIZER, RELEASED_ANNOTATION

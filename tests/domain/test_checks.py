@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.builders import T0, at, status
 
-from hexa.adapters.memory.cron import Line
+from hexa.adapters.memory.cluster.cron import Line
 from hexa.domain.duration import format_duration
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import CHECK_ANNOTATION

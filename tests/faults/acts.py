@@ -8,8 +8,8 @@ from typing import Any
 import trio
 import trio.lowlevel
 
-from hexa.adapters.memory.faults import FaultKind
-from hexa.adapters.memory.site import CONTROL_PLANE
+from hexa.adapters.memory.site.faults import FaultKind
+from hexa.adapters.memory.site.site import CONTROL_PLANE
 from hexa.domain.errors import HexaError
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import CORDON_ANNOTATION, RELEASED_ANNOTATION

@@ -9,9 +9,9 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from hexa.adapters.memory.journal import Line
-from hexa.adapters.memory.machine import MemoryMachine, State
-from hexa.adapters.memory.pods import PodsByNode, comes_with_the_node, finished
+from hexa.adapters.memory.cluster.pods import PodsByNode, comes_with_the_node, finished
+from hexa.adapters.memory.ports.journal import Line
+from hexa.adapters.memory.site.machine import MemoryMachine, State
 from hexa.app.core import Core
 from hexa.app.view import MachineView
 from hexa.domain.group.sizing import counts

@@ -8,7 +8,7 @@ from msgspec import Struct
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START
-from hexa.adapters.memory.kinds import REPLICA_SETS
+from hexa.adapters.memory.cluster.kinds import REPLICA_SETS
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.domain.names import SAFE_TO_EVICT
 from hexa.testing.determinism import repeatable_scheduling

@@ -7,7 +7,7 @@ import trio
 from tests.scenarios.stage import QUICK, JobWatch, arrows, at, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.adapters.memory.store import Stored
+from hexa.adapters.memory.cluster.store import Stored
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS
 from hexa.domain.resources.v1alpha1 import MACHINES

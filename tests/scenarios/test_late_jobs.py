@@ -7,7 +7,7 @@ import trio
 from tests.scenarios.stage import QUICK, JobWatch, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.adapters.memory.job_controller import JobController
+from hexa.adapters.memory.cluster.job_controller import JobController
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS
 from hexa.ports.kube import ChangeType

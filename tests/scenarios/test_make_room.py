@@ -7,7 +7,7 @@ import trio
 from tests.scenarios.stage import QUICK, boxes, rack, reach, up
 from trio.testing import MockClock
 
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.commands.snapshot import take
 from hexa.app.commands.switch import Change, write
 from hexa.domain.machine.lifecycle import Phase

@@ -11,7 +11,7 @@ from tests.scenarios.stage import ID, QUICK, boxes, rack, reach, switch
 from tests.scenarios.test_spec_power import BMC, wired
 from trio.testing import MockClock
 
-from hexa.adapters.memory.machine import State
+from hexa.adapters.memory.site.machine import State
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.resources.health import NodeHealth

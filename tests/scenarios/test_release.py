@@ -9,7 +9,7 @@ from tests.scenarios.test_farewell import clean
 from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.commands.release import HOLD_REASON, Release, Wake, release
 from hexa.app.power_jobs import PowerJobs
 from hexa.domain.errors import NotFound, Refused, Unavailable

@@ -7,7 +7,7 @@ import trio
 from tests.scenarios.stage import QUICK, boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.app.commands.draining import check
 from hexa.app.commands.get import chosen

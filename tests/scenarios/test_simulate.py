@@ -15,11 +15,11 @@ from msgspec import structs
 from typer.testing import CliRunner
 
 from hexa.cli.app import app
-from hexa.testing.simulate import Report, Scenario, ScenarioError, read_scenario, simulate
-from hexa.testing.simulate.calendar import parse_moment
-from hexa.testing.simulate.report import span, waits_of
-from hexa.testing.simulate.timeline import binned
-from hexa.testing.simulate.workloads import Scaled, Started, plan
+from hexa.simulate import Report, Scenario, ScenarioError, read_scenario, simulate
+from hexa.simulate.calendar import parse_moment
+from hexa.simulate.figures import span, waits_of
+from hexa.simulate.timeline import binned
+from hexa.simulate.workloads import Scaled, Started, plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scenarios"
 

@@ -9,8 +9,8 @@ import trio
 from tests.scenarios.stage import QUICK, JobWatch, arrows, rack, reach, switch, up
 from trio.testing import MockClock
 
-from hexa.adapters.memory.machine import MemoryMachine
-from hexa.adapters.memory.power import MemoryPower
+from hexa.adapters.memory.ports.power import MemoryPower
+from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.domain.errors import Refused, Unavailable

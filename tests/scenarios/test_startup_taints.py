@@ -8,7 +8,7 @@ import trio
 from tests.scenarios.stage import ID, boxes
 from trio.testing import MockClock
 
-from hexa.adapters.memory.store import Event
+from hexa.adapters.memory.cluster.store import Event
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.policy.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.resources.core import NODES, KubeNode

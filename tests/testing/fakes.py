@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from hexa.adapters.memory.api import MemoryApi
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.adapters.memory.kube import MemoryKube
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.errors import Unavailable
 from hexa.domain.resources.core import BUDGETS, NODES, PODS
 from hexa.domain.resources.v1alpha1 import Shape

@@ -11,7 +11,7 @@ import typer
 from hexa.cli.exits import Exit, fail
 
 if TYPE_CHECKING:
-    from hexa.testing.simulate import Progress, Report
+    from hexa.simulate import Progress, Report
 
 
 def simulate(
@@ -32,8 +32,8 @@ def simulate(
 
     Ends with 0 if every pod ran, 1 if pods never ran, 2 if the scenario has a mistake or cannot be read.
     """
-    from hexa.testing.simulate import ScenarioError, read_scenario
-    from hexa.testing.simulate import simulate as play
+    from hexa.simulate import ScenarioError, read_scenario
+    from hexa.simulate import simulate as play
 
     try:
         read = read_scenario(scenario.read_text(encoding="utf-8"), source=str(scenario))

@@ -1,6 +1,6 @@
 """For tests of hexa and of what embeds it; public, and free of pytest.
 
-`World` is a whole site in memory; `simulate` plays scenarios in it; `autoscaler` is a reference Cluster Autoscaler; the
+`World` is a whole site in memory (`hexa.simulate` plays scenarios in it); `autoscaler` is a reference Cluster Autoscaler; the
 `check_*` modules are the contracts of the ports.
 """
 

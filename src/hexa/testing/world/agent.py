@@ -12,11 +12,11 @@ from typing import Any, Final, Literal, TypeVar
 import trio
 from msgspec import Struct
 
-from hexa.adapters.memory.heartbeats import open_heartbeats
-from hexa.adapters.memory.journal import MemoryJournal
-from hexa.adapters.memory.kube import MemoryKube, Verb
-from hexa.adapters.memory.sensors import MemoryGauge, MemorySensors
-from hexa.adapters.memory.site import Site
+from hexa.adapters.memory.ports.heartbeats import open_heartbeats
+from hexa.adapters.memory.ports.journal import MemoryJournal
+from hexa.adapters.memory.ports.kube import MemoryKube, Verb
+from hexa.adapters.memory.ports.sensors import MemoryGauge, MemorySensors
+from hexa.adapters.memory.site.site import Site
 from hexa.app.core import Core, Ports, open_core
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.people.rights import granted

@@ -4,7 +4,7 @@ and fault runs.
 
 from typing import Any
 
-from hexa.adapters.memory.store import Stored
+from hexa.adapters.memory.cluster.store import Stored
 from hexa.domain.names import MEMBERSHIP_LABEL, RELEASED_ANNOTATION
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES

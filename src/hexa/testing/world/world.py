@@ -9,15 +9,15 @@ import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from hexa.adapters.memory.api import Backup
 from hexa.adapters.memory.clock import START, MemoryClock
-from hexa.adapters.memory.faults import Fault
-from hexa.adapters.memory.journal import MemoryJournal
-from hexa.adapters.memory.kube import MemoryKube
-from hexa.adapters.memory.machine import MemoryMachine
+from hexa.adapters.memory.cluster.api import Backup
+from hexa.adapters.memory.cluster.store import Event
+from hexa.adapters.memory.ports.journal import MemoryJournal
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.memory.settings import Settings as SiteSettings
-from hexa.adapters.memory.site import Site, open_site
-from hexa.adapters.memory.store import Event
+from hexa.adapters.memory.site.faults import Fault
+from hexa.adapters.memory.site.machine import MemoryMachine
+from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.resources.core import BUDGETS, NODES, PODS, KubeNode, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node

@@ -1,0 +1,65 @@
+"""Readings of the power of the site's machines: by a sensor that is just there, or by asking, as of a BMC."""
+
+from collections import Counter
+
+import trio
+
+from hexa.adapters.memory.site.site import Site
+from hexa.domain.errors import HexaError, Unavailable
+from hexa.domain.machine.trust import Sample
+from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
+
+
+class MemorySensors:
+    """`ports.sensors`: always fresh, unless the sensor is blind."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def __repr__(self) -> str:
+        return "<MemorySensors>"
+
+    def reading(self, machine: Node) -> PowerReading | None:
+        known = self._site.machines.get(machine.metadata.name)
+        if known is None or not known.spec.sensor:
+            return None
+        now = self._site.clock.now()
+        if known.ills.sensor_blind:
+            return PowerReading(power=Reading.UNKNOWN, source="memory", at=now)
+        power = Reading.ON if known.shown_power else Reading.OFF
+        return Sample(power=power, source="memory", at=now, first=self._site.clock.at(known.shown_since))
+
+    def trouble(self, machine: Node) -> str:
+        return ""
+
+
+class MemoryGauge:
+    """`ports.sensors.Gauge`: asks the machine of the same name. An answer takes `seconds`; a blind sensor gives none."""
+
+    def __init__(self, site: Site, *, seconds: float = 0.05) -> None:
+        self._site = site
+        self._errors: list[HexaError] = []
+        self.seconds = seconds
+        self.calls: Counter[str] = Counter()
+        """How often each machine was asked."""
+
+    def __repr__(self) -> str:
+        return f"<MemoryGauge {self.calls.total()} calls>"
+
+    def fail_next(self, *errors: HexaError) -> None:
+        """The next calls raise these, one each."""
+        self._errors += errors
+
+    async def read(self, machine: Node, driver: DriverName) -> Reading:
+        name = machine.metadata.name
+        self.calls[name] += 1
+        await trio.sleep(self.seconds)
+        if self._errors:
+            raise self._errors.pop(0)
+        known = self._site.machines.get(name)
+        if known is None or known.ills.sensor_blind:
+            raise Unavailable(
+                f"{name}: {driver}: no answer; check its address, its network and its power", reason="NoAnswer"
+            )
+        return Reading.ON if known.shown_power else Reading.OFF

@@ -1,0 +1,1 @@
+"""A site in RAM: machines with their kubelets, what goes wrong there, and people who press buttons."""

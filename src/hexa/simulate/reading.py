@@ -1,0 +1,163 @@
+"""From a scenario file to a scenario: every mistake is told with file, line, field and remedy. It plays nothing."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from hexa.adapters.memory.site.faults import FaultKind
+from hexa.domain.errors import HexaError
+from hexa.domain.names import API_VERSION, MEMBERSHIP_LABEL
+from hexa.domain.policy.problem import Problem
+from hexa.domain.resources.core import Malformed, decode
+from hexa.domain.resources.schema import schema_of
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group
+from hexa.domain.spelling import suggestion
+from hexa.domain.written.object import written_problems
+from hexa.domain.written.shape import Path, field_path, misfits
+from hexa.domain.written.validation import group_problems
+from hexa.simulate.calendar import parse_moment, parse_time
+from hexa.simulate.fit import misfitting_pods
+from hexa.simulate.scenario import AGENT_KILLED, Scenario, machine_names
+from hexa.yaml import Document, YamlError, read_document
+
+
+class ScenarioError(HexaError):
+    """A scenario that cannot be played; the message names file, line, field and remedy, a line for each mistake."""
+
+
+def read_scenario(text: str, *, source: str) -> Scenario:
+    """The scenario of a YAML text. Raises `ScenarioError` with every mistake that was found."""
+    try:
+        document = read_document(text, source=source)
+    except YamlError as error:
+        raise ScenarioError(str(error)) from error
+    if document is None:
+        raise ScenarioError(f"{source}: it is empty; see examples/scenarios/ for what a scenario looks like")
+    problems = list(_misfits(document))
+    if not problems:
+        scenario = msgspec.convert(_cleaned(document.value), Scenario)
+        problems = list(_contradictions(scenario))
+        if not problems:
+            return scenario
+    raise ScenarioError("\n".join(_told(document, path, problem) for path, problem in problems))
+
+
+Placed = tuple[Path, Problem]
+SCHEMA: Final = schema_of(Scenario)
+
+
+def _misfits(document: Document) -> Iterator[Placed]:
+    if not isinstance(document.value, dict):
+        yield (), Problem("", "is no mapping", "write `title:`, `start:`, `duration:` and `machines:`")
+        return
+    for problem in misfits(document.value, SCHEMA):
+        if problem.severity == "error":
+            yield _path_of(document, problem.field), problem
+
+
+def _path_of(document: Document, field_name: str) -> Path:
+    return next((path for path in document.lines if field_path(path) == field_name), ())
+
+
+def _cleaned(value: Any) -> Any:
+    """Keys without a value are left out."""
+    if isinstance(value, list):
+        return [_cleaned(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _cleaned(each) for key, each in value.items() if each is not None}
+    return value
+
+
+def _told(document: Document, path: Path, problem: Problem) -> str:
+    where = f"{document.source}:{document.line(path)}"
+    name = problem.field or field_path(path)
+    return f"{where}: {name + ': ' if name else ''}{problem.text}; {problem.remedy}"
+
+
+def _contradictions(scenario: Scenario) -> Iterator[Placed]:
+    names: set[str] = set()
+    for index, manifest in enumerate(scenario.groups):
+        yield from _group(manifest, ("groups", index), names)
+    yield from _machines(scenario, names)
+    yield from _times(scenario)
+    yield from _faults(scenario)
+    yield from misfitting_pods(scenario)
+
+
+def _group(manifest: dict[str, Any], path: Path, names: set[str]) -> Iterator[Placed]:
+    problems = list(written_problems({"apiVersion": API_VERSION, "kind": GROUPS.name, **manifest}))
+    decoded = decode(GROUPS, manifest)
+    if not problems and isinstance(decoded, Malformed):
+        problems = [Problem("", decoded.problem, "see docs for the fields of a Group")]
+    if isinstance(decoded, Group):
+        problems = problems or list(group_problems(decoded))
+        if decoded.metadata.name in names:
+            problems.append(Problem("metadata.name", f"{decoded.metadata.name} stands twice", "rename one"))
+        names.add(decoded.metadata.name)
+    for problem in problems:
+        if problem.severity == "error":
+            below = tuple(part for part in problem.field.split(".") if part)
+            name = f"{field_path(path)}.{problem.field}".rstrip(".")
+            yield (*path, *below), Problem(name, problem.text, problem.remedy)
+
+
+def _machines(scenario: Scenario, groups: set[str]) -> Iterator[Placed]:
+    seen: set[str] = set()
+    for index, machines in enumerate(scenario.machines):
+        path: Path = ("machines", index)
+        if machines.group and machines.group not in groups:
+            close = suggestion(machines.group, groups)
+            remedy = f"did you mean {close}?" if close else "declare it under groups"
+            yield (*path, "group"), Problem(f"machines[{index}].group", f"there is no group {machines.group}", remedy)
+        if twice := seen & set(machine_names(machines)):
+            text = f"{min(twice)} stands twice"
+            yield (*path, "name"), Problem(f"machines[{index}].name", text, "rename one of them")
+        seen |= set(machine_names(machines))
+        manifest = {"apiVersion": API_VERSION, "kind": MACHINES.name, "metadata": {"name": machines.name}}
+        manifest["metadata"]["labels"] = {MEMBERSHIP_LABEL: machines.group}  # type: ignore[index]
+        for problem in written_problems({**manifest, "spec": machines.spec}):
+            if problem.field.startswith("spec") and problem.reason != "Required":
+                below = tuple(part for part in problem.field.split(".") if part)
+                yield (*path, *below), Problem(f"machines[{index}].{problem.field}", problem.text, problem.remedy)
+
+
+def _times(scenario: Scenario) -> Iterator[Placed]:
+    for path, text in _times_of_day(scenario):
+        try:
+            parse_time(text)
+        except ValueError as error:
+            yield path, Problem(field_path(path), str(error), 'write hours and minutes, such as "08:30"')
+    if scenario.seconds <= 0:
+        yield ("duration",), Problem("duration", "nothing happens in no time", 'write "24h" or "168h"')
+
+
+def _times_of_day(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    for index, service in enumerate(scenario.services):
+        if service.office_hours is not None:
+            yield ("services", index, "officeHours", "from"), service.office_hours.begin
+            yield ("services", index, "officeHours", "to"), service.office_hours.end
+    for index, jobs in enumerate(scenario.jobs):
+        yield ("jobs", index, "from"), jobs.begin
+        yield ("jobs", index, "to"), jobs.end
+        yield from ((("jobs", index, "at", number), text) for number, text in enumerate(jobs.at))
+
+
+def _faults(scenario: Scenario) -> Iterator[Placed]:
+    kinds = [*(kind.value for kind in FaultKind), AGENT_KILLED]
+    known = {name for machines in scenario.machines for name in machine_names(machines)}
+    for index, fault in enumerate(scenario.faults):
+        path: Path = ("faults", index)
+        if fault.kind not in kinds:
+            close = suggestion(fault.kind, kinds)
+            remedy = f"did you mean {close}?" if close else f"write one of {', '.join(kinds)}"
+            yield (*path, "kind"), Problem(f"faults[{index}].kind", f"{fault.kind} is not known", remedy)
+        if fault.machine and fault.machine not in known:
+            close = suggestion(fault.machine, known)
+            remedy = f"did you mean {close}?" if close else "machines are called NAME-1, NAME-2 and so on"
+            yield (*path, "machine"), Problem(f"faults[{index}].machine", f"there is no {fault.machine}", remedy)
+        try:
+            parse_moment(fault.at, start=scenario.start)
+        except ValueError as error:
+            remedy = 'write a duration after the start ("26h30m") or a weekday and time ("Tue 09:30")'
+            yield (*path, "at"), Problem(f"faults[{index}].at", str(error), remedy)
