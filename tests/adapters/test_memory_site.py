@@ -439,7 +439,7 @@ async def test_sensors_read_power(autojump_clock: MockClock, site: Site) -> None
     assert (read("m1"), read("m2"), read("m3")) == (Reading.OFF, None, None)
     known.wake()
     assert read("m1") is Reading.ON
-    known.ills.sensor_blind = True
+    known.defects.sensor_blind = True
     assert read("m1") is Reading.UNKNOWN
 
 

@@ -47,7 +47,7 @@ async def test_failure_3_a_bmc_that_says_yes_and_does_nothing_is_not_believed(
     machine: MemoryMachine, autojump_clock: Any
 ) -> None:
     """The request was taken and the machine is still off at the deadline: that is an error, with what was read."""
-    machine.ills.dead = True
+    machine.defects.dead = True
     way, _ = ways(machine)
     began = trio.current_time()
     with pytest.raises(
@@ -67,7 +67,7 @@ async def test_failures_4_and_33_another_driver_wakes_where_the_first_one_fails(
     """A BMC that gives no answer, refuses, or takes the request and does nothing: the second protocol or driver is tried within the
     same Job, and why stays visible; where both fail, both are told."""
     first, _ = ways(machine)
-    machine.ills.lost_wakes = 0 if fails else 1
+    machine.defects.lost_wakes = 0 if fails else 1
     other = MemoryPower(machine)
     way = structs.replace(first, roles=structs.replace(first.roles, on_else="wakeOnLan"), on_else=other)
     if fails is not None:
@@ -80,7 +80,7 @@ async def test_failures_4_and_33_another_driver_wakes_where_the_first_one_fails(
     assert done.steps[1] == "turned on by wakeOnLan"
     assert other.calls == ["turn_on"]
     machine.cut_hard()
-    machine.ills.dead = True
+    machine.defects.dead = True
     with pytest.raises(
         Unavailable, match=r"turned on by wakeOnLan, and 120 s later.*before, turned on by ipmi, in vain"
     ):
@@ -110,7 +110,7 @@ async def test_failure_7_an_ignored_shutdown_ends_hard_only_where_that_is_allowe
 ) -> None:
     """One error without `hard`, and the power stays; with it the power is cut after the soft wait, once."""
     machine.start_up()
-    machine.ills.ignored_offs = 2
+    machine.defects.ignored_offs = 2
     way, power = ways(machine)
     with pytest.raises(Unavailable, match="still reads on; look what holds its shutdown up, or allow hard"):
         await turn_off(way, PATIENCE, hard=False)
@@ -183,7 +183,7 @@ async def test_a_sensor_that_is_busy_is_asked_again(machine: MemoryMachine, auto
     way, power = ways(machine)
     power.fail_next(BUSY)
     await turn_on(way, PATIENCE)
-    machine.ills.dead = False
+    machine.defects.dead = False
     power.fail_next(*[BUSY] * 500)
     with pytest.raises(Unavailable, match="bmc: busy"):
         await turn_off(way, PATIENCE, hard=False)
@@ -191,7 +191,7 @@ async def test_a_sensor_that_is_busy_is_asked_again(machine: MemoryMachine, auto
 
 async def test_a_sensor_that_cannot_tell_keeps_nobody_waiting(machine: MemoryMachine, autojump_clock: Any) -> None:
     """Unknown before and after: done, and not verified."""
-    machine.ills.sensor_blind = True
+    machine.defects.sensor_blind = True
     way, _ = ways(machine)
     began = trio.current_time()
     done = await turn_on(way, PATIENCE)
@@ -222,7 +222,7 @@ async def test_a_cycle_sees_the_machine_off_before_it_turns_it_on(machine: Memor
     blind, _ = ways(machine, sense=None)
     with pytest.raises(Refused, match="a cycle can't tell off from on"):
         await cycle(blind, PATIENCE, hard=False)
-    machine.ills.sensor_blind = True
+    machine.defects.sensor_blind = True
     with pytest.raises(Unavailable, match="it was not turned on again"):
         await cycle(way, PATIENCE, hard=False)
 
@@ -232,7 +232,7 @@ async def test_a_shutdown_has_its_time_before_a_cut(machine: MemoryMachine, auto
     soft wait is over."""
     for lost in (False, True):
         machine.start_up()
-        machine.ills.sensor_blind = True
+        machine.defects.sensor_blind = True
         way, power = ways(machine)
         if lost:
             power.fail_next(BUSY, BUSY, BUSY)
@@ -240,5 +240,5 @@ async def test_a_shutdown_has_its_time_before_a_cut(machine: MemoryMachine, auto
         done = await turn_off(way, PATIENCE, hard=True)
         assert done.steps[-1] == "power cut by ipmi"
         assert trio.current_time() - began >= PATIENCE.soft
-        machine.ills.sensor_blind = False
+        machine.defects.sensor_blind = False
         machine.cut_hard()

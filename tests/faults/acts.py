@@ -346,7 +346,7 @@ async def mend(stage: Stage) -> None:
     world = stage.world
     if world.site.api.last_outage is not None:
         world.site.api.last_outage = None
-    world.site.job_ills.clear()
+    world.site.job_defects.clear()
     for client in world.site.clients:
         client._planned.clear()
     _uncordon(stage, CONTROL_PLANE)
@@ -357,9 +357,9 @@ async def mend(stage: Stage) -> None:
         world.agent.life.kube.latency = 0.0
     world.agent.latency = 0.0
     for machine in world.site.machines.values():
-        ills = machine.ills
-        ills.lost_wakes = ills.slow_boots = ills.no_joins = ills.ignored_offs = 0
-        ills.dead = ills.sensor_blind = ills.sensor_lies = False
+        defects = machine.defects
+        defects.lost_wakes = defects.slow_boots = defects.no_joins = defects.ignored_offs = 0
+        defects.dead = defects.sensor_blind = defects.sensor_lies = False
         if machine.partitioned:
             machine.partition(False)
         if machine.state == "Hung" or (machine.state == "Booting" and machine._next is None):

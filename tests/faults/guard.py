@@ -179,7 +179,7 @@ class Guard:
 
     def _out_of_reach(self, name: str) -> bool:
         machine = self.world.hardware(name)
-        return machine.partitioned or machine.ills.sensor_lies
+        return machine.partitioned or machine.defects.sensor_lies
 
     def _startup(self, name: str, view: MachineView) -> None:
         wish, kept_on = view.wish(self.world.now), view.acted_wish(self.world.now) is not Power.OFF
@@ -220,13 +220,13 @@ class Guard:
             self.stage.deleted.discard(name)
             return
         cut_off = machine.partitioned and not self._reads(name)
-        if machine.state is State.UP and not cut_off and not machine.ills.sensor_lies:
+        if machine.state is State.UP and not cut_off and not machine.defects.sensor_lies:
             self.say("node-deleted", f"{name}: its node was deleted while it runs")
 
     def _tainted(self, name: str, machine: MemoryMachine, event: Any) -> None:
         """Pods and volumes of a machine that runs are not given to others, unless a sensor lies while its network is away."""
         before, now = (_marks(stored) for stored in (event.old, event.stored))
-        misled = machine.partitioned and machine.ills.sensor_lies
+        misled = machine.partitioned and machine.defects.sensor_lies
         if now and not before and machine.state is State.UP and not misled:
             self.say("tainted", f"{name}: its node is taken out of service while it runs")
 

@@ -27,7 +27,7 @@ async def test_failure_49_a_wake_by_a_button_is_not_repeated_without_a_reading(a
     quick = rack(retries={"backoff": "10s"})
     async with open_world(groups=[quick], machines=[pressed()], autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
-        world.hardware("box-1").ills.lost_wakes = 9
+        world.hardware("box-1").defects.lost_wakes = 9
         await switch(world, "on")
         await reach(world, Phase.START_FAILED, within=300)
         await trio.sleep(120)
@@ -35,7 +35,7 @@ async def test_failure_49_a_wake_by_a_button_is_not_repeated_without_a_reading(a
         assert "its power button switches off what is on" in blocked(world)
         await switch(world, "off")
         await trio.sleep(5)
-        world.hardware("box-1").ills.lost_wakes = 0
+        world.hardware("box-1").defects.lost_wakes = 0
         await switch(world, "on")
         await reach(world, Phase.READY)
         assert jobs.of("box-1") == ["startup", "startup"]
@@ -45,7 +45,7 @@ async def test_failure_49_a_reading_in_between_lets_a_wake_be_repeated(autojump_
     """Where the agent reads the power, a press that was lost is followed by another while the reading says off."""
     async with open_world(groups=[rack()], machines=[pressed(sensor=True)], autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
-        world.hardware("box-1").ills.lost_wakes = 1
+        world.hardware("box-1").defects.lost_wakes = 1
         await switch(world, "on")
         await reach(world, Phase.READY, within=120)
         assert jobs.of("box-1") == ["startup", "startup"]
@@ -73,7 +73,7 @@ async def test_failure_49_an_ignored_press_is_repeated_on_a_sign_of_life(autojum
     async with open_world(groups=[quick], machines=[pressed()], autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         await up(world)
-        world.hardware("box-1").ills.ignored_offs = 1
+        world.hardware("box-1").defects.ignored_offs = 1
         await switch(world, "off")
         await reach(world, Phase.OFF, within=1800)
         assert jobs.of("box-1") == ["startup", "shutdown", "shutdown"]
@@ -83,7 +83,7 @@ async def test_failure_49_without_the_word_wakes_are_repeated_as_ever(autojump_c
     """`toggle` is what makes the difference: packets and outlets are sent again."""
     async with open_world(groups=[rack()], machines=[machine("box-1", group="rack")], autoscaler=None) as world:
         jobs = JobWatch(world)
-        world.hardware("box-1").ills.lost_wakes = 9
+        world.hardware("box-1").defects.lost_wakes = 9
         await switch(world, "on")
         await reach(world, Phase.START_FAILED, within=300)
         assert jobs.of("box-1") == ["startup"] * 3

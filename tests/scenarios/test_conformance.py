@@ -146,7 +146,7 @@ async def test_a_machine_that_never_wakes(autojump_clock: MockClock) -> None:
     away."""
     async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
         await up(world)
-        world.hardware("box-1").ills.dead = True
+        world.hardware("box-1").defects.dead = True
         result = await outcome(world)
         assert (result.verdict, result.reason) == ("fail", "StartFailed")
         assert (
@@ -160,7 +160,7 @@ async def test_a_machine_that_never_wakes(autojump_clock: MockClock) -> None:
         wakes = world.hardware("box-1").wakes
         await trio.sleep(3600)
         assert world.hardware("box-1").wakes == wakes
-        world.hardware("box-1").ills.dead = False
+        world.hardware("box-1").defects.dead = False
         assert world.phase("box-1") is Phase.OFF
         again = await outcome(world)
         assert (again.verdict, again.found) == ("pass", "off")
@@ -221,7 +221,7 @@ async def test_a_bmc_of_another_machine_is_found_out(autojump_clock: MockClock) 
 
         def blind(news: Step | Tick) -> None:
             if isinstance(news, Tick) and "is being woken" in news.text:
-                world.hardware("box-1").ills.sensor_blind = True
+                world.hardware("box-1").defects.sensor_blind = True
 
         result = await outcome(world, tell=blind)
         assert (result.verdict, result.reason) == ("fail", "ReadingContradicts")

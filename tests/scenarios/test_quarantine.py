@@ -47,7 +47,7 @@ async def test_failure_11_a_machine_that_works_again_comes_back_by_itself(autoju
     async with open_world(groups=[group], machines=boxes(2), autoscaler=None, site=QUICK) as world:
         await broken(world)
         assert world.node("box-1").status.health is NodeHealth.DEGRADED
-        world.hardware("box-1").ills.lost_wakes = 0
+        world.hardware("box-1").defects.lost_wakes = 0
         await world.until(lambda: events(world, "Returned"), within=3600)
         assert events(world, "Returned") == ["its last start failed, and a quiet wake has brought it up"]
         await reach(world, Phase.OFF, within=600)
@@ -95,7 +95,7 @@ async def test_cluster_autoscaler_hears_of_a_quiet_wake_only_when_it_worked(auto
             assert isinstance(instances, list)
             assert [each.id for each in instances] == ["hexa://machines/box-2"]
             await trio.sleep(0.5)
-        world.hardware("box-1").ills.lost_wakes = 0
+        world.hardware("box-1").defects.lost_wakes = 0
         await world.until(lambda: len(wakes(world)) > 1, within=3600)
         await reach(world, Phase.POWERING_ON, within=10)
         assert await world.cloud.increase_size(ID, delta=1) == Done()
@@ -110,7 +110,7 @@ async def test_pods_that_come_to_it_keep_it(autojump_clock: MockClock) -> None:
     group = rack(quarantineProbe="Wake")
     async with open_world(groups=[group], machines=boxes(2), autoscaler=None, site=QUICK) as world:
         await broken(world)
-        world.hardware("box-1").ills.lost_wakes = 0
+        world.hardware("box-1").defects.lost_wakes = 0
         await reach(world, Phase.READY, within=3600)
         world.add_pods(2, cpu="3")
         await trio.sleep(1800)
@@ -149,7 +149,7 @@ async def test_a_bmc_that_answers_again_brings_the_next_try_forward(autojump_clo
         await reach(world, Phase.START_FAILED, within=600)
         cool = world.node("box-1").status.cool_until
         await trio.sleep(600)
-        world.hardware("box-1").ills.sensor_blind = world.hardware("box-1").ills.dead = False
+        world.hardware("box-1").defects.sensor_blind = world.hardware("box-1").defects.dead = False
         await world.until(lambda: events(world, "WorksAgain"), within=600)
         assert "its power can be read again (ipmi)" in events(world, "WorksAgain")[0]
         await reach(world, Phase.READY, within=1800)
@@ -182,7 +182,7 @@ async def test_killed_at_any_write_one_machine_is_looked_at(autojump_clock: Mock
         group = rack(quarantineProbe="Wake")
         async with open_world(groups=[group], machines=boxes(2), autoscaler=None, site=QUICK) as world:
             await broken(world)
-            world.hardware("box-1").ills.lost_wakes = 0
+            world.hardware("box-1").defects.lost_wakes = 0
             await trio.sleep(30)
             world.kill_agent(after_writes=dies)
             with trio.move_on_after(3600):

@@ -106,7 +106,7 @@ async def test_failure_4_a_bmc_that_falls_silent_is_left_alone(autojump_clock: M
     """A BMC without an answer leaves the machine Unknown with the reason and the age, never off; it recovers by itself."""
     async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
         await up(world)
-        world.hardware("box-1").ills.sensor_blind = True
+        world.hardware("box-1").defects.sensor_blind = True
         await world.until(lambda: (known := condition(world, "PowerKnown")) and known.status == "Unknown", within=300)
         known = condition(world, "PowerKnown")
         assert known is not None
@@ -116,7 +116,7 @@ async def test_failure_4_a_bmc_that_falls_silent_is_left_alone(autojump_clock: M
         before = world.agent.gauge.calls["box-1"]
         await trio.sleep(600)
         assert world.agent.gauge.calls["box-1"] - before <= 12  # it backs off
-        world.hardware("box-1").ills.sensor_blind = False
+        world.hardware("box-1").defects.sensor_blind = False
         await world.until(lambda: (known := condition(world, "PowerKnown")) and known.status == "True", within=120)
 
 

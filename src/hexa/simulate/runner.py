@@ -254,7 +254,7 @@ def _struck(world: World, scenario: Scenario, fault: FaultLine) -> FaultReport:
     after = _after(scenario, fault)
     struck = 0 if after > scenario.seconds else 1
     if struck and fault.kind in COUNTED and fault.machine:
-        left: int = getattr(world.hardware(fault.machine).ills, COUNTED[FaultKind(fault.kind)])
+        left: int = getattr(world.hardware(fault.machine).defects, COUNTED[FaultKind(fault.kind)])
         struck = max(0, fault.count - left)
     return FaultReport(kind=fault.kind, at=after, machine=fault.machine, struck=struck)
 

@@ -6,7 +6,7 @@ from hexa.domain.resources.v1alpha1 import Reading
 
 
 class MemoryPower:
-    """Acts at once; the machine takes its time, and obeys or not as its ills say."""
+    """Acts at once; the machine takes its time, and obeys or not as its defects say."""
 
     def __init__(self, machine: MemoryMachine) -> None:
         self._machine = machine
@@ -34,7 +34,7 @@ class MemoryPower:
 
     async def sense(self) -> Reading:
         self._called("sense")
-        if self._machine.ills.sensor_blind:
+        if self._machine.defects.sensor_blind:
             return Reading.UNKNOWN
         return Reading.ON if self._machine.power else Reading.OFF
 

@@ -25,7 +25,7 @@ class MemorySensors:
         if known is None or not known.spec.sensor:
             return None
         now = self._site.clock.now()
-        if known.ills.sensor_blind:
+        if known.defects.sensor_blind:
             return PowerReading(power=Reading.UNKNOWN, source="memory", at=now)
         power = Reading.ON if known.shown_power else Reading.OFF
         return Sample(power=power, source="memory", at=now, first=self._site.clock.at(known.shown_since))
@@ -58,7 +58,7 @@ class MemoryGauge:
         if self._errors:
             raise self._errors.pop(0)
         known = self._site.machines.get(name)
-        if known is None or known.ills.sensor_blind:
+        if known is None or known.defects.sensor_blind:
             raise Unavailable(
                 f"{name}: {driver}: no answer; check its address, its network and its power", reason="NoAnswer"
             )

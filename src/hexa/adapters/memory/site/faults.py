@@ -83,7 +83,7 @@ class Fault(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fi
     """For how long, in the forms of `at`."""
 
 
-class JobIll(Struct):
+class JobDefect(Struct):
     """What the next power Jobs suffer from."""
 
     fault: Fault
@@ -118,7 +118,7 @@ class Struck(Protocol):
     def clients(self) -> Sequence[MemoryKube]: ...
 
     @property
-    def job_ills(self) -> list[JobIll]: ...
+    def job_defects(self) -> list[JobDefect]: ...
 
 
 def seconds(value: float | str) -> float:
@@ -137,7 +137,7 @@ def check(site: Struck, fault: Fault) -> None:
 def strike(site: Struck, fault: Fault) -> None:
     """Let it happen now."""
     if fault.kind in JOB_FAULTS:
-        site.job_ills.append(JobIll(fault, fault.count))
+        site.job_defects.append(JobDefect(fault, fault.count))
     elif fault.kind in _SITE:
         _SITE[fault.kind](site, fault)
     else:
@@ -156,12 +156,12 @@ def _later(site: Struck, fault: Fault, action: Callable[[], object]) -> None:
         site.timers.after(seconds(fault.duration), action)
 
 
-def _ill(name: str) -> Callable[[Struck, Fault, MemoryMachine], None]:
+def _defect(name: str) -> Callable[[Struck, Fault, MemoryMachine], None]:
     """The machine has this ill for `duration`, or for good."""
 
     def strike(site: Struck, fault: Fault, machine: MemoryMachine) -> None:
-        setattr(machine.ills, name, True)
-        _later(site, fault, lambda: setattr(machine.ills, name, False))
+        setattr(machine.defects, name, True)
+        _later(site, fault, lambda: setattr(machine.defects, name, False))
 
     return strike
 
@@ -172,7 +172,7 @@ def _lie(site: Struck, fault: Fault, machine: MemoryMachine) -> None:
 
 
 def _slow(site: Struck, fault: Fault, machine: MemoryMachine) -> None:
-    machine.ills.slow_boots, machine.ills.slow_by = fault.count, seconds(fault.duration or 0.0)
+    machine.defects.slow_boots, machine.defects.slow_by = fault.count, seconds(fault.duration or 0.0)
 
 
 def _crash(site: Struck, fault: Fault, machine: MemoryMachine) -> None:
@@ -214,15 +214,15 @@ def _api_error(site: Struck, fault: Fault) -> None:
 
 
 _MACHINE: Final[dict[FaultKind, Callable[[Struck, Fault, MemoryMachine], None]]] = {
-    FaultKind.LOST_WAKE: lambda _, fault, machine: setattr(machine.ills, "lost_wakes", fault.count),
-    FaultKind.NO_JOIN: lambda _, fault, machine: setattr(machine.ills, "no_joins", fault.count),
-    FaultKind.HUNG_SHUTDOWN: lambda _, fault, machine: setattr(machine.ills, "ignored_offs", fault.count),
+    FaultKind.LOST_WAKE: lambda _, fault, machine: setattr(machine.defects, "lost_wakes", fault.count),
+    FaultKind.NO_JOIN: lambda _, fault, machine: setattr(machine.defects, "no_joins", fault.count),
+    FaultKind.HUNG_SHUTDOWN: lambda _, fault, machine: setattr(machine.defects, "ignored_offs", fault.count),
     FaultKind.BUTTON_ON: lambda _, __, machine: machine.press_on(),
     FaultKind.BUTTON_OFF: lambda _, __, machine: machine.press_off(),
     FaultKind.REBOOT: lambda _, __, machine: machine.reboot(),
-    FaultKind.DEAD: _ill("dead"),
-    FaultKind.SENSOR_BLIND: _ill("sensor_blind"),
-    FaultKind.SICK: _ill("sick"),
+    FaultKind.DEAD: _defect("dead"),
+    FaultKind.SENSOR_BLIND: _defect("sensor_blind"),
+    FaultKind.SICK: _defect("sick"),
     FaultKind.SENSOR_LIES: _lie,
     FaultKind.SLOW_BOOT: _slow,
     FaultKind.CRASH: _crash,

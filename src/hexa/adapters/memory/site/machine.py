@@ -39,7 +39,7 @@ class State(StrEnum):
     """Powered, and nothing runs."""
 
 
-class Ills(Struct):
+class Defects(Struct):
     """What is wrong with a machine now. Counts run down as they strike."""
 
     lost_wakes: int = 0
@@ -61,7 +61,7 @@ class MemoryMachine:
     def __init__(self, spec: MachineSpec, *, timers: Timers, settings: Settings, rng: random.Random) -> None:
         self.spec = spec
         self.meter: Final = Meter(spec)
-        self.ills: Final = Ills()
+        self.defects: Final = Defects()
         self.state = State.OFF
         self.shown_since = trio.current_time() - 3600
         """Since when its sensor shows the power as it does, on Trio's clock."""
@@ -95,7 +95,7 @@ class MemoryMachine:
     @property
     def fit(self) -> bool:
         """What its health check finds."""
-        return self.state is State.UP and not self.partitioned and not self.ills.sick
+        return self.state is State.UP and not self.partitioned and not self.defects.sick
 
     @property
     def power(self) -> bool:
@@ -104,18 +104,18 @@ class MemoryMachine:
     @property
     def shown_power(self) -> bool:
         """What its sensor makes of it."""
-        return self.power is not self.ills.sensor_lies
+        return self.power is not self.defects.sensor_lies
 
     def lie(self, lies: bool) -> None:
         """Its sensor shows the contrary, or the truth again."""
-        if lies is not self.ills.sensor_lies:
-            self.ills.sensor_lies, self.shown_since = lies, trio.current_time()
+        if lies is not self.defects.sensor_lies:
+            self.defects.sensor_lies, self.shown_since = lies, trio.current_time()
 
     def wake(self) -> None:
         """A magic packet arrives. It does nothing to a machine with power."""
         self.wakes += 1
-        if self.ills.lost_wakes > 0:
-            self.ills.lost_wakes -= 1
+        if self.defects.lost_wakes > 0:
+            self.defects.lost_wakes -= 1
         elif not self.power:
             self._power_up()
 
@@ -126,8 +126,8 @@ class MemoryMachine:
 
     def cut_soft(self) -> None:
         """An orderly shutdown is asked for; only a system that runs can follow."""
-        if self.ills.ignored_offs > 0:
-            self.ills.ignored_offs -= 1
+        if self.defects.ignored_offs > 0:
+            self.defects.ignored_offs -= 1
         elif self.state is State.UP:
             self._shut_down()
 
@@ -178,7 +178,7 @@ class MemoryMachine:
         self.agent.start()
 
     def _power_up(self) -> None:
-        if not self.ills.dead:
+        if not self.defects.dead:
             self._boot()
 
     def _boot(self) -> None:
@@ -186,8 +186,8 @@ class MemoryMachine:
         self.boots += 1
         self.meter.boot()
         self._become(State.BOOTING)
-        if self.ills.no_joins > 0:
-            self.ills.no_joins -= 1
+        if self.defects.no_joins > 0:
+            self.defects.no_joins -= 1
         else:
             self._next = self._timers.after(seconds, self._up)
 
@@ -196,9 +196,9 @@ class MemoryMachine:
         times: Sequence[float] = given if isinstance(given, tuple) else (given,)
         seconds = times[min(self.boots, len(times) - 1)]
         seconds *= 1 + self._random.uniform(-self.spec.boot_jitter, self.spec.boot_jitter)
-        if self.ills.slow_boots > 0:
-            self.ills.slow_boots -= 1
-            seconds += self.ills.slow_by
+        if self.defects.slow_boots > 0:
+            self.defects.slow_boots -= 1
+            seconds += self.defects.slow_by
         return seconds
 
     def _up(self) -> None:

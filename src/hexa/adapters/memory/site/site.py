@@ -28,7 +28,7 @@ from hexa.adapters.memory.cluster.volumes import VolumeAttacher
 from hexa.adapters.memory.cluster.workloads import DaemonSetController, ReplicaSetController
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.memory.settings import STOCK, Settings
-from hexa.adapters.memory.site.faults import JOB_FAULTS, Fault, JobIll, check, seconds, strike
+from hexa.adapters.memory.site.faults import JOB_FAULTS, Fault, JobDefect, check, seconds, strike
 from hexa.adapters.memory.site.kubelet import Kubelet
 from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.adapters.memory.site.machine_spec import MachineSpec
@@ -84,7 +84,7 @@ class Site:
         """By the name of their Kubernetes node."""
         self.clients: Final[list[MemoryKube]] = []
         self.hearers: Final[list[Hearer]] = []
-        self.job_ills: Final[list[JobIll]] = []
+        self.job_defects: Final[list[JobDefect]] = []
         self.control_plane: MemoryMachine | None = None
         self.snapshot: Backup | None = None
         """The last snapshot of etcd that a fault has taken."""
@@ -284,10 +284,10 @@ class Site:
         return Behaviour(None if given is None else float(given))
 
     def _power_job(self, name: str, action: str) -> Behaviour:
-        for ill in self.job_ills:
-            if ill.strikes(name, action):
-                ill.left -= 1
-                return JOB_FAULTS[ill.fault.kind]
+        for defect in self.job_defects:
+            if defect.strikes(name, action):
+                defect.left -= 1
+                return JOB_FAULTS[defect.fault.kind]
         machine = self.machines.get(name)
         if action == CHECK_ACTION:
             return Behaviour(self.settings.job_seconds, fails=machine is None or not machine.fit)
