@@ -143,3 +143,20 @@ async def test_live_machines_make_no_work_while_nothing_happens(
         site.speaks = False
         await trio.sleep(60)
         assert {each.status.phase for each in core.store.machines.objects.values()} == {"Lost"}
+
+
+async def test_what_happens_to_one_machine_costs_no_look_at_the_others(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its group is judged and reported again, with what is known of the other machines."""
+    async with open_site(node="Unknown") as (site, core):
+        await trio.sleep(120)
+        looks: set[str] = set()
+        judge = core.views.machine
+        monkeypatch.setattr(core.views, "machine", lambda key: (looks.add(key.name), judge(key))[1])
+        site.api.patch(MACHINES, (SPACE, "m0"), Patch({"spec": {"powerState": "on"}}), manager="kubectl")
+        await trio.sleep(5)
+        group = core.store.groups.get(SPACE, "g0")
+        assert group is not None
+        assert group.status.target == 1
+        assert looks == {"m0"}

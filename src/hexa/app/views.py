@@ -118,6 +118,8 @@ class Roster(Struct):
     """What was worked out for all machines of a group."""
 
     views: list[MachineView]
+    stale: set[Lookup]
+    """Machines that have changed since, in nothing that concerns the others."""
     members: list[Member] | None = None
     until: datetime | None = None
     """When `members` changes by time alone."""
@@ -252,9 +254,13 @@ class Views:
         roster = self._rosters.get(group)
         if roster is None:
             keys = sorted(self._by_group.get(group, ()), key=str)
-            roster = Roster([view for view in map(self.machine, keys) if view is not None])
+            roster = Roster([view for view in map(self.machine, keys) if view is not None], set())
             if keys:  # else nobody would forget a group that is gone
                 self._rosters[group] = roster
+        elif roster.stale:
+            fresh = {key: self.machine(key) for key in roster.stale}
+            roster.stale = set()
+            roster.views = [view for old in roster.views if (view := fresh.get(old.key, old)) is not None]
         return roster
 
     # --- machines ---
@@ -435,9 +441,12 @@ class Views:
         if new is None:
             self._machines.pop(key, None)
             self._judged.pop(key, None)
-        for node in (old, new):
-            if node is not None:
-                self._forget(membership_of(node))
+        if old is not None and new is not None and _same_place(old, new):
+            self._went_stale(membership_of(new), key)
+        else:
+            for node in (old, new):
+                if node is not None:
+                    self._forget(membership_of(node))
         if old is None or new is None or old.status.boot_seconds != new.status.boot_seconds:
             for node in (old, new):
                 if node is not None and (group := membership_of(node)) is not None:
@@ -491,6 +500,12 @@ class Views:
     def _forget(self, group: Lookup | None) -> None:
         if group is not None:
             self._rosters.pop(group, None)
+
+    def _went_stale(self, group: Lookup | None, key: Lookup) -> None:
+        """One machine of the group has changed by itself: of the others nothing is looked up again."""
+        if group is not None and (roster := self._rosters.get(group)) is not None:
+            roster.stale.add(key)
+            roster.members = None
 
     def _forget_kube_name(self, name: str | None, *, but: Lookup | None = None) -> None:
         for key in self._by_kube_name.get(name or "", ()):
@@ -594,6 +609,12 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
 def _runs(pod: Pod) -> bool:
     """Bound to a node, and not finished."""
     return bool(pod.spec.node_name) and pod.status.phase not in ("Succeeded", "Failed")
+
+
+def _same_place(one: Node, other: Node) -> bool:
+    """In the same group, with the same Kubernetes node: what others see of the machine is as before."""
+    places = ((membership_of(each), kube_name(each), renamed(each), leaving(each)) for each in (one, other))
+    return next(places) == next(places)
 
 
 def _same_group(one: Group, other: Group) -> bool:
