@@ -364,7 +364,7 @@ class NodeController:
 
     def _unremarkable(self, view: MachineView, now: datetime) -> bool:
         """Nothing that a person must be told of it, beside what is always said."""
-        found = self._findings(view, view.node.status, now)
+        found = self._findings(view, view.node.status, self._signs(view, view.node.status, now), now)
         return not self._inert(view, now) and all(finding.type in ALWAYS_SAID for finding in found)
 
     async def _record_wish(self, view: MachineView) -> bool:
@@ -431,7 +431,8 @@ class NodeController:
             status = structs.replace(status, blocker=left)
         changed = await self._save(view, status, facts)
         severity = Severity.WARNING if phase_of(status) in WARNINGS else Severity.NORMAL
-        happened = f"; {outage_of(self._signs(view, status)).text}" if phase_of(status) is Phase.LOST else ""
+        lost = phase_of(status) is Phase.LOST
+        happened = f"; {outage_of(self._signs(view, status, self._clock.now())).text}" if lost else ""
         self._tell(view, status.phase, f"{view.phase} -> {status.phase}: {event}{happened}", severity)
         if event is Event.NODE_READY and (back := returned(view.node.status, probed=view.probed(facts.now))):
             self._tell(view, "Returned", back)
@@ -861,12 +862,13 @@ class NodeController:
         now = self._clock.now()
         wish = view.wish(now)
         status = with_marks(status, view.node.status, **self._marks(view))
+        signs = self._signs(view, status, now)
         status = described(
             identified(status, view.node),
-            self._findings(view, status, now),
+            self._findings(view, status, signs, now),
             wish=wish,
-            reading=self._told_reading(view, now).reading,
-            health=judged(self._signs(view, status)),
+            reading=signs.reading,
+            health=judged(signs),
             check=self._check(view, status),
             generation=view.node.metadata.generation,
             now=now,
@@ -891,7 +893,7 @@ class NodeController:
         )
         return told(self._reading(view), heard, ordered=_shut_down(node.status), before=node.status.reading, now=now)
 
-    def _findings(self, view: MachineView, status: NodeStatus, now: datetime) -> list[Finding]:
+    def _findings(self, view: MachineView, status: NodeStatus, signs: Signs, now: datetime) -> list[Finding]:
         problems = (*view.problems, *(view.group.problems if view.group and not view.group.valid else ()))
         wish = view.wish(now)
         found = findings_of(
@@ -901,8 +903,8 @@ class NodeController:
             off_vetoes=view.off_vetoes(now),
             on_vetoes=view.on_vetoes(now),
             manager=powerstate_manager(view.node),
-            standing=standing(self._signs(view, status), view.policy, now=now),
-            strangers=self._strangers(view, status),
+            standing=standing(signs, view.policy, now=now),
+            strangers=signs.strangers,
         )
         found += not_set_up(view.lacks, view.set_up_until, now=now)
         found += identity_findings(view.node)
@@ -911,8 +913,8 @@ class NodeController:
         found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status)), *out_of_service(view.kube)])
         return with_remedy(found, self._remedies.findings(view, status, now))
 
-    def _signs(self, view: MachineView, status: NodeStatus) -> Signs:
-        life, now = self._heartbeats.life(view.kube_name), self._clock.now()
+    def _signs(self, view: MachineView, status: NodeStatus, now: datetime) -> Signs:
+        life = self._heartbeats.life(view.kube_name)
         read = self._told_reading(view, now)
         return Signs(
             status=status,
