@@ -441,16 +441,7 @@ class Views:
         if new is None:
             self._machines.pop(key, None)
             self._judged.pop(key, None)
-        if old is not None and new is not None and _same_place(old, new):
-            self._went_stale(membership_of(new), key)
-        else:
-            for node in (old, new):
-                if node is not None:
-                    self._forget(membership_of(node))
-        if old is None or new is None or old.status.boot_seconds != new.status.boot_seconds:
-            for node in (old, new):
-                if node is not None and (group := membership_of(node)) is not None:
-                    self._boots.pop(group, None)
+        self._roster_changed(key, old, new)
         if key in self._store.machines.malformed:  # it is there: what it claimed is still its
             self._ghosts.move(key, kube_name(old) if old is not None else self._ghosts.of(key))
             self._by_kube_name.move(key, None)
@@ -471,6 +462,19 @@ class Views:
         if rivals := self._claims.move(key, claims(new) if new is not None and counts else NOTHING):
             self._rivals_changed(rivals)
         self.dependencies.changed(key)
+
+    def _roster_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        """What was worked out for the machine's group counts no more, as far as it goes back to this machine."""
+        found = (membership_of(node) for node in (old, new) if node is not None)
+        groups = {group for group in found if group is not None}
+        if old is not None and new is not None and _same_place(old, new):
+            self._went_stale(membership_of(new), key)
+        else:
+            for group in groups:
+                self._forget(group)
+        if old is None or new is None or old.status.boot_seconds != new.status.boot_seconds:
+            for group in groups:
+                self._boots.pop(group, None)
 
     def on_rivals(self, told: Callable[[Iterable[Lookup]], None]) -> None:
         """Be told of machines whose hardware another began or ceased to claim."""
