@@ -58,6 +58,9 @@ generated:
 e2e *ARGS:
     {{ if ARGS == "" { ".ci/e2e" } else { 'pytest tests/e2e "$@"' } }}
 
+_e2e-build:
+    .ci/e2e build
+
 # a control plane and machines by hand, until Ctrl-C; tests/e2e/README.md
 lab *ARGS:
     PYTHONPATH=tests/e2e python -m lab "$@"

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("script", ["dev", ".ci/run", ".ci/generated"])
+@pytest.mark.parametrize("script", ["dev", ".ci/run", ".ci/e2e", ".ci/generated"])
 def test_script_parses(script: str) -> None:
     """The shell that the script names accepts its syntax."""
     shell = (ROOT / script).read_text().partition("\n")[0].removeprefix("#!")
