@@ -192,6 +192,14 @@ async def test_jobs_that_go_wrong(
     assert phases <= {"Succeeded", "Failed"}  # whatever hung was ended
 
 
+async def test_a_job_whose_answer_is_not_understood(autojump_clock: MockClock, site: Site) -> None:
+    """The power Job fails, and the machine was switched all the same."""
+    machine = inject(site, kind="oddAnswer", machine="off")
+    seen = await run_job(site, Action.STARTUP)
+    assert seen is not None
+    assert (seen.outcome, machine.wakes, machine.power) == (Outcome.FAILED, 1, True)
+
+
 async def test_api_faults(autojump_clock: MockClock, site: Site) -> None:
     """Errors strike each client once, an outage all calls for its time, a compaction every old version."""
     kube = site.client()

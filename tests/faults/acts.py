@@ -20,6 +20,7 @@ from hexa.ports.kube import Patch
 from hexa.testing.autoscaler import Settings, open_autoscaler
 from hexa.testing.world import Agent, World
 from hexa.testing.world.builders import NAMESPACE
+from tests.faults.devices import Devices
 from tests.faults.script import Act, Script
 
 AUTOSCALER = Settings(
@@ -49,6 +50,12 @@ class Stage:
         """It is being put back at this moment: what changes is nobody's deed."""
         self._autoscaler = trio.CancelScope()
         self._starting = trio.Lock()
+
+    @property
+    def devices(self) -> Devices:
+        """What hexa reads the power of machines by."""
+        assert isinstance(self.world.agent.gauge, Devices)
+        return self.world.agent.gauge
 
     @contextmanager
     def restoring(self) -> Iterator[None]:
@@ -347,6 +354,7 @@ async def mend(stage: Stage) -> None:
     if world.site.api.last_outage is not None:
         world.site.api.last_outage = None
     world.site.job_defects.clear()
+    stage.devices.odd.clear()
     for client in world.site.clients:
         client._planned.clear()
     _uncordon(stage, CONTROL_PLANE)

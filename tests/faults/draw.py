@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import structs
 
+from tests.faults.devices import draw_devices
 from tests.faults.odd import draw_odd
 from tests.faults.script import Act, Box, Load, Script
 
@@ -23,6 +24,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
     if odd:
         acts += draw_odd(seed, hurts, groups, boxes)
+        more, boxes = draw_devices(seed, hurts, boxes)
+        acts += more
     return Script(
         seed=seed,
         groups=groups,

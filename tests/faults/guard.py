@@ -232,7 +232,7 @@ class Guard:
 
     def _reads(self, name: str) -> bool:
         box = self._box(name)
-        return box.sensor or box.power == "bmc"
+        return box.sensor or box.metered or box.power == "bmc"
 
     def _box(self, name: str) -> Box:
         return next(box for box in self.stage.script.boxes if box.name == name)

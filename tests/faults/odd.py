@@ -12,6 +12,7 @@ from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.world.builders import NAMESPACE, group
 from tests.faults.acts import Stage, set_latency
+from tests.faults.devices import ODDITY
 from tests.faults.script import Act, Box
 
 PLUG_IN: dict[str, Any] = {"key": "node.cilium.io/agent-not-ready", "value": "true", "effect": "NoSchedule"}
@@ -193,6 +194,12 @@ async def _slow_writes(stage: Stage, act: Act) -> None:
     stage.later(act.duration, quick)
 
 
+async def _device_odd(stage: Stage, act: Act) -> None:
+    """What the device of the machine answers is wrong, or is not understood, for a while."""
+    stage.devices.odd[act.of] = act.value
+    stage.later(act.duration, lambda: stage.devices.odd.pop(act.of, None))
+
+
 DO: dict[str, Callable[[Stage, Act], Awaitable[None]]] = {
     "restore": _restore,
     "rename": _rename,
@@ -205,4 +212,5 @@ DO: dict[str, Callable[[Stage, Act], Awaitable[None]]] = {
     "oddMachine": _odd_machine,
     "oddKubeNode": _odd_kube_node,
     "slowWrites": _slow_writes,
+    ODDITY: _device_odd,
 }

@@ -15,8 +15,9 @@ from hexa.testing.determinism import repeatable_scheduling
 from hexa.testing.world import Machine, World, group, machine, open_world
 from tests.faults import odd
 from tests.faults.acts import Stage, mend, perform
+from tests.faults.devices import Devices
 from tests.faults.guard import LOOKS, Broken, Guard
-from tests.faults.script import POWER, Box, Load, Script
+from tests.faults.script import PLUG, POWER, Box, Load, Script
 
 CALM = 3600.0
 """Seconds from the last fault to the judgement."""
@@ -59,6 +60,7 @@ async def _run(script: Script, found: list[Outcome]) -> None:
     ]
     async with open_world(groups=groups, machines=machines, autoscaler=None, site=site, agent=False) as world:
         world.agent.image = "power.example/hexa"
+        world.agent.gauge = Devices(world.site, {box.name for box in script.boxes if box.metered})
         async with trio.open_nursery() as nursery:
             stage = Stage(world, script, nursery)
             guard = Guard(stage)
@@ -98,6 +100,8 @@ def _machine(box: Box, number: int, *, cut: bool) -> Machine:
     spec: dict[str, Any] = {}
     if box.power:
         spec = {"startupPodSpec": None, "shutdownPodSpec": None, "power": _filled(POWER[box.power], box.name, number)}
+    if box.metered:
+        spec["power"] = spec.get("power", {}) | _filled(PLUG, box.name, number)
     if box.depends:
         spec["dependsOn"] = list(box.depends)
     if box.powered:
@@ -112,7 +116,7 @@ def _filled(value: Any, name: str, number: int) -> Any:
         return {key: _filled(each, name, number) for key, each in value.items()}
     if isinstance(value, list):
         return [each.format(number) for each in value]
-    return value.format(name)
+    return value.format(name) if isinstance(value, str) else value
 
 
 def _add_load(world: World, load: Load) -> None:

@@ -23,8 +23,16 @@ class Box(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     """spec.dependsOn."""
     powered: str = ""
     """spec.powerState from the start."""
+    metered: bool = False
+    """The watts of a plug tell its power."""
 
 
+ON_WATTS = 20.0
+PLUG: dict[str, Any] = {
+    "http": {"address": "{}-plug.lan", "device": "shelly", "outlets": ["0"], "onWatts": ON_WATTS},
+    "sense": "http",
+}
+"""What reads a machine that is metered, however it is switched."""
 POWER: dict[str, dict[str, Any]] = {
     "bmc": {"ipmi": {"address": "{}-bmc.lan", "secretName": "bmc"}},
     "lan": {"wakeOnLan": {"macs": ["52:54:00:12:34:{:02x}"]}, "ssh": {"address": "{}.lan", "secretName": "ssh"}},

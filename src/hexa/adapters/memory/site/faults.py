@@ -45,6 +45,8 @@ class FaultKind(StrEnum):
     STUCK_JOB = "stuckJob"
     """The next `count` power Jobs never finish."""
     FAILED_JOB = "failedJob"
+    ODD_ANSWER = "oddAnswer"
+    """The next `count` power Jobs switch their machine and fail all the same: the answer of its device is not understood."""
     IMAGE_MISSING = "imageMissing"
     """The image of the next `count` power Jobs can't be pulled."""
     API_ERROR = "apiError"
@@ -64,6 +66,7 @@ class FaultKind(StrEnum):
 JOB_FAULTS: Final = {
     FaultKind.STUCK_JOB: Behaviour(),
     FaultKind.FAILED_JOB: Behaviour(seconds=1.0, fails=True),
+    FaultKind.ODD_ANSWER: Behaviour(seconds=1.0, fails=True),
     FaultKind.IMAGE_MISSING: Behaviour(image_missing=True),
 }
 

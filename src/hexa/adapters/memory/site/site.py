@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.adapters.memory.clock import START, MemoryClock, Timers
 from hexa.adapters.memory.cluster.api import Backup, MemoryApi
@@ -28,7 +28,7 @@ from hexa.adapters.memory.cluster.volumes import VolumeAttacher
 from hexa.adapters.memory.cluster.workloads import DaemonSetController, ReplicaSetController
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.memory.settings import STOCK, Settings
-from hexa.adapters.memory.site.faults import JOB_FAULTS, Fault, JobDefect, check, seconds, strike
+from hexa.adapters.memory.site.faults import JOB_FAULTS, Fault, FaultKind, JobDefect, check, seconds, strike
 from hexa.adapters.memory.site.kubelet import Kubelet
 from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.adapters.memory.site.machine_spec import MachineSpec
@@ -284,16 +284,19 @@ class Site:
         return Behaviour(None if given is None else float(given))
 
     def _power_job(self, name: str, action: str) -> Behaviour:
+        machine = self.machines.get(name)
+        effect = None
+        if machine is not None and action != CHECK_ACTION:
+            effect = machine.wake if action == Action.STARTUP else machine.switch_off
         for defect in self.job_defects:
             if defect.strikes(name, action):
                 defect.left -= 1
-                return JOB_FAULTS[defect.fault.kind]
-        machine = self.machines.get(name)
+                given = JOB_FAULTS[defect.fault.kind]
+                return structs.replace(given, effect=effect) if defect.fault.kind is FaultKind.ODD_ANSWER else given
         if action == CHECK_ACTION:
             return Behaviour(self.settings.job_seconds, fails=machine is None or not machine.fit)
         if machine is None:
             return Behaviour(self.settings.job_seconds, fails=True)
-        effect = machine.wake if action == Action.STARTUP else machine.switch_off
         return Behaviour(self.settings.job_seconds, effect=effect)
 
 
