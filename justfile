@@ -33,9 +33,9 @@ long *ARGS:
 faults *ARGS:
     python -m tests.faults "$@"
 
-# what the domain's tests let pass: a sample of its mutants, with mutmut; --sample N, --seed S, --module machine/sensing
+# what the domain's tests let pass: a sample of its mutants, with mutmut; --sample N, --seed S, --module sensing rules/proof
 mutants *ARGS:
-    python packaging/mutants.py "$@"
+    nice -n 5 python packaging/mutants.py "$@"
 
 # ruff, mypy --strict, import-linter, generated files unchanged, the docs site builds
 check: check-quick types generated docs

@@ -13,8 +13,8 @@ from msgspec import structs
 from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, read, status
 
 from hexa.domain.machine.acts import may_leave, wake_again
-from hexa.domain.machine.dues import leave_due, next_due, wake_due
-from hexa.domain.machine.facts import GOING_OFF, LEASE_PERIOD, RENEWAL_MISSED, Facts
+from hexa.domain.machine.dues import lease_due, leave_due, limit_due, next_due, sighted, wake_due
+from hexa.domain.machine.facts import GOING_OFF, LEASE_PERIOD, RENEWAL_MISSED, Facts, says_off
 from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase, phase_of, step
 from hexa.domain.machine.sensing import EVENTS_NOT_SEEN_BLIND, EVENTS_OF_WISH_OR_TIME, sense
 from hexa.domain.policy.limits import Limits
@@ -444,6 +444,15 @@ def test_pause_that_has_just_ended_makes_nothing_overdue(phase: Phase) -> None:
     assert noticed(phase, end, node_exists=True, paused_since=at(1)) is not Event.OVERDUE
 
 
+@pytest.mark.parametrize("phase", ENDS)
+def test_pause_that_has_not_lasted_yet_puts_nothing_off(phase: Phase) -> None:
+    """One that began at this very moment, or that is said to begin later, gives no time."""
+    end = ENDS[phase]
+    heard = end - 1 if phase is Phase.DRAINING else None
+    for begin in (end, end + HOUR):
+        assert noticed(phase, end, node_exists=True, heard=heard, paused_since=at(begin)) is Event.OVERDUE
+
+
 def test_pause_counts_from_the_entry_into_the_phase() -> None:
     """A pause that began in an earlier phase stops this phase's clock from its entry on."""
     assert noticed(Phase.BOOTING, 600, paused_since=at(-HOUR)) is None
@@ -560,6 +569,15 @@ def test_node_leaves_after_our_shutdown_and_two_lease_periods_of_silence() -> No
     assert not left(5000, shutdown_done=False, heard=0)
     assert not left(1079.999, shutdown_done=True, heard=0, watching_since=1000)
     assert left(1080, shutdown_done=True, heard=0, watching_since=1000)
+
+
+def test_a_reading_on_of_this_phase_keeps_the_node_whatever_job_and_silence_say() -> None:
+    """One of before the phase says nothing any more; nor does a sensor that cannot tell, or a reading without a time."""
+    assert not left(500, shutdown_done=True, reading=(Reading.ON, 499))
+    assert left(500, shutdown_done=True, reading=(Reading.ON, 0))
+    assert left(500, shutdown_done=True, reading=(Reading.UNKNOWN, 499))
+    timeless = structs.replace(facts(500), reading=PowerReading(power=Reading.ON, source="pdu"))
+    assert may_leave(status(Phase.OFF), timeless, shutdown_done=True)
 
 
 def test_kubelet_with_a_longer_lease_keeps_its_node_longer() -> None:
@@ -912,3 +930,51 @@ def test_dues_of_wakes_and_leaving_are_told() -> None:
     assert leave_due(facts(5, heard=2, watching_since=0)) == at(82)
     assert next_due(status(Phase.OFF), facts(5, heard=2, node_exists=True, watching_since=0), limits=LIMITS) == at(82)
     assert read(Reading.ON, 3).at == at(3)
+
+
+def test_a_wake_at_the_first_moment_of_our_sight_was_watched() -> None:
+    """Only one that was sent before we watched waits for a lease period of our sight; blind, none waits."""
+    assert sighted(status(Phase.BOOTING, woken_at=at(0)), facts(5, watching_since=0)) < at(0)
+    assert sighted(status(Phase.BOOTING, woken_at=at(-1)), facts(5, watching_since=0)) == at(LEASE)
+    assert sighted(status(Phase.BOOTING), facts(5, watching_since=0)) == at(LEASE)
+    assert sighted(status(Phase.BOOTING, woken_at=at(-1)), facts(5, watching_since=None)) < at(0)
+
+
+def test_a_reading_says_off_only_where_it_is_newer_than_the_last_sign_of_life() -> None:
+    """No reading, one without a time, and one that a renewal has followed, say nothing."""
+    assert not says_off(facts(5))
+    assert not says_off(structs.replace(facts(5), reading=PowerReading(power=Reading.OFF, source="pdu")))
+    assert not says_off(facts(5, reading=(Reading.ON, 4)))
+    assert not says_off(facts(5, reading=(Reading.OFF, 4), heard=4))
+    assert says_off(facts(5, reading=(Reading.OFF, 4), heard=3))
+    assert says_off(facts(5, reading=(Reading.OFF, 4)))
+
+
+def test_a_machine_that_is_wanted_again_before_its_shutdown_job_serves_on() -> None:
+    """Empty or not: while nothing was done to it, a standing lease is enough; once the Job is there, pods and a renewal are."""
+    assert noticed(Phase.POWERING_OFF, 10, wish=ON, heard=-1, pods=0) is Event.OCCUPIED
+    assert noticed(Phase.POWERING_OFF, 10, wish=ON, pods=0) is None
+    assert noticed(Phase.POWERING_OFF, 10, wish=OFF, heard=-1, pods=0) is None
+    assert noticed(Phase.POWERING_OFF, 10, wish=ON, heard=5, pods=0, job_begun=True) is None
+    assert noticed(Phase.POWERING_OFF, 10, wish=ON, heard=5, pods=1, job_begun=True) is Event.OCCUPIED
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_the_end_of_the_lease_matters_while_a_machine_is_up(phase: Phase) -> None:
+    """It is told until it is over, and only with sight and a Kubernetes node."""
+    up, known = status(phase), {"heard": 5.0, "node_exists": True}
+    end = 5 + LEASE
+    expected = at(end) if phase in (Phase.READY, Phase.DRAINING) else None
+    assert lease_due(up, facts(end - 1, **known), limits=LIMITS) == expected
+    assert lease_due(up, facts(end, **known), limits=LIMITS) is None
+    assert lease_due(up, facts(6, **known, watching_since=None), limits=LIMITS) is None
+    assert lease_due(up, facts(6, heard=5.0), limits=LIMITS) is None
+
+
+def test_the_limit_of_a_phase_is_told() -> None:
+    """Of Lost, when the machine may be acted on; of a phase without a limit, and while it stands still, nothing."""
+    for phase in Phase:
+        seconds = LOST_FOR if phase is Phase.LOST else ENDS.get(phase)
+        expected = None if seconds is None else at(seconds)
+        assert limit_due(status(phase), facts(1, node_exists=True), limits=LIMITS) == expected
+        assert limit_due(status(phase), facts(1, node_exists=True, paused=True), limits=LIMITS) is None

@@ -20,12 +20,14 @@ from hexa.domain.machine.wish import (
     base_wish,
     corrected_wish,
     effective_wish,
+    forgotten_wish,
     held,
     off_vetoes,
     on_vetoes,
     paused,
     powerstate_manager,
     recorded_wish,
+    unexpected,
     wish_patch,
 )
 from hexa.domain.names import WISH_ANNOTATION
@@ -373,6 +375,21 @@ def test_veto_says_until_when_and_why() -> None:
     assert veto == Veto("Hold", "held on until 2026-03-02T09:00:00+00:00: backup runs")
 
 
+@pytest.mark.parametrize(
+    ("pause", "message"),
+    [
+        (Paused(), "paused"),
+        (Paused(reason="BIOS"), "paused: BIOS"),
+        (Paused(until=at(3600)), "paused until 2026-03-02T09:00:00+00:00"),
+    ],
+)
+def test_a_pause_says_no_more_than_is_known_of_it(pause: Paused, message: str) -> None:
+    """Its end and its reason, where it has them, for an off and for a wake alike."""
+    node = machine(paused=pause)
+    off = list(off_vetoes(node, POLICY, hosts=(), control_plane=False, now=NOW))
+    assert off == list(on_vetoes(node, POLICY, now=NOW)) == [Veto("Paused", message)]
+
+
 # --- what is acted on ---------------------------------------------------------------------------------------------
 
 
@@ -499,6 +516,42 @@ def test_power_that_somebody_else_switched_on(does: str, by: Asker, reason: str,
     made = corrected_wish(node, Event.POWER_SEEN, held=False, room=False, now=NOW, policy=policy)
     assert (made and (made.power, made.reason, made.by, made.then)) == found
     assert made is None or (made.until is not None) is (made.then is not None)
+
+
+@pytest.mark.parametrize("does", OnUnexpectedPower)
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.LOST, Phase.BOOTING, Phase.DRAINING])
+@pytest.mark.parametrize("event", [None, Event.POWER_GONE, Event.NODE_LOST])
+def test_power_that_somebody_else_switched_off(does: OnUnexpectedPower, phase: Phase, event: Event | None) -> None:
+    """A machine that is wanted on is left off only where the group says Ignore, and only where it was up and its power is gone."""
+    policy, node = Policy(on_unexpected_power=does), standing(phase, wish(ON))
+    made = corrected_wish(node, event, held=False, room=True, now=NOW, policy=policy)
+    left = does is OnUnexpectedPower.IGNORE and phase in (Phase.READY, Phase.LOST) and event is Event.POWER_GONE
+    assert (made and (made.power, made.reason)) == ((OFF, "FoundOff") if left else None)
+
+
+@pytest.mark.parametrize("power", ["on", "off", None])
+@pytest.mark.parametrize("phase", [Phase.OFF, Phase.READY])
+def test_a_machine_that_is_taken_back_keeps_no_old_wish(power: Any, phase: Phase) -> None:
+    """Given up and taken back, it stays as it is found: what spec.powerState said before is no new word of a person."""
+    node = structs.replace(machine(power_state=power), status=status(phase))
+    found = base_wish(annotated(node, forgotten_wish(node, now=T0)[WISH_ANNOTATION]), now=NOW)
+    assert found is not None
+    assert (found.by, found.reason, found.spec) == (Asker.RECOVERY, "Adopted", power or "")
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (wish(OFF, reason="FoundOff"), "switched it off, or its power failed; left off"),
+        (wish(OFF, reason="Corrected"), "its power came back; user wants it off: drained and switched off"),
+        (wish(ON, reason="FoundOn"), "switched it on, or its power came back; kept on"),
+        (wish(ON, reason="FoundOn", until=at(3600)), "kept on until 2026-03-02T09:00:00+00:00"),
+    ],
+)
+def test_power_that_somebody_else_switched_is_told(record: WishRecord, told: str) -> None:
+    """What happened, and what hexa makes of it."""
+    assert unexpected(record).startswith("somebody else switched it ")
+    assert unexpected(record).endswith(told)
 
 
 def test_an_adoption_ends() -> None:

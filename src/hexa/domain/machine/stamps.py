@@ -6,6 +6,7 @@ or a wish names. A cool-off lasts no longer than the machine's failures give it.
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import is_
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct, structs
@@ -78,7 +79,7 @@ def _of(value: Any, now: datetime) -> Any:
         return _clamped(value, now)
     if isinstance(value, tuple) and value and isinstance(value[0], Struct):
         each = tuple(_clamped(item, now) for item in value)
-        return value if all(new is old for new, old in zip(each, value, strict=True)) else each
+        return value if all(map(is_, each, value)) else each
     return value
 
 
