@@ -18,7 +18,7 @@ from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.kube_http.adapter import open_kube, secrets_of
 from hexa.adapters.kube_http.config import Cluster, Tuning, load
 from hexa.adapters.kube_jobs.adapter import load_models, open_jobs
-from hexa.adapters.kube_jobs.checks import open_checks
+from hexa.adapters.kube_jobs.health_checks import open_checks
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.kube_journal.config import Logs
 from hexa.adapters.power.context import Context

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from hexa.adapters.kube_jobs.adapter import open_jobs
-from hexa.adapters.kube_jobs.checks import open_checks
-from hexa.adapters.memory.ports.checks import MemoryChecks
+from hexa.adapters.kube_jobs.health_checks import open_checks
+from hexa.adapters.memory.ports.health_checks import MemoryChecks
 from hexa.adapters.memory.ports.jobs import MemoryJobs
 from hexa.adapters.memory.site.faults import Fault, FaultKind
 from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.resources.core import LEASES
 from hexa.domain.resources.v1alpha1 import PowerPodSpec
-from hexa.ports.checks import Checks
+from hexa.ports.health_checks import Checks
 from hexa.ports.jobs import Jobs
 from hexa.ports.kube import Kube
 from hexa.testing.check_checks import CHECKS_CHECKS, ChecksBench

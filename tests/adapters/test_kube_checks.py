@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from tests.adapters.test_kube_jobs import EVERYTHING, EVERYTHING_AS_A_JOB
 
 from hexa.adapters.kube_jobs import wire
-from hexa.adapters.kube_jobs.checks import exactly
 from hexa.adapters.kube_jobs.cron_manifest import cron_job
+from hexa.adapters.kube_jobs.health_checks import exactly
 from hexa.adapters.memory.cluster.patches import merge
 from hexa.domain.resources.core import JOBS, PODS, Job, Pod, decode
 from hexa.domain.resources.health import CheckOutcome

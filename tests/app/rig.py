@@ -13,12 +13,12 @@ from hexa.adapters.memory.clock import START, MemoryClock
 from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube
-from hexa.app.core_controller import CoreController
-from hexa.app.group_controller import GroupController
+from hexa.app.cloud.provider import Provider
+from hexa.app.group.controller import GroupController
 from hexa.app.locks import GroupLocks
-from hexa.app.provider import Provider
+from hexa.app.node.kube_node_controller import CoreController
 from hexa.app.store import Store
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
 from hexa.domain.group.asked import asked
 from hexa.domain.machine.lifecycle import Phase

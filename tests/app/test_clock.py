@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.app.clock import WatchedClock
-from hexa.app.heartbeats import LeaseHeartbeats
+from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.domain.resources.core import Lease, LeaseSpec, Metadata
 
 HOUR = timedelta(hours=1)

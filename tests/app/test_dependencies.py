@@ -10,9 +10,9 @@ from msgspec import structs
 from tests.app.rig import at
 
 from hexa.app.store import Store
-from hexa.app.view import MachineView
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
 from hexa.domain.resources.v1alpha1 import (
     Group,

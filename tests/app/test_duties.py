@@ -8,10 +8,10 @@ import trio
 from tests.app.rig import Rig, at, key, open_rig, stamp
 from trio.testing import MockClock
 
-from hexa.app.duties import NodeDuties, left_behind
-from hexa.app.view import MachineView
+from hexa.app.node.duties import NodeDuties, left_behind
 from hexa.domain.errors import Conflict, Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     CA_CANDIDATE_TAINT,
     CA_TO_BE_DELETED_TAINT,

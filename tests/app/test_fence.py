@@ -9,11 +9,12 @@ from tests.app.rig import OFF, RECOVERY, SPACE, Rig, key, open_rig
 from tests.app.rig import wish as wish_of
 from trio.testing import MockClock
 
-from hexa.app import proofs, provider, views
+from hexa.app.cloud import provider
 from hexa.app.commands import get, why
-from hexa.app.commands.snapshot import Snapshot
+from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.contained import Teller
 from hexa.app.fence import CONTAINED, Fence
+from hexa.app.views import proofs, views
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import wish_patch
 from hexa.domain.money.rates import rates_of

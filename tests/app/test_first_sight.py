@@ -15,8 +15,8 @@ from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.ports.jobs import MemoryJobs
 from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube
-from hexa.app import identities
 from hexa.app.core import Core, Ports, open_core
+from hexa.app.node import identities
 from hexa.domain.resources.core import LEASES, NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch

@@ -11,7 +11,7 @@ from tests.fuzz.pipeline import Pipeline, open_pipeline
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START
-from hexa.app.store import DELETIONS_KEPT
+from hexa.app.cache import DELETIONS_KEPT
 from hexa.domain.names import CHECK_LABEL, MEMBERSHIP_LABEL
 from hexa.domain.resources.core import JOBS, LEASES, NODES, decode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup

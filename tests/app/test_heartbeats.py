@@ -9,7 +9,7 @@ from tests.app.rig import at
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START, MemoryClock
-from hexa.app.heartbeats import LeaseHeartbeats
+from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Lease, LeaseSpec, Malformed, Metadata
 from hexa.domain.resources.v1alpha1 import Lookup
 

@@ -9,7 +9,7 @@ from tests.app.unready import Unready
 from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, PODS

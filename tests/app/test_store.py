@@ -13,7 +13,8 @@ from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube
-from hexa.app.store import Cache, Store
+from hexa.app.cache import Cache
+from hexa.app.store import Store
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import Malformed, Metadata
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupSpec

@@ -6,8 +6,8 @@ import pytest
 from tests.app.rig import OFF, ON, SPACE, USER, Rig, at, key, open_rig, stamp, wish
 from trio.testing import MockClock
 
-from hexa.app.view import MachineView
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import HOLDS_DATA_LABEL
 from hexa.domain.resources.core import PODS
 from hexa.domain.resources.v1alpha1 import MACHINES

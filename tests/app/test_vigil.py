@@ -8,8 +8,8 @@ from tests.app.rig import at, key
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import MemoryClock
-from hexa.app.heartbeats import LeaseHeartbeats
-from hexa.app.vigil import Vigil
+from hexa.app.node.heartbeats import LeaseHeartbeats
+from hexa.app.node.vigil import Vigil
 from hexa.domain.resources.core import Lease, LeaseSpec, Metadata
 
 PERIOD = 40.0

@@ -15,7 +15,7 @@ from hexa import wiring
 from hexa.adapters.memory.cluster.reviews import Ban
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.x509.adapter import X509Issuer
-from hexa.app.commands.doctor.checks import CHECKS, Report, examine
+from hexa.app.commands.doctor.examine import CHECKS, Report, examine
 from hexa.app.commands.doctor.sight import Asked, Sight
 from hexa.cli.app import app
 from hexa.domain.errors import Refused, Unavailable

@@ -14,7 +14,7 @@ from lab.users import Context
 from hexa.adapters.kube_http.adapter import open_kube
 from hexa.adapters.kube_http.config import Cluster, Tuning, load
 from hexa.adapters.kube_jobs.adapter import open_jobs
-from hexa.adapters.kube_jobs.checks import open_checks
+from hexa.adapters.kube_jobs.health_checks import open_checks
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.system.clock import SystemClock
 from hexa.domain.errors import Refused, Unavailable

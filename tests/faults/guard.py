@@ -13,10 +13,10 @@ from hexa.adapters.memory.cluster.pods import PodsByNode, comes_with_the_node, f
 from hexa.adapters.memory.ports.journal import Line
 from hexa.adapters.memory.site.machine import MemoryMachine, State
 from hexa.app.core import Core
-from hexa.app.view import MachineView
 from hexa.domain.group.sizing import counts
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
 from hexa.domain.machine.wish import EXERCISE, EXERCISED, recorded_wish
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     ACTION_LABEL,
     ATTEMPT_LABEL,

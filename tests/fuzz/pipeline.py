@@ -11,18 +11,18 @@ from typing import Any
 import msgspec
 
 from hexa.adapters.kube_jobs.adapter import open_jobs
-from hexa.adapters.kube_jobs.checks import open_checks
+from hexa.adapters.kube_jobs.health_checks import open_checks
 from hexa.adapters.memory.clock import START
-from hexa.app.checks import HealthChecks
 from hexa.app.commands.get import chosen
 from hexa.app.commands.history import history_of
-from hexa.app.commands.snapshot import Snapshot
+from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.commands.why import explain_group, explain_machine
 from hexa.app.core import NoSensors
-from hexa.app.heartbeats import LeaseHeartbeats
 from hexa.app.locks import GroupLocks
-from hexa.app.node_controller import NodeController
-from hexa.app.readings import Readings
+from hexa.app.node.controller import NodeController
+from hexa.app.node.health_checks import HealthChecks
+from hexa.app.node.heartbeats import LeaseHeartbeats
+from hexa.app.node.readings import Readings
 from hexa.cli.checking import check, written_objects
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.core import NODES, Kind, Pod

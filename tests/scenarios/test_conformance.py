@@ -10,7 +10,8 @@ from tests.scenarios.stage import QUICK, JobWatch, boxes, loaded, rack, reach, u
 from tests.scenarios.test_spec_power import BMC, wired
 from trio.testing import MockClock
 
-from hexa.app.commands.conformance import Objected, Result, Step, Tick, conduct
+from hexa.app.commands.conformance import Result, Step, Tick, conduct
+from hexa.app.commands.conformance_plan import Objected
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import MACHINES, Hold, Lookup

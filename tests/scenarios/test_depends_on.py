@@ -7,7 +7,7 @@ import trio
 from tests.scenarios.stage import ID, QUICK, JobWatch, at, boxes, kube_of, rack, reach, switch
 from trio.testing import MockClock
 
-from hexa.app.commands.snapshot import take
+from hexa.app.commands.shared.snapshot import take
 from hexa.app.commands.why import MachineAnswer, explain_machine
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import recorded_wish

@@ -8,7 +8,7 @@ from tests.scenarios.stage import QUICK, boxes, rack, reach, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.kube import MemoryKube
-from hexa.app.commands.snapshot import take
+from hexa.app.commands.shared.snapshot import take
 from hexa.app.commands.switch import Change, write
 from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import World, open_world

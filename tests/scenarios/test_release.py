@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.commands.release import HOLD_REASON, Release, Wake, release
-from hexa.app.power_jobs import PowerJobs
+from hexa.app.node.power_jobs import PowerJobs
 from hexa.domain.errors import NotFound, Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import OFF_FINALIZER, RELEASED_ANNOTATION

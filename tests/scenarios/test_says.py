@@ -9,9 +9,9 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.app.commands.draining import check
 from hexa.app.commands.get import chosen
-from hexa.app.commands.snapshot import Snapshot, take
+from hexa.app.commands.shared.draining import check
+from hexa.app.commands.shared.snapshot import Snapshot, take
 from hexa.app.commands.why import GroupAnswer, MachineAnswer, explain_group, explain_machine
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.people.doctor.site import judge_objects

@@ -6,23 +6,23 @@ from contextlib import asynccontextmanager
 import trio
 from msgspec import Struct, structs
 
-from hexa.app.checks import HealthChecks
 from hexa.app.clock import WatchedClock
+from hexa.app.cloud.provider import Provider
 from hexa.app.contained import Teller
-from hexa.app.core_controller import CoreController
-from hexa.app.group_controller import GroupController
-from hexa.app.heartbeats import LeaseHeartbeats
+from hexa.app.group.controller import GroupController
 from hexa.app.locks import GroupLocks
-from hexa.app.node_controller import NodeController
-from hexa.app.provider import Provider
-from hexa.app.readings import Readings
+from hexa.app.node.controller import NodeController
+from hexa.app.node.health_checks import HealthChecks
+from hexa.app.node.heartbeats import LeaseHeartbeats
+from hexa.app.node.kube_node_controller import CoreController
+from hexa.app.node.readings import Readings
 from hexa.app.store import Source, Store
 from hexa.app.turns import Turns
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.domain.policy.conventions import DEFAULTS, Conventions
 from hexa.domain.resources.v1alpha1 import Node, PowerReading
-from hexa.ports.checks import Checks
 from hexa.ports.clock import Clock
+from hexa.ports.health_checks import Checks
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Jobs
 from hexa.ports.journal import Journal

@@ -11,8 +11,8 @@ from typing import Any, Final
 import trio
 from msgspec import Struct, structs
 
-from hexa.app.store import Cache
-from hexa.app.view import MachineView, ready
+from hexa.app.cache import Cache
+from hexa.domain.machine_view import MachineView, ready
 from hexa.domain.pods.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan, pod_name, room_beside
 from hexa.domain.pods.places import asked_of_node
 from hexa.domain.pods.volumes import tied

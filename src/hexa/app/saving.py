@@ -4,7 +4,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hexa.app.store import Cache, Store, same_version
+from hexa.app.cache import Cache, same_version
+from hexa.app.store import Store
 from hexa.domain.errors import Refused
 from hexa.domain.machine.wish import wish_patch
 from hexa.domain.resources.core import Kind, Malformed, Metadata

@@ -12,14 +12,14 @@ from msgspec import structs
 
 from hexa.app.each import for_each
 from hexa.app.saving import Writer
-from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store
-from hexa.app.view import MachineView
-from hexa.app.views import Views
+from hexa.app.views.stand_in import is_stand_in
+from hexa.app.views.views import Views
 from hexa.domain.errors import Conflict, NotFound
 from hexa.domain.group.asked import request_of, with_request
 from hexa.domain.group.sizing import may_be_woken
 from hexa.domain.machine.wish import base_wish, recorded_wish
+from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Power, Request, WishRecord
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube

@@ -16,8 +16,9 @@ from hexa.cli.people import home, look, within
 if TYPE_CHECKING:
     import trio
 
-    from hexa.app.commands.conformance import Objected, Plan, Result, Step, Tick
-    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.conformance import Result, Step, Tick
+    from hexa.app.commands.conformance_plan import Objected, Plan
+    from hexa.app.commands.shared.snapshot import Snapshot
 
 LEFT = {"pass": Exit.OK, "fail": Exit.BLOCKED, "refused": Exit.REFUSED, "noAgent": Exit.FAILED, "stopped": Exit.FAILED}
 """Exit codes by verdict; one that the API server's refusal ended has that of the refusal."""
@@ -36,7 +37,7 @@ def conform(
     namespace: NamespaceOption = "",
 ) -> None:
     """Try a machine's own power wiring: drained, off, on and verified by the agent, and left as it was found."""
-    from hexa.app.commands.conformance import Objected, prepare
+    from hexa.app.commands.conformance_plan import Objected, prepare
     from hexa.domain.duration import parse_duration
 
     try:

@@ -9,7 +9,7 @@ from hexa.cli.exits import Exit
 from hexa.cli.output import Format, OutputOption, Tone, dump, paint, plain, say
 
 if TYPE_CHECKING:
-    from hexa.app.commands.doctor.checks import Report
+    from hexa.app.commands.doctor.examine import Report
     from hexa.domain.people.doctor.finding import Finding
 
 _TONES: Final = {"error": Tone.BAD, "warning": Tone.BUSY, "unseen": Tone.QUIET}
@@ -38,7 +38,7 @@ def doctor(
     """
     from datetime import UTC, datetime
 
-    from hexa.app.commands.doctor.checks import Report, examine
+    from hexa.app.commands.doctor.examine import Report, examine
     from hexa.app.commands.doctor.sight import Asked, Sight
     from hexa.wiring import open_issuer
 

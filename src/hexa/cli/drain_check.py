@@ -11,8 +11,8 @@ from hexa.cli.output import Format, OutputOption, Tone, dump, paint, plain, say,
 from hexa.cli.people import home, look, tell_notes, within
 
 if TYPE_CHECKING:
-    from hexa.app.commands.draining import Check
-    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.shared.draining import Check
+    from hexa.app.commands.shared.snapshot import Snapshot
 
 
 def drain_check(
@@ -30,7 +30,7 @@ def drain_check(
     """
 
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[list[Check], list[str], tuple[str, ...]]":
-        from hexa.app.commands.draining import check_all
+        from hexa.app.commands.shared.draining import check_all
 
         checks, wrong = await check_all(site.kube, snapshot, machines, namespace=home(site))
         return checks, wrong, snapshot.notes

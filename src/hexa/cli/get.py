@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hexa.app.commands.get import GroupLine, Lines, MachineLine
-    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.shared.snapshot import Snapshot
 
 MACHINE_WORDS: Final = frozenset({"machines", "machine", "nodes", "node", "hn", "hnode"})
 GROUP_WORDS: Final = frozenset({"groups", "group", "hg", "hgroup"})

@@ -11,7 +11,7 @@ from hexa.cli.people import home, look, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.history import History
-    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.shared.snapshot import Snapshot
     from hexa.domain.resources.v1alpha1 import HistoryEntry
 
 

@@ -11,7 +11,7 @@ from hexa.cli.exits import Exit, fail
 from hexa.cli.output import Tone, paint, plain, say
 
 if TYPE_CHECKING:
-    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.shared.snapshot import Snapshot
     from hexa.app.commands.switch import Answer, Change
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def look(where: Where, question: "Callable[[Site, Snapshot], Awaitable[T]]") -> 
     """The answer to a question about a snapshot of the cluster."""
 
     async def asked(site: Site) -> T:
-        from hexa.app.commands.snapshot import take
+        from hexa.app.commands.shared.snapshot import take
 
         scope = _scope(site, where)
         return await question(site, await take(site.kube, clock=site.clock, namespace=scope, names=where.names))

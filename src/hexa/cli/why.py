@@ -15,7 +15,7 @@ from hexa.cli.people import home, look, tell_notes, within
 from hexa.cli.why_pod import of_pod
 
 if TYPE_CHECKING:
-    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.shared.snapshot import Snapshot
     from hexa.app.commands.why import BrokenAnswer, GroupAnswer, Health, MachineAnswer, MemberAnswer
     from hexa.domain.resources.core import Condition
     from hexa.domain.words.demands import Demand

@@ -9,7 +9,7 @@ from hexa.cli.people import look, tell_notes
 
 if TYPE_CHECKING:
     from hexa.app.commands.pod import PodAnswer
-    from hexa.app.commands.snapshot import Snapshot
+    from hexa.app.commands.shared.snapshot import Snapshot
 
 
 def of_pod(name: str, output: Format, *, kubeconfig: str, context: str, namespace: str) -> None:

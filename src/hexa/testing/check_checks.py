@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from hexa.testing.contracts.bench import ChecksBench, Does
-from hexa.testing.contracts.checks import (
+from hexa.testing.contracts.health_checks import (
     a_changed_check_is_changed_whole,
     a_check_is_made_once,
     a_check_never_runs_on_its_own_machine,

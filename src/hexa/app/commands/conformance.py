@@ -5,26 +5,23 @@ was last seen, until somebody has looked at it. What each stage waits for is jud
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 import trio
 from msgspec import Struct, structs
 
-from hexa.app.commands.draining import check
-from hexa.app.commands.snapshot import Snapshot, take
-from hexa.app.view import MachineView
+from hexa.app.commands.conformance_plan import Objected, Part, Plan, prepare
+from hexa.app.commands.shared.snapshot import take
 from hexa.domain.errors import Conflict, HexaError, NotFound, Unavailable
 from hexa.domain.machine.identity import kube_name
-from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import released
 from hexa.domain.machine.wish import paused
 from hexa.domain.people.conformance import (
     HELD,
     MARK,
     NOTICE,
-    STAGES,
     Course,
     Failed,
     Look,
@@ -36,19 +33,12 @@ from hexa.domain.people.conformance import (
     judge,
     last_seen,
     late,
-    limit_of,
     noted,
-    objections,
-    told,
     under_way,
-    without_own_hold,
 )
-from hexa.domain.people.gitops import revert_warning
-from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES, Hold, Lookup, Node, Power
-from hexa.domain.words.kept import Reason
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Patch, Selector
 
@@ -58,104 +48,6 @@ LAST_WORD: Final = 10.0
 """Seconds that the write of the hold may take at the end, whatever has ended the test."""
 SKEW: Final = timedelta(minutes=5)
 """How much later than the test's own limits its hold ends: the agent has a clock of its own, and an API server may be away."""
-
-
-# --- before ---------------------------------------------------------------------------------------
-
-
-class Part(Struct, frozen=True, kw_only=True):
-    """A stage as it is announced."""
-
-    stage: Stage
-    text: str
-    limit: timedelta
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """What a test would do."""
-
-    key: Lookup
-    found: Power
-    summary: str
-    """The machine as it is found."""
-    parts: tuple[Part, ...]
-    warnings: tuple[str, ...]
-    limits: Limits
-    rest: timedelta
-    boot: str
-    node: Node
-    beneath: str
-    """Who decides over it once the test is over."""
-
-    @property
-    def longest(self) -> timedelta:
-        """How long the test may take."""
-        return sum((part.limit for part in self.parts), timedelta(0))
-
-
-class Objected(Struct, frozen=True):
-    """The machine is not tested, and nothing was done."""
-
-    key: Lookup
-    reasons: tuple[Reason, ...]
-
-
-async def prepare(
-    kube: Kube, snapshot: Snapshot, name: str, *, namespace: str | None, rest: timedelta
-) -> Plan | Objected:
-    """What a test of the machine would do, or why it is not tested. Raises `NotFound` for a name that is no machine's."""
-    key = snapshot.pick(name, namespace=namespace, groups=False).machines[0]
-    view = snapshot.views.machine(key)
-    if view is None:
-        broken = Reason(rule="DoesNotDecode", text="its Node resource does not decode", remedy=f"hexa why {key}")
-        return Objected(key, (broken,))
-    node = without_own_hold(view.node)
-    left_over, view = node is not view.node, structs.replace(view, node=node)
-    if found := objections(snapshot.known(view), control_plane=view.control_plane, left_over=left_over):
-        return Objected(key, tuple(found))
-    power = Power.ON if view.phase is Phase.READY else Power.OFF
-    parts = [
-        Part(stage=stage, text=told(stage, view.node, rest=rest), limit=limit_of(stage, view.limits, rest=rest))
-        for stage in STAGES[power]
-    ]
-    return Plan(
-        key=key,
-        found=power,
-        summary=_summary(view, snapshot.now),
-        parts=tuple(parts),
-        warnings=tuple(await _warnings(kube, snapshot, view)),
-        limits=view.limits,
-        rest=rest,
-        boot=view.kube.status.node_info.boot_id if view.kube is not None else "",
-        node=view.node,
-        beneath=_beneath(view, snapshot.now),
-    )
-
-
-def _summary(view: MachineView, now: datetime) -> str:
-    group = f" of group {view.group.key.name}" if view.group is not None else ""
-    return f"{view.key}{group} is {'on' if view.phase is Phase.READY else 'off'}; {_beneath(view, now)}"
-
-
-def _beneath(view: MachineView, now: datetime) -> str:
-    wish = view.wish(now)
-    return f"{wish.by} wants it {wish.power}" if wish is not None else "nobody asked for anything: it stays as found"
-
-
-async def _warnings(kube: Kube, snapshot: Snapshot, view: MachineView) -> list[str]:
-    """What a person should know before saying yes."""
-    found = list(snapshot.notes)
-    if view.phase is Phase.READY:
-        blockers = (await check(kube, view, now=snapshot.now)).blockers
-        found += [f"its drain would not end now: {blocker}" for blocker in blockers]
-    if reverted := revert_warning(view.node.metadata, "hold"):
-        found.append(reverted)
-    if not snapshot.agent_seen:
-        found.append("no pod labelled as hexa was found: without an agent nothing will happen")
-    return found
-
-
-# --- the test -------------------------------------------------------------------------------------
 
 
 class Verdict(StrEnum):
@@ -337,8 +229,6 @@ class _Test:
         verdict = Verdict.REFUSED if found.refused else Verdict.FAIL
         return End(verdict=verdict, reason=found.reason, text=found.text, remedy=found.remedy, failed=found)
 
-    # --- what is read and written ---
-
     async def _look(self) -> bool:
         """See the machine as it is; whether the API server answers. Raises `_TakenOver` where the hold is not ours any more."""
         try:
@@ -407,8 +297,6 @@ class _Test:
                 continue
             return
         raise Conflict(f"Node {key} is written by somebody else all the time; repeat the command")
-
-    # --- the end ---
 
     async def end(self, end: End) -> tuple[str, str]:
         """The hold goes, or stays where the machine has failed. How the machine is left, and how that is undone."""

@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from hexa.app.commands.agents import agent_image, agents, watched
-from hexa.app.commands.probing import Probes, probe_all
+from hexa.app.commands.shared.agents import agent_image, agents, watched
+from hexa.app.commands.shared.probing import Probes, probe_all
 from hexa.domain.errors import HexaError
 from hexa.domain.people.enrol import Candidate, Group, Known, LeftOut, complete, grouped, select, shortcomings
 from hexa.domain.resources.cluster import ADDRESSED_NODES, DetailedPod

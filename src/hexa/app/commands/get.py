@@ -5,15 +5,16 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from hexa.app.commands.snapshot import NotThere, Picked, Snapshot
+from hexa.app.commands.shared.snapshot import NotThere, Picked, Snapshot
 from hexa.app.fence import CONTAINED
-from hexa.app.view import GroupView, group_hints
 from hexa.domain.group.sizing import target
+from hexa.domain.group_view import GroupView
 from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.words.demands import demands
 from hexa.domain.words.explain import hindrance, obstacle
+from hexa.domain.written.hints import group_hints
 
 
 class MachineLine(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -5,7 +5,7 @@ from statistics import median
 
 from msgspec import Struct
 
-from hexa.app.commands.snapshot import NotThere, Snapshot
+from hexa.app.commands.shared.snapshot import NotThere, Snapshot
 from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus
 
 

@@ -9,13 +9,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.app.commands.snapshot import Snapshot
-from hexa.app.view import GroupView, ready
+from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.domain.errors import NotFound
 from hexa.domain.group.sizing import candidates, max_size, target
 from hexa.domain.group.template import shown_shape
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import COMING, Phase
 from hexa.domain.machine.marks import how_to_take_back, released
+from hexa.domain.machine_view import ready
 from hexa.domain.pods.drain import FINISHED, controller_kind, welcomes
 from hexa.domain.pods.fitting import Misfit, accepts, misfits, room, template_node
 from hexa.domain.pods.requests import requests

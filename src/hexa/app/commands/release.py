@@ -11,15 +11,15 @@ from typing import Any, Final, TypeVar
 import trio
 from msgspec import Struct, structs
 
-from hexa.app.commands.snapshot import find
+from hexa.app.commands.shared.snapshot import find
+from hexa.app.node.unmark import unmark
 from hexa.app.saving import difference
-from hexa.app.unmark import unmark
-from hexa.app.view import membership_of, ready
 from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
 from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.lifecycle import Phase, enter, phase_of
 from hexa.domain.machine.marks import MARKS, handback, how_to_take_back, let_go, marked, owner_of, released
 from hexa.domain.machine.wish import forgotten_wish, held, on_vetoes
+from hexa.domain.machine_view import membership_of, ready
 from hexa.domain.names import CHECK_LABEL, RELEASED_ANNOTATION, UID_LABEL
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy, policy_of

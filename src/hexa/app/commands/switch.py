@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from hexa.app.commands.foresight import foresee
-from hexa.app.commands.snapshot import NotThere, Snapshot
+from hexa.app.commands.shared.foresight import foresee
+from hexa.app.commands.shared.snapshot import NotThere, Snapshot
 from hexa.domain.errors import HexaError
 from hexa.domain.people.gitops import revert_warning
 from hexa.domain.resources.core import Kind

@@ -5,14 +5,15 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from hexa.app.commands.draining import DRAINABLE, Check, check
-from hexa.app.commands.snapshot import Snapshot
+from hexa.app.commands.shared.draining import DRAINABLE, Check, check
+from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.fence import CONTAINED
-from hexa.app.view import GroupView, MachineView, group_hints
 from hexa.domain.errors import Refused
 from hexa.domain.group.sizing import candidates, counts, max_size, resters, target, to_rest, to_wake
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.availability import counts_since
 from hexa.domain.machine.lifecycle import Phase, count_availability
+from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
@@ -21,6 +22,7 @@ from hexa.domain.words.explain import hindrance, obstacle, stale, summary
 from hexa.domain.words.kept import Reason, kept_from_waking, kept_on
 from hexa.domain.words.known import Known
 from hexa.domain.words.waits import Wait, cause, waits
+from hexa.domain.written.hints import group_hints
 from hexa.ports.kube import Kube
 
 

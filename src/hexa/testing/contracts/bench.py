@@ -15,7 +15,7 @@ from msgspec import Struct
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.v1alpha1 import PowerPodSpec
-from hexa.ports.checks import Checks
+from hexa.ports.health_checks import Checks
 from hexa.ports.jobs import Jobs
 from hexa.ports.kube import Kube, Selector
 

@@ -12,7 +12,8 @@ from msgspec import structs
 
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.adapter import buildable
-from hexa.adapters.memory.ports import checks, jobs
+from hexa.adapters.memory.ports import health_checks as checks
+from hexa.adapters.memory.ports import jobs
 from hexa.domain.rules.health_checks import Check
 from hexa.ports.jobs import Order
 

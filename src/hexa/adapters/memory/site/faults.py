@@ -160,7 +160,7 @@ def _later(site: Struck, fault: Fault, action: Callable[[], object]) -> None:
 
 
 def _defect(name: str) -> Callable[[Struck, Fault, MemoryMachine], None]:
-    """The machine has this ill for `duration`, or for good."""
+    """The machine has this defect for `duration`, or for good."""
 
     def strike(site: Struck, fault: Fault, machine: MemoryMachine) -> None:
         setattr(machine.defects, name, True)

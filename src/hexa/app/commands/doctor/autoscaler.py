@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from hexa.app.commands.agents import agent_container, autoscaler_container, words
 from hexa.app.commands.doctor.hexa import running
 from hexa.app.commands.doctor.sight import Sight
+from hexa.app.commands.shared.agents import agent_container, autoscaler_container, words
 from hexa.app.manifests.options import STARTUP_TAINTS_VARIABLE
 from hexa.domain.errors import Refused
 from hexa.domain.names import group_id

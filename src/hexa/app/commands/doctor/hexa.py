@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import trio
 
-from hexa.app.commands.agents import unwatched
 from hexa.app.commands.doctor.sight import Sight
+from hexa.app.commands.shared.agents import unwatched
 from hexa.domain.errors import HexaError
 from hexa.domain.people.doctor import crds, rights, site
 from hexa.domain.people.doctor.finding import Finding, error, unseen, warning

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import trio
 from msgspec import Struct
 
-from hexa.app.commands.agents import agents, autoscalers, watched
+from hexa.app.commands.shared.agents import agents, autoscalers, watched
 from hexa.domain.errors import Refused
 from hexa.domain.names import API_VERSION, GROUP_LABEL
 from hexa.domain.people.doctor.rights import ACCOUNT

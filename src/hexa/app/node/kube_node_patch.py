@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from hexa.app.view import MachineView
-from hexa.app.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
+from hexa.app.node.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import owner_of, taken_back
 from hexa.domain.machine.registration import registration_text
 from hexa.domain.machine.wish import paused
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     CORDON_ANNOTATION,
     MACHINE_ANNOTATION,

@@ -10,12 +10,13 @@ from datetime import datetime
 from hexa.app.locks import GroupLocks
 from hexa.app.saving import Writer
 from hexa.app.store import Store
-from hexa.app.view import GroupView, MachineView
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.domain.group.make_room import Offer, choose, coming, full, nobody, offers
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import released
 from hexa.domain.machine.wish import MAKES_ROOM, recorded_wish
+from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.ports.clock import Clock

@@ -12,15 +12,15 @@ import trio
 from msgspec import Struct, structs
 
 from hexa.app.fence import CONTAINED
-from hexa.app.power_jobs import current
+from hexa.app.node.power_jobs import current
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
-from hexa.app.view import MachineView
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.machine.identity import fingerprint
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.trust import READ_APART, Sample, read_twice
+from hexa.domain.machine_view import MachineView
 from hexa.domain.power.claims import DUPLICATE_POWER
 from hexa.domain.power.sensor import sensor
 from hexa.domain.resources.power import DriverName

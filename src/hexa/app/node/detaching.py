@@ -10,8 +10,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from hexa.app.view import MachineView
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine_view import MachineView
 from hexa.domain.pods.drain import FINISHED, Plan, claims_of, stays
 from hexa.domain.pods.volumes import left_attached, on_node, still_there, unique_name, waited_until
 from hexa.domain.resources.core import CLAIMS, VOLUMES, Malformed, PersistentVolume, Pod

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from hexa.app.core_patch import core_patch
 from hexa.app.each import for_each
+from hexa.app.node.kube_node_patch import core_patch
+from hexa.app.node.welcome import welcomed
 from hexa.app.saving import merged
 from hexa.app.store import Store
-from hexa.app.view import MachineView
-from hexa.app.welcome import welcomed
 from hexa.domain.errors import Conflict, Refused
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import CORDON_ANNOTATION
 from hexa.domain.pods.drain import Plan, pod_name
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, Pod

@@ -12,15 +12,16 @@ import msgspec
 from hexa.app.locks import GroupLocks
 from hexa.app.references import group_reference
 from hexa.app.store import Store
-from hexa.app.view import GroupView, MachineView
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
 from hexa.domain.errors import Unavailable
 from hexa.domain.group.sizing import Member, cancellable, candidates, counts, max_size, target
 from hexa.domain.group.template import mixed, shown_shape
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import ARRIVAL, ARRIVAL_TAINTS
 from hexa.domain.machine.lifecycle import COMING, Phase
 from hexa.domain.machine.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF
+from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates, node_price, pod_price
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
 from hexa.domain.pods.requests import requests

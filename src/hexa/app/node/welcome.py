@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from hexa.app.view import MachineView
 from hexa.domain.group.template import transient
 from hexa.domain.machine.marks import given_labels, given_text, marked, taken_back
 from hexa.domain.machine.registration import labels_back, taints_back
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     CA_TAINTS,
     CA_TO_BE_DELETED_TAINT,

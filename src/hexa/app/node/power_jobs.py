@@ -9,8 +9,8 @@ from typing import Final
 from msgspec import structs
 
 from hexa.app.store import Store
-from hexa.app.view import MachineView
 from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import API_GROUP
 from hexa.domain.power.jobs import pod_for
 from hexa.domain.resources.core import Job

@@ -1,55 +1,28 @@
-"""A machine and a group as the loops see them: resources, policy, Kubernetes node and vetoes put together.
+"""A machine as decisions see it: resources, policy, Kubernetes node and vetoes put together. It knows no snapshot."""
 
-It writes nothing, and knows no snapshot: `views` puts views together and keeps them.
-"""
-
-from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from hexa.domain.group.sizing import Member
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import ARRIVAL, lacking, set_up_until
 from hexa.domain.machine.identity import kube_name, name_vetoes
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of, trying_since
-from hexa.domain.machine.marks import leaving, released
+from hexa.domain.machine.marks import leaving
 from hexa.domain.machine.wish import PROBE, Veto, acted_power, effective_wish, off_vetoes, on_vetoes
 from hexa.domain.money.rates import Rates, hourly_price
-from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, group_id, provider_id
+from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, provider_id
 from hexa.domain.policy.conventions import DEFAULTS, Conventions
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem, usable
 from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.core import Condition, KubeNode
-from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power, Shape, WishRecord
+from hexa.domain.resources.v1alpha1 import Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.rules.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
 from hexa.domain.rules.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
 from hexa.domain.rules.quarantine import probe_due
-from hexa.domain.written.validation import together
-
-
-class GroupView(Struct, frozen=True, kw_only=True):
-    """A group and what it means."""
-
-    key: Lookup
-    group: Group
-    """Spec and identity; its status may be an older one."""
-    policy: Policy
-    problems: tuple[Problem, ...]
-
-    @property
-    def id(self) -> str:
-        return group_id(self.key.namespace, self.key.name)
-
-    @property
-    def valid(self) -> bool:
-        return usable(self.problems)
-
-    @property
-    def released(self) -> bool:
-        """`hexa release`, or a person, gave it up."""
-        return released(self.group.metadata)
 
 
 class MachineView(Struct, frozen=True, kw_only=True):
@@ -227,12 +200,6 @@ class MachineView(Struct, frozen=True, kw_only=True):
             health=status.health,
             probe_due=probe_due(status, limits=self.limits),
         )
-
-
-def group_hints(view: GroupView, machines: Sequence[MachineView], conventions: Conventions) -> list[Problem]:
-    """What is wrong with the group because of its machines, or can never work."""
-    nodes, shapes = [each.node for each in machines], [each.shape for each in machines]
-    return list(together(view.policy, nodes, shapes, conventions=conventions))
 
 
 def provider_id_of(machine: Node, kube: KubeNode | None) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from hexa.app.node.power_jobs import current
 from hexa.app.pods import pods_on
-from hexa.app.power_jobs import current
 from hexa.app.store import Store
-from hexa.app.view import MachineView
 from hexa.domain.machine.facts import Facts
+from hexa.domain.machine_view import MachineView
 from hexa.domain.power.sensor import off_is_told_apart
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.v1alpha1 import Lookup

@@ -13,6 +13,7 @@ from typing import Final
 import trio
 from msgspec import structs
 
+from hexa.app.cache import same_but_for_condition_taints
 from hexa.app.each import for_each
 from hexa.app.fence import Subject
 from hexa.app.locks import GroupLocks
@@ -20,9 +21,8 @@ from hexa.app.pods import pods_on
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import group_reference, machine_reference
 from hexa.app.saving import Writer
-from hexa.app.store import Store, same_but_for_condition_taints
-from hexa.app.view import GroupView, MachineView, group_hints, membership_of
-from hexa.app.views import Views
+from hexa.app.store import Store
+from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.group.asked import Requests, exchanged, lost, open_requests
@@ -41,10 +41,12 @@ from hexa.domain.group.sizing import (
     to_rest,
     to_wake,
 )
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding, once_each
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
 from hexa.domain.machine.marks import how_to_take_back, released
 from hexa.domain.machine.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED, WAKE_PROOF
+from hexa.domain.machine_view import MachineView, membership_of
 from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.pods.drain import plan
 from hexa.domain.resources.core import KubeNode
@@ -53,6 +55,7 @@ from hexa.domain.rules.hedge import begun_hedges, next_hedge
 from hexa.domain.rules.power_cycle import stopped
 from hexa.domain.rules.proof import Claim, standing
 from hexa.domain.words.describe import group_status
+from hexa.domain.written.hints import group_hints
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from hexa.app.commands.draining import DRAINABLE, check
-from hexa.app.commands.snapshot import Snapshot
-from hexa.app.room import full_groups, offered
-from hexa.app.view import MachineView
+from hexa.app.commands.shared.draining import DRAINABLE, check
+from hexa.app.commands.shared.snapshot import Snapshot
+from hexa.app.node.make_room import full_groups, offered
 from hexa.domain.errors import HexaError
 from hexa.domain.group.make_room import choose, nobody
+from hexa.domain.machine_view import MachineView
 from hexa.domain.pods.drain import Blocker
 from hexa.domain.pods.left import few
 from hexa.domain.resources.core import Pod

@@ -11,19 +11,21 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from hexa.app.claims import NOTHING, Claims, Rivals
-from hexa.app.dependencies import Dependencies
+from hexa.app.cache import same_but_for_version
 from hexa.app.fence import Breach, Subject, contained_problem
-from hexa.app.hints import Hints
-from hexa.app.proofs import Proofs
-from hexa.app.stand_in import group_stand_in, machine_stand_in, member_stand_in
-from hexa.app.store import Store, same_but_for_version
-from hexa.app.view import GroupView, MachineView, membership_of, provider_id_of
+from hexa.app.store import Store
+from hexa.app.views.claims import NOTHING, Claims, Rivals
+from hexa.app.views.dependencies import Dependencies
+from hexa.app.views.hints import Hints
+from hexa.app.views.proofs import Proofs
+from hexa.app.views.stand_in import group_stand_in, machine_stand_in, member_stand_in
 from hexa.domain.group.asked import as_asked, asked, asked_of
 from hexa.domain.group.sizing import Member
 from hexa.domain.group.template import declared_shape
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name, kube_name, renamed
 from hexa.domain.machine.marks import leaving, released
+from hexa.domain.machine_view import MachineView, membership_of, provider_id_of
 from hexa.domain.money.rates import rates_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.policy.limits import machine_limits

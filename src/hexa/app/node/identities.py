@@ -9,8 +9,7 @@ from msgspec import Struct, structs
 
 from hexa.app.pods import pods_on
 from hexa.app.store import Store
-from hexa.app.view import MachineView
-from hexa.app.views import Index, Views
+from hexa.app.views.views import Index, Views
 from hexa.domain.machine.identity import (
     NameFacts,
     acts_on_old,
@@ -26,6 +25,7 @@ from hexa.domain.machine.identity import (
 from hexa.domain.machine.lifecycle import COMING, Phase, send_wake
 from hexa.domain.machine.marks import owner_of
 from hexa.domain.machine.unclaimed_nodes import namesakes, newcomers
+from hexa.domain.machine_view import MachineView
 from hexa.domain.pods.drain import stays
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.v1alpha1 import Asker, LeavePolicy, Lookup, NodeStatus, Power

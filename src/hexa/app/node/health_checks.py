@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.queue import KeyedQueue
-from hexa.app.stand_in import is_stand_in
 from hexa.app.store import Store
-from hexa.app.views import Views
+from hexa.app.views.stand_in import is_stand_in
+from hexa.app.views.views import Views
 from hexa.domain.errors import HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.resources.core import CronJob, Job
@@ -19,8 +19,8 @@ from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
 from hexa.domain.rules.health import checks_from
 from hexa.domain.rules.health_checks import Check, Run, check_of, recorded, silent, stale_at, stands
-from hexa.ports.checks import Checks
 from hexa.ports.clock import Clock
+from hexa.ports.health_checks import Checks
 from hexa.ports.journal import Journal
 
 LAST_LOOK: Final = 5.0

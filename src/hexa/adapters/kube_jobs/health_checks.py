@@ -12,7 +12,7 @@ from hexa.domain.errors import AlreadyExists, Refused, Unavailable
 from hexa.domain.resources.core import CRON_JOBS, JOBS, PODS, CronJob, CronJobSpec, Job, Kind, Pod
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.rules.health_checks import Check, Run, stands
-from hexa.ports.checks import Checks
+from hexa.ports.health_checks import Checks
 from hexa.ports.kube import Kube, Patch, Selector
 
 

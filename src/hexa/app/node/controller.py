@@ -10,26 +10,26 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from hexa.app.checks import HealthChecks
-from hexa.app.detaching import Detaching
-from hexa.app.duties import NodeDuties
+from hexa.app.cache import same_but_for_condition_taints
 from hexa.app.fence import Subject
-from hexa.app.freeing import Freeing
-from hexa.app.identities import LOOK as NAME_LOOK
-from hexa.app.identities import Identities, namesakes_of
 from hexa.app.locks import GroupLocks
+from hexa.app.node.detaching import Detaching
+from hexa.app.node.duties import NodeDuties
+from hexa.app.node.freeing import Freeing
+from hexa.app.node.health_checks import HealthChecks
+from hexa.app.node.identities import LOOK as NAME_LOOK
+from hexa.app.node.identities import Identities, namesakes_of
+from hexa.app.node.make_room import RoomMaker
+from hexa.app.node.power_cycles import Remedies
+from hexa.app.node.power_jobs import PowerJobs, current, machine_of, strays, with_job
+from hexa.app.node.unmark import unmark
+from hexa.app.node.vigil import Vigil
 from hexa.app.pods import Drains, pods_on
-from hexa.app.power_jobs import PowerJobs, current, machine_of, strays, with_job
 from hexa.app.queue import KeyedQueue
 from hexa.app.references import machine_reference
-from hexa.app.remedies import Remedies
-from hexa.app.room import RoomMaker
 from hexa.app.saving import Writer
-from hexa.app.store import Store, same_but_for_condition_taints
-from hexa.app.unmark import unmark
-from hexa.app.view import MachineView, membership_of
-from hexa.app.views import Views
-from hexa.app.vigil import Vigil
+from hexa.app.store import Store
+from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.group.asked import asked_of
@@ -73,6 +73,7 @@ from hexa.domain.machine.wish import (
     recorded_wish,
     unexpected,
 )
+from hexa.domain.machine_view import MachineView, membership_of
 from hexa.domain.pods.drain import Plan
 from hexa.domain.pods.left import left_at_deadline
 from hexa.domain.policy.values import active_hold

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from hexa.app.store import Store
-from hexa.app.view import membership_of
 from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.marks import leaving
+from hexa.domain.machine_view import membership_of
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Lookup, Node
 from hexa.domain.rules.proof import Claim, Slot, claim_of, slot_of

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from msgspec import structs
 
-from hexa.app.identities import namesakes_of
+from hexa.app.node.identities import namesakes_of
 from hexa.app.store import Store
-from hexa.app.view import MachineView
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import ILL, Phase
+from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.v1alpha1 import NodeStatus
 from hexa.domain.rules.power_cycle import NOT_ASKED, Patient, Site, Verdict, findings, verdict
 from hexa.ports.heartbeats import Heartbeats

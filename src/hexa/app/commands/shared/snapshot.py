@@ -11,13 +11,13 @@ from typing import Any, Final
 import trio
 from msgspec import Struct
 
-from hexa.app.commands.agents import agents, unwatched
+from hexa.app.commands.shared.agents import agents, unwatched
 from hexa.app.store import Source, Store
-from hexa.app.view import MachineView
-from hexa.app.views import Views
+from hexa.app.views.views import Views
 from hexa.domain.errors import HexaError, NotFound, Refused
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.wish import paused
+from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup

@@ -5,18 +5,19 @@ It writes Kubernetes nodes only.
 
 from typing import Any
 
-from hexa.app.core_patch import comes_with_cordon, core_patch, parted, with_registration
+from hexa.app.cache import same_but_for_condition_taints, same_but_for_status
 from hexa.app.fence import Fence
+from hexa.app.node.kube_node_patch import comes_with_cordon, core_patch, parted, with_registration
+from hexa.app.node.unmark import unmark
 from hexa.app.queue import KeyedQueue
-from hexa.app.stand_in import is_stand_in
-from hexa.app.store import Store, same_but_for_condition_taints, same_but_for_status
-from hexa.app.unmark import unmark
-from hexa.app.view import MachineView
-from hexa.app.views import Views
+from hexa.app.store import Store
+from hexa.app.views.stand_in import is_stand_in
+from hexa.app.views.views import Views
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.marks import MARKS, leaving, marked, owner_of
 from hexa.domain.machine.registration import registration_of
+from hexa.domain.machine_view import MachineView
 from hexa.domain.names import REGISTERED_ANNOTATION
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Registration

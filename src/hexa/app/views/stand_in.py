@@ -6,8 +6,9 @@ Nothing is read here that might raise.
 from msgspec import structs
 
 from hexa.app.fence import CONTAINED, Breach, contained_problem
-from hexa.app.view import GroupView, MachineView
 from hexa.domain.group.sizing import Member
+from hexa.domain.group_view import GroupView
+from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.policy.limits import Limits

@@ -1,0 +1,1 @@
+"""What Cluster Autoscaler asks and is shown."""

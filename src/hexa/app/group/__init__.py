@@ -1,0 +1,1 @@
+"""One group: its controller, and what is remembered of its machines together."""
