@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hexa.domain.machine.unclaimed_nodes import alike, namesakes, newcomers, strangers
+from hexa.domain.machine.unclaimed_nodes import alike, namesakes, newcomers, possible_nodes
 from hexa.domain.pods.drain import Blocker, Plan
 from hexa.domain.pods.left import few, left_at_deadline, outlasting
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata, Pod, PodSpec
@@ -38,9 +38,9 @@ def test_times_that_make_no_sense_name_no_stranger() -> None:
     now = datetime(2026, 3, 2, 8, tzinfo=UTC)
     times = {"new": now, "box-1-ec2407ca": now, "old": now - timedelta(hours=1), "never": None}
     nodes = [KubeNode(metadata=Metadata(name=name, creation_timestamp=time)) for name, time in times.items()]
-    assert strangers(nodes, "box-1", since=now) == ("box-1-ec2407ca", "new")
+    assert possible_nodes(nodes, "box-1", since=now) == ("box-1-ec2407ca", "new")
     for odd in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), datetime(2026, 1, 1)):  # noqa: DTZ001
-        strangers(nodes, "box-1", since=odd)
+        possible_nodes(nodes, "box-1", since=odd)
     assert alike("box-1.lab.example", "BOX-1")
     assert not alike("box-2", "box-1")
 

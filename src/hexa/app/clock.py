@@ -2,7 +2,7 @@
 
 Within a life it never goes backwards by a little, as time servers turn clocks. When it is set by more, who keeps moments in memory
 is told by how much, and moves them: what was measured before and after can be compared again. It writes nothing down; stamps
-that are stored are looked at by `domain.stamps`.
+that are stored are looked at by `domain.machine.stamps`.
 """
 
 from collections.abc import Callable

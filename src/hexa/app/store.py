@@ -126,7 +126,7 @@ class Store:
             yield Source(MACHINES, Selector(namespace=namespace), self.machines)
             yield Source(JOBS, Selector(namespace=namespace, labels="infra.homecluster.dev/machine"), self.jobs)
 
-    def asides(self) -> Iterator[Source]:
+    def optional_sources(self) -> Iterator[Source]:
         """The watches that hexa can do without."""
         for namespace in self.namespaces or (None,):
             yield Source(CRON_JOBS, Selector(namespace=namespace, labels=CHECK_LABEL), self.checks)
@@ -155,8 +155,8 @@ class Store:
         async with trio.open_nursery() as nursery:
             for index, source in enumerate(sources):
                 nursery.start_soon(self._follow, kube, index, source, journal)
-            for aside in self.asides():
-                nursery.start_soon(self._follow_aside, kube, aside, aside.feed, journal)
+            for optional in self.optional_sources():
+                nursery.start_soon(self._follow_optional, kube, optional, optional.feed, journal)
             await self.synced.wait()
             task_status.started()
 
@@ -190,7 +190,7 @@ class Store:
                 await trio.sleep(delay * self._random.uniform(0.5, 1.0))
                 failures += 1
 
-    async def _follow_aside(self, kube: Kube, source: Source, feed: OptionalCache[Any], journal: Journal) -> None:
+    async def _follow_optional(self, kube: Kube, source: Source, feed: OptionalCache[Any], journal: Journal) -> None:
         scope, failures = source.selector.namespace, 0
         feed.expect(scope)
         await feed.wanted.wait()

@@ -1,7 +1,7 @@
 """The all-or-nothing transaction: wishes for several machines of a group are one write, stored when it returns.
 
 One machine is asked on itself; several are asked by one request on the Group, which each machine's own task then writes down
-(`domain.asked`). Who calls holds the group's lock. Cut off at any point, the write is stored as a whole or not at all.
+(`domain.group.asked`). Who calls holds the group's lock. Cut off at any point, the write is stored as a whole or not at all.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """`hexa power test`: one machine's own power wiring, tried out by the agent that runs.
 
 It writes nothing but the machine's hold. Whatever ends it, the hold ends too, but for a failure: then the machine stays held as it
-was last seen, until somebody has looked at it. What each stage waits for is judged in `domain.conformance`.
+was last seen, until somebody has looked at it. What each stage waits for is judged in `domain.people.conformance`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""ServiceAccounts and roles. hexa's rules are those of `domain.rights`; Cluster Autoscaler's are here, with their reasons."""
+"""ServiceAccounts and roles. hexa's rules are those of `domain.people.rights`; Cluster Autoscaler's are here, with reasons."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final

@@ -21,7 +21,7 @@ from hexa.app.node.identities import LOOK as NAME_LOOK
 from hexa.app.node.identities import Identities, namesakes_of
 from hexa.app.node.make_room import RoomMaker
 from hexa.app.node.power_cycles import Remedies
-from hexa.app.node.power_jobs import PowerJobs, current, machine_of, strays, with_job
+from hexa.app.node.power_jobs import PowerJobs, current, leftover_jobs, machine_of, with_job
 from hexa.app.node.unmark import unmark
 from hexa.app.node.vigil import Vigil
 from hexa.app.pods import Drains, pods_on
@@ -59,7 +59,7 @@ from hexa.domain.machine.marks import (
 from hexa.domain.machine.sensing import sense
 from hexa.domain.machine.stamps import past
 from hexa.domain.machine.trust import Life, Told, told
-from hexa.domain.machine.unclaimed_nodes import kept_on, runs_as, strangers, waited_since
+from hexa.domain.machine.unclaimed_nodes import kept_on, possible_nodes, runs_as, waited_since
 from hexa.domain.machine.wish import (
     ADOPTED,
     LATE_ARRIVAL,
@@ -279,7 +279,7 @@ class NodeController:
     async def _part(self, view: MachineView) -> bool:
         """It is released or being deleted: its Jobs end, its power stays, and our finalizer goes once its node is clean."""
         await self._jobs.clean(view)
-        if view.kube is not None and owner_of(view.kube) == view.key:  # core_controller is about to take our marks off
+        if view.kube is not None and owner_of(view.kube) == view.key:  # our marks are about to be taken off
             self.queue.add(view.key, delay=DRAIN_LOOK)
         elif held_back(view.node):
             if given := handback(view.kube_name, view.node.status.template):
@@ -464,7 +464,7 @@ class NodeController:
     async def _job_result(self, view: MachineView) -> JobRecord | None:
         """The result of the present attempt's Job, when it is over or when its pod is worth a look."""
         record = current(view.node.status)
-        if record is None or record.outcome != Outcome.RUNNING or strays(view.node.status):
+        if record is None or record.outcome != Outcome.RUNNING or leftover_jobs(view.node.status):
             return None
         order = self._jobs.order(view, view.node.status, Action(record.action))
         if order is None:
@@ -576,7 +576,7 @@ class NodeController:
             changed = await self._save(view, structs.replace(status, cool_until=next_try.at), facts)
             self._tell(view, "WorksAgain", f"{next_try.why}: tried again sooner")
             return changed
-        if strays(status):
+        if leftover_jobs(status):
             return await self._take_back(view, facts)
         duty = DUTIES.get(view.phase) if not facts.paused or self._is_unwatched(view, facts) else None
         if duty is not None and await self._DO[duty](self, view, facts, plan):
@@ -905,7 +905,7 @@ class NodeController:
             on_vetoes=view.on_vetoes(now),
             manager=powerstate_manager(view.node),
             standing=standing(signs, view.policy, now=now),
-            strangers=signs.strangers,
+            possible_nodes=signs.possible_nodes,
         )
         found += not_set_up(view.lacks, view.set_up_until, now=now)
         found += identity_findings(view.node)
@@ -928,13 +928,13 @@ class NodeController:
             trouble=self._sensors.trouble(view.node),
             check=self._check(view, status) if view.node.spec.healthcheck_pod_spec is not None else None,
             check_trouble=self._checks.trouble(view.node) if self._checks is not None else "",
-            strangers=self._strangers(view, status),
+            possible_nodes=self._possible_nodes(view, status),
         )
 
-    def _strangers(self, view: MachineView, status: NodeStatus) -> tuple[str, ...]:
+    def _possible_nodes(self, view: MachineView, status: NodeStatus) -> tuple[str, ...]:
         """Kubernetes nodes that may be this machine's under another name."""
         since = None if view.kube is not None else waited_since(status)
-        return () if since is None else strangers(self._views.unclaimed(), view.kube_name, since=since)
+        return () if since is None else possible_nodes(self._views.unclaimed(), view.kube_name, since=since)
 
     def _check(self, view: MachineView, status: NodeStatus) -> CheckRecord | None:
         return self._checks.record(view.node, status, kubernetes_node=view.kube_name) if self._checks else None

@@ -1,6 +1,6 @@
 """Who claims which hardware: two machines that name one BMC, outlet or network card are told from each other here.
 
-It knows claims as texts; what they are is decided in `domain.spec_power`.
+It knows claims as texts; what they are is decided in `domain.power.claims`.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Who depends on whom, kept up to date by what changes: a machine's news reach those that depend on it and those it depends on.
 
-What ties mean is in `domain.dependencies`; here they are remembered, so that one more change costs a look at its neighbours.
+What ties mean is in `domain.rules.dependencies`; here they are remembered, so that one more change costs a look at its neighbours.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
 """Which machine of each group may be off without wake proof, kept up to date by what changes.
 
-Who claims that is judged in `domain.proof`; here claims are remembered, so that one more change costs one judgement and no walk.
+Who claims that is judged in `domain.rules.proof`; here claims are remembered, so that one more change costs one judgement.
 """
 
 from collections.abc import Callable

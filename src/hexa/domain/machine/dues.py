@@ -87,8 +87,12 @@ def _instants_of_work(view: View) -> Iterator[datetime]:
         if facts.crowded:  # the others may be up before that
             due = min(due, facts.now + CROWD_LOOK)
         yield due if facts.heard_until is None or not view.fresh else max(due, facts.heard_until)
-    if phase in COMING and not status.silent and (hush := silence_due(status, facts, limits=view.limits)) is not None:
-        yield hush
+    if (
+        phase in COMING
+        and not status.silent
+        and (answer_due := silence_due(status, facts, limits=view.limits)) is not None
+    ):
+        yield answer_due
     if phase is Phase.LOST and (due_lost := view.due(view.limits.lost)) is not None:
         yield due_lost
     if phase is Phase.OFF and facts.node_exists and not facts.blind:

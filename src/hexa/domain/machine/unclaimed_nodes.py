@@ -37,7 +37,7 @@ def _woken_since(status: NodeStatus) -> datetime | None:
     return began
 
 
-def strangers(nodes: Iterable[KubeNode], name: str, *, since: datetime) -> tuple[str, ...]:
+def possible_nodes(nodes: Iterable[KubeNode], name: str, *, since: datetime) -> tuple[str, ...]:
     """Which of the nodes (none of them claimed) registered, or became Ready, since then: those with a name like `name` first."""
     found = [node.metadata.name for node in nodes if _is_news(_came(node), since)]
     return tuple(sorted(found, key=lambda other: (not alike(other, name), other))[:SHOWN])

@@ -4,6 +4,8 @@ Every field carries its description where it is declared, and `hexa crds` copies
 the type, it is in `Meta(extra={"x-crd": ...})` and in `RULES`. This module hands on what the others of the room declare.
 """
 
+from hexa.domain.resources.boot import FirstWake
+from hexa.domain.resources.core import Condition, Metadata, Taint, Toleration
 from hexa.domain.resources.group import (
     GROUPS,
     Cost,
@@ -18,6 +20,8 @@ from hexa.domain.resources.group import (
     Storage,
     WakeProof,
 )
+from hexa.domain.resources.health import Availability, CheckRecord, GroupHealth, NodeHealth
+from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.node import MACHINES, POWER_DRIVERS, Energy, Node, NodeSpec, Paused, Pricing, TemplateSpec
 from hexa.domain.resources.pod_spec import (
@@ -29,6 +33,8 @@ from hexa.domain.resources.pod_spec import (
     PowerPodSpec,
     VolumeMount,
 )
+from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.remediation import Remediation, RemediationStatus
 from hexa.domain.resources.status import EnergyAccount, HistoryEntry, JobRecord, NodeStatus, Registration, Shape
 from hexa.domain.resources.values import (
     INT32_MAX,
@@ -36,6 +42,7 @@ from hexa.domain.resources.values import (
     QUANTITY_PATTERN,
     THRESHOLD_PATTERN,
     Conditions,
+    Duration,
     Lookup,
     Number,
     OnOff,
@@ -58,25 +65,34 @@ __all__ = [
     "QUANTITY_PATTERN",
     "THRESHOLD_PATTERN",
     "Asker",
+    "Availability",
+    "CheckRecord",
+    "Condition",
     "Conditions",
     "Cost",
     "DrainPolicy",
+    "Duration",
     "Energy",
     "EnergyAccount",
     "EnvVar",
     "EnvVarSource",
     "FieldSelector",
+    "FirstWake",
     "Group",
+    "GroupHealth",
     "GroupSpec",
     "GroupStatus",
     "HardOff",
     "HistoryEntry",
     "Hold",
+    "Identity",
     "JobRecord",
     "KeySelector",
     "LeavePolicy",
     "Lookup",
+    "Metadata",
     "Node",
+    "NodeHealth",
     "NodeSpec",
     "NodeStatus",
     "Number",
@@ -89,21 +105,26 @@ __all__ = [
     "Power",
     "PowerPodSpec",
     "PowerReading",
+    "PowerSpec",
     "Pricing",
     "Quantity",
     "QuarantineProbe",
     "Reading",
     "Registration",
+    "Remediation",
+    "RemediationStatus",
     "Request",
     "Retries",
     "Rule",
     "Rules",
     "Shape",
     "Storage",
+    "Taint",
     "TemplateSpec",
     "Threshold",
     "Time",
     "Timeouts",
+    "Toleration",
     "VolumeMount",
     "WakeProof",
     "WishRecord",

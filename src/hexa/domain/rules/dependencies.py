@@ -1,7 +1,7 @@
 """What must be up first: a machine names others in spec.dependsOn, is woken once they are Ready, and goes before they do.
 
 Wanting a machine on wants what it depends on; while it is on, or wanted on, those do not rest. Who depends on whom is judged here
-from one machine at a time; the walk over all of them is in `app.dependencies`.
+from one machine at a time; the walk over all of them is in `app.views.dependencies`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -63,7 +63,7 @@ class Signs(Struct, frozen=True, kw_only=True):
     """None: the machine declares no health check."""
     check_trouble: str = ""
     """Why there is no CronJob of it, where that is so."""
-    strangers: tuple[str, ...] = ()
+    possible_nodes: tuple[str, ...] = ()
     """Kubernetes nodes that no machine claims and that came since it was first woken: one may be this machine's."""
 
     @property
@@ -158,7 +158,7 @@ def _joined(signs: Signs) -> Finding:
     if signs.node_ready:
         return Finding(JOINED, "KubeletReady", f"Kubernetes node {signs.kube_name} is Ready{since}")
     if not signs.node_exists:
-        text = f"there is no Kubernetes node {signs.kube_name}{perhaps(signs.strangers)}"
+        text = f"there is no Kubernetes node {signs.kube_name}{perhaps(signs.possible_nodes)}"
         return Finding(JOINED, "NoNode", text, "False")
     if signs.phase is Phase.OFF:  # the node of a machine that is off changes a minute later, and says nothing new then
         return Finding(JOINED, "NoReadyNode", f"Kubernetes node {signs.kube_name} is not Ready", "False")

@@ -47,10 +47,10 @@ def findings_of(
     on_vetoes: Sequence[Veto],
     manager: str,
     standing: Iterable[Finding] = (),
-    strangers: Sequence[str] = (),
+    possible_nodes: Sequence[str] = (),
 ) -> list[Finding]:
-    """What a person should know of a machine now. `standing`: what is always said of it (`health.standing`); `strangers`:
-    Kubernetes nodes that may be this machine's (`unclaimed_nodes.strangers`)."""
+    """What a person should know of a machine now. `standing`: what is always said of it (`health.standing`); `possible_nodes`:
+    Kubernetes nodes that may be this machine's (`unclaimed_nodes.possible_nodes`)."""
     phase = phase_of(status)
     found = list(standing)
     found += [_of_problem(problem) for problem in problems]
@@ -66,7 +66,7 @@ def findings_of(
     elif job is not None and job.message:
         found.append(Finding("PowerJobWaiting", "JobWaiting", f"{job.name}: {job.message}"))
     if phase in FAILED:
-        found.append(Finding("Failed", str(phase), f"{_failure_text(phase, status)}{perhaps(strangers)}"))
+        found.append(Finding("Failed", str(phase), f"{_failure_text(phase, status)}{perhaps(possible_nodes)}"))
     if status.replaced and phase in COMING:
         text = "no sign of life since it was woken; another machine of the group was woken beside it and has its place"
         found.append(Finding("Hedged", "Silent", text))

@@ -1,5 +1,5 @@
 """hexa's own part of a world: it can be killed at any moment, even between two of its writes, and started again. It has the rights
-of `domain.rights` and no other.
+of `domain.people.rights` and no other.
 
 The core runs in a cancel scope of its own. Who calls its cloud calls into that scope too: a call dies with the agent.
 """
