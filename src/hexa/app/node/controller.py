@@ -21,7 +21,7 @@ from hexa.app.node.identities import LOOK as NAME_LOOK
 from hexa.app.node.identities import Identities, namesakes_of
 from hexa.app.node.make_room import RoomMaker
 from hexa.app.node.power_cycles import Remedies
-from hexa.app.node.power_jobs import PowerJobs, current, leftover_jobs, machine_of, with_job
+from hexa.app.node.power_jobs import PowerJobs, current, has_leftover_jobs, machine_of, with_job
 from hexa.app.node.unmark import unmark
 from hexa.app.node.vigil import Vigil
 from hexa.app.pods import Drains, pods_on
@@ -464,7 +464,7 @@ class NodeController:
     async def _job_result(self, view: MachineView) -> JobRecord | None:
         """The result of the present attempt's Job, when it is over or when its pod is worth a look."""
         record = current(view.node.status)
-        if record is None or record.outcome != Outcome.RUNNING or leftover_jobs(view.node.status):
+        if record is None or record.outcome != Outcome.RUNNING or has_leftover_jobs(view.node.status):
             return None
         order = self._jobs.order(view, view.node.status, Action(record.action))
         if order is None:
@@ -576,7 +576,7 @@ class NodeController:
             changed = await self._save(view, structs.replace(status, cool_until=next_try.at), facts)
             self._tell(view, "WorksAgain", f"{next_try.why}: tried again sooner")
             return changed
-        if leftover_jobs(status):
+        if has_leftover_jobs(status):
             return await self._take_back(view, facts)
         duty = DUTIES.get(view.phase) if not facts.paused or self._is_unwatched(view, facts) else None
         if duty is not None and await self._DO[duty](self, view, facts, plan):

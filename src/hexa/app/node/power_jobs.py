@@ -152,7 +152,7 @@ def current(status: NodeStatus) -> JobRecord | None:
     return job if job is not None and job.attempt == status.attempt else None
 
 
-def leftover_jobs(status: NodeStatus) -> bool:
+def has_leftover_jobs(status: NodeStatus) -> bool:
     """Whether the Job of the present attempt has not ended, though the machine is not to be switched by it any more."""
     job, phase = current(status), phase_of(status)
     if job is None or job.outcome != Outcome.RUNNING:
