@@ -7,7 +7,7 @@ import pytest
 from tests.domain.builders import LONG_AGO, T0, at, status
 
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.unclaimed_nodes import kept_on, namesakes, newcomers, perhaps, strangers, waited_since
+from hexa.domain.machine.unclaimed_nodes import kept_on, namesakes, newcomers, perhaps, possible_nodes, waited_since
 from hexa.domain.names import CONTROL_PLANE_LABELS
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata
 from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus
@@ -42,9 +42,9 @@ def test_a_machine_is_waited_for_from_its_first_wake_since_it_was_up(phase: Phas
 def test_who_came_since_is_news_and_a_likeness_comes_first() -> None:
     """By when it registered or became Ready, whichever is later, with half a minute for clocks that differ; three are named."""
     nodes = [came("z", 100), came("a", 70), came("late", LONG_AGO, since=100), came("early", 69)]
-    assert strangers(nodes, "box-1", since=at(100)) == ("a", "late", "z")
-    assert strangers([*nodes, came("BOX-1.lab", 100)], "box-1", since=at(100)) == ("BOX-1.lab", "a", "late")
-    assert strangers([came("late", LONG_AGO, since=100, ready=False)], "box-1", since=at(100)) == ()
+    assert possible_nodes(nodes, "box-1", since=at(100)) == ("a", "late", "z")
+    assert possible_nodes([*nodes, came("BOX-1.lab", 100)], "box-1", since=at(100)) == ("BOX-1.lab", "a", "late")
+    assert possible_nodes([came("late", LONG_AGO, since=100, ready=False)], "box-1", since=at(100)) == ()
 
 
 @pytest.mark.parametrize(
