@@ -1,13 +1,18 @@
 """Durations mean what they mean to Go."""
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hexa.domain.duration import DURATION_PATTERN, format_duration, parse_duration
+from hexa.domain.power.claims import IPV6
+from hexa.domain.quantity import parse_quantity
 
 # What Go's time.ParseDuration makes of them.
 READ_BY_GO = {
@@ -79,3 +84,15 @@ def test_durations_are_written_as_people_write_them() -> None:
     assert format_duration(timedelta(minutes=90)) == "1h30m"
     assert format_duration(timedelta(milliseconds=1500)) == "1s500ms"
     assert format_duration(timedelta(0)) == "0s"
+
+
+@pytest.mark.parametrize(
+    "read", [parse_duration, parse_quantity, IPV6.fullmatch], ids=["duration", "quantity", "IPv6 address"]
+)
+@pytest.mark.parametrize("text", ["9" * 20_000 + "?", ":" * 20_000 + "?", "1h" * 10_000 + "?"], ids=["9", ":", "1h"])
+def test_failure_51_a_long_text_is_refused_at_once(read: Callable[[str], object], text: str) -> None:
+    """A text of 20,000 characters in one object holds up no other: it is looked through once, not once for each character."""
+    began = process_time()
+    with suppress(ValueError):
+        assert read(text) is None
+    assert process_time() - began < 1

@@ -23,8 +23,8 @@ UNITS: Final = {
 LONGEST: Final = 2**63 - 1
 """Nanoseconds that Go can hold: 292 years."""
 
-DURATION_PATTERN: Final = r"^\+?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"
-"""What `parse_duration` takes, as a pattern for the schema."""
+DURATION_PATTERN: Final = r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"
+"""What `parse_duration` takes, as a pattern for the schema. No text takes it more than one look at each character."""
 
 _WHOLE: Final = re.compile(DURATION_PATTERN, re.ASCII)
 _PART: Final = re.compile(r"([0-9.]+)(\D+)", re.ASCII)

@@ -26,7 +26,7 @@ _SUFFIXES: Final = {
 
 
 _FORM: Final = re.compile(
-    r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE])|([eE][+-]?[0-9]+))?", re.ASCII
+    r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:([KMGTPE]i|[numkMGTPE])|([eE][+-]?[0-9]+))?", re.ASCII
 )
 LARGEST: Final = Decimal(2**63 - 1)
 """Kubernetes cuts larger amounts down to this."""

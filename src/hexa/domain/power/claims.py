@@ -16,7 +16,7 @@ DUPLICATE_POWER: Final = "DuplicatePower"
 FIRST_OUTLET: Final = {"shelly": "0", "tasmota": "1", "template": "1"}
 """The outlet of a plug that names none, by device."""
 
-IPV6: Final = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[^\s%/\[\]]+)?")
+IPV6: Final = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[^\s%/\[\]]+)?")
 """Bare, as drivers take it whose address is no URL. After % stands the interface of a link-local address."""
 
 

@@ -20,9 +20,9 @@ Duration = Annotated[str, Meta(extra={"x-crd": {"maxLength": 64, "pattern": DURA
 """Go-style: "10m", "1h30m"."""
 
 
-NUMBER_PATTERN: Final = r"^([0-9]+\.?[0-9]*|\.[0-9]+)$"
+NUMBER_PATTERN: Final = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)$"
 THRESHOLD_PATTERN: Final = r"^0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?|\.[0-9]+)$"
-QUANTITY_PATTERN: Final = r"^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+QUANTITY_PATTERN: Final = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
 
 
 INT32_MAX: Final = 2**31 - 1
