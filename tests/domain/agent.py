@@ -223,10 +223,10 @@ class Agent:
             paused=halted,
             may_wake=not list(on_vetoes(node, site.policy, now=now)),
             blind_seconds=self.blind_seconds(status.since) if status.since else 0.0,
-            remedy_after=self._remedy_after(name, node),
+            power_cycle_after=self._power_cycle_after(name, node),
         )
 
-    def _remedy_after(self, name: str, node: Node) -> timedelta | None:
+    def _power_cycle_after(self, name: str, node: Node) -> timedelta | None:
         """How long it must be ill before its power is cycled; None: it is not."""
         site, members, holder = self.site, self.members(), self.holder()
         alive = sum(
@@ -269,7 +269,7 @@ class Agent:
         duty = DUTIES.get(phase_of(status))
         if duty is not None and not facts.paused and self._DO[duty](self, name, status, facts):
             return True
-        if phase_of(status) in ILL and self.site.policy.remedy is not None:
+        if phase_of(status) in ILL and self.site.policy.power_cycle is not None:
             self._again(name, self.site.now + ILL_LOOK)  # whether its power may be cycled depends on others too
         due = next_due(status, facts, limits=self.site.policy.limits)
         if due is not None:

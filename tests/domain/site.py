@@ -198,7 +198,7 @@ class Site:
     def _may_be_cycled(self, name: str) -> bool:
         """A machine whose power is cycled hangs, or nobody can see that it does not; it is wanted, and the only one that is ill."""
         box, node = self.boxes[name], self.nodes[name]
-        assert self.policy.remedy is not None, "a power cycle that nobody allows"
+        assert self.policy.power_cycle is not None, "a power cycle that nobody allows"
         assert node.spec.hold is None, "a power cycle against a person's word"
         assert self.agent.wanted(node) is Power.ON, "a power cycle of a machine that nobody wants"
         assert box.last_beat is None or self.now - box.last_beat >= READY_FADES, "a power cycle of a living kubelet"

@@ -93,7 +93,7 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
     (P.START_FAILED, E.REMEDY): Story(
         "it hung in its boot, and the group cycles power",
         600,
-        {"wish": ON, "reading": (Reading.ON, 599), "remedy_after": LONG},
+        {"wish": ON, "reading": (Reading.ON, 599), "power_cycle_after": LONG},
         {"cool_until": at(900), "reading": read(Reading.ON, -5)},
     ),
     (P.START_FAILED, E.COOLED_DOWN): Story("the cool-off ends", 60, {}, COOLING),
@@ -110,7 +110,7 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
     (P.LOST, E.REMEDY): Story(
         "it hangs, and the group cycles power",
         600,
-        {**SILENT, "wish": ON, "reading": (Reading.ON, 599), "remedy_after": LONG},
+        {**SILENT, "wish": ON, "reading": (Reading.ON, 599), "power_cycle_after": LONG},
         {"reading": read(Reading.ON, -5)},
     ),
 }

@@ -662,7 +662,7 @@ def all_facts() -> st.SearchStrategy[Facts]:
                 "wish": st.sampled_from([ON, OFF, None]),
                 "pods": st.sampled_from([None, 0, 2]),
                 "blind_seconds": st.sampled_from([0.0, 45.0]),
-                "remedy_after": st.sampled_from([None, timedelta(0), timedelta(seconds=600)]),
+                "power_cycle_after": st.sampled_from([None, timedelta(0), timedelta(seconds=600)]),
                 "period": st.sampled_from([40.0, 120.0]),
                 **dict.fromkeys(("node_exists", "node_ready", "job_done", "force", "paused", "may_wake"), flags),
             }
@@ -706,7 +706,7 @@ def hangs(known: Facts) -> bool:
     """Whether the group cycles power, and this machine is wanted on, reads On, can be woken, and is silent."""
     silent = not known.node_ready and (known.heard_until is None or known.now >= known.heard_until)
     on = known.reading is not None and known.reading.power is Reading.ON
-    return known.remedy_after is not None and known.wish is ON and known.may_wake and silent and on
+    return known.power_cycle_after is not None and known.wish is ON and known.may_wake and silent and on
 
 
 @given(machine=statuses(), known=all_facts())
@@ -756,7 +756,7 @@ def random_facts(dice: Random, now: float) -> Facts:
         "job_done": dice.random() < 0.5,
         "pods": dice.choice([None, 0, 2]),
         "force": dice.random() < 0.3,
-        "remedy_after": dice.choice([None, timedelta(seconds=60)]),
+        "power_cycle_after": dice.choice([None, timedelta(seconds=60)]),
     }
     return facts(now, **known)
 

@@ -20,7 +20,7 @@ from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.identities import LOOK as NAME_LOOK
 from hexa.app.node.identities import Identities, namesakes_of
 from hexa.app.node.make_room import RoomMaker
-from hexa.app.node.power_cycles import Remedies
+from hexa.app.node.power_cycles import PowerCycles
 from hexa.app.node.power_jobs import PowerJobs, current, has_leftover_jobs, machine_of, with_job
 from hexa.app.node.unmark import unmark
 from hexa.app.node.vigil import Vigil
@@ -96,7 +96,7 @@ from hexa.domain.resources.v1alpha1 import (
 from hexa.domain.rules.dependencies import idle_from, lacks_room, needed_wish, waiting
 from hexa.domain.rules.health import ALWAYS_SAID, Signs, judged, newly_contradicted, outage_of, standing
 from hexa.domain.rules.out_of_service import findings as out_of_service
-from hexa.domain.rules.power_cycle import newly_refused, with_remedy
+from hexa.domain.rules.power_cycle import newly_refused, with_power_cycle
 from hexa.domain.rules.proof import proof_ends
 from hexa.domain.rules.quarantine import returned, sooner
 from hexa.domain.words.describe import described, findings_of
@@ -178,7 +178,7 @@ class NodeController:
         self._identities = Identities(kube=kube, store=store, views=views, heartbeats=heartbeats)
         self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
         self._room_maker = RoomMaker(store=store, views=views, writer=self._writer, locks=locks, clock=clock)
-        self._remedies = Remedies(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
+        self._power_cycles = PowerCycles(store=store, views=views, heartbeats=heartbeats, sensors=sensors)
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
         )
@@ -526,7 +526,7 @@ class NodeController:
             crowded=self._crowded(view, now),
             may_wake=view.may_wake(now),
             blind_seconds=self._store.blind_seconds(status.since) if status.since else 0.0,
-            remedy_after=self._remedies.verdict(view, now).after,
+            power_cycle_after=self._power_cycles.verdict(view, now).after,
         )
 
     def _crowded(self, view: MachineView, now: datetime) -> bool:
@@ -912,7 +912,7 @@ class NodeController:
         if view.phase in MAY_GO_OFF:
             found += kept_on(namesakes_of(self._views, view, now))
         found = once_each([*found, *waiting(view.ties, wish=wish, phase=phase_of(status)), *out_of_service(view.kube)])
-        return with_remedy(found, self._remedies.findings(view, status, now))
+        return with_power_cycle(found, self._power_cycles.findings(view, status, now))
 
     def _signs(self, view: MachineView, status: NodeStatus, now: datetime) -> Signs:
         life = self._heartbeats.life(view.kube_name)

@@ -16,7 +16,7 @@ from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.sensors import Sensors
 
 
-class Remedies:
+class PowerCycles:
     """Judges machines that are ill, and no others: for these it costs nothing."""
 
     def __init__(self, *, store: Store, views: Views, heartbeats: Heartbeats, sensors: Sensors) -> None:
@@ -34,7 +34,7 @@ class Remedies:
 
     def _patient(self, view: MachineView, now: datetime) -> Patient | None:
         cycling = view.phase is Phase.POWERING_OFF and view.node.status.remediation.cycling
-        if view.group is None or view.policy.remedy is None or not (view.phase in ILL or cycling):
+        if view.group is None or view.policy.power_cycle is None or not (view.phase in ILL or cycling):
             return None
         return Patient(
             node=view.node,

@@ -13,7 +13,7 @@ def may_cycle(facts: Facts) -> bool:
     have been away since, and the machine may have come back."""
     on = facts.reading is not None and facts.reading.power is Reading.ON
     silent = not facts.node_ready and facts.now >= cycle_due(facts)
-    wanted = facts.wish is Power.ON and facts.may_wake and facts.remedy_after is not None
+    wanted = facts.wish is Power.ON and facts.may_wake and facts.power_cycle_after is not None
     return not facts.blind and not facts.paused and wanted and on and silent
 
 

@@ -49,7 +49,7 @@ def _instants(view: View) -> Iterator[datetime]:
         yield view.off_confirmed_at
     if view.boots_until is not None:
         yield view.boots_until
-    yield from _instants_of_remedy(view)
+    yield from _instants_of_power_cycle(view)
     if Event.NODE_READY in TRANSITIONS[phase] and facts.node_ready and view.alive and facts.heard is not None:
         yield facts.heard + RENEWAL_MISSED  # the next sign of life may be of this phase
 
@@ -67,10 +67,10 @@ def _instants_of_trust(view: View) -> Iterator[datetime]:
         yield missed
 
 
-def _instants_of_remedy(view: View) -> Iterator[datetime]:
+def _instants_of_power_cycle(view: View) -> Iterator[datetime]:
     """When a power cycle is due, and when its Job is."""
-    if Event.REMEDY in TRANSITIONS[view.phase] and view.remedy_due is not None:
-        yield view.remedy_due
+    if Event.REMEDY in TRANSITIONS[view.phase] and view.power_cycle_due is not None:
+        yield view.power_cycle_due
         if view.facts.heard_until is not None:
             yield view.facts.heard_until
     if view.cycle_not_begun:

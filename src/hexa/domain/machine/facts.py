@@ -54,7 +54,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """How long a renewal of the node's Lease stands: its kubelet's nodeLeaseDurationSeconds, if that is longer than the default."""
     blind_seconds: float = 0.0
     """Seconds since the phase began in which we were blind: deadlines stood still."""
-    remedy_after: timedelta | None = None
+    power_cycle_after: timedelta | None = None
     """How long the machine must be ill before its power is cycled; None: it is not, or something is against it (`power_cycle`)."""
 
     @property
@@ -196,10 +196,10 @@ class View:
         return until is not None and self.now < until
 
     @property
-    def remedy_due(self) -> datetime | None:
+    def power_cycle_due(self) -> datetime | None:
         """When the power may be cycled: ill, watched without a gap, silent, with power and not cycled for so long. None: not at
         all."""
-        after, sight, known = self.facts.remedy_after, self.facts.watching_since, self.status.remediation
+        after, sight, known = self.facts.power_cycle_after, self.facts.watching_since, self.status.remediation
         if after is None or sight is None or self.facts.paused or self.facts.wish is not Power.ON:
             return None
         marks = (known.ill_since or self.since, sight, known.cycled_at, self.facts.heard, self._read_so_since)

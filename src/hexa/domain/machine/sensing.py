@@ -84,8 +84,8 @@ def _forced(view: View) -> bool:
     return view.passed(view.limits.lost if view.phase is Phase.LOST else view.limits.drain)
 
 
-def _remedy(view: View) -> bool:
-    due = view.remedy_due
+def _power_cycle(view: View) -> bool:
+    due = view.power_cycle_due
     return due is not None and view.now >= due and view.hung and view.facts.may_wake
 
 
@@ -124,5 +124,5 @@ HOLDS: Final[dict[Event, Callable[[View], bool]]] = {
     Event.OCCUPIED: _occupied,
     Event.OVERDUE: _overdue,
     Event.COOLED_DOWN: _cooled_down,
-    Event.REMEDY: _remedy,
+    Event.REMEDY: _power_cycle,
 }

@@ -39,7 +39,7 @@ class DrainRules(Struct, frozen=True, kw_only=True):
     """How long volumes are waited for, once the pods are gone."""
 
 
-class RemedyRules(Struct, frozen=True, kw_only=True):
+class PowerCycleRules(Struct, frozen=True, kw_only=True):
     """When the power of a machine that is ill is cycled."""
 
     after: timedelta = timedelta(minutes=10)
@@ -86,7 +86,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     """How long a machine that somebody else switched on is kept on."""
     storage: Storage = Storage.KEEP
     hard_off: HardOff = HardOff.ALLOW
-    remedy: RemedyRules | None = None
+    power_cycle: PowerCycleRules | None = None
     """None: no machine's power is cycled."""
     out_of_service: bool = False
     """Whether nodes of machines that are proven to be off are tainted, so that what is stuck on them is let go."""
@@ -126,7 +126,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         on_unexpected_power=spec.on_unexpected_power,
         storage=spec.storage,
         hard_off=spec.hard_off,
-        remedy=_remedy(reader, spec.remediation),
+        power_cycle=_power_cycle(reader, spec.remediation),
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
@@ -148,8 +148,8 @@ def _drain(reader: Reader, spec: GroupSpec) -> DrainRules:
     )
 
 
-def _remedy(reader: Reader, spec: Remediation) -> RemedyRules | None:
-    default = RemedyRules()
+def _power_cycle(reader: Reader, spec: Remediation) -> PowerCycleRules | None:
+    default = PowerCycleRules()
     after = reader.limit("spec.remediation.after", spec.after, least=SHORTEST) or default.after
     most, share = default.max_unhealthy, 1.0
     if isinstance(spec.max_unhealthy, int):
@@ -157,7 +157,7 @@ def _remedy(reader: Reader, spec: Remediation) -> RemedyRules | None:
     elif spec.max_unhealthy is not None:
         found = reader.percent("spec.remediation.maxUnhealthy", spec.max_unhealthy)
         most, share = (most, share) if found is None else (None, found)
-    rules = RemedyRules(after=after, max_unhealthy=most, share=share, cycles=spec.cycles or default.cycles)
+    rules = PowerCycleRules(after=after, max_unhealthy=most, share=share, cycles=spec.cycles or default.cycles)
     return rules if spec.power_cycle else None
 
 

@@ -16,7 +16,7 @@ from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import FAILED, ILL, Phase, cycles_in_a_row, phase_of
 from hexa.domain.machine.unclaimed_nodes import runs_as
 from hexa.domain.policy.limits import Limits
-from hexa.domain.policy.policy import Policy, RemedyRules
+from hexa.domain.policy.policy import Policy, PowerCycleRules
 from hexa.domain.policy.values import active_hold
 from hexa.domain.power.ways import cuts, own_pod
 from hexa.domain.resources.core import Condition
@@ -67,8 +67,8 @@ class Patient(Struct, frozen=True, kw_only=True):
     now: datetime
 
     @property
-    def rules(self) -> RemedyRules:
-        return self.policy.remedy or RemedyRules()
+    def rules(self) -> PowerCycleRules:
+        return self.policy.power_cycle or PowerCycleRules()
 
     @property
     def phase(self) -> Phase:
@@ -101,7 +101,7 @@ NOT_ASKED: Final = Verdict()
 
 def verdict(patient: Patient) -> Verdict:
     """Whether the machine's power may be cycled, and how long it must have been ill before."""
-    if patient.policy.remedy is None or not patient.member.wanted:
+    if patient.policy.power_cycle is None or not patient.member.wanted:
         return NOT_ASKED
     if patient.phase not in ILL and not patient.begun:
         return NOT_ASKED
@@ -253,7 +253,7 @@ def is_ill(member: Member) -> bool:
     return member.phase in FAILED or member.ill or (member.cycling and member.wanted) or not_ready
 
 
-def most_ill(rules: RemedyRules, members: Iterable[Member]) -> int:
+def most_ill(rules: PowerCycleRules, members: Iterable[Member]) -> int:
     """How many may be ill: of a share, rounded down, that of the machines that should be on."""
     if rules.max_unhealthy is not None:
         return rules.max_unhealthy
@@ -278,10 +278,10 @@ def findings(patient: Patient, judged: Verdict) -> list[Finding]:
     return [Finding(REMEDIATION, "Waiting", text)]
 
 
-def with_remedy(found: Sequence[Finding], remedy: Sequence[Finding]) -> list[Finding]:
+def with_power_cycle(found: Sequence[Finding], cycle: Sequence[Finding]) -> list[Finding]:
     """All that is found. A person need not cut the power of a machine when hexa is about to."""
-    comes = any(finding.status == "True" for finding in remedy)
-    return [*(f for f in found if not (comes and (f.type, f.reason) == ("Blocked", "Hung"))), *remedy]
+    comes = any(finding.status == "True" for finding in cycle)
+    return [*(f for f in found if not (comes and (f.type, f.reason) == ("Blocked", "Hung"))), *cycle]
 
 
 def newly_refused(before: Iterable[Condition], now: Iterable[Condition]) -> Condition | None:

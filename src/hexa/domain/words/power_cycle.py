@@ -9,7 +9,7 @@ from hexa.domain.resources.v1alpha1 import Node
 from hexa.domain.rules.power_cycle import REMEDIATION
 
 
-def remedy_words(node: Node) -> Iterator[str]:
+def power_cycle_words(node: Node) -> Iterator[str]:
     """What is waited for, or what stands against it; nothing where its group does not cycle power, or it is well."""
     told = _told(node)
     if told is None:

@@ -16,7 +16,7 @@ from hexa.domain.policy.conventions import DEFAULTS
 from hexa.domain.resources.v1alpha1 import Power, Reading
 from hexa.domain.words.known import Known
 from hexa.domain.words.others import beside
-from hexa.domain.words.power_cycle import remedy_words
+from hexa.domain.words.power_cycle import power_cycle_words
 
 
 class Wait(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -136,18 +136,18 @@ def _draining(known: Known) -> Iterator[Wait]:
 
 
 def _powering_off(known: Known) -> Iterator[Wait]:
-    yield from (Wait(text=text) for text in remedy_words(known.node))
+    yield from (Wait(text=text) for text in power_cycle_words(known.node))
     yield Wait(text="the machine to go dark; else it has failed to stop", until=_limit(known))
 
 
 def _failed(known: Known) -> Iterator[Wait]:
-    yield from (Wait(text=text) for text in remedy_words(known.node))
+    yield from (Wait(text=text) for text in power_cycle_words(known.node))
     then = "it is drained and switched off again" if known.phase is Phase.STOP_FAILED else "it is looked at anew"
     yield Wait(text=f"the end of its cool-off; then {then}", until=known.node.status.cool_until)
 
 
 def _lost(known: Known) -> Iterator[Wait]:
-    words = list(remedy_words(known.node))
+    words = list(power_cycle_words(known.node))
     yield from (Wait(text=text) for text in words)
     if words and known.node.status.reading.power is Reading.ON:
         return

@@ -201,7 +201,7 @@ def _cannot_cycle(policy: Policy, members: Sequence[Node], shapes: Sequence[Shap
     """Remediation that none of the machines has the means for."""
     if not members:
         return
-    if policy.remedy is not None and not any(cuts(governed(each, policy.hard_off)) for each in members):
+    if policy.power_cycle is not None and not any(cuts(governed(each, policy.hard_off)) for each in members):
         forbidden = " (hardOff is Forbid)" if policy.hard_off is HardOff.FORBID else ""
         text = f"no machine of the group has a driver that may cut the power{forbidden}: none is ever cycled"
         yield _warning("spec.remediation.powerCycle", text, "add a BMC, a PDU or a plug, or remove it", "CannotCycle")

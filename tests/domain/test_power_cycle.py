@@ -13,7 +13,7 @@ from hexa.domain.group.sizing import Member
 from hexa.domain.machine.acts import may_cycle
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import Veto
-from hexa.domain.policy.policy import Policy, RemedyRules, policy_of
+from hexa.domain.policy.policy import Policy, PowerCycleRules, policy_of
 from hexa.domain.power.jobs import pod_for
 from hexa.domain.power.ways import cuts
 from hexa.domain.resources.core import Condition, Metadata
@@ -23,10 +23,10 @@ from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import Group, GroupSpec, HardOff, Hold, Lookup, Reading
 from hexa.domain.rules.power_cycle import Patient, Site, Verdict, findings, is_ill, most_ill, verdict
 from hexa.domain.rules.proof import Claim
-from hexa.domain.words.power_cycle import remedy_words
+from hexa.domain.words.power_cycle import power_cycle_words
 
 MINUTE = timedelta(minutes=1)
-RULES = RemedyRules()
+RULES = PowerCycleRules()
 IPMI = {"ipmi": {"address": "bmc.lan", "secretName": "bmc"}}
 
 
@@ -47,7 +47,7 @@ def patient(*others: Member, known: RemediationStatus | None = None, **more: Any
     own = more.pop("member", member("m1", Phase.LOST))
     node = more.pop("node", machine("m1", phase=own.phase))
     node = structs.replace(node, status=structs.replace(node.status, remediation=known or RemediationStatus()))
-    policy = more.pop("policy", Policy(remedy=RULES))
+    policy = more.pop("policy", Policy(power_cycle=RULES))
     given = {"limits": LIMITS, "holder": None, "sensed": True, "site": Site(heard=3, lost=0), "now": at(100), **more}
     return Patient(node=node, policy=policy, member=own, others=[own, *others], **given)
 
@@ -70,16 +70,16 @@ def remediation(**spec: Any) -> tuple[Policy, list[str]]:
 
 def test_group_that_says_nothing_cycles_nothing() -> None:
     """Power is cycled only where the group says powerCycle: true."""
-    assert remediation(after="1m", maxUnhealthy=3)[0].remedy is None
-    assert remediation(powerCycle=True)[0].remedy == RemedyRules(after=10 * MINUTE, max_unhealthy=1, cycles=3)
+    assert remediation(after="1m", maxUnhealthy=3)[0].power_cycle is None
+    assert remediation(powerCycle=True)[0].power_cycle == PowerCycleRules(after=10 * MINUTE, max_unhealthy=1, cycles=3)
 
 
 def test_numbers_and_shares_are_read() -> None:
     """A number of machines, or a percentage; what is neither is told with field and remedy, and the default stands in for it."""
-    rules = remediation(powerCycle=True, after="1h", maxUnhealthy="40%", cycles=5)[0].remedy
-    assert rules == RemedyRules(after=60 * MINUTE, max_unhealthy=None, share=0.4, cycles=5)
+    rules = remediation(powerCycle=True, after="1h", maxUnhealthy="40%", cycles=5)[0].power_cycle
+    assert rules == PowerCycleRules(after=60 * MINUTE, max_unhealthy=None, share=0.4, cycles=5)
     policy, problems = remediation(powerCycle=True, maxUnhealthy="half", after="soon")
-    assert policy.remedy == RULES
+    assert policy.power_cycle == RULES
     assert [problem.partition(":")[0] for problem in problems] == [
         "spec.remediation.after",
         "spec.remediation.maxUnhealthy",
@@ -90,7 +90,7 @@ def test_numbers_and_shares_are_read() -> None:
 def test_share_is_rounded_down_over_the_machines_that_should_be_on(wanted: int, most: int) -> None:
     """40% of two machines is none: a share never allows more than it says."""
     machines = [member(f"m{n}") for n in range(wanted)] + [member("off", Phase.OFF, wish=None)]
-    assert most_ill(RemedyRules(max_unhealthy=None, share=0.4), machines) == most
+    assert most_ill(PowerCycleRules(max_unhealthy=None, share=0.4), machines) == most
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ CASES: dict[str, Patient] = {
     "NoHardOff": patient(node=machine("m1", phase=Phase.LOST, shutdown_pod_spec=None)),
     "HardOffForbidden": patient(
         node=machine("m1", phase=Phase.LOST, power=msgspec.convert(IPMI, PowerSpec), shutdown_pod_spec=None),
-        policy=Policy(remedy=RULES, hard_off=HardOff.FORBID),
+        policy=Policy(power_cycle=RULES, hard_off=HardOff.FORBID),
     ),
     "GivenUp": patient(known=SPENT),
     "Storm": patient(member("m2", Phase.LOST)),
     "InDoubt": patient(site=Site(heard=0, lost=0)),
     "OneAtATime": patient(
-        member("m2", Phase.BOOTING, cycling=True), policy=Policy(remedy=structs.replace(RULES, max_unhealthy=2))
+        member("m2", Phase.BOOTING, cycling=True), policy=Policy(power_cycle=structs.replace(RULES, max_unhealthy=2))
     ),
 }
 
@@ -178,7 +178,7 @@ def test_patience_doubles_and_outlasts_a_reboot() -> None:
     for cycles, minutes in ((0, 10), (1, 20), (2, 40)):
         known = RemediationStatus(ill_since=at(-50), cycles=cycles, cycled_at=at(-100))
         assert verdict(patient(known=known)).after == minutes * MINUTE
-    short = Policy(remedy=RemedyRules(after=timedelta(seconds=1), cycles=100))
+    short = Policy(power_cycle=PowerCycleRules(after=timedelta(seconds=1), cycles=100))
     assert verdict(patient(policy=short)).after == LIMITS.boot
     many = RemediationStatus(ill_since=at(-50), cycles=99, cycled_at=at(-100))
     assert verdict(patient(policy=short, known=many)).after == timedelta(days=1)
@@ -214,7 +214,7 @@ def test_way_off_that_needs_a_living_system_is_no_remedy() -> None:
 
 def test_job_that_cuts_waits_for_a_lease_period_of_sight() -> None:
     """After a restart the silence is watched anew; a reading other than On, a Ready node or a wish that is gone forbid the cut."""
-    good: dict[str, Any] = {"wish": ON, "reading": (Reading.ON, 99), "remedy_after": MINUTE}
+    good: dict[str, Any] = {"wish": ON, "reading": (Reading.ON, 99), "power_cycle_after": MINUTE}
     assert may_cycle(facts(100, **good))
     assert not may_cycle(facts(100, **good, watching_since=60.001))
     assert may_cycle(facts(100, **good, watching_since=60))
@@ -225,7 +225,7 @@ def test_job_that_cuts_waits_for_a_lease_period_of_sight() -> None:
         {"reading": None},
         {"node_ready": True},
         {"wish": None},
-        {"remedy_after": None},
+        {"power_cycle_after": None},
         {"watching_since": None},
         {"paused": True},
         {"may_wake": False},
@@ -241,7 +241,7 @@ def words(reason: str, status: str = "False") -> list[str]:
     """What `hexa why` says of a machine with this condition."""
     told = Condition(type="Remediation", status=status, reason=reason, message="TEXT")
     node = machine("m1", phase=Phase.LOST)
-    return list(remedy_words(structs.replace(node, status=structs.replace(node.status, conditions=(told,)))))
+    return list(power_cycle_words(structs.replace(node, status=structs.replace(node.status, conditions=(told,)))))
 
 
 def test_why_says_what_comes_or_what_stands_against_it() -> None:
@@ -249,4 +249,4 @@ def test_why_says_what_comes_or_what_stands_against_it() -> None:
     assert words("Waiting", "True") == ["a sign of life; else TEXT"]
     assert words("Cycling", "True") == ["its power to be cut; then it is woken again"]
     assert words("Storm") == ["its kubelet, or a person; its power is not cycled, by Storm: TEXT"]
-    assert list(remedy_words(machine("m1", phase=Phase.LOST))) == []
+    assert list(power_cycle_words(machine("m1", phase=Phase.LOST))) == []
