@@ -72,6 +72,28 @@ async def test_failure_45_a_wrong_name_is_corrected_at_once(autojump_clock: Mock
         assert world.hardware("box-1").power
 
 
+async def test_failure_45_a_name_that_is_corrected_while_the_machine_drains_takes_no_pods(
+    autojump_clock: MockClock,
+) -> None:
+    """Switched off while it boots, with a wrong name that is corrected meanwhile: the node that comes up is cordoned before the
+    power is cut, so that no pod lands on it at the last moment."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await reach(world, P.OFF)
+        world.edit("box-1", {"kubernetesNodeName": "bxo-1"})
+        await world.until(lambda: named(world) == "bxo-1", within=60)
+        await switch(world, "on")
+        await reach(world, P.BOOTING)
+        await switch(world, "off")
+        await reach(world, P.DRAINING)
+        world.edit("box-1", {"kubernetesNodeName": "box-1"})
+        await world.until(lambda: jobs.of("box-1")[-1] == "shutdown", within=600, every=0.1)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert node.spec.unschedulable
+        await reach(world, P.OFF, within=300)
+
+
 async def test_failure_45_pods_on_the_node_of_the_new_name_keep_the_machine_on(autojump_clock: MockClock) -> None:
     """Whose pods they are is not known: they block its off by name, and the node is not drained for it."""
     async with open_world(groups=[rack()], machines=boxes(2), autoscaler=None, site=QUICK) as world:

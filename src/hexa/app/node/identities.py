@@ -121,7 +121,8 @@ class Identities:
         old, new = self._heartbeats.life(view.kube_name), self._heartbeats.life(name)
         silent = now >= sight + self._heartbeats.period(view.kube_name) and (old is None or now >= old.until)
         exists = view.node_exists
-        pods = await pods_on(self._kube, view.kube_name) if silent and not exists else ()
+        asks = silent and (not exists or view.phase is Phase.DRAINING)
+        pods = await pods_on(self._kube, view.kube_name) if asks else ()
         keeps = view.policy.leave is LeavePolicy.KEEP or view.control_plane
         return NameFacts(
             exists=exists,

@@ -24,8 +24,8 @@ from hexa.domain.resources.v1alpha1 import JobRecord, Node, NodeStatus
 
 IDENTITY_CHANGED: Final = "IdentityChanged"
 """The condition of a machine whose change waits."""
-GOES_OFF: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED})
-"""Phases in which the old name's node is being drained, or was: a new name waits until the machine is off."""
+DRAINED: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED})
+"""Phases in which the old name's node was drained: a new name waits until the machine is off."""
 DIGEST: Final = "1:"
 """How digests are made: one that an other version made otherwise says nothing of a change."""
 NOT_UP: Final = frozenset({Phase.UNKNOWN, Phase.OFF, Phase.START_FAILED}) | COMING
@@ -66,9 +66,12 @@ def renamed(node: Node) -> str:
 
 
 def may_take_name(phase: Phase, facts: NameFacts) -> bool:
-    """Whether the new name may be taken over now. Never while the old one's kubelet is heard, or its pods may still run."""
-    if facts.taken or not facts.silent or phase in GOES_OFF:
+    """Whether the new name may be taken over now. Never while the old one's kubelet is heard, or its pods may still run. A machine
+    that drains takes it before its power is cut: it is the new name's node that pods may land on."""
+    if facts.taken or not facts.silent or phase in DRAINED:
         return False
+    if phase is Phase.DRAINING:
+        return not facts.occupied and (facts.arrived or not facts.exists)
     if facts.arrived:
         return True  # the same kubelet, under its new name
     if phase in NOT_UP:
