@@ -19,6 +19,7 @@ from hexa.domain.rules.dependencies import (
     State,
     Ties,
     broken,
+    dependencies_of,
     idle_from,
     lacks_room,
     missing,
@@ -99,6 +100,11 @@ def test_waiting_is_told_only_where_it_matters() -> None:
     assert list(waiting(ties, wish=wish(OFF), phase=Phase.OFF)) == []
     assert list(waiting(ties, wish=wish(ON), phase=Phase.READY)) == []
     assert waits_for(Ties(before=(Prerequisite(NAS, State.UP),))) == ()
+
+
+def test_names_are_of_the_machines_own_namespace() -> None:
+    """spec.dependsOn names machines, and nobody else's of the same name."""
+    assert dependencies_of(machine("box", depends_on=("nas", "switch"))) == (NAS, Lookup("site", "switch"))
 
 
 # --- what is asked -------------------------------------------------------------------------------------------------

@@ -149,6 +149,12 @@ def test_each_reason_stands_against_a_cycle(reason: str) -> None:
     assert (told.status, told.reason) == (("False", reason) if reason else ("True", "Waiting"))
 
 
+@pytest.mark.parametrize(("unproven", "holder"), [(True, None), (False, CLAIM), (False, None)])
+def test_wake_proof_stands_against_it_only_beside_another_that_is_off(unproven: bool, holder: Claim | None) -> None:
+    """A proven machine may be cut at any time, an unproven one while no other one is off."""
+    assert refused(patient(member=member("m1", Phase.LOST, unproven=unproven), holder=holder)) == ""
+
+
 @pytest.mark.parametrize(
     ("heard", "lost", "doubt"), [(0, 0, True), (1, 0, False), (1, 1, True), (4, 3, False), (2, 2, True)]
 )

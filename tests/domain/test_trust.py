@@ -106,6 +106,14 @@ def test_an_on_that_the_job_and_silence_contradict_is_told(
     assert ("its kubelet is silent since 2026-03-02T08:00:00+00:00" in said.contradiction) is contradicts
 
 
+def test_an_on_of_a_kubelet_that_was_never_heard_is_told_without_a_time() -> None:
+    """Expected since long ago, and silent: the sentence says no more than is known."""
+    reading, expected = read(Reading.ON, 79), life(None, expected=0)
+    said = told(reading, expected, ordered=True, before=PowerReading(), now=at(80))
+    assert "its kubelet is silent: it hangs" in said.contradiction
+    assert not told(reading, expected, ordered=True, before=PowerReading(), now=at(79.9)).contradiction
+
+
 # --- to the second ------------------------------------------------------------------------------------
 
 

@@ -160,7 +160,7 @@ REST_ORDER: Final = {Phase.OFF: 0, Phase.POWERING_ON: 1, Phase.BOOTING: 2, Phase
 def _rest_rank(member: Member) -> tuple[int, bool, int, int, float, str]:
     unasked = member.wish is not None and member.wish.reason in UNASKED
     late = member.replaced or unasked  # what took its place has the pods, and nobody waits for the other
-    place = REST_ORDER.get(member.phase, 4)
+    place = REST_ORDER.get(member.phase, len(REST_ORDER))
     return place, not late, member.pods, -member.failures, -member.hourly, str(member.key)
 
 
