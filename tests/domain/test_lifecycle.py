@@ -250,7 +250,7 @@ def test_finished_boot_is_booked(phase: Phase) -> None:
     """Ready after a start: the boot's length and number are kept, failures and cool-off end, a welcome is due."""
     after = entered(phase, Event.NODE_READY)
     assert after.boot_seconds == (61.0, 50.0)
-    assert after.energy.boots == BUSY.energy.boots + 1
+    assert after.energy == EnergyAccount(on_seconds=160, off_seconds=10, boots=5, counted_to=T0)
     assert (after.failures, after.cool_until, after.last_startup_time, after.woken_at) == (0, None, T0, None)
     assert (after.welcomed, after.blocker) == (False, "")
 
@@ -259,6 +259,11 @@ def test_boot_seconds_keep_the_newest() -> None:
     """Ten boots are remembered, the newest last."""
     after = entered(Phase.BOOTING, Event.NODE_READY, boot_seconds=tuple(map(float, range(BOOTS_KEPT))))
     assert after.boot_seconds == (*map(float, range(1, BOOTS_KEPT)), 50.0)
+
+
+def test_boot_seconds_are_kept_to_the_millisecond() -> None:
+    """They are stored and shown: more digits than a boot has are noise."""
+    assert entered(Phase.BOOTING, Event.NODE_READY, woken_at=at(-1.23456)).boot_seconds == (61.0, 1.235)
 
 
 def test_boot_without_our_wake_has_no_length() -> None:

@@ -978,3 +978,37 @@ def test_the_limit_of_a_phase_is_told() -> None:
         expected = None if seconds is None else at(seconds)
         assert limit_due(status(phase), facts(1, node_exists=True), limits=LIMITS) == expected
         assert limit_due(status(phase), facts(1, node_exists=True, paused=True), limits=LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen", "due"),
+    [
+        ({}, PowerReading(power=Reading.ON, source="pdu", at=at(70)), 110),
+        ({}, read(Reading.ON, 70, first=55), 115),
+        ({}, read(Reading.ON, 70, first=-100), 110),
+        ({}, PowerReading(power=Reading.ON, source="bmc", at=at(70)), 130),
+        ({"reading": PowerReading(power=Reading.OFF, source="pdu", at=at(50))}, read(Reading.ON, 70), 130),
+        ({"remediation": RemediationStatus(ill_since=at(80))}, read(Reading.ON, 70), 140),
+        ({"remediation": RemediationStatus(ill_since=at(-9), cycled_at=at(90))}, read(Reading.ON, 70), 150),
+        ({"stood_still": 30.0}, read(Reading.ON, 70), 140),
+    ],
+)
+def test_power_is_cycled_once_it_has_read_on_and_been_ill_for_long_enough(
+    changes: dict[str, Any], seen: PowerReading, due: float
+) -> None:
+    """A minute here: from the last of the illness, the last cycle, and the reading by which the power reads as it does."""
+    lost = status(Phase.LOST, **{"reading": PowerReading(power=Reading.ON, source="pdu", at=at(50)), **changes})
+    known = {"wish": ON, "node_exists": True, "remedy_after": timedelta(minutes=1)}
+    for now, found in ((due - 0.001, None), (due, Event.REMEDY)):
+        assert sense(lost, structs.replace(facts(now, **known), reading=seen), limits=LIMITS) is found
+    looked = structs.replace(facts(71, **known), reading=seen)
+    assert next_due(lost, looked, limits=structs.replace(LIMITS, lost=timedelta(hours=9))) == at(due)
+    for change in (
+        {"may_wake": False},
+        {"node_ready": True},
+        {"wish": OFF},
+        {"watching_since": None},
+        {"paused": True},
+    ):
+        quiet = structs.replace(facts(due, **{**known, **change}), reading=seen)
+        assert sense(lost, quiet, limits=LIMITS) is not Event.REMEDY

@@ -515,7 +515,7 @@ def test_power_that_somebody_else_switched_on(does: str, by: Asker, reason: str,
     policy = Policy(on_unexpected_power=OnUnexpectedPower(does))
     made = corrected_wish(node, Event.POWER_SEEN, held=False, room=False, now=NOW, policy=policy)
     assert (made and (made.power, made.reason, made.by, made.then)) == found
-    assert made is None or (made.until is not None) is (made.then is not None)
+    assert made is None or made.until == (None if made.then is None else NOW + policy.adopted_for)
 
 
 @pytest.mark.parametrize("does", OnUnexpectedPower)
