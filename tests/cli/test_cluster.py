@@ -10,7 +10,7 @@ import typer
 
 from hexa import wiring
 from hexa.adapters.kube_http.cluster import Cluster
-from hexa.cli.cluster import Site, Where, ask
+from hexa.cli.shared.cluster import Site, Where, ask
 from hexa.domain.errors import Refused, Unavailable
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import Struct
 
-from hexa.cli.output import Column, Format, Tone, ago, dump, paint, plain, span, table
+from hexa.cli.shared.output import Column, Format, Tone, ago, dump, paint, plain, span, table
 from hexa.yaml import read_document
 
 COLUMNS = (

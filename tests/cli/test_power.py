@@ -13,7 +13,7 @@ from tests.docs.pages import ROOT, blocks_of
 from typer.testing import CliRunner, Result
 
 from hexa.cli.app import app
-from hexa.cli.power_settings import from_arguments, from_file
+from hexa.cli.shared.power_settings import from_arguments, from_file
 from hexa.domain.power.roles import Roles, roles
 from hexa.domain.resources.power import PowerSpec
 from hexa.yaml import read_documents

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.docs.pages import PAGES, blocks, blocks_of, resources
 
-from hexa.cli.checking import check, written_objects
+from hexa.cli.shared.checking import check, written_objects
 from hexa.config import load_config, read_config_file
 from hexa.yaml import read_documents
 

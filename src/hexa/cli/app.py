@@ -10,13 +10,13 @@ from hexa.cli.doctor import doctor
 from hexa.cli.drain_check import drain_check
 from hexa.cli.enrol import enrol
 from hexa.cli.get import get
-from hexa.cli.help import Command, Group
 from hexa.cli.history import history
 from hexa.cli.manifests import manifests
 from hexa.cli.power import power
 from hexa.cli.probe_nic import probe_nic
 from hexa.cli.release import release
 from hexa.cli.run import run as run_command
+from hexa.cli.shared.help import Command, Group
 from hexa.cli.simulate import simulate
 from hexa.cli.switch import auto, off, on, pause, resume
 from hexa.cli.validate import validate

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hexa.cli.exits import Exit, fail
+from hexa.cli.shared.exits import Exit, fail
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site, ask, exit_for
-from hexa.cli.exits import Exit, fail
-from hexa.cli.names import complete_machine
-from hexa.cli.output import Tone, paint, plain, say, span
-from hexa.cli.people import home, look, within
+from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site, ask, exit_for
+from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.names import complete_machine
+from hexa.cli.shared.output import Tone, paint, plain, say, span
+from hexa.cli.shared.people import home, look, within
 
 if TYPE_CHECKING:
     import trio

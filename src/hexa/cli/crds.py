@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hexa.cli.exits import Exit, fail
+from hexa.cli.shared.exits import Exit, fail
 
 HEADER = "# Generated from the types in hexa.domain.resources by `hexa crds`; edit those.\n"
 

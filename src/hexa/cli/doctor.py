@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hexa.cli.cluster import ContextOption, KubeconfigOption, Site, Where, ask
-from hexa.cli.exits import Exit
-from hexa.cli.output import Format, OutputOption, Tone, dump, paint, plain, say
+from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, Site, Where, ask
+from hexa.cli.shared.exits import Exit
+from hexa.cli.shared.output import Format, OutputOption, Tone, dump, paint, plain, say
 
 if TYPE_CHECKING:
     from hexa.app.commands.doctor.examine import Report

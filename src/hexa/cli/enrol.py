@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hexa.cli.cluster import ContextOption, KubeconfigOption, Site, Where, ask
-from hexa.cli.exits import Exit, fail
+from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, Site, Where, ask
+from hexa.cli.shared.exits import Exit, fail
 
 if TYPE_CHECKING:
     from hexa.app.commands.enrol import Enrolment
@@ -50,7 +50,7 @@ def enrol(
     """
     from hexa.app.commands.enrol import Enrolment, Wanted
     from hexa.app.commands.enrol import enrol as look
-    from hexa.cli.enrolling import render
+    from hexa.cli.shared.enrolling import render
 
     if output != STANDARD and Path(output).exists():
         fail(f"{output}: is there already; name another file, or remove it", Exit.USAGE)
@@ -77,7 +77,7 @@ def enrol(
 
 
 def _rows(file: str) -> "list[Candidate]":
-    from hexa.cli.enrolling import read_machines
+    from hexa.cli.shared.enrolling import read_machines
     from hexa.domain.people.enrol import RowError
 
     try:
@@ -93,7 +93,7 @@ def _rows(file: str) -> "list[Candidate]":
 
 def _tell(found: "Enrolment") -> None:
     """On standard error: what was left out, and what is missing."""
-    from hexa.cli.output import plain
+    from hexa.cli.shared.output import plain
 
     lines = [
         *(f"{each.name}: left out: {each.reason}" for each in found.left_out),

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hexa.cli.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site
-from hexa.cli.exits import Exit, fail
-from hexa.cli.names import complete_any
-from hexa.cli.output import Column, Format, OutputOption, Tone, ago, clock, dump, say, table
-from hexa.cli.people import home, look, tell_notes, within
+from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.names import complete_any
+from hexa.cli.shared.output import Column, Format, OutputOption, Tone, ago, clock, dump, say, table
+from hexa.cli.shared.people import home, look, tell_notes, within
 
 if TYPE_CHECKING:
     from datetime import datetime

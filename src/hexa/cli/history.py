@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
-from hexa.cli.names import complete_machine
-from hexa.cli.output import Column, Format, OutputOption, ago, clock, dump, say, table
-from hexa.cli.people import home, look, within
+from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.shared.names import complete_machine
+from hexa.cli.shared.output import Column, Format, OutputOption, ago, clock, dump, say, table
+from hexa.cli.shared.people import home, look, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.history import History

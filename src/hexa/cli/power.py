@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from hexa.cli.cluster import exit_for
 from hexa.cli.conformance import conform
-from hexa.cli.exits import Exit, fail
-from hexa.cli.help import Command, Group
+from hexa.cli.shared.cluster import exit_for
+from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.help import Command, Group
 
 if TYPE_CHECKING:
     from hexa.app.commands.power import Patience, Switched, Ways
@@ -223,7 +223,7 @@ def _print(fields: dict[str, Any], command: _Command) -> None:
 
 
 def _settings(pairs: list[str] | None, driver: str, config: str, spec: str) -> "PowerSpec":
-    from hexa.cli import power_settings as read
+    from hexa.cli.shared import power_settings as read
 
     if pairs and not driver:
         fail("KEY=VALUE are settings of one driver: add --driver NAME", Exit.USAGE)

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hexa.cli.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site, ask
-from hexa.cli.exits import Exit, fail
-from hexa.cli.names import complete_machine
-from hexa.cli.people import home, within
+from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site, ask
+from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.names import complete_machine
+from hexa.cli.shared.people import home, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.release import Release
@@ -72,7 +72,7 @@ def release(
 
 
 def _tell(done: "Release") -> None:
-    from hexa.cli.output import plain, say
+    from hexa.cli.shared.output import plain, say
 
     for freed in done.freed:
         say(f"{plain(str(freed.key))}: released, {freed.power}")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hexa.cli.cluster import exit_for, leaves
-from hexa.cli.exits import Exit, fail
+from hexa.cli.shared.cluster import exit_for, leaves
+from hexa.cli.shared.exits import Exit, fail
 
 if TYPE_CHECKING:
     from trio import CancelScope

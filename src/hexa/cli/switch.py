@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption
-from hexa.cli.names import complete_group, complete_machine
-from hexa.cli.output import clock
-from hexa.cli.people import change, when, within
+from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption
+from hexa.cli.shared.names import complete_group, complete_machine
+from hexa.cli.shared.output import clock
+from hexa.cli.shared.people import change, when, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.switch import Change

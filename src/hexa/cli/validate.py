@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from hexa.cli.exits import Exit, fail
+from hexa.cli.shared.exits import Exit, fail
 
 if TYPE_CHECKING:
-    from hexa.cli.checking import Located, Written
+    from hexa.cli.shared.checking import Located, Written
     from hexa.yaml import Document
 
 SUFFIXES: Final = {".yaml", ".yml", ".json"}
@@ -33,7 +33,7 @@ def validate(
 
     Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file cannot be read.
     """
-    from hexa.cli.checking import check, written_objects
+    from hexa.cli.shared.checking import check, written_objects
 
     located, documents = _read(list(_sources(files)))
     objects = list(written_objects(documents, namespace=namespace))
@@ -85,7 +85,7 @@ def _text_of(content: bytes, source: str) -> str:
 
 def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Document"]]:
     """The documents, and a problem for each file that is no YAML."""
-    from hexa.cli.checking import unreadable
+    from hexa.cli.shared.checking import unreadable
     from hexa.yaml import YamlError, read_documents
 
     located: list[Located] = []

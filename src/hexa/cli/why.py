@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hexa.cli.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
 from hexa.cli.drain_check import drain_lines
-from hexa.cli.exits import Exit, fail
-from hexa.cli.names import complete_any
-from hexa.cli.output import Column, Format, OutputOption, Tone, ago, clock, dump, paint, plain, say, span, table
-from hexa.cli.people import home, look, tell_notes, within
+from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.names import complete_any
+from hexa.cli.shared.output import Column, Format, OutputOption, Tone, ago, clock, dump, paint, plain, say, span, table
+from hexa.cli.shared.people import home, look, tell_notes, within
 from hexa.cli.why_pod import of_pod
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hexa.cli.cluster import Site, Where
-from hexa.cli.output import Format, Tone, dump, paint, plain, say
-from hexa.cli.people import look, tell_notes
+from hexa.cli.shared.cluster import Site, Where
+from hexa.cli.shared.output import Format, Tone, dump, paint, plain, say
+from hexa.cli.shared.people import look, tell_notes
 
 if TYPE_CHECKING:
     from hexa.app.commands.pod import PodAnswer

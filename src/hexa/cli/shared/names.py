@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hexa.cli.cluster import Site, Where, answer
+from hexa.cli.shared.cluster import Site, Where, answer
 
 if TYPE_CHECKING:
     from hexa.domain.resources.core import Kind

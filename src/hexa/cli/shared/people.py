@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from hexa.cli.cluster import Site, Where, ask, exit_for
-from hexa.cli.exits import Exit, fail
-from hexa.cli.output import Tone, paint, plain, say
+from hexa.cli.shared.cluster import Site, Where, ask, exit_for
+from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.output import Tone, paint, plain, say
 
 if TYPE_CHECKING:
     from hexa.app.commands.shared.snapshot import Snapshot

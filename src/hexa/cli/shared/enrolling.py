@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hexa.app.commands.enrol import Enrolment
-from hexa.cli.output import plain
+from hexa.cli.shared.output import plain
 from hexa.domain.names import API_VERSION, ARCH_LABEL, MEMBERSHIP_LABEL, OS_LABEL
 from hexa.domain.people.enrol import COLUMNS, Candidate, Group, RowError, from_row, mac_of, summary, unknown_columns
 from hexa.domain.spelling import suggestion
