@@ -781,3 +781,48 @@ async def test_a_restart_removes_old_taints(autojump_clock: MockClock, cluster: 
     assert CA_TO_BE_DELETED_TAINT not in cluster.taints("node-1")
     assert not cluster.cordoned("node-1")
     assert set(cluster.taints("elsewhere")) == {CA_TO_BE_DELETED_TAINT}
+
+
+# --- clocks that are set --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [-7200, 7200])
+async def test_a_clock_that_is_set_changes_no_span(autojump_clock: MockClock, cluster: Cluster, seconds: float) -> None:
+    """What is measured in memory is measured by a monotonic clock, as in the stock one: an empty node goes after 10 minutes."""
+    cluster.node("node-1", group="rack")
+    async with cluster.autoscaler(skip_idle_loops=False) as autoscaler:
+        await trio.sleep(5 * MINUTE)
+        cluster.clock.set_by(seconds)
+        await trio.sleep(4.5 * MINUTE)
+        assert CA_TO_BE_DELETED_TAINT not in cluster.taints("node-1")
+        await trio.sleep(MINUTE)
+        assert CA_TO_BE_DELETED_TAINT in cluster.taints("node-1"), autoscaler.decisions
+
+
+async def test_a_clock_that_is_set_back_keeps_no_pod_waiting(autojump_clock: MockClock, cluster: Cluster) -> None:
+    """An idle autoscaler whose clock is set back by hours acts on a pod that comes after within a scan interval or two."""
+    async with cluster.autoscaler():
+        await trio.sleep(10 * MINUTE)
+        cluster.clock.set_by(-7200)
+        await trio.sleep(MINUTE)
+        cluster.pod()
+        await trio.sleep(25)
+    assert cluster.cloud.calls == [("increase_size", "rack", 1)]
+
+
+@pytest.mark.parametrize("seconds", [-7200, 7200])
+async def test_a_clock_that_is_set_changes_no_back_off(
+    autojump_clock: MockClock, cluster: Cluster, seconds: float
+) -> None:
+    """A group that was refused is asked again after 5 minutes, whatever the clock shows."""
+    cluster.cloud.deny.add("increase_size")
+    name = cluster.pod()
+    async with cluster.autoscaler() as autoscaler:
+        await trio.sleep(3 * MINUTE)
+        cluster.remove_pod(name)
+        cluster.clock.set_by(seconds)
+        cluster.pod()
+        await trio.sleep(1.8 * MINUTE)
+        assert len(autoscaler.decisions) == 1
+        await trio.sleep(MINUTE)
+        assert len(autoscaler.decisions) == 2

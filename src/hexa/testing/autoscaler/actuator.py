@@ -69,6 +69,10 @@ class Actuator:
         """Nodes that are being removed now."""
         return Going(dict(self._empty), dict(self._drained))
 
+    def shift(self, by: timedelta) -> None:
+        """The clock was set by so much."""
+        self._evictions = [_Eviction(each.pod, each.at + by) for each in self._evictions]
+
     def recently_evicted(self, *, now: datetime) -> list[PodView]:
         """Pods evicted in the last five minutes whose controller waits for them to be gone before it makes them anew."""
         self._evictions = [each for each in self._evictions if each.at + RECENTLY > now]

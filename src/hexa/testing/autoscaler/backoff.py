@@ -45,6 +45,12 @@ class Backoff:
         for group in [group for group, failure in self._failures.items() if failure.at + reset < now]:
             del self._failures[group]
 
+    def shift(self, by: timedelta) -> None:
+        """The clock was set by so much."""
+        for failure in self._failures.values():
+            failure.until += by
+            failure.at += by
+
     def dues(self) -> list[datetime]:
         """When groups may grow again."""
         return [failure.until for failure in self._failures.values()]

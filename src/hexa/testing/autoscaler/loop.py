@@ -13,6 +13,7 @@ from typing import Any, Final
 import trio
 from msgspec import Struct
 
+from hexa.app.clock import WatchedClock
 from hexa.domain.errors import HexaError, Unavailable
 from hexa.domain.resources.core import KubeNode, KubeNodeSpec, KubeNodeStatus, Metadata, Pod
 from hexa.ports.clock import Clock
@@ -50,12 +51,13 @@ class Autoscaler:
     """The autoscaler; made by `open_autoscaler`. `decisions` tells what it did, newest last."""
 
     def __init__(self, cloud: Cloud, kube: Kube, clock: Clock, settings: Settings, *, nursery: trio.Nursery) -> None:
-        self._cloud, self._kube, self._clock = cloud, kube, clock
+        self._cloud, self._kube, self._clock = cloud, kube, WatchedClock(clock)
+        self._clock.on_set(self._clock_set)
         self.settings: Final = settings
         self.view: Final = ClusterView(settings.startup_taints)
         self.state: Final = ClusterState(settings)
         self.planner: Final = Planner(settings)
-        self.actuator: Final = Actuator(cloud, kube, clock, self.view, settings, nursery=nursery, tell=self._tell)
+        self.actuator: Final = Actuator(cloud, kube, self._clock, self.view, settings, nursery=nursery, tell=self._tell)
         self.decisions: Final[deque[Decision]] = deque(maxlen=DECISIONS_KEPT)
         self.loops = 0
         """Loops that were run; those that were left out do not count."""
@@ -65,9 +67,9 @@ class Autoscaler:
         self._examples: Final[dict[str, Template]] = {}
         self._initialised = False
         self._healthy = True
-        long_ago = clock.now() - timedelta(hours=1)
+        self._started = self._tick = self._clock.now()
+        long_ago = self._started - timedelta(hours=1)
         self._last_scale_up, self._last_delete, self._last_failure = long_ago, long_ago, long_ago
-        self._started = clock.now()
         self._changed = trio.Event()
         self._seen: tuple[int, ...] = ()
         self._dues: list[datetime] = []
@@ -88,12 +90,23 @@ class Autoscaler:
             await self._until_next_loop()
 
     async def _until_next_loop(self) -> None:
-        due = self._next_tick()
+        self._tick = self._next_tick()
         while True:
-            await self._clock.sleep_until(due)
-            if not self.settings.skip_idle_loops or self._has_reason(due):
+            await self._clock.sleep_until(self._tick)
+            self._clock.now()  # notices whether it was set
+            if not self.settings.skip_idle_loops or self._has_reason():
                 return
-            due = await self._next_reason(due)
+            self._tick = await self._next_reason()
+
+    def _clock_set(self, by: timedelta) -> None:
+        """No time has passed: the stock one measures what it keeps in memory by a monotonic clock, and only the age of
+        objects by the wall clock."""
+        for keeper in (self.state, self.planner, self.actuator):
+            keeper.shift(by)
+        self._started, self._tick = self._started + by, self._tick + by
+        self._last_scale_up, self._last_delete = self._last_scale_up + by, self._last_delete + by
+        self._last_failure += by
+        self._dues = [self._tick]
 
     def _next_tick(self) -> datetime:
         """The next point of the grid after now."""
@@ -101,13 +114,13 @@ class Autoscaler:
         passed = (self._clock.now() - self._started).total_seconds()
         return self._started + timedelta(seconds=(passed // interval + 1) * interval)
 
-    def _has_reason(self, tick: datetime) -> bool:
-        return self._versions() != self._seen or any(due <= tick for due in self._dues)
+    def _has_reason(self) -> bool:
+        return self._versions() != self._seen or any(due <= self._tick for due in self._dues)
 
     def _versions(self) -> tuple[int, ...]:
         return self._cloud.version(), self.view.version, self.actuator.version
 
-    async def _next_reason(self, tick: datetime) -> datetime:
+    async def _next_reason(self) -> datetime:
         """The next point of the grid worth waking up for: with the next due time, or after the next change.
 
         While somebody waits for a machine each point of the grid is looked at, for the provider may change without a
@@ -115,15 +128,16 @@ class Autoscaler:
         """
         grid = timedelta(seconds=self.settings.scan_interval)
         if self._waiting():
-            return tick + grid
+            return self._tick + grid
         self._changed = trio.Event()
-        due = min(self._dues, default=None)
+        tick, due = self._tick, min(self._dues, default=None)
         with trio.CancelScope() as scope:
             if due is not None:
                 scope.deadline = trio.current_time() + (due - self._clock.now()).total_seconds()
             await self._changed.wait()
         now = self._clock.now()
-        return max(tick + grid, self._grid_point(due if due is not None and scope.cancelled_caught else now))
+        late = due + (self._tick - tick) if due is not None and scope.cancelled_caught else now
+        return max(self._tick + grid, self._grid_point(late))
 
     def _grid_point(self, when: datetime) -> datetime:
         """The first point of the grid no earlier than `when`."""

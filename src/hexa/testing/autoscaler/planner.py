@@ -74,6 +74,12 @@ class Planner:
         """Forget which nodes were unneeded."""
         self.unneeded, self._dues = {}, []
 
+    def shift(self, by: timedelta) -> None:
+        """The clock was set by so much."""
+        for each in self.unneeded.values():
+            each.since += by
+        self._recheck = {name: until + by for name, until in self._recheck.items()}
+
     def dues(self) -> list[datetime]:
         """Instants at which time alone changes what is removable."""
         return self._dues

@@ -260,6 +260,14 @@ class ClusterState:
                 found[group] = current - expected
         return found
 
+    def shift(self, by: timedelta) -> None:
+        """The clock was set by so much."""
+        self.backoff.shift(by)
+        for request in self.requests.values():
+            request.since, request.expected = request.since + by, request.expected + by
+        self._unregistered = {key: (group, since + by) for key, (group, since) in self._unregistered.items()}
+        self._wrong_size = {key: (has, wants, since + by) for key, (has, wants, since) in self._wrong_size.items()}
+
     def dues(self) -> list[datetime]:
         """Instants at which time alone changes an answer."""
         return [*self._dues, *self.backoff.dues()]
