@@ -67,7 +67,7 @@ settings.load_profile("mutants")
 
 
 def pytest_itemcollected(item):
-    item._nodeid = item.nodeid.partition("[")[0]
+    item._id = type(item.id).parse(item.nodeid.partition("[")[0])
 
 
 def pytest_collection_modifyitems(items):
