@@ -998,7 +998,7 @@ def test_power_is_cycled_once_it_has_read_on_and_been_ill_for_long_enough(
 ) -> None:
     """A minute here: from the last of the illness, the last cycle, and the reading by which the power reads as it does."""
     lost = status(Phase.LOST, **{"reading": PowerReading(power=Reading.ON, source="pdu", at=at(50)), **changes})
-    known = {"wish": ON, "node_exists": True, "remedy_after": timedelta(minutes=1)}
+    known = {"wish": ON, "node_exists": True, "power_cycle_after": timedelta(minutes=1)}
     for now, found in ((due - 0.001, None), (due, Event.REMEDY)):
         assert sense(lost, structs.replace(facts(now, **known), reading=seen), limits=LIMITS) is found
     looked = structs.replace(facts(71, **known), reading=seen)
