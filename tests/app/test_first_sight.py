@@ -16,7 +16,7 @@ from hexa.adapters.memory.ports.jobs import MemoryJobs
 from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.core import Core, Ports, open_core
-from hexa.app.node import identities
+from hexa.app.node import observing
 from hexa.domain.resources.core import LEASES, NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
@@ -112,8 +112,8 @@ async def test_first_sight_looks_at_each_kubernetes_node_once(
 ) -> None:
     """Whose marks a Kubernetes node bears is looked up once for each node, however many machines have none of their own."""
     looks: list[str] = []
-    owner = identities.owner_of
-    monkeypatch.setattr(identities, "owner_of", lambda node: (looks.append(node.metadata.name), owner(node))[1])
+    owner = observing.owner_of
+    monkeypatch.setattr(observing, "owner_of", lambda node: (looks.append(node.metadata.name), owner(node))[1])
     clock = MemoryClock()
     api = MemoryApi(clock)
     declare(api, node="")

@@ -6,12 +6,13 @@ from tests.app.rig import Rig, key, open_rig
 from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.jobs import MemoryJobs
-from hexa.app.node.power_jobs import PowerJobs, current
+from hexa.app.node.power_jobs import PowerJobs
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.power_job import Action, Outcome, current
 from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.core import JOBS, PODS
 from hexa.domain.resources.v1alpha1 import JobRecord, NodeStatus
-from hexa.ports.jobs import Action, Order, Outcome
+from hexa.ports.jobs import Order
 
 
 def view_of(rig: Rig, name: str = "m") -> MachineView:

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from hexa.adapters.kube_jobs.wire import pod_text
 from hexa.cli.app import app
+from hexa.domain.decide.conditions import findings_of
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import JobRecord, NodeStatus
-from hexa.domain.words.describe import findings_of
 
 MACHINE = "worker-01"
 MISTAKE = "pl4nted-mistake"

@@ -7,7 +7,7 @@ from msgspec import structs
 from tests.domain.builders import LIMITS, OFF, ON, at, facts, machine, status
 
 from hexa.domain.machine.acts import wake_again
-from hexa.domain.machine.boot import answered, crowded, with_marks
+from hexa.domain.machine.boot import answered, crowded, on_their_way, with_marks
 from hexa.domain.machine.dues import CROWD_LOOK, next_due
 from hexa.domain.machine.facts import LEASE_PERIOD, RENEWAL_MISSED
 from hexa.domain.machine.lifecycle import Event, Phase, send_wake, step
@@ -183,13 +183,13 @@ def woken_at(seconds: float) -> NodeStatus:
 )
 def test_failure_64_others_that_were_woken_no_later_make_a_crowd(others: tuple[float, ...], expected: bool) -> None:
     """Machines of the group that were woken together and are all still on their way: their boots are slow today."""
-    assert crowded(woken_at(0), map(woken_at, others), limits=QUICK) is expected
+    assert crowded(woken_at(0), on_their_way(map(woken_at, others)), limits=QUICK) is expected
 
 
 def test_failure_64_a_machine_that_came_up_makes_no_crowd() -> None:
     """Those that are up show how long a boot takes today: who is silent then has not got the wake."""
     up = step(woken_at(0), Event.NODE_READY, now=at(30), limits=LIMITS)
-    assert not crowded(woken_at(0), [up, status(Phase.OFF)], limits=QUICK)
+    assert not crowded(woken_at(0), on_their_way([up, status(Phase.OFF)]), limits=QUICK)
 
 
 def test_failure_64_in_a_crowd_the_learned_interval_does_not_count() -> None:

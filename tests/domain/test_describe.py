@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.builders import OFF, ON, at, read, status, wish
 
+from hexa.domain.decide.conditions import described, findings_of, group_status
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.findings import Finding, conditions
 from hexa.domain.machine.lifecycle import Phase
@@ -25,7 +26,6 @@ from hexa.domain.resources.v1alpha1 import (
     WishRecord,
 )
 from hexa.domain.rules.health import Judgement, Signs, judged
-from hexa.domain.words.describe import described, findings_of, group_status
 
 NOW = at(100)
 

@@ -19,6 +19,8 @@ from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.commands.why import explain_group, explain_machine
 from hexa.app.core import NoSensors
 from hexa.app.locks import GroupLocks
+from hexa.app.news import Newsroom, events, logs
+from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
@@ -151,8 +153,11 @@ async def open_pipeline() -> AsyncIterator[Pipeline]:
         parts: dict[str, Any] = {"store": rig.store, "views": rig.views, "clock": rig.clock, "journal": rig.journal}
         readings = Readings(**parts, gauge=OneReading(), elsewhere=NoSensors())
         health = HealthChecks(**parts, checks=checks)
-        nodes = NodeController(
-            **parts,
+        nodes = node_controller(
+            store=rig.store,
+            views=rig.views,
+            clock=rig.clock,
+            news=Newsroom(logs(rig.journal), events(rig.journal)),
             kube=rig.kube,
             jobs=jobs,
             heartbeats=leases,

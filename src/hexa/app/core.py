@@ -11,6 +11,8 @@ from hexa.app.cloud.provider import Provider
 from hexa.app.contained import Teller
 from hexa.app.group.controller import GroupController
 from hexa.app.locks import GroupLocks
+from hexa.app.news import Newsroom, events, logs
+from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
@@ -127,7 +129,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
     kube, clock, journal = ports.kube, ports.clock, ports.journal
     readings, checks = _readings(ports, store, views), _checks(ports, store, views)
-    nodes = NodeController(
+    nodes = node_controller(
         store=store,
         views=views,
         kube=kube,
@@ -135,7 +137,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         heartbeats=heartbeats,
         sensors=readings or ports.sensors,
         clock=clock,
-        journal=journal,
+        news=Newsroom(logs(journal), events(journal)),
         locks=locks,
         image=ports.image,
         checks=checks,

@@ -1,22 +1,13 @@
 """Power actions that run outside the agent. Idempotent by name; it knows neither Kubernetes nor machines' phases."""
 
-from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
+from hexa.domain.machine.power_job import Action, Outcome
 from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec
 
-
-class Action(StrEnum):
-    STARTUP = "startup"
-    SHUTDOWN = "shutdown"
-
-
-class Outcome(StrEnum):
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
+__all__ = ["Action", "Jobs", "Order", "Outcome", "Seen"]
 
 
 class Order(Struct, frozen=True):

@@ -1,14 +1,11 @@
 """What hexa tells people: Events on objects and structured logs."""
 
-from enum import StrEnum
 from typing import Any, Protocol
 
+from hexa.domain.news import Severity
 from hexa.domain.resources.core import ObjectReference
 
-
-class Severity(StrEnum):
-    NORMAL = "Normal"
-    WARNING = "Warning"
+__all__ = ["Journal", "Severity"]
 
 
 class Journal(Protocol):

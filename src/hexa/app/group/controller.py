@@ -24,6 +24,7 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
+from hexa.domain.decide.conditions import group_status
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.group.asked import Requests, exchanged, lost, open_requests
 from hexa.domain.group.sizing import (
@@ -54,7 +55,6 @@ from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
 from hexa.domain.rules.power_cycle import stopped
 from hexa.domain.rules.proof import Claim, standing
-from hexa.domain.words.describe import group_status
 from hexa.domain.written.hints import group_hints
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal, Severity

@@ -1,1 +1,1 @@
-"""One machine: its controller, the duties of its phases, and what is read and written around it."""
+"""One machine at a time: looked at, decided on, acted on."""

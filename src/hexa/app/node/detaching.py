@@ -4,14 +4,17 @@ nothing.
 From when the pods are gone is remembered here; a life of hexa that begins meanwhile counts anew, within the drain's deadline.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct, structs
 
+from hexa.app.news import Newsroom
+from hexa.domain.decide.saved import about
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine_view import MachineView
+from hexa.domain.news import Severity
 from hexa.domain.pods.drain import FINISHED, Plan, claims_of, stays
 from hexa.domain.pods.volumes import left_attached, on_node, still_there, unique_name, waited_until
 from hexa.domain.resources.core import CLAIMS, VOLUMES, Malformed, PersistentVolume, Pod
@@ -32,9 +35,9 @@ class Emptied(Struct, frozen=True):
 class Detaching:
     """What drains wait for when their pods are gone."""
 
-    def __init__(self, kube: Kube, *, in_vain: Callable[[MachineView, str], None]) -> None:
-        """`in_vain`: told once of each drain that goes on without its volumes being detached."""
-        self._kube, self._in_vain = kube, in_vain
+    def __init__(self, kube: Kube, *, news: Newsroom) -> None:
+        """`news`: told once of each drain that goes on without its volumes being detached."""
+        self._kube, self._news = kube, news
         self._emptied: Final[dict[Lookup, Emptied]] = {}
 
     def forget(self, key: Lookup) -> None:
@@ -56,7 +59,7 @@ class Detaching:
             return structs.replace(plan, volumes=still_there(there, until))
         if not (known := self._emptied[view.key]).told:
             self._emptied[view.key] = structs.replace(known, told=True)
-            self._in_vain(view, left_attached(there))
+            self._news.tell(about(view, "VolumesLeft", left_attached(there), severity=Severity.WARNING))
         return plan
 
     def _until(self, view: MachineView, limit: timedelta, now: datetime) -> datetime:

@@ -9,14 +9,15 @@ from typing import Any, Final
 
 from hexa.app.each import for_each
 from hexa.app.node.kube_node_patch import core_patch
-from hexa.app.node.welcome import welcomed
 from hexa.app.saving import merged
 from hexa.app.store import Store
+from hexa.domain.decide.welcome import welcomed
 from hexa.domain.errors import Conflict, Refused
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import CORDON_ANNOTATION
 from hexa.domain.pods.drain import Plan, pod_name
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, Pod
+from hexa.domain.rules.out_of_service import clear_patch, taint_patch
 from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
 
 EVICTIONS_AT_ONCE: Final = 10
@@ -64,13 +65,6 @@ class NodeDuties:
         meta = pod.metadata
         return await self._kube.evict(meta.name, namespace=meta.namespace, uid=meta.uid, grace=_grace(pod, grace))
 
-    def lacks_welcome(self, view: MachineView, *, ready_since: datetime) -> bool:
-        """Whether `welcome` would write anything."""
-        node = view.kube
-        if node is None or any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
-            return True
-        return bool(welcomed(view, node, ready_since=ready_since))
-
     async def welcome(self, view: MachineView, *, ready_since: datetime) -> None:
         """Give back labels, annotations and taints, strip what is ours to strip, and uncordon: one write."""
         node = view.kube
@@ -106,6 +100,16 @@ class NodeDuties:
             await self._patch(node, merged(core_patch(node, view, now=now), cordon_patch(now)))
         if not any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
             await self._suspended(node, suspended=True, now=now)
+
+    async def taint(self, view: MachineView, now: datetime) -> None:
+        """Let Kubernetes let go of what is stuck on the node of a machine that is proven to be off."""
+        if view.kube is not None:
+            await self._patch(view.kube, taint_patch(view.kube, now))
+
+    async def clear(self, view: MachineView) -> None:
+        """Take that taint off again."""
+        if view.kube is not None:
+            await self._patch(view.kube, clear_patch(view.kube))
 
     async def delete(self, view: MachineView) -> None:
         """Let the Kubernetes node go, this very one."""

@@ -12,13 +12,13 @@ from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.stand_in import is_stand_in
 from hexa.app.views.views import Views
+from hexa.domain.decide.observed import NO_CHECK, CheckSeen
 from hexa.domain.errors import HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.resources.core import CronJob, Job
-from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
 from hexa.domain.rules.health import checks_from
-from hexa.domain.rules.health_checks import Check, Run, check_of, recorded, silent, stale_at, stands
+from hexa.domain.rules.health_checks import Check, Run, check_of, silent, stale_at, stands
 from hexa.ports.clock import Clock
 from hexa.ports.health_checks import Checks
 from hexa.ports.journal import Journal
@@ -61,13 +61,15 @@ class HealthChecks:
 
     # --- what is known ---
 
-    def record(self, node: Node, status: NodeStatus, *, kubernetes_node: str) -> CheckRecord | None:
-        """What `status.check` of the machine shall be in this status; None: it has no check, and no CronJob of one."""
+    def seen(self, node: Node, *, kubernetes_node: str) -> CheckSeen:
+        """What is known of the machine's check."""
+        if node.spec.healthcheck_pod_spec is None and node.status.check is None:
+            return NO_CHECK
+        gone, trouble = self._store.checks.complete and node.metadata.uid not in self._cron_jobs, self.trouble(node)
         check = check_of(node, kubernetes_node=kubernetes_node)
         if check is None:
-            gone = self._store.checks.complete and node.metadata.uid not in self._cron_jobs
-            return None if gone or status.check is None else CheckRecord(name=status.check.name)
-        return recorded(status, name=self._checks.name(check), run=self._runs.get(check.machine))
+            return CheckSeen(gone=gone, trouble=trouble)
+        return CheckSeen(name=self._checks.name(check), run=self._runs.get(check.machine), gone=gone, trouble=trouble)
 
     def trouble(self, node: Node) -> str:
         """Why the check cannot run; empty where it can."""

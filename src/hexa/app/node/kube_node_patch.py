@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from hexa.app.node.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
+from hexa.domain.decide.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import owner_of, taken_back
 from hexa.domain.machine.registration import registration_text

@@ -1,16 +1,18 @@
 """Makes room for the pods of a machine that a person wants off: another machine is woken, and the drain goes on once it is there.
 
 What was asked for stands in `spec.hold.makeRoom`, and who was woken for whom in the wish: a restart goes on from both. Whom to
-wake is decided by `hexa.domain.group.make_room`.
+wake is decided by `hexa.domain.make_room`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from hexa.app.locks import GroupLocks
+from hexa.app.news import Newsroom
 from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.app.views.views import Views
+from hexa.domain.decide.saved import about
 from hexa.domain.group.make_room import Offer, choose, coming, full, nobody, offers
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import Phase
@@ -21,17 +23,17 @@ from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.ports.clock import Clock
 
-Tell = Callable[[MachineView, str, str], None]
-
 
 class RoomMaker:
     """Wakes machines for pods that fit nowhere else."""
 
-    def __init__(self, *, store: Store, views: Views, writer: Writer, locks: GroupLocks, clock: Clock) -> None:
-        self._store, self._views, self._writer = store, views, writer
+    def __init__(
+        self, *, store: Store, views: Views, writer: Writer, locks: GroupLocks, clock: Clock, news: Newsroom
+    ) -> None:
+        self._store, self._views, self._writer, self._news = store, views, writer, news
         self._locks, self._clock = locks, clock
 
-    async def make(self, view: MachineView, pods: Sequence[Pod], *, tell: Tell) -> str:
+    async def make(self, view: MachineView, pods: Sequence[Pod]) -> str:
         """Wake whom the pods of the machine need, once; what is being done, or why nothing is. May be repeated at any time."""
         mine = list(self._woken_for(view.key))
         if on_its_way := [key.name for key in mine if self._comes(key)]:
@@ -39,7 +41,7 @@ class RoomMaker:
         choice = choose(pods, offered(self._views, view, now=self._clock.now()))
         if sum(map(self._is_up, mine)) >= len(pods) or not choice.wake:  # as many came, and their room was not enough
             return nobody(pods, full_groups(self._views, view, now=self._clock.now()))
-        woken = [key.name for key in choice.wake if await self._wake(view, key, tell)]
+        woken = [key.name for key in choice.wake if await self._wake(view, key)]
         return f"{', '.join(woken)} is woken to make room" if woken else "a machine that makes room is being looked for"
 
     def _woken_for(self, key: Lookup) -> Iterator[Lookup]:
@@ -56,7 +58,7 @@ class RoomMaker:
         machine = self._views.machine(key)
         return machine is not None and machine.phase is Phase.READY
 
-    async def _wake(self, view: MachineView, key: Lookup, tell: Tell) -> bool:
+    async def _wake(self, view: MachineView, key: Lookup) -> bool:
         """Under the lock of its group, where it is judged again: Cluster Autoscaler may just have been given it."""
         machine = self._views.machine(key)
         if machine is None or machine.group is None:
@@ -70,7 +72,8 @@ class RoomMaker:
                 power=Power.ON, by=Asker.RECOVERY, reason=MAKES_ROOM, since=now, makes_room_for=str(view.key)
             )
             await self._writer.wish(machine.node, wish)
-            tell(machine, MAKES_ROOM, f"wanted on: pods of {view.key.name}, which shall be off, fit nowhere else")
+            text = f"wanted on: pods of {view.key.name}, which shall be off, fit nowhere else"
+            self._news.tell(about(machine, MAKES_ROOM, text, by=Asker.RECOVERY))
             return True
 
 

@@ -6,22 +6,18 @@ Never two at a time: before a Job is started, every other one of the machine is 
 from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec import structs
-
 from hexa.app.store import Store
-from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine.power_job import Action, Outcome
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import API_GROUP
 from hexa.domain.power.jobs import pod_for
 from hexa.domain.resources.core import Job
 from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus
-from hexa.ports.jobs import Action, Jobs, Order, Outcome, Seen
+from hexa.ports.jobs import Jobs, Order, Seen
 
 NONE: Final[frozenset[str]] = frozenset()
 CLOCKS_APART: Final = timedelta(minutes=1)
 """So far the API server's clock may be behind ours."""
-MAY_SHUT_DOWN: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.OFF})
-"""Phases in which a shutdown Job may still be at work."""
 
 
 class PowerJobs:
@@ -59,6 +55,11 @@ class PowerJobs:
         for known in (self._begun, self._there):
             known.pop(machine, None)
 
+    def names(self, machine: Lookup) -> frozenset[str]:
+        """The machine's Jobs that may be there."""
+        known, begun = self._known.get(machine, NONE), self._begun.get(machine)
+        return known if begun is None and known is NONE else frozenset([*known, *([begun] if begun else [])])
+
     def order(self, view: MachineView, status: NodeStatus, action: Action) -> Order | None:
         """The order of the present attempt; None if the machine does not say how."""
         startup = action is Action.STARTUP
@@ -86,9 +87,9 @@ class PowerJobs:
         self._there[order.machine] = name
         return _record(order, seen)
 
-    def begun(self, order: Order | None) -> bool:
-        """Whether the Job is known to be there: what it does can't be taken back."""
-        if order is None:
+    def stops(self, view: MachineView) -> bool:
+        """Whether the shutdown Job of the present attempt is known to be there: what it does can't be taken back."""
+        if (order := self.order(view, view.node.status, Action.SHUTDOWN)) is None:
             return False
         name = self._jobs.name(order)
         return self._there.get(order.machine) == name or name in self._known.get(order.machine, NONE)
@@ -144,22 +145,3 @@ def _record(order: Order, seen: Seen) -> JobRecord:
         outcome=str(seen.outcome),
         message=seen.message,
     )
-
-
-def current(status: NodeStatus) -> JobRecord | None:
-    """The record of the present attempt's Job."""
-    job = status.job
-    return job if job is not None and job.attempt == status.attempt else None
-
-
-def has_leftover_jobs(status: NodeStatus) -> bool:
-    """Whether the Job of the present attempt has not ended, though the machine is not to be switched by it any more."""
-    job, phase = current(status), phase_of(status)
-    if job is None or job.outcome != Outcome.RUNNING:
-        return False
-    return phase is Phase.OFF if job.action == Action.STARTUP else phase not in MAY_SHUT_DOWN
-
-
-def with_job(status: NodeStatus, record: JobRecord | None) -> NodeStatus:
-    """The status with the Job's result; None: there is no Job any more."""
-    return structs.replace(status, job=record)

@@ -12,13 +12,13 @@ import trio
 from msgspec import Struct, structs
 
 from hexa.app.fence import CONTAINED
-from hexa.app.node.power_jobs import current
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.machine.identity import fingerprint
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.power_job import Outcome, current
 from hexa.domain.machine.trust import READ_APART, Sample, read_twice
 from hexa.domain.machine_view import MachineView
 from hexa.domain.power.claims import DUPLICATE_POWER
@@ -27,7 +27,6 @@ from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
 from hexa.domain.rules.health import NOT_READ_YET, READING_STALE
 from hexa.ports.clock import Clock
-from hexa.ports.jobs import Outcome
 from hexa.ports.journal import Journal
 from hexa.ports.power import DOUBTFUL
 from hexa.ports.sensors import Gauge, Sensors

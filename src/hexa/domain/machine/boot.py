@@ -41,14 +41,20 @@ def _news(then: str, now: str) -> bool:
     return bool(then) and bool(now) and now not in (NONE, then)
 
 
-def crowded(status: NodeStatus, others: Iterable[NodeStatus], *, limits: Limits) -> bool:
+def crowded(status: NodeStatus, others: Iterable[datetime], *, limits: Limits) -> bool:
     """Whether others of the group, woken no later than this machine and no more than a patient wake interval before, are on their
-    way as well."""
-    mine = _began(status)
-    return mine is not None and any(_beside(mine, began, limits) for each in others if (began := _began(each)))
+    way as well. `others`: when each of those that are on their way was first woken."""
+    mine = began(status)
+    return mine is not None and any(_beside(mine, other, limits) for other in others)
 
 
-def _began(status: NodeStatus) -> datetime | None:
+def on_their_way(machines: Iterable[NodeStatus]) -> tuple[datetime, ...]:
+    """When each of the machines that are on their way was first woken."""
+    return tuple(at for each in machines if (at := began(each)) is not None)
+
+
+def began(status: NodeStatus) -> datetime | None:
+    """When a machine that is on its way was first woken."""
     return status.first_wake.at if status.first_wake is not None and phase_of(status) in COMING else None
 
 

@@ -103,6 +103,11 @@ def suspended_by_us(node: KubeNode) -> bool:
     return any(c.type == SUSPENDED and c.reason in SUSPENDED_REASONS for c in node.status.conditions)
 
 
+def suspended_now(node: KubeNode) -> bool:
+    """Whether it carries the condition Suspended=True, by whomever."""
+    return any(c.type == SUSPENDED and c.status == "True" for c in node.status.conditions)
+
+
 def marked(node: KubeNode) -> bool:
     """Whether anything of ours is on the node."""
     annotations = node.metadata.annotations

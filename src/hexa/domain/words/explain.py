@@ -6,13 +6,13 @@ controllers act by; here they get the object they stand in, since when, and what
 
 from typing import Final
 
+from hexa.domain.decide.conditions import findings_of
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import FAILED, Phase
 from hexa.domain.machine.marks import how_to_take_back, leaving, released
 from hexa.domain.machine.wish import SAFETY, UP, WAKE_PROOF, Veto, powerstate_manager
 from hexa.domain.resources.v1alpha1 import Power
 from hexa.domain.words.demands import demands
-from hexa.domain.words.describe import findings_of
 from hexa.domain.words.kept import Reason, of_veto
 from hexa.domain.words.known import Known
 from hexa.domain.words.waits import waits

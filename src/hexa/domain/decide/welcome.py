@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from hexa.domain.group.template import transient
-from hexa.domain.machine.marks import given_labels, given_text, marked, taken_back
+from hexa.domain.machine.marks import given_labels, given_text, marked, suspended_now, taken_back
 from hexa.domain.machine.registration import labels_back, taints_back
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
@@ -69,6 +69,12 @@ def welcomed(view: MachineView, node: KubeNode, *, ready_since: datetime) -> dic
         annotations[CORDON_ANNOTATION] = None
     labels = _labels(view, node, seen)
     return _patch(labels, {**annotations, **record_of(view, node, labels, seen=seen)}, spec)
+
+
+def lacks_welcome(view: MachineView, *, ready_since: datetime) -> bool:
+    """Whether anything would be written to the node of a machine that is welcomed."""
+    node = view.kube
+    return node is None or suspended_now(node) or bool(welcomed(view, node, ready_since=ready_since))
 
 
 def required_labels(view: MachineView) -> dict[str, str]:

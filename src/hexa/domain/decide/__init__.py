@@ -1,0 +1,1 @@
+"""The one decision about a machine: `machine.decide`."""

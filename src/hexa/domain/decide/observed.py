@@ -1,0 +1,189 @@
+"""What is known of a machine at one moment beside its view: what the snapshot shows, what the agent remembers, and what was read or
+done for this very decision. It holds no environment and no arguments of Jobs.
+
+A decision that needs something which was not read raises `Unread`; `machine.decide` answers it by a `Look`.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from hexa.domain.decide.decision import Looked
+from hexa.domain.group.sizing import Member
+from hexa.domain.machine.identity import NameFacts
+from hexa.domain.machine.trust import LEASE_PERIOD, Sample
+from hexa.domain.pods.drain import Plan
+from hexa.domain.resources.core import KubeNode
+from hexa.domain.resources.v1alpha1 import JobRecord, WishRecord
+from hexa.domain.rules.health_checks import Run
+from hexa.domain.rules.power_cycle import Site
+
+T = TypeVar("T")
+
+
+class Unread(Exception):
+    """Something was not read yet that the decision depends on."""
+
+    def __init__(self, at: Looked) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+class CheckSeen(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The machine's health check, as the agent knows it."""
+
+    name: str = ""
+    """Of its CronJob; empty: the machine declares no check."""
+    run: Run | None = None
+    """The newest run that has ended."""
+    gone: bool = False
+    """There is no CronJob of it, for sure."""
+    trouble: str = ""
+
+
+NO_CHECK: Final = CheckSeen()
+
+
+class OrderSeen(Struct, frozen=True):
+    """Whether and how the Job of an attempt can be made."""
+
+    able: bool
+    """There is a way to switch the machine."""
+    of_another_time: bool = False
+    """There is a Job of its name that was made well before the attempt began."""
+
+
+class Swept(Struct, frozen=True):
+    """What became of the pods that the last power-off left behind."""
+
+    gone: int
+    kept: str = ""
+    """What the API server says of one that it keeps."""
+
+
+class Read(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was read and done since the machine was last written; UNSET: not yet."""
+
+    job: JobRecord | UnsetType | None = UNSET
+    order: OrderSeen | UnsetType = UNSET
+    plan: Plan | UnsetType = UNSET
+    name: NameFacts | UnsetType = UNSET
+    stuck: tuple[str, ...] | UnsetType = UNSET
+    members: tuple[Member, ...] | UnsetType = UNSET
+    site: Site | UnsetType = UNSET
+    unclaimed: tuple[KubeNode, ...] | UnsetType = UNSET
+    woken: tuple[datetime, ...] | UnsetType = UNSET
+    done: frozenset[str] = frozenset()
+    """Acts that were carried out, and need not be repeated now."""
+    started: JobRecord | None = None
+    """The Job that was started."""
+    ended: bool = False
+    """No other power Job of the machine is left."""
+    evicted: str | None = None
+    """Who blocks the drain, by the answers to the evictions; empty: nobody."""
+    room: str | None = None
+    """What comes of making room."""
+    welcomed: str = ""
+    """uid of the Kubernetes node that was welcomed."""
+    swept: Swept | None = None
+    in_vain: bool = False
+    """A status was written, and the API server kept nothing of it: its CRDs are older than we are."""
+
+
+NOTHING_READ: Final = Read()
+
+
+def outdated(read: Read) -> Read:
+    """Without what the snapshot showed: others were at work since."""
+    return structs.replace(read, members=UNSET, site=UNSET, unclaimed=UNSET, woken=UNSET)
+
+
+class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that is known of the machine beside its view."""
+
+    now: datetime
+    born: datetime
+    """Since when this agent lives."""
+    first_seen: datetime
+    """When it first saw the machine."""
+    seeing_since: datetime | None
+    """Since when the snapshot is watched without a gap; None: we are blind."""
+    hearing_since: datetime | None
+    """The same of the kubelets' Leases."""
+    blind_seconds: float = 0.0
+    """Seconds since the phase began in which we were blind."""
+    heard: datetime | None = None
+    """When its kubelet's Lease was last seen to change."""
+    heard_until: datetime | None = None
+    lease_period: timedelta = LEASE_PERIOD
+    renewal: str = ""
+    """What the Lease says of its last renewal, to be compared for being equal only (ports.heartbeats)."""
+    reading: Sample | None = None
+    """The power as its sensor reads it; None: nothing reads this machine."""
+    sensor_trouble: str = ""
+    check: CheckSeen | None = None
+    """None: nobody runs health checks."""
+    recorded: WishRecord | None = None
+    """The wish that is stored on the machine."""
+    renewed: bool = False
+    """The present attempt was begun by this agent in place of one whose Job may be forgotten."""
+    job_over: bool = False
+    """The snapshot shows the recorded Job as over, or does not show it."""
+    stops: bool = False
+    """The shutdown Job of the present attempt is there, recorded or not."""
+    jobs: frozenset[str] = frozenset()
+    """Names of the machine's power Jobs that may be there."""
+    marked_node: str = ""
+    """A Kubernetes node that bears the machine's marks."""
+    nothing_stuck: bool = False
+    """Since the phase began nothing was stuck on its Kubernetes node."""
+    read: Read = NOTHING_READ
+
+    @property
+    def sight(self) -> datetime | None:
+        """Since when we see everything; None: blind."""
+        store, lives = self.seeing_since, self.hearing_since
+        return None if store is None or lives is None else max(store, lives)
+
+    @property
+    def job(self) -> JobRecord | None:
+        return _known(self.read.job, Looked.JOB)
+
+    @property
+    def order(self) -> OrderSeen:
+        return _known(self.read.order, Looked.ORDER)
+
+    @property
+    def plan(self) -> Plan:
+        return _known(self.read.plan, Looked.PLAN)
+
+    @property
+    def name(self) -> NameFacts:
+        return _known(self.read.name, Looked.NAME)
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        return _known(self.read.stuck, Looked.STUCK)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        return _known(self.read.members, Looked.MEMBERS)
+
+    @property
+    def site(self) -> Site:
+        return _known(self.read.site, Looked.SITE)
+
+    @property
+    def unclaimed(self) -> tuple[KubeNode, ...]:
+        return _known(self.read.unclaimed, Looked.UNCLAIMED)
+
+    @property
+    def woken(self) -> tuple[datetime, ...]:
+        return _known(self.read.woken, Looked.WOKEN)
+
+
+def _known(value: T | UnsetType, at: Looked) -> T:
+    if isinstance(value, UnsetType):
+        raise Unread(at)
+    return value

@@ -1,0 +1,83 @@
+"""When to look at a machine again by time alone."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from hexa.domain.decide.decision import Rest
+from hexa.domain.decide.observed import Observed
+from hexa.domain.machine.dues import lease_due, next_due
+from hexa.domain.machine.facts import Facts
+from hexa.domain.machine.identity import renamed
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.wish import paused, recorded_wish
+from hexa.domain.machine_view import MachineView
+from hexa.domain.policy.values import active_hold
+from hexa.domain.rules.dependencies import idle_from, lacks_room
+from hexa.domain.rules.out_of_service import proof_due
+from hexa.domain.rules.proof import proof_ends
+
+DRAIN_LOOK: Final = timedelta(seconds=1)
+"""Between looks at the pods of a machine that drains."""
+BLOCKED_LOOK: Final = timedelta(seconds=5)
+"""The same while something blocks the drain and nothing leaves (kubectl drain retries as often)."""
+LOST_LOOK: Final = timedelta(seconds=15)
+"""Between looks at the pods of a lost machine that shall be off."""
+SENSOR_LOOK: Final = {
+    Phase.POWERING_ON: timedelta(seconds=2),
+    Phase.BOOTING: timedelta(seconds=2),
+    Phase.POWERING_OFF: timedelta(seconds=2),
+    Phase.START_FAILED: timedelta(seconds=15),
+    Phase.STOP_FAILED: timedelta(seconds=15),
+    Phase.LOST: timedelta(seconds=15),
+}
+"""Between readings of the power, where the phase waits for one and something reads it."""
+ROOM_LOOK: Final = timedelta(seconds=15)
+"""Between looks at the group of a machine that others need, and that has no room for it."""
+JOB_LOOK: Final = timedelta(seconds=5)
+"""Between looks at the pod of a Job that runs."""
+NAME_LOOK: Final = timedelta(seconds=15)
+"""Between looks whether a new name may be taken over."""
+
+
+def rest(
+    machine: MachineView,
+    observed: Observed,
+    facts: Facts,
+    *,
+    waits: Iterable[timedelta] = (),
+    looks_at_pods: bool = False,
+) -> Rest:
+    """Until when nothing is to be done. `waits`: spans after which what was just done is looked at again."""
+    now = observed.now
+    dues = [due for due in _instants(machine, facts) if due is not None and due > now]
+    dues += [now + wait for wait in waits]
+    if facts.reading is not None and (look := SENSOR_LOOK.get(machine.phase)) is not None:
+        dues.append(now + look)
+    if machine.phase is Phase.LOST and looks_at_pods:
+        dues.append(now + LOST_LOOK)
+    if lacks_room(machine.ties, recorded_wish(machine.node)):
+        dues.append(now + ROOM_LOOK)
+    if renamed(machine.node):
+        dues.append(now + NAME_LOOK)
+    lease = lease_due(machine.node.status, facts, limits=machine.limits)
+    return Rest(min(dues, default=None), lease)
+
+
+def _instants(machine: MachineView, facts: Facts) -> Iterator[datetime | None]:
+    """Moments at which time alone changes something."""
+    node, now = machine.node, facts.now
+    yield next_due(node.status, facts, limits=machine.limits, lease=False)
+    for hold in (active_hold(node.spec.hold, now=now), active_hold(machine.policy.hold, now=now)):
+        yield hold.until if hold is not None else None
+    wish, pause = recorded_wish(node), paused(node, now=now)
+    yield wish.until if wish is not None else None
+    yield pause.until if pause is not None else None
+    yield idle_from(machine.ties)
+    if machine.group is not None:
+        yield proof_ends(node.status, machine.policy)
+    if machine.lacks:
+        yield machine.set_up_until
+    allowed = machine.policy.out_of_service and not machine.control_plane
+    if machine.kube is not None:
+        yield proof_due(machine.phase, facts, allowed=allowed)

@@ -1,0 +1,124 @@
+"""The status that is stored, with everything that follows from it, and what is told of it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from hexa.domain.decide.conditions import described, findings_of
+from hexa.domain.decide.decision import Save
+from hexa.domain.decide.facts import (
+    check_record,
+    marks_of,
+    namesakes_of,
+    patient_of,
+    possible_nodes_of,
+    signs_of,
+    told_reading,
+    with_status,
+)
+from hexa.domain.decide.observed import Observed
+from hexa.domain.machine.arrival import NOT_SET_UP, not_set_up
+from hexa.domain.machine.boot import with_marks
+from hexa.domain.machine.findings import Finding, newly_found, once_each
+from hexa.domain.machine.identity import IDENTITY_CHANGED, identified
+from hexa.domain.machine.identity import findings as identity_findings
+from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine.unclaimed_nodes import kept_on
+from hexa.domain.machine.wish import powerstate_manager
+from hexa.domain.machine_view import MachineView
+from hexa.domain.news import NOTHING, News, Severity
+from hexa.domain.resources.core import Condition
+from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
+from hexa.domain.rules.dependencies import waiting
+from hexa.domain.rules.health import Signs, judged, newly_contradicted, standing
+from hexa.domain.rules.out_of_service import findings as out_of_service
+from hexa.domain.rules.power_cycle import findings as power_cycle_findings
+from hexa.domain.rules.power_cycle import newly_refused, verdict, with_power_cycle
+
+MAY_GO_OFF: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.LOST})
+"""Where it matters whether the machine runs under another name."""
+
+
+def save(
+    machine: MachineView,
+    observed: Observed,
+    status: NodeStatus,
+    *,
+    news: tuple[News, ...] = NOTHING,
+    lock: Lookup | None = None,
+    renewed: bool = False,
+) -> Save | None:
+    """The write that stores the status with all that follows from it; None: nothing of it is new."""
+    if (new := completed(machine, observed, status)) == machine.node.status:
+        return None
+    told = (*_news_of(machine, new), *news)
+    return Save(new, told, lock, renewed=renewed)
+
+
+def completed(machine: MachineView, observed: Observed, status: NodeStatus) -> NodeStatus:
+    """The status with everything that follows from it."""
+    now = observed.now
+    status = with_marks(status, machine.node.status, **marks_of(machine, observed))
+    read = told_reading(machine, observed)
+    signs = signs_of(machine, observed, status, read=read)
+    return described(
+        identified(status, machine.node),
+        findings(machine, observed, status, signs=signs),
+        wish=machine.wish(now),
+        reading=read.reading,
+        health=judged(signs),
+        check=check_record(machine, observed, status),
+        generation=machine.node.metadata.generation,
+        now=now,
+    )
+
+
+def findings(
+    machine: MachineView, observed: Observed, status: NodeStatus, *, signs: Signs | None = None
+) -> list[Finding]:
+    """What a person should know of the machine in this status."""
+    now, wish = observed.now, machine.wish(observed.now)
+    signs = signs or signs_of(machine, observed, status)
+    group = machine.group
+    found = findings_of(
+        status,
+        wish=wish,
+        problems=(*machine.problems, *(group.problems if group is not None and not group.valid else ())),
+        off_vetoes=machine.off_vetoes(now),
+        on_vetoes=machine.on_vetoes(now),
+        manager=powerstate_manager(machine.node),
+        standing=standing(signs, machine.policy, now=now),
+        possible_nodes=possible_nodes_of(machine, observed, status),
+    )
+    found += not_set_up(machine.lacks, machine.set_up_until, now=now)
+    found += identity_findings(machine.node)
+    if machine.phase in MAY_GO_OFF:
+        found += kept_on(namesakes_of(machine, observed))
+    waits = waiting(machine.ties, wish=wish, phase=phase_of(status))
+    found = once_each([*found, *waits, *out_of_service(machine.kube)])
+    return with_power_cycle(found, _power_cycle(with_status(machine, status), observed))
+
+
+def _power_cycle(machine: MachineView, observed: Observed) -> list[Finding]:
+    patient = patient_of(machine, observed)
+    return [] if patient is None else power_cycle_findings(patient, verdict(patient))
+
+
+def _news_of(machine: MachineView, status: NodeStatus) -> Iterator[News]:
+    """What is told of conditions that begin with this status."""
+    before, after = machine.node.status.conditions, status.conditions
+    refused = newly_refused(before, after)
+    found: list[tuple[Condition | None, str]] = [
+        (newly_found(IDENTITY_CHANGED, before, after), ""),
+        (refused, "its power is not cycled: "),
+        (late := newly_found(NOT_SET_UP, before, after), ""),
+        (newly_contradicted(before, after), ""),
+    ]
+    for condition, prefix in found:
+        if condition is not None:
+            what = NOT_SET_UP if condition is late else condition.reason
+            yield about(machine, what, f"{prefix}{condition.message}", severity=Severity.WARNING)
+
+
+def about(machine: MachineView, what: str, why: str, *, severity: Severity = Severity.NORMAL, by: str = "") -> News:
+    """One thing that happened to the machine."""
+    return News(of=machine.key, uid=machine.node.metadata.uid, what=what, why=why, severity=severity, by=by)

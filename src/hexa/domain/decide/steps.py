@@ -1,0 +1,49 @@
+"""The steps of the lifecycle table, and what is told of them."""
+
+from typing import Final
+
+from msgspec import structs
+
+from hexa.domain.decide.decision import Decision
+from hexa.domain.decide.facts import signs_of
+from hexa.domain.decide.observed import Observed
+from hexa.domain.decide.saved import about, save
+from hexa.domain.machine.lifecycle import Event, Phase, phase_of, step
+from hexa.domain.machine_view import MachineView
+from hexa.domain.news import Change, News, Severity
+from hexa.domain.pods.drain import Plan
+from hexa.domain.pods.left import left_at_deadline
+from hexa.domain.resources.v1alpha1 import NodeStatus
+from hexa.domain.rules.health import outage_of
+from hexa.domain.rules.quarantine import returned
+
+WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
+CYCLED: Final = "it reads On and its kubelet is silent; its power is cut, and its pods end without grace"
+
+
+def take_step(machine: MachineView, observed: Observed, event: Event, *, plan: Plan | None) -> Decision | None:
+    """The step that the table has for the event. One power cycle at a time in a group: that one is decided under its lock."""
+    status = step(machine.node.status, event, now=observed.now, limits=machine.limits)
+    if event is Event.OVERDUE and machine.phase is Phase.DRAINING and plan is not None and not status.blocker:
+        left = left_at_deadline(plan, longest=machine.policy.drain.grace, limit=machine.limits.drain)
+        status = structs.replace(status, blocker=left)
+    news = step_news(machine, observed, status, event)
+    if event is not Event.REMEDY or machine.group is None:
+        return save(machine, observed, status, news=news)
+    news = (about(machine, "PowerCycle", CYCLED, severity=Severity.WARNING), *news)
+    return save(machine, observed, status, news=news, lock=machine.group.key)
+
+
+def step_news(machine: MachineView, observed: Observed, status: NodeStatus, event: Event) -> tuple[News, ...]:
+    """What is told of the step that led to the status."""
+    phase = phase_of(status)
+    severity = Severity.WARNING if phase in WARNINGS else Severity.NORMAL
+    happened = f"; {outage_of(signs_of(machine, observed, status)).text}" if phase is Phase.LOST else ""
+    text = f"{machine.phase} -> {status.phase}: {event}{happened}"
+    told = structs.replace(
+        about(machine, status.phase, text, severity=severity),
+        change=Change(str(machine.phase), status.phase, str(event)),
+    )
+    probed = machine.probed(observed.now)
+    back = returned(machine.node.status, probed=probed) if event is Event.NODE_READY else ""
+    return (told, about(machine, "Returned", back)) if back else (told,)
