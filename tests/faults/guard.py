@@ -286,9 +286,10 @@ class Guard:
                 self.say("cordoned", f"{name} is Ready since {since} and cordoned by hexa")
 
     def _size(self, core: Core, group: str, now: datetime) -> None:
-        """Never more than the greatest size, but for what people or buttons switched on."""
+        """Never more than the greatest size, but for what people or buttons switched on. A group that was given up keeps none."""
         view = core.views.group(Lookup(NAMESPACE, group))
-        if view is None or view.policy.max_size is None:
+        if view is None or view.policy.max_size is None or view.released:
+            self._over_since.pop(group, None)
             return
         members = core.views.judged(view.key, now)
         counted = [m for m in members if counts(m) and m.wish is not None and m.wish.by not in (Asker.USER, Asker.HOLD)]

@@ -36,6 +36,13 @@ def test_a_run_is_the_same_again() -> None:
     assert (one.broken, one.jobs, one.pods) == (two.broken, two.jobs, two.pods)
 
 
+def test_no_size_is_asked_of_a_group_that_was_given_up() -> None:
+    """`hexa release` on a group with more machines up than its maxSize, which goes back to it once the group is taken back."""
+    acts = (Act(at=1, what="releaseGroup", of="rack", duration=300.0),)
+    boxes = tuple(Box(name=f"box-{number}", group="rack", on=True) for number in (1, 2))
+    assert play(Script(seed=1, groups={"rack": {"maxSize": 1}}, boxes=boxes, acts=acts, hurts=310)).broken == ()
+
+
 def test_a_run_that_fails_is_told_and_shrunk() -> None:
     """A defect of hexa, or a crash, makes a failed run; what has nothing to do with it is left out of the script."""
     acts = (Act(at=5, what="scale", of="", value=1), Act(at=10, what="nonsense", of="box-1"), Act(at=20, what="outage"))
