@@ -30,7 +30,7 @@ from hexa.domain.resources.core import Malformed, Metadata
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.v1alpha1 import JobRecord, Node, NodeStatus, PowerPodSpec
 
-DRAINED = {Phase.POWERING_OFF, Phase.STOP_FAILED}
+EMPTIED = {Phase.DRAINING, Phase.POWERING_OFF}
 UP = {Phase.READY, Phase.LOST}
 
 
@@ -41,15 +41,18 @@ def known(node: Node, phase: Phase = Phase.READY, *, job: JobRecord | None = Non
 
 @pytest.mark.parametrize("phase", Phase)
 def test_a_new_name_is_taken_over_only_where_nothing_of_the_old_one_may_run(phase: Phase) -> None:
-    """Never while the old kubelet is heard, once the machine has drained, or where another machine has the name. At once where the
+    """Never while the old kubelet is heard, once the shutdown Job is made, or where another machine has the name. At once where the
     same kubelet came under it, and a machine that drains has no pods under the old one. Else, off, once the old node has left; up,
     once the old node and its pods are gone."""
-    for silent, taken, arrived, exists, occupied, leaves in product((True, False), repeat=6):
-        facts = NameFacts(exists=exists, silent=silent, occupied=occupied, leaves=leaves, arrived=arrived, taken=taken)
+    names = ("silent", "taken", "arrived", "exists", "occupied", "leaves", "stopping")
+    for values in product((True, False), repeat=len(names)):
+        silent, taken, arrived, exists, occupied, leaves, stopping = values
+        facts = NameFacts(**dict(zip(names, values, strict=True)))
         gone = not (exists or occupied) if phase in UP else not leaves
-        if phase is Phase.DRAINING:
+        if phase in EMPTIED:
             gone, arrived = not (exists or occupied), arrived and not occupied
-        expected = silent and not taken and phase not in DRAINED and (arrived or gone)
+        waits = taken or stopping or phase is Phase.STOP_FAILED
+        expected = silent and not waits and (arrived or gone)
         assert may_take_name(phase, facts) is expected, facts
 
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, JobWatch, boxes, loaded, rack, reach, switch, up
+from tests.scenarios.stage import QUICK, JobWatch, boxes, kube_of, loaded, rack, reach, switch, up
 from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 
+from hexa.domain.errors import Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import GROUP_LABEL
-from hexa.domain.resources.core import NODES
+from hexa.domain.resources.core import JOBS, NODES
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.cloud import Denied, ExternalNode
 from hexa.ports.kube import Patch
@@ -72,11 +73,12 @@ async def test_failure_45_a_wrong_name_is_corrected_at_once(autojump_clock: Mock
         assert world.hardware("box-1").power
 
 
+@pytest.mark.parametrize("phase", [P.DRAINING, P.POWERING_OFF])
 async def test_failure_45_a_name_that_is_corrected_while_the_machine_drains_takes_no_pods(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, phase: Phase
 ) -> None:
-    """Switched off while it boots, with a wrong name that is corrected meanwhile: the node that comes up is cordoned before the
-    power is cut, so that no pod lands on it at the last moment."""
+    """Switched off while it boots, with a wrong name that is corrected before the shutdown Job is made: the node that comes up is
+    cordoned before the power is cut, so that no pod lands on it at the last moment."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
         jobs = JobWatch(world)
         await reach(world, P.OFF)
@@ -84,8 +86,9 @@ async def test_failure_45_a_name_that_is_corrected_while_the_machine_drains_take
         await world.until(lambda: named(world) == "bxo-1", within=60)
         await switch(world, "on")
         await reach(world, P.BOOTING)
+        kube_of(world).fail_next(Unavailable("no answer"), verb="create", kind=JOBS, times=4)
         await switch(world, "off")
-        await reach(world, P.DRAINING)
+        await reach(world, phase)
         world.edit("box-1", {"kubernetesNodeName": "box-1"})
         await world.until(lambda: jobs.of("box-1")[-1] == "shutdown", within=600, every=0.1)
         node = world.kube_node("box-1")

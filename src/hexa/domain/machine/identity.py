@@ -24,8 +24,8 @@ from hexa.domain.resources.v1alpha1 import JobRecord, Node, NodeStatus
 
 IDENTITY_CHANGED: Final = "IdentityChanged"
 """The condition of a machine whose change waits."""
-DRAINED: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED})
-"""Phases in which the old name's node was drained: a new name waits until the machine is off."""
+EMPTIED: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF})
+"""Phases in which a Kubernetes node is cordoned and drained, until the shutdown Job is made."""
 DIGEST: Final = "1:"
 """How digests are made: one that an other version made otherwise says nothing of a change."""
 NOT_UP: Final = frozenset({Phase.UNKNOWN, Phase.OFF, Phase.START_FAILED}) | COMING
@@ -47,6 +47,8 @@ class NameFacts(Struct, frozen=True, kw_only=True):
     """The kubelet of the new name is heard."""
     taken: bool
     """Another machine has the new name, and keeps it."""
+    stopping: bool
+    """Its power is being cut: the shutdown Job is made."""
 
 
 def declared_name(node: Node) -> str:
@@ -66,11 +68,11 @@ def renamed(node: Node) -> str:
 
 
 def may_take_name(phase: Phase, facts: NameFacts) -> bool:
-    """Whether the new name may be taken over now. Never while the old one's kubelet is heard, or its pods may still run. A machine
-    that drains takes it before its power is cut: it is the new name's node that pods may land on."""
-    if facts.taken or not facts.silent or phase in DRAINED:
+    """Whether the new name may be taken over now. Never while the old one's kubelet is heard, or its pods may still run, nor once
+    the shutdown Job is made. A machine that drains takes it before its power is cut: on the new name's node pods may land."""
+    if facts.taken or not facts.silent or facts.stopping or phase is Phase.STOP_FAILED:
         return False
-    if phase is Phase.DRAINING:
+    if phase in EMPTIED:
         return not facts.occupied and (facts.arrived or not facts.exists)
     if facts.arrived:
         return True  # the same kubelet, under its new name
