@@ -14,6 +14,7 @@ from hexa.adapters.memory.ports.journal import Line
 from hexa.adapters.memory.site.machine import MemoryMachine, State
 from hexa.app.core import Core
 from hexa.domain.group.sizing import counts
+from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
 from hexa.domain.machine.wish import EXERCISE, EXERCISED, recorded_wish
 from hexa.domain.machine_view import MachineView
@@ -167,7 +168,11 @@ class Guard:
         if left and not node.status.forced:
             self.say("pods", f"{name}: a shutdown Job while {left} are on it")
         kube = self.world.kube_node(name)
-        if kube is not None and not kube.spec.unschedulable:
+        named = name in (
+            view.kube_name,
+            declared_name(node),
+        )  # nobody acts on a likeness: pods alone keep such a one on
+        if kube is not None and named and not kube.spec.unschedulable:
             self.say("open", f"{name}: a shutdown Job while its node takes pods")
         wish = view.wish(now)
         on_its_way = wish is not None and wish.since is not None and now - wish.since < IN_FLIGHT

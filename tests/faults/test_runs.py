@@ -43,6 +43,18 @@ def test_no_size_is_asked_of_a_group_that_was_given_up() -> None:
     assert play(Script(seed=1, groups={"rack": {"maxSize": 1}}, boxes=boxes, acts=acts, hurts=310)).broken == ()
 
 
+def test_no_cordon_is_asked_of_a_node_that_nobody_names() -> None:
+    """A machine whose kubelet joins under a name that its Node denies goes off once no pods are there; its node stays as it is."""
+    acts = (
+        Act(at=60, what="rename", of="box-1", duration=600.0),
+        Act(at=70, what="powerState", of="box-1", value="on"),
+        Act(at=100, what="powerState", of="box-1", value="off"),
+    )
+    groups, boxes = {"rack": {"maxNodeProvisionTime": "2m"}}, (Box(name="box-1", group="rack"),)
+    outcome = play(Script(seed=1, groups=groups, boxes=boxes, acts=acts, hurts=310))
+    assert (outcome.broken, outcome.jobs) == ((), 4)  # three wakes, for nobody hears it, and the shutdown
+
+
 def test_a_run_that_fails_is_told_and_shrunk() -> None:
     """A defect of hexa, or a crash, makes a failed run; what has nothing to do with it is left out of the script."""
     acts = (Act(at=5, what="scale", of="", value=1), Act(at=10, what="nonsense", of="box-1"), Act(at=20, what="outage"))
