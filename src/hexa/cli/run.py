@@ -1,5 +1,6 @@
 """hexa run: the agent, from settings to a clean stop."""
 
+import gc
 import os
 import signal
 import threading
@@ -91,11 +92,20 @@ def serve(config: "Config") -> Exit:
 
     from hexa.wiring import run_agent
 
+    _pause_seldom()
     try:
         trio.run(_until_signal, run_agent, config)
     except Exception as error:  # whatever it was: reported and turned into an exit code
         return _report(list(leaves(error)))
     return Exit.OK
+
+
+def _pause_seldom() -> None:
+    """Python stops everything to look for garbage, for a tenth of a second where it goes through all that was imported, and Cluster
+    Autoscaler's questions wait meanwhile. What was imported never is garbage, and the rest is gone through seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(2_000, 5, 1_000)
 
 
 async def _until_signal(agent: Callable[["Config"], Awaitable[None]], config: "Config") -> None:

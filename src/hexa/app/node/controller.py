@@ -7,6 +7,7 @@ transition and no rule: what is to be done, `hexa.domain.decide` says.
 from datetime import timedelta
 from typing import Final
 
+import trio
 from msgspec import Struct, structs
 
 from hexa.app.locks import GroupLocks
@@ -98,6 +99,7 @@ class NodeController:
             if isinstance(turn.decision, Rest):
                 self._rest(turn, turn.decision)
                 return
+            await trio.lowlevel.checkpoint()  # Cluster Autoscaler's questions are answered in between
             if not await self._take(turn, known):
                 self.queue.add(key, delay=KEPT_NOTHING)
                 return
