@@ -1,10 +1,12 @@
 """What a user may rely on where the network is bad: connections that hang, die or are not who they say."""
 
+import gzip
 import json
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,7 @@ import trio
 
 from hexa.adapters.kube_http.adapter import open_kube
 from hexa.adapters.kube_http.cluster import Cluster, KeyPair, Pem, TokenFile, Tuning
-from hexa.domain.errors import Refused, Unavailable
+from hexa.domain.errors import Conflict, Refused, Unavailable
 from hexa.domain.resources.core import LEASES, NODES
 from hexa.ports.kube import Change, Kube, Patch
 
@@ -301,6 +303,71 @@ async def test_requests_keep_their_connection_beside_many_watches() -> None:
     assert len(connections) == 1
 
 
+async def test_a_write_goes_in_one_piece() -> None:
+    """Head and body are one packet: the server is woken once, not twice, for each of a thousand writes."""
+    pieces: list[bytes] = []
+
+    async def listen(stream: trio.SocketStream) -> None:
+        async for piece in stream:
+            pieces.append(bytes(piece))
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with trio.open_nursery() as nursery:
+        listeners: Any = await nursery.start(trio.serve_tcp, listen, 0)
+        async with client(f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}") as kube:
+            for _ in range(2):
+                await kube.patch(NODES, "a", Patch({"metadata": {}}))
+        nursery.cancel_scope.cancel()
+    assert [piece.partition(b"\r\n\r\n")[2] for piece in pieces] == [b'{"metadata":{}}'] * 2
+
+
+@pytest.mark.parametrize("code", [200, 409])
+async def test_a_connection_that_the_server_closed_is_not_used_again(code: int) -> None:
+    """A server that goes between two requests, or after each, costs no failed one."""
+    connections = set()
+
+    async def once(peer: Peer, request: h11.Request) -> None:
+        connections.add(id(peer.stream))
+        await peer.answer(b"{}", code)
+        await peer.stream.aclose()
+
+    async with serving(once) as url, client(url) as kube:
+        for _ in range(3):
+            with suppress(Conflict):
+                await kube.patch(NODES, "a", Patch({}))
+            await trio.sleep(0.02)
+    assert len(connections) == 3
+
+
+async def test_a_request_that_was_given_up_harms_no_later_one() -> None:
+    """The answer that nobody waited for is never taken for that to the next request."""
+
+    async def late(peer: Peer, request: h11.Request) -> None:
+        name = request.target.decode().rpartition("/")[2]
+        await trio.sleep(0.1 if name == "slow" else 0)
+        await peer.answer(json.dumps({"metadata": {"name": name}}).encode())
+
+    async with serving(late) as url, client(url) as kube:
+        with trio.move_on_after(0.03):
+            await kube.patch(NODES, "slow", Patch({}))
+        await trio.sleep(0.1)
+        assert (await kube.patch(NODES, "fast", Patch({}))).metadata.name == "fast"
+
+
+async def test_an_answer_that_was_zipped_on_the_way_reads() -> None:
+    """A proxy that zips although nobody asked for it changes nothing."""
+
+    async def zip_it(peer: Peer, request: h11.Request) -> None:
+        body = gzip.compress(EMPTY)
+        headers = [("Content-Encoding", "gzip"), ("Content-Length", str(len(body)))]
+        for event in (h11.Response(status_code=200, headers=headers), h11.Data(data=body)):
+            await peer.stream.send_all(peer.http.send(event) or b"")
+        await peer.end()
+
+    async with serving(zip_it) as url, client(url) as kube:
+        assert (await kube.list(NODES)).resource_version == "5"
+
+
 # --- who is who -------------------------------------------------------------------------------------
 
 
@@ -386,6 +453,42 @@ async def test_a_proxy_is_asked_instead() -> None:
     assert asked == [b"http://kube.test:8001/api/v1/nodes?limit=500"]
 
 
+async def test_a_proxy_passes_tls_on_to_the_server() -> None:
+    """By a proxy too the server is checked, and the proxy sees neither token nor data."""
+    asked = []
+
+    async def tunnel(peer: Peer, request: h11.Request) -> None:
+        asked.append((request.method, request.target))
+        host, port = request.target.decode().split(":")
+        upstream = await trio.open_tcp_stream(host, int(port))
+        await peer._send(h11.Response(status_code=200, headers=[]))
+        async with upstream, trio.open_nursery() as nursery:
+            nursery.start_soon(_pour, upstream, peer.stream)
+            await _pour(peer.stream, upstream)
+            nursery.cancel_scope.cancel()
+        raise trio.BrokenResourceError
+
+    async with serving(_answer_empty, tls=certificate()) as url, serving(tunnel) as proxy:
+        async with client(url, proxy=proxy, authority=pem("ca.crt")) as kube:
+            for _ in range(2):
+                assert (await kube.list(NODES)).resource_version == "5"
+    assert asked == [(b"CONNECT", url.removeprefix("https://").encode())]
+
+
+async def test_a_login_in_the_address_is_used() -> None:
+    """https://USER:PASSWORD@HOST is the login where the user has no other."""
+    seen = []
+
+    async def look(peer: Peer, request: h11.Request) -> None:
+        seen.append(dict(request.headers)[b"authorization"])
+        await peer.answer(EMPTY)
+
+    async with serving(look) as url, client(url.replace("//", "//ann:p%40ss@")) as kube:
+        await kube.list(NODES)
+        await follow(kube, [])
+    assert seen == [b"Basic " + b64encode(b"ann:p@ss")] * 2
+
+
 # --- cost -------------------------------------------------------------------------------------------
 
 
@@ -412,6 +515,12 @@ async def test_a_heartbeat_costs_little() -> None:
         spent = time.process_time() - began  # the server's share included
     assert count == number
     assert spent / number < 0.002
+
+
+async def _pour(source: trio.abc.Stream, target: trio.abc.Stream) -> None:
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        while piece := await source.receive_some():
+            await target.send_all(piece)
 
 
 async def _answer_empty(peer: Peer, request: h11.Request) -> None:

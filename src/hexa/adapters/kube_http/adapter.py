@@ -1,6 +1,7 @@
 """The six verbs of `ports.kube` as HTTP requests. It decides nothing and repeats nothing: retries are the app's."""
 
 import random
+import re
 import socket
 import ssl
 from collections import deque
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Literal, TypeVar, cast
 
+import httpcore
 import msgspec
 import trio
 from trio.abc import ReceiveChannel
@@ -15,7 +17,8 @@ from trio.abc import ReceiveChannel
 from hexa.adapters.kube_http import wire
 from hexa.adapters.kube_http.client import httpx
 from hexa.adapters.kube_http.cluster import DEFAULT_TUNING, Cluster, KeyPair, Tuning
-from hexa.adapters.kube_http.credentials import identity, show_certificate, tls_context
+from hexa.adapters.kube_http.credentials import Identity, identity, show_certificate, tls_context
+from hexa.adapters.kube_http.exchange import KEPT, Answer, Headers, Line, pool, url_of
 from hexa.adapters.kube_http.pace import Pace
 from hexa.adapters.kube_http.secrets import SECRETS, Secret
 from hexa.adapters.kube_http.wire import Call
@@ -35,9 +38,11 @@ _HEADERS: Final = {
 }
 REQUESTS_AT_ONCE: Final = 10
 """Besides watches. More of them would wait for our one thread, and each connection costs a TLS handshake."""
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=80.0)
-"""Each watch holds a connection, so their number is not limited. Neither is that of idle ones: httpcore counts busy ones with them,
-so beside as many watches as the limit each request would make its own connection. The API server closes idle ones after 90 s."""
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT)
+"""Each watch holds a connection, so their number is not limited."""
+
+_PLAIN: Final = re.compile(r"[/A-Za-z0-9._-]+")
+"""Paths that need no quoting. For httpx to find that out is a sixth of a request's cost."""
 
 _KEEPALIVE: Final = {
     "SO_KEEPALIVE": 1,
@@ -53,11 +58,18 @@ _KEEPALIVE: Final = {
 
 _FOREIGN: Final = (
     (httpx.ConnectTimeout, Unavailable, "no connection within the time"),
+    (httpcore.ConnectTimeout, Unavailable, "no connection within the time"),
     (httpx.ReadTimeout, Unavailable, "no answer within the time"),
+    (httpcore.ReadTimeout, Unavailable, "no answer within the time"),
     (httpx.UnsupportedProtocol, Refused, "not an http or https URL"),
+    (httpcore.UnsupportedProtocol, Refused, "not an http or https URL"),
     (httpx.InvalidURL, Refused, "not a URL"),
     (httpx.ProxyError, Unavailable, "the proxy refuses"),
+    (httpcore.ProxyError, Unavailable, "the proxy refuses"),
     (httpx.HTTPError, Unavailable, "the connection failed"),
+    (httpcore.TimeoutException, Unavailable, "the connection failed"),
+    (httpcore.NetworkError, Unavailable, "the connection failed"),
+    (httpcore.ProtocolError, Unavailable, "the connection failed"),
     (httpx.StreamError, Unavailable, "the connection was closed"),
     (msgspec.DecodeError, Unavailable, "the answer is not the Kubernetes API's"),
 )
@@ -93,15 +105,23 @@ def _untrusted(server: str, error: Exception) -> str:
 
 class _HttpKube:
     def __init__(
-        self, clients: Sequence[httpx.AsyncClient], watches: httpx.AsyncClient, *, cluster: Cluster, tuning: Tuning
+        self,
+        lines: Sequence[Line],
+        watches: httpx.AsyncClient,
+        *,
+        who: Identity | None,
+        cluster: Cluster,
+        tuning: Tuning,
     ) -> None:
-        """`clients`: one for each of the requests at a time, with a connection of its own, for with each request httpcore compares
-        every connection of a pool with every other, and looks at the sockets of those that are idle."""
-        self._idle, self._watches = list(clients), watches
+        """`lines`: one for each of the requests at a time. `who` signs their requests; those of `watches` it signs itself."""
+        self._idle, self._watches, self._who = list(lines), watches, who
         self._server = cluster.server
         self._tuning = tuning
         self._extensions = {"sni_hostname": cluster.server_name} if cluster.server_name else {}
-        self._turn = trio.CapacityLimiter(len(clients))
+        self._base = url_of(watches.base_url)
+        self._common: Headers = tuple(watches.build_request("GET", "/").headers.raw)
+        self._how = {**self._extensions, "timeout": self._timeout(tuning.answer).as_dict()}
+        self._turn = trio.CapacityLimiter(len(lines))
 
     async def list(self, kind: Kind[T], selector: Selector = EVERYTHING) -> Listing[T]:
         """Pages of 500; in one go if the server forgets the list's version between two pages."""
@@ -140,7 +160,13 @@ class _HttpKube:
             "resourceVersion": since,
             "timeoutSeconds": str(seconds),
         }
-        request = self._request("GET", call, params=params, timeout=self._timeout(seconds + self._tuning.silence))
+        request = self._watches.build_request(
+            "GET",
+            call.path,
+            params=params,
+            timeout=self._timeout(seconds + self._tuning.silence),
+            extensions=dict(self._extensions),
+        )
         with _translated(call, self._server):
             response = await self._watches.send(request, stream=True)
         try:
@@ -185,16 +211,16 @@ class _HttpKube:
         """DELETE with its options in the body."""
         call = Call("delete", kind, namespace, name)
         options = wire.delete_options(uid=uid, grace=grace, propagation=propagation)
-        response = await self._send("DELETE", call, body=msgspec.json.encode(options))
-        if response.status_code != 404:
-            _succeeded(call, response)
+        answer = await self._send("DELETE", call, body=msgspec.json.encode(options))
+        if answer.code != 404:
+            _succeeded(call, answer)
 
     async def evict(self, name: str, *, namespace: str, uid: str = "", grace: int | None = None) -> Evicted | Blocked:
         """POST an Eviction of policy/v1."""
         call = Call("create", PODS, namespace, name, "eviction")
         body = wire.eviction(name, namespace=namespace, uid=uid, grace=grace)
-        response = await self._send("POST", call, body=msgspec.json.encode(body))
-        return wire.evicted(call, response.status_code, response.content)
+        answer = await self._send("POST", call, body=msgspec.json.encode(body))
+        return wire.evicted(call, answer.code, answer.body)
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """GET of one Secret. Not one of the port's verbs: see `ports.sensors.Secrets`."""
@@ -211,43 +237,59 @@ class _HttpKube:
     async def _ask(self, method: str, call: Call, **request: Any) -> bytes:
         return _succeeded(call, await self._send(method, call, **request))
 
-    async def _send(self, method: str, call: Call, **request: Any) -> httpx.Response:
-        with _translated(call, self._server):
-            async with self._turn:
-                client = self._idle.pop()  # the one used last: few connections are kept where few are needed
-                try:
-                    return await client.send(self._request(method, call, **request))
-                finally:
-                    self._idle.append(client)
-
-    def _request(
+    async def _send(
         self,
         method: str,
         call: Call,
         *,
         params: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes = b"",
         media: str = _JSON,
-        timeout: httpx.Timeout | None = None,
-    ) -> httpx.Request:
-        return self._watches.build_request(
-            method,
-            call.path,
-            params=params,
-            content=body,
-            headers={"Content-Type": media} if body is not None else None,
-            timeout=timeout or self._timeout(self._tuning.answer),
-            extensions=dict(self._extensions),
-        )
+    ) -> Answer:
+        with _translated(call, self._server):
+            url, headers = self._url(call.path, params), self._headers(body, media)
+            async with self._turn:
+                line = self._idle.pop()  # the one used last: few connections are kept where few are needed
+                try:
+                    return await self._signed(line, method, url, headers, body)
+                finally:
+                    self._idle.append(line)
+
+    async def _signed(self, line: Line, method: str, url: httpcore.URL, headers: Headers, body: bytes) -> Answer:
+        """The answer; that to a fresher proof of who we are, where the server refuses the first."""
+
+        async def sent(proof: str) -> Answer:
+            signed = [*headers, (b"Authorization", proof.encode())] if proof else headers
+            return await line.send(httpcore.Request(method, url, headers=signed, content=body, extensions=self._how))
+
+        if self._who is None:
+            return await sent("")
+        answer = await sent(used := await self._who.header())
+        if answer.code == 401 and (fresh := await self._who.renew(used)) != used:
+            return await sent(fresh)
+        return answer
+
+    def _headers(self, body: bytes, media: str) -> Headers:
+        if not body:
+            return self._common
+        return *self._common, (b"Content-Type", media.encode()), (b"Content-Length", b"%d" % len(body))
+
+    def _url(self, path: str, params: Mapping[str, str] | None) -> httpcore.URL:
+        base = self._base
+        if params or not _PLAIN.fullmatch(path):
+            target = self._watches.build_request("GET", path, params=params).url.raw_path
+        else:
+            target = base.target + path[1:].encode()
+        return httpcore.URL(scheme=base.scheme, host=base.host, port=base.port, target=target)
 
     def _timeout(self, quiet: float) -> httpx.Timeout:
         return httpx.Timeout(connect=self._tuning.connect, read=quiet, write=self._tuning.answer, pool=None)
 
 
-def _succeeded(call: Call, response: httpx.Response) -> bytes:
-    if response.is_success:
-        return response.content
-    raise wire.failure(call, response.status_code, wire.decode_status(response.content))
+def _succeeded(call: Call, answer: Answer) -> bytes:
+    if answer.is_success:
+        return answer.body
+    raise wire.failure(call, answer.code, wire.decode_status(answer.body))
 
 
 class _Changes(ReceiveChannel[Change[T]]):
@@ -313,18 +355,17 @@ async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_
     if who is not None:
         await who.header()
 
-    def client() -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(
-            verify=context, limits=_LIMITS, proxy=cluster.proxy or None, socket_options=_socket_options()
-        )
-        headers = {**_HEADERS, **cluster.impersonate}
-        return httpx.AsyncClient(
-            transport=transport, base_url=cluster.server, auth=who, headers=headers, trust_env=False
-        )
-
+    transport = httpx.AsyncHTTPTransport(
+        verify=context, limits=_LIMITS, proxy=cluster.proxy or None, socket_options=_socket_options()
+    )
+    headers = {**_HEADERS, **cluster.impersonate}
+    client = httpx.AsyncClient(transport=transport, base_url=cluster.server, auth=who, headers=headers, trust_env=False)
+    connections = pool(context, proxy=cluster.proxy, socket_options=_socket_options())
+    origin = url_of(client.base_url).origin
     async with AsyncExitStack() as stack:
-        watches, *clients = [await stack.enter_async_context(client()) for _ in range(1 + REQUESTS_AT_ONCE)]
-        yield _HttpKube(clients, watches, cluster=cluster, tuning=tuning)
+        watches = await stack.enter_async_context(client)
+        lines = [await stack.enter_async_context(Line(connections, origin)) for _ in range(REQUESTS_AT_ONCE)]
+        yield _HttpKube(lines, watches, who=who, cluster=cluster, tuning=tuning)
 
 
 class _HttpSecrets:

@@ -231,11 +231,17 @@ def _exec_status(plugin: Exec, output: bytes) -> _ExecStatus:
     return status
 
 
+def _from_url(server: httpx.URL) -> Identity | None:
+    if not server.userinfo:
+        return None
+    return _Fixed(f"Basic {b64encode(f'{server.username}:{server.password}'.encode()).decode()}")
+
+
 def identity(cluster: Cluster, *, clock: Clock, reread: float, show: Callable[[KeyPair], None]) -> Identity | None:
     """The identity for a cluster's credentials; `show` takes the certificates that a program hands out."""
     match cluster.credentials:
         case None:
-            return None
+            return _from_url(httpx.URL(cluster.server))
         case Token(value):
             return _Fixed(f"Bearer {value}")
         case Basic(username, password):
