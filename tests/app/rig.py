@@ -16,6 +16,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.cloud.provider import Provider
 from hexa.app.group.controller import GroupController
 from hexa.app.locks import GroupLocks
+from hexa.app.news import Newsroom, events, logs
 from hexa.app.node.kube_node_controller import CoreController
 from hexa.app.store import Store
 from hexa.app.views.views import Views
@@ -71,7 +72,14 @@ class Rig:
         }
         locks = GroupLocks()
         self.cloud = Provider(**parts, locks=locks)
-        self.groups = GroupController(**parts, locks=locks)
+        self.groups = GroupController(
+            store=self.store,
+            views=self.views,
+            kube=self.kube,
+            clock=self.clock,
+            news=Newsroom(logs(self.journal), events(self.journal)),
+            locks=locks,
+        )
         self.wishes = Wishes(store=self.store, views=self.views, kube=self.kube, clock=self.clock)
         self.kube_nodes = CoreController(**parts)
 

@@ -129,6 +129,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
     kube, clock, journal = ports.kube, ports.clock, ports.journal
     readings, checks = _readings(ports, store, views), _checks(ports, store, views)
+    news = Newsroom(logs(journal), events(journal))
     nodes = node_controller(
         store=store,
         views=views,
@@ -137,7 +138,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         heartbeats=heartbeats,
         sensors=readings or ports.sensors,
         clock=clock,
-        news=Newsroom(logs(journal), events(journal)),
+        news=news,
         locks=locks,
         image=ports.image,
         checks=checks,
@@ -151,7 +152,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         store=store,
         views=views,
         nodes=nodes,
-        groups=GroupController(store=store, views=views, kube=kube, clock=clock, journal=journal, locks=locks),
+        groups=GroupController(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks),
         kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, journal=journal),
         readings=readings,
         checks=checks,

@@ -1,0 +1,379 @@
+"""The one decision about a group: wake up to minSize, rest down to a lowered maxSize, replace what failed to start, hedge what
+stays silent, exercise, report. What machines do about a wish is decided for each machine (`machine.decide`).
+
+It is a table: the first row that has something to do decides. Nothing here waits, reads or writes.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct, structs
+
+from hexa.domain.decide.conditions import group_status
+from hexa.domain.group.asked import exchanged, lost, open_requests
+from hexa.domain.group.sizing import (
+    Member,
+    Replacement,
+    begun_replacements,
+    candidates,
+    exercising,
+    half_replaced,
+    next_exercise,
+    next_probe,
+    replacements,
+    to_exercise,
+    to_probe,
+    to_rest,
+    to_wake,
+)
+from hexa.domain.group_view import GroupView
+from hexa.domain.machine.findings import Finding, once_each
+from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
+from hexa.domain.machine.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED
+from hexa.domain.machine_view import MachineView
+from hexa.domain.news import NOTHING, About, News, Severity
+from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Lookup, Node, NodeStatus, Power, WishRecord
+from hexa.domain.rules.hedge import begun_hedges, next_hedge
+
+ARRIVES: Final = timedelta(minutes=1)
+"""So long pods may take to come to a machine that is up; one that none comes to is idle."""
+LOOK: Final = timedelta(seconds=5)
+"""Between looks at a machine that is about to be up."""
+
+
+# --- what is known ----------------------------------------------------------------------------------
+
+
+class Pair(Struct, frozen=True):
+    """A machine that does not come, and the one that was asked in its place."""
+
+    failed: Lookup
+    successor: Lookup
+    hedge: bool
+    """The one that does not come is silent, and may yet come; else it has failed."""
+
+
+class Done(Struct, frozen=True):
+    """What was read and done since this look at the group began."""
+
+    in_use: dict[str, bool] = {}
+    """Whether pods run on a machine, by its name."""
+    asked: tuple[Pair, ...] = ()
+    gave_way: tuple[Pair, ...] = ()
+    """Those of them of which it is written down."""
+
+
+NOTHING_DONE: Final = Done()
+
+
+class GroupObserved(Struct, frozen=True, kw_only=True):
+    """What is known of a group beside its view."""
+
+    now: datetime
+    born: datetime
+    """Since when this agent lives."""
+    seeing: bool
+    """The snapshot is watched without a gap."""
+    stored: Group
+    """The group as it is stored."""
+    members: tuple[Member, ...]
+    """Its machines as sizing sees them."""
+    machines: tuple[MachineView, ...]
+    nodes: dict[str, Node]
+    """The same machines by name, as they are stored."""
+    found: tuple[Finding, ...] | None = None
+    """What a person should know of the group; None: not gathered yet."""
+    report_in: timedelta = timedelta(0)
+    """Until the next report may be written: the status of a group is for people, who read no faster."""
+    done: Done = NOTHING_DONE
+
+
+# --- what is to be done -----------------------------------------------------------------------------
+
+
+class Ask(Struct, frozen=True, tag=True):
+    """Ask machines to come, or to go, in one write, under the group's lock: raises a conflict where they have changed."""
+
+    wishes: tuple[tuple[Lookup, WishRecord], ...]
+    news: tuple[News, ...]
+    pairs: tuple[Pair, ...] = ()
+    """In whose place they are asked."""
+
+
+class WishFor(Struct, frozen=True, tag=True):
+    """Store a wish on one machine, under the group's lock."""
+
+    key: Lookup
+    wish: WishRecord
+    news: tuple[News, ...]
+
+
+class Exchange(Struct, frozen=True, tag=True):
+    """Store the requests with other machines in place of some, under the group's lock."""
+
+    status: GroupStatus
+
+
+class Aside(Struct, frozen=True):
+    """A machine whose place another takes: its status first, where that changes, then its wish, where that does."""
+
+    key: Lookup
+    status: NodeStatus | None
+    wish: WishRecord | None
+    news: News
+
+
+class GiveWay(Struct, frozen=True, tag=True):
+    """What follows from successors that were asked, machine by machine and at once; repeated, it writes nothing more."""
+
+    asides: tuple[Aside, ...]
+    pairs: tuple[Pair, ...]
+
+
+class LookForPods(Struct, frozen=True, tag=True):
+    """Look whether pods run on the machine, and decide again."""
+
+    key: Lookup
+
+
+class Gather(Struct, frozen=True, tag=True):
+    """Gather what a person should know of the group, and decide again."""
+
+
+class Report(Struct, frozen=True, tag=True):
+    """Store the group's status."""
+
+    status: GroupStatus
+    news: tuple[News, ...] = NOTHING
+
+
+class GroupRest(Struct, frozen=True, tag=True):
+    """Nothing more now."""
+
+    until: datetime | None = None
+
+
+Locked = Ask | WishFor | Exchange | LookForPods
+GroupDecision = Locked | GiveWay | Gather | Report | GroupRest
+Todo = GroupDecision | datetime | None
+
+
+def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
+    """What is to be done with the group next. Ask again after it is done."""
+    dues: list[datetime] = []
+    works = group.valid and not group.released and observed.seeing
+    for row in (*(WORK if works else ()), _report):
+        found = row(group, observed)
+        if isinstance(found, datetime):
+            dues.append(found)
+        elif found is not None:
+            return found
+    return GroupRest(min(dues, default=None))
+
+
+# --- the rows ---------------------------------------------------------------------------------------
+
+
+def _exchange(group: GroupView, observed: GroupObserved) -> Todo:
+    """Machines that were asked and cannot be had: others are asked in their place. What was asked in an earlier life of ours is
+    old, and Cluster Autoscaler asks again for what is missing."""
+    requests = observed.stored.status.requests
+    own = tuple(each for each in requests if each.since is not None and each.since >= observed.born)
+    if not own:
+        return None
+    members, nodes = observed.members, observed.nodes
+    missing = lost(own, nodes, {member.key.name: member for member in members})
+    busy = {name for request in requests for name in request.machines}
+    others = [nodes[m.key.name] for m in candidates(members) if m.key.name not in busy]
+    swaps = [(request, name, other) for (request, name), other in zip(missing, others, strict=False)]
+    if not swaps:
+        return None
+    return Exchange(structs.replace(observed.stored.status, requests=exchanged(requests, swaps)))
+
+
+def _replace(group: GroupView, observed: GroupObserved) -> Todo:
+    """The next candidate takes the place of a machine that failed to start. The successor's wish names whom it replaces, so
+    that a crash at any point neither asks a second one nor leaves the failed one wanted."""
+    known = {pair.failed for pair in observed.done.asked}
+    pairs = [pair for pair in replacements(group.policy, observed.members) if pair.failed.key not in known]
+    return _successors(observed, pairs, "TakesPlace", "takes the place of {}")
+
+
+def _rest_replaced(group: GroupView, observed: GroupObserved) -> Todo:
+    ill = half_replaced(observed.members)
+    return _ask(observed, ill, Power.OFF, REPLACED, "another took its place")
+
+
+def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
+    """One spare is woken beside each machine that stays silent, and has its place in the target from that write on; the mark on
+    the silent one outlives the spare's wish."""
+    pair, known = next_hedge(group.policy, observed.members), {pair.failed for pair in observed.done.asked}
+    text = "{} gives no sign of life since it was woken"
+    return _successors(observed, [pair], HEDGE, text) if pair is not None and pair.failed.key not in known else None
+
+
+def _fill(group: GroupView, observed: GroupObserved) -> Todo:
+    wake = to_wake(group.policy, observed.members)
+    return _ask(observed, wake, Power.ON, "MinSize", f"minSize is {group.policy.min_size}")
+
+
+def _lower(group: GroupView, observed: GroupObserved) -> Todo:
+    rest = to_rest(group.policy, observed.members)
+    return _ask(observed, rest, Power.OFF, "MaxSize", f"maxSize is {group.policy.max_size}")
+
+
+def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
+    """A machine that was woken for its proof, or as a probe, rests again once it is up and idle."""
+    dues: list[datetime] = []
+    for member in exercising(observed.members):
+        found = _end(member, observed)
+        if isinstance(found, datetime):
+            dues.append(found)
+        elif found is not None:
+            return found
+    return min(dues, default=None)
+
+
+def _end(member: Member, observed: GroupObserved) -> Todo:
+    if member.phase is Phase.START_FAILED:
+        return _wish_for(observed, member, Power.OFF, EXERCISED, "it did not come up")
+    machine = next((each for each in observed.machines if each.key == member.key), None)
+    if machine is None or member.phase is not Phase.READY:
+        return None
+    idle_from = (member.since or observed.now) + ARRIVES
+    if not machine.node.status.welcomed or observed.now < idle_from:
+        return max(idle_from, observed.now + LOOK)
+    if (used := observed.done.in_use.get(member.key.name)) is None:
+        return LookForPods(member.key)
+    if used:
+        return _wish_for(observed, member, Power.ON, "InUse", "pods came to it: it stays")
+    return _wish_for(observed, member, Power.OFF, EXERCISED, "it came up, and nothing runs on it")
+
+
+def _exercise(group: GroupView, observed: GroupObserved) -> Todo:
+    """Wake the machine that is to be probed, or whose proof is due."""
+    now, members, policy = observed.now, observed.members, group.policy
+    if (ill := to_probe(policy, members, now=now)) is not None:
+        times = "once" if ill.failures == 1 else f"{ill.failures} times in a row"
+        text = f"it failed {times}; is it well again? Nobody waits for it"
+        return _wish_for(observed, ill, Power.ON, PROBE, text)
+    if (first := to_exercise(policy, members, now=now)) is not None:
+        text = f"exerciseEvery is {group.group.spec.exercise_every}"
+        return _wish_for(observed, first, Power.ON, EXERCISE, text)
+    dues = (next_exercise(policy, members, now=now), next_probe(policy, members, now=now))
+    return min((due for due in dues if due is not None), default=None)
+
+
+def _give_way(group: GroupView, observed: GroupObserved) -> Todo:
+    """What follows from successors that are asked: nobody who counts waits for it, and a crash leaves it for the next look."""
+    begun = [_pair(each, hedge=False) for each in begun_replacements(observed.members)]
+    begun += [_pair(each, hedge=True) for each in begun_hedges(observed.members)]
+    pairs = [pair for pair in dict.fromkeys((*begun, *observed.done.asked)) if pair not in observed.done.gave_way]
+    found = [(_hedged if pair.hedge else _replaced)(pair, observed) for pair in pairs]
+    return GiveWay(tuple(each for each in found if each is not None), tuple(pairs)) if pairs else None
+
+
+def _pair(found: Replacement, *, hedge: bool) -> Pair:
+    return Pair(found.failed.key, found.successor.key, hedge)
+
+
+def _replaced(pair: Pair, observed: GroupObserved) -> Aside | None:
+    """The failed machine is marked, so that Cluster Autoscaler is told nothing of it; its wish follows."""
+    key, node = pair.failed, observed.nodes.get(pair.failed.name)
+    if node is None or phase_of(node.status) not in (Phase.START_FAILED, Phase.OFF):  # it came after all
+        return None
+    failed = phase_of(node.status) is Phase.START_FAILED
+    status = structs.replace(node.status, replaced=True) if failed else None
+    wish = WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=REPLACED, since=observed.now)
+    return Aside(key, status, wish, _told(observed, key, wish, f"{pair.successor.name} takes its place"))
+
+
+def _hedged(pair: Pair, observed: GroupObserved) -> Aside | None:
+    """The silent machine is woken on; when it comes, it is one that came late."""
+    key, node = pair.failed, observed.nodes.get(pair.failed.name)
+    if node is None or phase_of(node.status) not in COMING:  # it came, or failed, meanwhile
+        return None
+    text = f"gives no sign of life since it was woken: {pair.successor.name} is woken beside it"
+    news = News(of=key, uid=node.metadata.uid, what="Hedged", why=text, severity=Severity.WARNING)
+    return Aside(key, structs.replace(node.status, replaced=True), None, news)
+
+
+def _report(group: GroupView, observed: GroupObserved) -> Todo:
+    stored = observed.stored
+    left = () if group.released else open_requests(stored.status.requests, observed.nodes)
+    if observed.report_in > timedelta(0) and left == stored.status.requests:
+        return observed.now + observed.report_in
+    if observed.found is None:
+        return Gather()
+    found, generation = once_each(observed.found), stored.metadata.generation
+    new = group_status(observed.members, found, old=stored.status, generation=generation, now=observed.now)
+    new = structs.replace(new, requests=left)
+    if new == stored.status:
+        return None
+    before = {condition.type for condition in stored.status.conditions}
+    return Report(new, tuple(_news_of(group, stored, each) for each in found if each.type not in before))
+
+
+def _news_of(group: GroupView, stored: Group, found: Finding) -> News:
+    return News(
+        of=group.key,
+        about=About.GROUP,
+        uid=stored.metadata.uid,
+        what=found.reason,
+        why=found.message,
+        severity=Severity.WARNING,
+    )
+
+
+# --- wishes -----------------------------------------------------------------------------------------
+
+
+def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reason: str, text: str) -> Todo:
+    if not members:
+        return None
+    wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)
+    news = tuple(_told(observed, member.key, wish, text) for member in members)
+    return Ask(tuple((member.key, wish) for member in members), news)
+
+
+def _successors(observed: GroupObserved, pairs: Sequence[Replacement], reason: str, text: str) -> Todo:
+    """Each successor is asked in the name of the machine whose place it takes, in one write."""
+    if not pairs:
+        return None
+    wishes = {pair.successor.key: _in_place_of(pair, observed, reason) for pair in pairs}
+    news = (_told(observed, key, wish, text.format(wish.replaces)) for key, wish in wishes.items())
+    asked = tuple(_pair(pair, hedge=reason == HEDGE) for pair in pairs)
+    return Ask(tuple(wishes.items()), tuple(news), asked)
+
+
+def _in_place_of(pair: Replacement, observed: GroupObserved, reason: str) -> WishRecord:
+    name = pair.failed.key.name
+    return WishRecord(power=Power.ON, by=Asker.RECOVERY, reason=reason, since=observed.now, replaces=name)
+
+
+def _wish_for(observed: GroupObserved, member: Member, power: Power, reason: str, text: str) -> Todo:
+    if member.key.name not in observed.nodes:
+        return None
+    wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)
+    return WishFor(member.key, wish, (_told(observed, member.key, wish, text),))
+
+
+def _told(observed: GroupObserved, key: Lookup, wish: WishRecord, text: str) -> News:
+    node = observed.nodes.get(key.name)
+    uid = node.metadata.uid if node is not None else ""
+    return News(of=key, uid=uid, what=wish.reason, why=f"wanted {wish.power}: {text}", by=wish.by)
+
+
+WORK: Final[tuple[Callable[[GroupView, GroupObserved], Todo], ...]] = (
+    _exchange,
+    _replace,
+    _rest_replaced,
+    _hedge,
+    _fill,
+    _lower,
+    _end_exercise,
+    _exercise,
+    _give_way,
+)
+"""What is done to keep a group within its limits, in this order; then it is reported."""
