@@ -7,6 +7,7 @@ for UTC, as Kubernetes writes them. What is within its bounds is not copied.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from operator import attrgetter, is_
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
@@ -87,8 +88,10 @@ def _of_tuple(bound: Bound | None) -> Bound | None:
         return None
 
     def all_of(value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            return value
         kept = tuple(map(bound, value))
-        return value if all(map(_same, kept, value)) else kept
+        return value if all(map(is_, kept, value)) else kept
 
     return all_of
 
@@ -98,8 +101,10 @@ def _of_dict(bound: Bound | None) -> Bound | None:
         return None
 
     def all_of(value: dict[str, Any]) -> dict[str, Any]:
+        if not value:
+            return value
         kept = {name: bound(each) for name, each in value.items()}
-        return value if all(map(_same, kept.values(), value.values())) else kept
+        return value if all(map(is_, kept.values(), value.values())) else kept
 
     return all_of
 
@@ -112,17 +117,19 @@ def _of_struct(kind: type[Struct]) -> Bound | None:
     )
     if not fields:
         return None
+    values_of = _values_of(tuple(name for name, _, _ in fields))
 
     def all_of(value: Struct) -> Struct:
-        changed = {}
-        for name, default, bound in fields:
-            old = getattr(value, name)
-            if old is not default and (new := bound(old)) is not old:
-                changed[name] = new
+        changed = None
+        for old, (name, default, bound) in zip(values_of(value), fields, strict=True):
+            if old is not default and old is not None and (new := bound(old)) is not old:
+                changed = {**(changed or {}), name: new}
         return structs.replace(value, **changed) if changed else value
 
     return all_of
 
 
-def _same(one: object, other: object) -> bool:
-    return one is other
+def _values_of(names: tuple[str, ...]) -> Callable[[Struct], tuple[Any, ...]]:
+    """Those fields of a struct, in one go."""
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda value: (get(value),)
