@@ -61,6 +61,7 @@ class Rig:
         self.api = before.api if before is not None else MemoryApi(self.clock)
         self.kube = kube(self.api, latency=latency)
         self.journal = MemoryJournal(self.clock)
+        self.news = Newsroom(logs(self.journal), events(self.journal))
         self.store = Store(clock=self.clock)
         self.views = Views(self.store)
         parts: dict[str, Any] = {
@@ -68,18 +69,11 @@ class Rig:
             "views": self.views,
             "kube": self.kube,
             "clock": self.clock,
-            "journal": self.journal,
+            "news": self.news,
         }
         locks = GroupLocks()
         self.cloud = Provider(**parts, locks=locks)
-        self.groups = GroupController(
-            store=self.store,
-            views=self.views,
-            kube=self.kube,
-            clock=self.clock,
-            news=Newsroom(logs(self.journal), events(self.journal)),
-            locks=locks,
-        )
+        self.groups = GroupController(**parts, locks=locks)
         self.wishes = Wishes(store=self.store, views=self.views, kube=self.kube, clock=self.clock)
         self.kube_nodes = CoreController(**parts)
 
@@ -202,7 +196,7 @@ async def open_rig(
     async with trio.open_nursery() as nursery:
 
         async def follow(*, task_status: trio.TaskStatus[None]) -> None:
-            await rig.store.run(rig.kube, journal=rig.journal, task_status=task_status)
+            await rig.store.run(rig.kube, news=rig.news, task_status=task_status)
 
         await nursery.start(follow)
         yield rig

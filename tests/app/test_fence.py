@@ -229,7 +229,7 @@ async def test_failure_51_what_is_contained_is_told_once(
     """People find a Warning Event, a condition that names the failure, and one log line with the traceback."""
     break_views(monkeypatch, named_bad)
     async with open_rig() as rig:
-        teller = Teller(store=rig.store, kube=rig.kube, clock=rig.clock, journal=rig.journal)
+        teller = Teller(store=rig.store, kube=rig.kube, clock=rig.clock, news=rig.news)
         async with trio.open_nursery() as nursery:
             await nursery.start(teller.queue.run)
             site(rig)

@@ -41,7 +41,7 @@ class ByAddress:
 @asynccontextmanager
 async def read(rig: Rig, gauge: ByAddress) -> AsyncIterator[Readings]:
     """Readings that go on."""
-    parts: dict[str, Any] = {"clock": rig.clock, "journal": rig.journal}
+    parts: dict[str, Any] = {"clock": rig.clock, "news": rig.news}
     readings = Readings(store=rig.store, views=rig.views, gauge=gauge, elsewhere=NoSensors(), **parts)
     async with trio.open_nursery() as nursery:
         await nursery.start(readings.queue.run)

@@ -11,9 +11,9 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.cluster.api import MemoryApi
-from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.cache import Cache
+from hexa.app.news import Newsroom
 from hexa.app.store import Store
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import Malformed, Metadata
@@ -211,9 +211,7 @@ async def test_a_refused_first_list_is_raised(autojump_clock: MockClock) -> None
     rig.kube.fail_next(Refused("list groups: forbidden", reason="Forbidden"), verb="list", kind=GROUPS)
     with pytest.RaisesGroup(pytest.RaisesExc(Refused, match="list groups: forbidden"), flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
-            await nursery.start(
-                lambda task_status: rig.store.run(rig.kube, journal=rig.journal, task_status=task_status)
-            )
+            await nursery.start(lambda task_status: rig.store.run(rig.kube, news=rig.news, task_status=task_status))
 
 
 async def test_an_away_server_at_the_start_is_waited_for(autojump_clock: MockClock) -> None:
@@ -221,7 +219,7 @@ async def test_an_away_server_at_the_start_is_waited_for(autojump_clock: MockClo
     rig = Rig()
     rig.api.outage(45)
     async with trio.open_nursery() as nursery:
-        await nursery.start(lambda task_status: rig.store.run(rig.kube, journal=rig.journal, task_status=task_status))
+        await nursery.start(lambda task_status: rig.store.run(rig.kube, news=rig.news, task_status=task_status))
         assert trio.current_time() >= 45
         assert rig.store.watching_since is not None
         nursery.cancel_scope.cancel()
@@ -254,7 +252,7 @@ async def test_watches_that_end_at_once_are_not_asked_without_pause(autojump_clo
     kube = Closing(MemoryApi(clock))
     store = Store(clock=clock)
     async with trio.open_nursery() as nursery:
-        await nursery.start(lambda task_status: store.run(kube, journal=MemoryJournal(clock), task_status=task_status))
+        await nursery.start(lambda task_status: store.run(kube, news=Newsroom(), task_status=task_status))
         with trio.move_on_after(60):
             while kube.count("watch", MACHINES) < 200:  # noqa: ASYNC110 - it must have an end
                 await trio.sleep(0.1)

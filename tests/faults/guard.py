@@ -345,6 +345,8 @@ class Guard:
         for line in self.world.journal.lines:
             if line.message == "contained":
                 self.say("contained", f"{line.fields['object']}: {line.fields['error']}\n{line.fields['traceback']}")
+            if line.message == "news not told":
+                self.say("told", f"{line.fields['error']}\n{line.fields['traceback']}")
             if line.message == "watch failed" and id(line) in late:
                 self.say("watch", f"a watch fails: {line.fields['error']}")
 

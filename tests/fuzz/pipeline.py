@@ -19,7 +19,6 @@ from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.commands.why import explain_group, explain_machine
 from hexa.app.core import NoSensors
 from hexa.app.locks import GroupLocks
-from hexa.app.news import Newsroom, events, logs
 from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
@@ -150,14 +149,14 @@ async def open_pipeline() -> AsyncIterator[Pipeline]:
         leases.replace((), scope=None)
         rig.store.checks.wanted.set()
         rig.store.checks.sees(None)
-        parts: dict[str, Any] = {"store": rig.store, "views": rig.views, "clock": rig.clock, "journal": rig.journal}
+        parts: dict[str, Any] = {"store": rig.store, "views": rig.views, "clock": rig.clock, "news": rig.news}
         readings = Readings(**parts, gauge=OneReading(), elsewhere=NoSensors())
         health = HealthChecks(**parts, checks=checks)
         nodes = node_controller(
             store=rig.store,
             views=rig.views,
             clock=rig.clock,
-            news=Newsroom(logs(rig.journal), events(rig.journal)),
+            news=rig.news,
             kube=rig.kube,
             jobs=jobs,
             heartbeats=leases,

@@ -8,14 +8,16 @@ from typing import Final
 from msgspec import structs
 
 from hexa.app.fence import CONTAINED, Breach, Subject, contained_problem
+from hexa.app.news import Newsroom
 from hexa.app.queue import KeyedQueue
+from hexa.app.references import about_kind
 from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.core import Condition, ObjectReference
+from hexa.domain.news import News, Severity, What, Work, failure
+from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Conditions
 from hexa.ports.clock import Clock
-from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
 
 TYPE: Final = "Invalid"
@@ -26,8 +28,8 @@ REMEMBERED: Final = 1000
 class Teller:
     """Tells of what the store's fence contains."""
 
-    def __init__(self, *, store: Store, kube: Kube, clock: Clock, journal: Journal) -> None:
-        self._store, self._clock, self._journal = store, clock, journal
+    def __init__(self, *, store: Store, kube: Kube, clock: Clock, news: Newsroom) -> None:
+        self._store, self._clock, self._news = store, clock, news
         self._writer = Writer(kube, store)
         self._logged: dict[tuple[Subject, str], None] = {}
         self.queue: KeyedQueue[Subject] = KeyedQueue(self._mark, failed=self._failed, owner=self)
@@ -35,19 +37,20 @@ class Teller:
 
     def broke(self, subject: Subject, error: Exception) -> None:
         """A condition could not be put together: what is contained stays contained all the same."""
-        self._journal.log("condition not written", object=str(subject), error=f"{type(error).__name__}: {error}")
+        known = HexaError(f"{type(error).__name__}: {error}", reason=CONTAINED)
+        self._failed(subject, known)
 
     def works(self, subject: Subject) -> None:
         """The condition stands."""
 
     def _failed(self, subject: Subject, error: HexaError) -> None:
-        self._journal.log("condition not written", object=str(subject), reason=error.reason, error=str(error))
+        self._news.tell(failure(Work.CONDITION, subject.key, error, about=about_kind(subject.kind)))
 
     def _changed(self, subject: Subject) -> None:
         for breach in self._store.fence.breaches(subject.kind, subject.key):
             self._log(subject, breach)
-            message = str(contained_problem(breach))
-            self._journal.event(_reference(subject), reason=CONTAINED, message=message, severity=Severity.WARNING)
+            about, why = about_kind(subject.kind), str(contained_problem(breach))
+            self._news.tell(News(of=subject.key, about=about, what=What.CONTAINED, why=why, severity=Severity.WARNING))
         if subject.kind in (MACHINES, GROUPS):
             self.queue.add(subject)
 
@@ -57,7 +60,18 @@ class Teller:
         if len(self._logged) >= REMEMBERED:
             self._logged.pop(next(iter(self._logged)))
         self._logged[subject, breach.text] = None
-        self._journal.log("contained", object=str(subject), error=breach.text, traceback=breach.trace)
+        self._news.tell(
+            News(
+                of=subject.key,
+                about=about_kind(subject.kind),
+                what=What.CONTAINED,
+                why=breach.text,
+                severity=Severity.WARNING,
+                failed=Work.OBJECT,
+                trace=breach.trace,
+                quiet=True,
+            )
+        )
 
     async def _mark(self, subject: Subject) -> None:
         """Write the condition of an object that is only watched: whoever writes its status otherwise can't work with it."""
@@ -79,8 +93,3 @@ class Teller:
         now = self._clock.now().replace(microsecond=0)
         new = Condition(type=TYPE, status="True", reason=CONTAINED, message=message, last_transition_time=now)
         return (*(each for each in old if each.type != TYPE), same or new)
-
-
-def _reference(subject: Subject) -> ObjectReference:
-    kind, key = subject.kind, subject.key
-    return ObjectReference(api_version=kind.api_version, kind=kind.name, name=key.name, namespace=key.namespace)

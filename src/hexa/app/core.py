@@ -72,6 +72,8 @@ class Core(Struct, frozen=True):
     readings: Readings | None
     checks: HealthChecks | None
     contained: Teller
+    news: Newsroom
+    """Who wants to be told what happens subscribes here."""
 
 
 @asynccontextmanager
@@ -104,7 +106,7 @@ async def open_core(
         if keeper is not None:
             clock.on_set(keeper.clock_set)
     async with trio.open_nursery() as nursery:
-        await nursery.start(_follow, store, ports, extra)
+        await nursery.start(_follow, store, ports, extra, core.news)
         nursery.start_soon(core.contained.queue.run)
         turns = Turns()
         core.cloud.on_read = turns.asked
@@ -120,16 +122,18 @@ async def open_core(
         nursery.cancel_scope.cancel()
 
 
-async def _follow(store: Store, ports: Ports, extra: tuple[Source, ...], *, task_status: trio.TaskStatus[None]) -> None:
-    await store.run(ports.kube, extra, journal=ports.journal, task_status=task_status)
+async def _follow(
+    store: Store, ports: Ports, extra: tuple[Source, ...], news: Newsroom, *, task_status: trio.TaskStatus[None]
+) -> None:
+    await store.run(ports.kube, extra, news=news, task_status=task_status)
 
 
 def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
-    contained = Teller(store=store, kube=ports.kube, clock=ports.clock, journal=ports.journal)
+    news = Newsroom(logs(ports.journal), events(ports.journal))
+    contained = Teller(store=store, kube=ports.kube, clock=ports.clock, news=news)
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
-    kube, clock, journal = ports.kube, ports.clock, ports.journal
-    readings, checks = _readings(ports, store, views), _checks(ports, store, views)
-    news = Newsroom(logs(journal), events(journal))
+    kube, clock = ports.kube, ports.clock
+    readings, checks = _readings(ports, store, views, news), _checks(ports, store, views, news)
     nodes = node_controller(
         store=store,
         views=views,
@@ -148,25 +152,26 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
     if readings is not None:
         readings.subscribe(nodes.queue.add)
     return Core(
-        cloud=Provider(store=store, views=views, kube=kube, clock=clock, journal=journal, locks=locks),
+        cloud=Provider(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks),
         store=store,
         views=views,
         nodes=nodes,
         groups=GroupController(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks),
-        kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, journal=journal),
+        kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, news=news),
         readings=readings,
         checks=checks,
         contained=contained,
+        news=news,
     )
 
 
-def _checks(ports: Ports, store: Store, views: Views) -> HealthChecks | None:
+def _checks(ports: Ports, store: Store, views: Views, news: Newsroom) -> HealthChecks | None:
     if ports.checks is None:
         return None
-    return HealthChecks(store=store, views=views, checks=ports.checks, clock=ports.clock, journal=ports.journal)
+    return HealthChecks(store=store, views=views, checks=ports.checks, clock=ports.clock, news=news)
 
 
-def _readings(ports: Ports, store: Store, views: Views) -> Readings | None:
+def _readings(ports: Ports, store: Store, views: Views, news: Newsroom) -> Readings | None:
     if ports.gauge is None:
         return None
     return Readings(
@@ -175,5 +180,5 @@ def _readings(ports: Ports, store: Store, views: Views) -> Readings | None:
         gauge=ports.gauge,
         elsewhere=ports.sensors,
         clock=ports.clock,
-        journal=ports.journal,
+        news=news,
     )

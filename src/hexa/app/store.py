@@ -15,13 +15,15 @@ from msgspec import Struct
 
 from hexa.app.cache import Cache, OptionalCache, _key, same_but_for_version, version_of
 from hexa.app.fence import Fence
+from hexa.app.news import Newsroom
+from hexa.app.references import about_kind
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
+from hexa.domain.news import News, Work, failure
 from hexa.domain.policy.conventions import DEFAULTS, SAYS_SO, Conventions, PodSelector, label_selectors
 from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, PODS, CronJob, Job, Kind, KubeNode, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.ports.clock import Clock
-from hexa.ports.journal import Journal
 from hexa.ports.kube import ChangeType, Kube, Selector
 
 FIRST_RETRY: Final = 0.2
@@ -146,7 +148,7 @@ class Store:
         kube: Kube,
         extra: tuple[Source, ...] = (),
         *,
-        journal: Journal,
+        news: Newsroom,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Hold every watch until cancelled; started once every first list is in. Raises `Refused` if one of those is."""
@@ -154,13 +156,13 @@ class Store:
         self._waiting = set(range(len(sources)))
         async with trio.open_nursery() as nursery:
             for index, source in enumerate(sources):
-                nursery.start_soon(self._follow, kube, index, source, journal)
+                nursery.start_soon(self._follow, kube, index, source, news)
             for optional in self.optional_sources():
-                nursery.start_soon(self._follow_optional, kube, optional, optional.feed, journal)
+                nursery.start_soon(self._follow_optional, kube, optional, optional.feed, news)
             await self.synced.wait()
             task_status.started()
 
-    async def _follow(self, kube: Kube, index: int, source: Source, journal: Journal) -> None:
+    async def _follow(self, kube: Kube, index: int, source: Source, news: Newsroom) -> None:
         failures, version, short = 0, "", 0
         while True:
             try:
@@ -185,12 +187,12 @@ class Store:
                     raise  # a missing permission at the start is for a person to mend
                 version = ""
                 self._goes_blind(index)
-                journal.log("watch failed", kind=source.kind.name, reason=error.reason, error=str(error))
+                news.tell(_watch_failed(source, error))
                 delay = min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
                 await trio.sleep(delay * self._random.uniform(0.5, 1.0))
                 failures += 1
 
-    async def _follow_optional(self, kube: Kube, source: Source, feed: OptionalCache[Any], journal: Journal) -> None:
+    async def _follow_optional(self, kube: Kube, source: Source, feed: OptionalCache[Any], news: Newsroom) -> None:
         scope, failures = source.selector.namespace, 0
         feed.expect(scope)
         await feed.wanted.wait()
@@ -208,7 +210,7 @@ class Store:
                 continue
             except HexaError as error:
                 feed.lost(scope, error)
-                journal.log("watch failed", kind=source.kind.name, reason=error.reason, error=str(error))
+                news.tell(_watch_failed(source, error))
                 delay = min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
                 await trio.sleep(FORBIDDEN_RETRY if isinstance(error, Refused) else delay)
                 failures += 1
@@ -281,3 +283,7 @@ class Store:
         if self._blind_from is not None:
             self._blind_spells = [*self._blind_spells[1 - SPELLS_KEPT :], (self._blind_from, self.clock.now())]
             self._blind_from = None
+
+
+def _watch_failed(source: Source, error: HexaError) -> News:
+    return failure(Work.WATCH, Lookup(source.selector.namespace or "", ""), error, about=about_kind(source.kind))

@@ -41,11 +41,14 @@ class Wishes:
         self._store, self._views, self._clock = store, views, clock
         self._writer = Writer(kube, store)
 
-    async def ask(self, group: Lookup, keys: Sequence[Lookup], wish: Wish, *, count: int) -> bool:
-        """Store the wish for `count` of the machines, the first ones first; whether so many could be asked, else none was. One that
-        others are at is passed over. Raises what the write raised: it may have been stored all the same."""
-        if count <= 1:
-            return not count or await self._ask_one(keys, wish)
+    async def ask(self, group: Lookup, keys: Sequence[Lookup], wish: Wish, *, count: int) -> tuple[Lookup, ...] | None:
+        """Store the wish for `count` of the machines, the first ones first; who was asked. None: not so many could be, and none
+        was. One that others are at is passed over. Raises what the write raised: it may have been stored all the same."""
+        if not count:
+            return ()
+        if count == 1:
+            one = await self._ask_one(keys, wish)
+            return None if one is None else (one,)
         tried = ""
         for pause in (*GROUP_PAUSES, 0.0):
             found = self._group(group)
@@ -53,9 +56,9 @@ class Wishes:
                 tried = version
                 able = [key for key in keys if self._able(key, wish(key))][:count]
                 if len(able) < count:
-                    return False
+                    return None
                 try:
-                    return await self._ask_all(found, able, wish)
+                    return tuple(able) if await self._ask_all(found, able, wish) else None
                 except Conflict as error:
                     if isinstance(error, NotFound):
                         raise
@@ -101,14 +104,14 @@ class Wishes:
         asked: list[Lookup] = []
 
         async def one(key: Lookup) -> None:
-            if await self._ask_one([key], wish):
+            if await self._ask_one([key], wish) is not None:
                 asked.append(key)
 
         await for_each(one, keys, at_once=WRITES_AT_ONCE)
         return len(asked) == len(keys)
 
-    async def _ask_one(self, keys: Sequence[Lookup], wish: Wish) -> bool:
-        """Ask the first machine that can be had."""
+    async def _ask_one(self, keys: Sequence[Lookup], wish: Wish) -> Lookup | None:
+        """Ask the first machine that can be had; which one it was."""
         for key in keys:
             for pause in PAUSES:
                 if (view := self._views.machine(key)) is None or not self._able(key, wish(key)):
@@ -120,5 +123,5 @@ class Wishes:
                         break
                     await trio.sleep(pause)  # the watch brings the newer state
                 else:
-                    return True
-        return False
+                    return key
+        return None

@@ -8,22 +8,25 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec import Struct, structs
 
 from hexa.app.locks import GroupLocks
-from hexa.app.references import group_reference
+from hexa.app.news import Newsroom
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
+from hexa.domain.decide.group_news import about_group
 from hexa.domain.errors import Unavailable
 from hexa.domain.group.sizing import Member, cancellable, candidates, counts, max_size, target
 from hexa.domain.group.template import mixed, shown_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import ARRIVAL, ARRIVAL_TAINTS
 from hexa.domain.machine.lifecycle import COMING, Phase
-from hexa.domain.machine.wish import GIVEN_UP, HOLD, NOT_ASKED, UP, WAKE_PROOF
+from hexa.domain.machine.wish import GIVEN_UP, HOLD, NOT_ASKED, UP
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates, node_price, pod_price
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
+from hexa.domain.news import News, OpenReason, Reason, Severity, What
 from hexa.domain.pods.requests import requests
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import amounts
@@ -44,7 +47,6 @@ from hexa.ports.cloud import (
     Options,
     UnknownGroup,
 )
-from hexa.ports.journal import Journal, Severity
 from hexa.ports.kube import Kube
 
 STATES: Final[dict[Phase, InstanceState]] = {
@@ -56,15 +58,26 @@ STATES: Final[dict[Phase, InstanceState]] = {
     Phase.POWERING_OFF: InstanceState.DELETING,
     Phase.STOP_FAILED: InstanceState.DELETING,
 }
+NAMED: Final = 10
+"""So many machines are named in the log line of a request."""
+
+
+class Call(Struct, frozen=True):
+    """A request of Cluster Autoscaler's that is being decided."""
+
+    cause: str
+    what: What
+    """What is told once machines are asked."""
+    view: GroupView
 
 
 class Provider:
     """The cloud that Cluster Autoscaler sees."""
 
     def __init__(
-        self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal, locks: GroupLocks
+        self, *, store: Store, views: Views, kube: Kube, clock: Clock, news: Newsroom, locks: GroupLocks
     ) -> None:
-        self._store, self._views, self._clock, self._journal = store, views, clock, journal
+        self._store, self._views, self._clock, self._news = store, views, clock, news
         self._wishes, self._locks = Wishes(store=store, views=views, kube=kube, clock=clock), locks
         self._group_post = store.fence.post(GROUPS, "answer", blocks=False)
         self._machine_post = store.fence.post(MACHINES, "answer", blocks=False)
@@ -219,61 +232,64 @@ class Provider:
         if view is None:
             return UnknownGroup(group)
         async with self._locks.of(view.key):
-            return await self._increase(view, delta)
+            return await self._increase(self._call("IncreaseSize", What.SCALE_UP, view), delta)
 
-    async def _increase(self, view: GroupView, delta: int) -> Done | Denied:
-        self._sighted()
+    async def _increase(self, call: Call, delta: int) -> Done | Denied:
+        view = self._sighted(call)
         if delta <= 0:
             return Denied("InvalidDelta", f"a size can be increased by 1 or more, not by {delta}")
         members = self._judged(view)
         now_on, shown = target(members), self._show(view)
         if now_on + delta > shown.max_size:
             text = f"{view.id} has {now_on} of at most {shown.max_size} machines; {delta} more cannot come"
-            return self._deny(view, "MaxSizeReached", text)
+            return self._deny(call, What.MAX_SIZE_REACHED, text)
         found = candidates(members)
         if len(found) < delta:
-            return self._deny(view, "NotEnoughMachines", f"{view.id} has {len(found)} machines to wake, {delta} asked")
-        wish = self._wished(Power.ON, "ScaleUp")
-        return await self._wish_all(view, [member.key for member in found], lambda _: wish, count=delta)
+            return self._deny(
+                call, What.NOT_ENOUGH_MACHINES, f"{view.id} has {len(found)} machines to wake, {delta} asked"
+            )
+        wish = self._wished(Power.ON, What.SCALE_UP)
+        return await self._wish_all(call, [member.key for member in found], lambda _: wish, count=delta)
 
     async def delete_nodes(self, group: str, *, nodes: Sequence[ExternalNode]) -> Done | UnknownGroup | Denied:
         view = self._group(group)
         if view is None:
             return UnknownGroup(group)
         async with self._locks.of(view.key):
-            return await self._delete(view, nodes)
+            return await self._delete(self._call("DeleteNodes", What.SCALE_DOWN, view), nodes)
 
-    async def _delete(self, view: GroupView, nodes: Sequence[ExternalNode]) -> Done | Denied:
-        self._sighted()
-        now = self._clock.now()
+    async def _delete(self, call: Call, nodes: Sequence[ExternalNode]) -> Done | Denied:
+        view, now = self._sighted(call), self._clock.now()
         resting: dict[Lookup, MachineView] = {}
         for node in nodes:
             machine = self._machine(node.name, node.provider_id)
             if machine is None or machine.group is None or machine.group.key != view.key or not machine.valid:
-                return self._deny(view, "NotAMember", f"{node.name or node.provider_id} is no machine of {view.id}")
+                return self._deny(
+                    call, What.NOT_A_MEMBER, f"{node.name or node.provider_id} is no machine of {view.id}"
+                )
             wish = machine.wish(now)
             if wish is None or wish.power is Power.ON:
                 resting[machine.key] = machine
         for machine in resting.values():
             if vetoes := [veto for veto in machine.off_vetoes(now) if machine.phase in UP or veto.reason == HOLD]:
-                return self._deny(view, vetoes[0].reason, f"{machine.key}: {vetoes[0].message}")
+                return self._deny(call, OpenReason(vetoes[0].reason), f"{machine.key}: {vetoes[0].message}")
         risky = [machine for machine in resting.values() if machine.phase is Phase.READY and machine.unproven(now)]
         if len(risky) > 1:
             text = (
                 f"{risky[1].key}: hexa has not shown that it can wake it, and {risky[0].key.name} is not proven either"
             )
-            return self._deny(view, WAKE_PROOF, f"{text}; one such machine at a time may be off")
+            return self._deny(call, What.WAKE_PROOF, f"{text}; one such machine at a time may be off")
         leaving = sum(counts(machine.member(now)) for machine in resting.values())
         left = target(self._judged(view)) - leaving
         if leaving and left < view.policy.min_size:
             return self._deny(
-                view, "MinSizeReached", f"{view.id} would have {left} machines, minSize is {view.policy.min_size}"
+                call, What.MIN_SIZE_REACHED, f"{view.id} would have {left} machines, minSize is {view.policy.min_size}"
             )
         failed = {key for key, machine in resting.items() if machine.phase is Phase.START_FAILED}
 
-        given_up, rest = (self._wished(Power.OFF, reason) for reason in (GIVEN_UP, "ScaleDown"))
+        given_up, rest = (self._wished(Power.OFF, reason) for reason in (GIVEN_UP, What.SCALE_DOWN))
         return await self._wish_all(
-            view, list(resting), lambda key: given_up if key in failed else rest, count=len(resting)
+            call, list(resting), lambda key: given_up if key in failed else rest, count=len(resting)
         )
 
     async def decrease_target_size(self, group: str, *, delta: int) -> Done | UnknownGroup | Denied:
@@ -281,33 +297,48 @@ class Provider:
         if view is None:
             return UnknownGroup(group)
         async with self._locks.of(view.key):
-            self._sighted()
-            members = self._judged(view)
+            call = self._call("DecreaseTargetSize", What.REQUEST_TAKEN_BACK, view)
+            members = self._judged(self._sighted(call))
             spare = target(members) - view.policy.min_size
             found = cancellable(members)[: max(min(-delta, spare), 0)]
             keys = [member.key for member in found]
             keys += hedged_by(members, keys)
-            wish = self._wished(Power.OFF, "RequestTakenBack")
-            return await self._wish_all(view, keys, lambda _: wish, count=len(keys))
+            wish = self._wished(Power.OFF, What.REQUEST_TAKEN_BACK)
+            return await self._wish_all(call, keys, lambda _: wish, count=len(keys))
 
     def _wished(self, power: Power, reason: str) -> WishRecord:
         return WishRecord(power=power, by=Asker.CLUSTER_AUTOSCALER, reason=reason, since=self._clock.now())
 
-    async def _wish_all(self, view: GroupView, keys: list[Lookup], wish: Wish, *, count: int) -> Done | Denied:
+    async def _wish_all(self, call: Call, keys: list[Lookup], wish: Wish, *, count: int) -> Done | Denied:
         """Store the wish for `count` of the machines, the first ones first."""
-        if await self._wishes.ask(view.key, keys, wish, count=count):
-            return Done()
-        return Denied("MachinesChanged", f"{count} machines could not be asked: they were changed meanwhile")
+        asked = await self._wishes.ask(call.view.key, keys, wish, count=count)
+        if asked is None:
+            return Denied("MachinesChanged", f"{count} machines could not be asked: they were changed meanwhile")
+        if asked:
+            self._news.causes.began(call.cause, asked)
+            self._news.tell(_asked(call, asked, wish(asked[0]).power))
+        return Done()
 
-    def _deny(self, view: GroupView, reason: str, message: str) -> Denied:
-        about = group_reference(view.key, view.group.metadata.uid)
-        self._journal.event(about, reason=reason, message=message, severity=Severity.WARNING)
-        return Denied(reason, message)
+    def _call(self, rpc: str, what: What, view: GroupView) -> Call:
+        return Call(self._news.causes.next(rpc), what, view)
 
-    def _sighted(self) -> None:
+    def _deny(self, call: Call, what: Reason, message: str) -> Denied:
+        self._news.tell(about_group(call.view.group, what, message, cause=call.cause))
+        return Denied(what, message)
+
+    def _sighted(self, call: Call) -> GroupView:
         """A decision needs a true snapshot."""
         if self._store.watching_since is None:
             raise Unavailable("the API server is away: the snapshot may be old", reason="Blind")
+        return call.view
+
+
+def _asked(call: Call, asked: Sequence[Lookup], power: Power) -> News:
+    """For logs: who looks for the cause of what machines do begins here."""
+    more = f" and {len(asked) - NAMED} more" if len(asked) > NAMED else ""
+    text = f"wanted {power}: {', '.join(key.name for key in asked[:NAMED])}{more}"
+    told = about_group(call.view.group, call.what, text, severity=Severity.NORMAL, cause=call.cause)
+    return structs.replace(told, by=Asker.CLUSTER_AUTOSCALER, quiet=True)
 
 
 def is_member(view: MachineView, now: datetime) -> bool:

@@ -45,7 +45,7 @@ from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine_view import membership_of
-from hexa.domain.news import About, News, Severity
+from hexa.domain.news import About, News, Severity, What, Work, failure
 from hexa.domain.pods.drain import plan
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, Node
@@ -136,8 +136,7 @@ class GroupController:
             self.queue.add(key)
 
     def _failed(self, key: Lookup, error: HexaError) -> None:
-        why, quiet = str(error), True
-        self._news.tell(News(of=key, about=About.GROUP, what=error.reason, why=why, put_off=True, quiet=quiet))
+        self._news.tell(failure(Work.GROUP, key, error, about=About.GROUP))
         if type(error) is Conflict:
             self._store.doubt()
 
@@ -191,7 +190,7 @@ class GroupController:
         match decision:
             case Ask(wishes, news, pairs):
                 wanted = dict(wishes)
-                if not await self._wishes.ask(group.key, list(wanted), wanted.__getitem__, count=len(wanted)):
+                if await self._wishes.ask(group.key, list(wanted), wanted.__getitem__, count=len(wanted)) is None:
                     raise Conflict(f"{group.key}: machines have changed since they were counted")
                 turn.done = structs.replace(turn.done, asked=(*turn.done.asked, *pairs))
                 self._news.tell(*news)
@@ -244,7 +243,7 @@ class GroupController:
         self._reported.pop(key, None)
         broken = self._store.groups.malformed.get(key)
         if broken is not None:
-            what, severity = "DoesNotDecode", Severity.WARNING
+            what, severity = What.DOES_NOT_DECODE, Severity.WARNING
             self._news.tell(News(of=key, about=About.GROUP, what=what, why=broken.problem, severity=severity))
             await self._writer.malformed(GROUPS, key, broken)
 

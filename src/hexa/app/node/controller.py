@@ -25,7 +25,7 @@ from hexa.domain.decide.machine import decide, likely
 from hexa.domain.decide.observed import NOTHING_READ, Observed, Read, outdated
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import News, Severity
+from hexa.domain.news import News, Severity, What, Work, failure
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
@@ -82,9 +82,7 @@ class NodeController:
     def _failed(self, key: Lookup, error: HexaError) -> None:
         """Somebody else who writes the machine all the time is nothing that its owner could mend."""
         quiet = type(error) is Conflict
-        self._news.tell(
-            News(of=key, what=error.reason, why=str(error), severity=Severity.WARNING, put_off=True, quiet=quiet)
-        )
+        self._news.tell(failure(Work.MACHINE, key, error, quiet=quiet))
         if quiet:
             self._store.doubt()
 
@@ -178,11 +176,12 @@ class NodeController:
             self.queue.add(key, delay=(rest.until - turn.observed.now).total_seconds())
 
     async def _not_there(self, key: Lookup) -> None:
+        self._news.causes.forget(key)
         self._observer.forget(key)
         self._reader.forget(key)
         broken = self._views.malformed_machine(key)
         if broken is not None:
-            self._news.tell(News(of=key, what="DoesNotDecode", why=broken.problem, severity=Severity.WARNING))
+            self._news.tell(News(of=key, what=What.DOES_NOT_DECODE, why=broken.problem, severity=Severity.WARNING))
             await self._writer.malformed(MACHINES, key, broken)
 
 

@@ -14,7 +14,7 @@ from hexa.app.news import Newsroom
 from hexa.domain.decide.saved import about
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import Severity
+from hexa.domain.news import Severity, What
 from hexa.domain.pods.drain import FINISHED, Plan, claims_of, stays
 from hexa.domain.pods.volumes import left_attached, on_node, still_there, unique_name, waited_until
 from hexa.domain.resources.core import CLAIMS, VOLUMES, Malformed, PersistentVolume, Pod
@@ -59,7 +59,7 @@ class Detaching:
             return structs.replace(plan, volumes=still_there(there, until))
         if not (known := self._emptied[view.key]).told:
             self._emptied[view.key] = structs.replace(known, told=True)
-            self._news.tell(about(view, "VolumesLeft", left_attached(there), severity=Severity.WARNING))
+            self._news.tell(about(view, What.VOLUMES_LEFT, left_attached(there), severity=Severity.WARNING))
         return plan
 
     def _until(self, view: MachineView, limit: timedelta, now: datetime) -> datetime:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from hexa.app.news import Newsroom
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.stand_in import is_stand_in
@@ -15,13 +16,13 @@ from hexa.app.views.views import Views
 from hexa.domain.decide.observed import NO_CHECK, CheckSeen
 from hexa.domain.errors import HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
+from hexa.domain.news import Work, failure
 from hexa.domain.resources.core import CronJob, Job
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
 from hexa.domain.rules.health import checks_from
 from hexa.domain.rules.health_checks import Check, Run, check_of, silent, stale_at, stands
 from hexa.ports.clock import Clock
 from hexa.ports.health_checks import Checks
-from hexa.ports.journal import Journal
 
 LAST_LOOK: Final = 5.0
 """Seconds before the deadline of a run, when its pod is looked at: afterwards nobody can tell whether it ran."""
@@ -30,9 +31,9 @@ LAST_LOOK: Final = 5.0
 class HealthChecks:
     """The checks of all machines."""
 
-    def __init__(self, *, store: Store, views: Views, checks: Checks, clock: Clock, journal: Journal) -> None:
+    def __init__(self, *, store: Store, views: Views, checks: Checks, clock: Clock, news: Newsroom) -> None:
         self._store, self._views, self._checks = store, views, checks
-        self._clock, self._journal = clock, journal
+        self._clock, self._news = clock, news
         self._born = clock.now()
         self._runs: dict[Lookup, Run] = {}
         self._troubles: dict[Lookup, str] = {}
@@ -126,7 +127,7 @@ class HealthChecks:
             self._told(machine)
 
     def _failed(self, key: Lookup, error: HexaError) -> None:
-        self._journal.log("health check put off", machine=str(key), reason=error.reason, error=str(error))
+        self._news.tell(failure(Work.CHECK, key, error))
         self._trouble_is(key, str(error) if isinstance(error, Refused) else self._troubles.get(key, ""))
 
     def _trouble_is(self, key: Lookup, text: str) -> None:

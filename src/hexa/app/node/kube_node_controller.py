@@ -7,6 +7,7 @@ from typing import Any
 
 from hexa.app.cache import same_but_for_condition_taints, same_but_for_status
 from hexa.app.fence import Fence
+from hexa.app.news import Newsroom
 from hexa.app.node.kube_node_patch import comes_with_cordon, core_patch, parted, with_registration
 from hexa.app.node.unmark import unmark
 from hexa.app.queue import KeyedQueue
@@ -19,10 +20,10 @@ from hexa.domain.machine.marks import MARKS, leaving, marked, owner_of
 from hexa.domain.machine.registration import registration_of
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import REGISTERED_ANNOTATION
+from hexa.domain.news import About, Work, failure
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Registration
 from hexa.ports.clock import Clock
-from hexa.ports.journal import Journal
 from hexa.ports.kube import Kube, Patch
 
 
@@ -42,8 +43,8 @@ class NodeOwner:
 class CoreController:
     """Keeps what Cluster Autoscaler reads on the Kubernetes nodes of machines."""
 
-    def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, journal: Journal) -> None:
-        self._store, self._views, self._kube, self._clock, self._journal = store, views, kube, clock, journal
+    def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, news: Newsroom) -> None:
+        self._store, self._views, self._kube, self._clock, self._news = store, views, kube, clock, news
         self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed, owner=NodeOwner(store.fence))
         self._new: dict[str, tuple[str, Registration]] = {}
         """Of Kubernetes nodes that were created before our eyes, until it is written down: uid, and what the kubelet had set."""
@@ -84,7 +85,7 @@ class CoreController:
                 self.queue.add(pod.spec.node_name)
 
     def _failed(self, name: str, error: HexaError) -> None:
-        self._journal.log("Kubernetes node put off", node=name, reason=error.reason, error=str(error))
+        self._news.tell(failure(Work.KUBE_NODE, Lookup("", name), error, about=About.KUBE_NODE))
         if type(error) is Conflict:
             self._store.doubt()
 

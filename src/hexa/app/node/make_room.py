@@ -19,6 +19,7 @@ from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import released
 from hexa.domain.machine.wish import MAKES_ROOM, recorded_wish
 from hexa.domain.machine_view import MachineView
+from hexa.domain.news import What
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.ports.clock import Clock
@@ -73,7 +74,7 @@ class RoomMaker:
             )
             await self._writer.wish(machine.node, wish)
             text = f"wanted on: pods of {view.key.name}, which shall be off, fit nowhere else"
-            self._news.tell(about(machine, MAKES_ROOM, text, by=Asker.RECOVERY))
+            self._news.tell(about(machine, What.MAKES_ROOM, text, by=Asker.RECOVERY))
             return True
 
 

@@ -12,6 +12,7 @@ import trio
 from msgspec import Struct, structs
 
 from hexa.app.fence import CONTAINED
+from hexa.app.news import Newsroom
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.views import Views
@@ -21,13 +22,13 @@ from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.power_job import Outcome, current
 from hexa.domain.machine.trust import READ_APART, Sample, read_twice
 from hexa.domain.machine_view import MachineView
+from hexa.domain.news import News, What, Work, failure
 from hexa.domain.power.claims import DUPLICATE_POWER
 from hexa.domain.power.sensor import sensor
 from hexa.domain.resources.power import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
 from hexa.domain.rules.health import NOT_READ_YET, READING_STALE
 from hexa.ports.clock import Clock
-from hexa.ports.journal import Journal
 from hexa.ports.power import DOUBTFUL
 from hexa.ports.sensors import Gauge, Sensors
 
@@ -81,10 +82,10 @@ class Readings:
     """Implements `ports.sensors`. `elsewhere`: who knows of machines without `spec.power`."""
 
     def __init__(
-        self, *, store: Store, views: Views, gauge: Gauge, elsewhere: Sensors, clock: Clock, journal: Journal
+        self, *, store: Store, views: Views, gauge: Gauge, elsewhere: Sensors, clock: Clock, news: Newsroom
     ) -> None:
         self._store, self._views, self._gauge = store, views, gauge
-        self._elsewhere, self._clock, self._journal = elsewhere, clock, journal
+        self._elsewhere, self._clock, self._news = elsewhere, clock, news
         self._known: dict[Lookup, Known] = {}
         self._told: Callable[[Lookup], None] = lambda _: None
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
@@ -198,7 +199,7 @@ class Readings:
             raise
         else:
             if known.error is not None:
-                self._journal.log("power read again", machine=str(key), power=str(power))
+                self._news.tell(News(of=key, what=What.READ_AGAIN, why=str(power), quiet=True))
             known.last = _next(known, power, asked)  # no younger than the question
             known.error, known.failures, known.not_before = None, 0, None
             once = power is Reading.OFF and not read_twice(known.last)
@@ -217,7 +218,7 @@ class Readings:
 
     def _failed(self, key: Lookup, known: Known, error: HexaError) -> None:
         if known.failures == 0:
-            self._journal.log("power not read", machine=str(key), reason=error.reason, error=str(error))
+            self._news.tell(failure(Work.READING, key, error))
         known.error = error
         known.failures += 1
         pauses = REFUSED if isinstance(error, Refused) else PAUSES

@@ -21,11 +21,12 @@ from hexa.domain.machine.lifecycle import Duty, again, send_wake
 from hexa.domain.machine.marks import held_back, hold_back, suspended_now
 from hexa.domain.machine.power_job import Action, current, running, shut_down, with_job
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import NOTHING, News, Severity
+from hexa.domain.news import NOTHING, News, Severity, What
 from hexa.domain.pods.drain import Plan
 from hexa.domain.resources.v1alpha1 import LeavePolicy, Power
 from hexa.domain.rules.out_of_service import freeing_until, proof_due
 
+JOBS: Final = {Action.STARTUP: What.STARTUP_JOB, Action.SHUTDOWN: What.SHUTDOWN_JOB}
 JOB_KEPT: Final = timedelta(seconds=60)
 """A finished Job stays at least so long (ports.jobs)."""
 
@@ -42,7 +43,7 @@ def wake(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | No
     due = wake_again(heard, facts, limits=limits, job_running=at_work)
     if due and not wake_withheld(machine.node, facts.reading):
         text = f"no sign of life: wake {status.wakes + 1} of {limits.attempts}"
-        return save(machine, observed, send_wake(heard, now=facts.now), news=(about(machine, "WakeAgain", text),))
+        return save(machine, observed, send_wake(heard, now=facts.now), news=(about(machine, What.WAKE_AGAIN, text),))
     if heard != status:
         return save(machine, observed, heard)
     return JOB_LOOK if at_work else None
@@ -70,7 +71,7 @@ def _start(machine: MachineView, observed: Observed, action: Action) -> Todo:
     """The Job of the saved attempt: made once, however often this is repeated."""
     status, started = machine.node.status, observed.read.started
     if started is not None:
-        told = about(machine, f"{action.value.capitalize()}Job", f"{started.name}: {started.outcome}")
+        told = about(machine, JOBS[action], f"{started.name}: {started.outcome}")
         return save(machine, observed, with_job(status, started), news=(told,))
     if "Start" in observed.read.done:  # another Job of the machine is still ending
         return DRAIN_LOOK
@@ -111,7 +112,7 @@ def drain(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | N
     news: tuple[News, ...] = NOTHING
     if blocker:
         waits = blocker == plan.volumes
-        reason, severity = ("VolumesAttached", Severity.NORMAL) if waits else ("DrainBlocked", Severity.WARNING)
+        reason, severity = (What.VOLUMES_ATTACHED, Severity.NORMAL) if waits else (What.DRAIN_BLOCKED, Severity.WARNING)
         news = (about(machine, reason, blocker, severity=severity),)
     return save(machine, observed, structs.replace(status, blocker=blocker), news=news) or look
 
@@ -135,10 +136,10 @@ def welcome(machine: MachineView, observed: Observed, facts: Facts, plan: Plan |
     news = []
     if read.swept is not None and read.swept.gone:
         text = f"removed {read.swept.gone} pods that the last power-off left behind"
-        news.append(about(machine, "PodsSwept", text))
+        news.append(about(machine, What.PODS_SWEPT, text))
     if read.swept is not None and read.swept.kept:
         text = f"what the last power-off left behind stays: {read.swept.kept}"
-        news.append(about(machine, "PodsNotSwept", text, severity=Severity.WARNING))
+        news.append(about(machine, What.PODS_NOT_SWEPT, text, severity=Severity.WARNING))
     return save(machine, observed, as_welcomed(machine, facts), news=tuple(news))
 
 
@@ -164,7 +165,7 @@ def leave(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | N
         opened = structs.replace(seen, unschedulable=False)
         return save(machine, observed, structs.replace(status, template=opened))
     text = f"Kubernetes node {machine.kube_name} deleted: the machine is off"
-    return OnNode(Touch.DELETE, (about(machine, "NodeLeft", text),))
+    return OnNode(Touch.DELETE, (about(machine, What.NODE_LEFT, text),))
 
 
 def _held_by_stuck(machine: MachineView, observed: Observed, facts: Facts) -> timedelta | None:

@@ -20,7 +20,7 @@ from hexa.domain.machine.marks import let_go, marked, outlived, suspended_by_us
 from hexa.domain.machine.power_job import current, running, shut_down, unwanted, with_job
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import Severity
+from hexa.domain.news import Severity, What
 from hexa.domain.pods.drain import Plan
 from hexa.domain.power.sensor import off_is_told_apart
 from hexa.domain.rules.out_of_service import Evidence, must_clear, wants_look
@@ -65,7 +65,7 @@ def _out_of_service(machine: MachineView, observed: Observed, facts: Facts, plan
     allowed = machine.policy.out_of_service and not machine.control_plane
     if Touch.CLEAR not in done and must_clear(kube, phase, facts, allowed=allowed):
         text = "the machine is woken, or seen: its node is in service again"
-        return OnNode(Touch.CLEAR, (about(machine, "InService", text),))
+        return OnNode(Touch.CLEAR, (about(machine, What.IN_SERVICE, text),))
     evidence = Evidence(facts=facts, ordered=shut_down(machine.node.status), apart=off_is_told_apart(machine.node))
     if not wants_look(kube, phase, evidence, allowed=allowed) or observed.nothing_stuck or Touch.TAINT in done:
         return None
@@ -73,7 +73,7 @@ def _out_of_service(machine: MachineView, observed: Observed, facts: Facts, plan
         return None
     proofs = " and ".join(sorted(evidence.found))
     text = f"it is off, by {proofs}: Kubernetes lets go of {_few(stuck)}"
-    return OnNode(Touch.TAINT, (about(machine, "OutOfService", text, severity=Severity.WARNING),))
+    return OnNode(Touch.TAINT, (about(machine, What.OUT_OF_SERVICE, text, severity=Severity.WARNING),))
 
 
 def _few(names: tuple[str, ...]) -> str:
@@ -87,7 +87,7 @@ def _bring_forward(machine: MachineView, observed: Observed, facts: Facts, plan:
     next_try = None if facts.paused else sooner(status, limits=machine.limits, now=facts.now)
     if next_try is None:
         return None
-    told = about(machine, "WorksAgain", f"{next_try.why}: tried again sooner")
+    told = about(machine, What.WORKS_AGAIN, f"{next_try.why}: tried again sooner")
     return save(machine, observed, structs.replace(status, cool_until=next_try.at), news=(told,))
 
 
@@ -101,7 +101,7 @@ def _take_back(machine: MachineView, observed: Observed, facts: Facts, plan: Pla
         return EndJobs()
     if observed.jobs and not observed.read.ended:
         return DRAIN_LOOK
-    return save(machine, observed, with_job(status, None), news=(about(machine, "JobTakenBack", TAKEN_BACK),))
+    return save(machine, observed, with_job(status, None), news=(about(machine, What.JOB_TAKEN_BACK, TAKEN_BACK),))
 
 
 def _duty(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | None) -> Todo:

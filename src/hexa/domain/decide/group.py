@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from hexa.domain.decide.conditions import group_status
+from hexa.domain.decide.group_news import about_group
 from hexa.domain.group.asked import exchanged, lost, open_requests
 from hexa.domain.group.sizing import (
     Member,
@@ -30,9 +31,8 @@ from hexa.domain.group.sizing import (
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding, once_each
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
-from hexa.domain.machine.wish import EXERCISE, EXERCISED, HEDGE, PROBE, REPLACED
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import NOTHING, About, News, Severity
+from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Lookup, Node, NodeStatus, Power, WishRecord
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
 
@@ -197,12 +197,12 @@ def _replace(group: GroupView, observed: GroupObserved) -> Todo:
     that a crash at any point neither asks a second one nor leaves the failed one wanted."""
     known = {pair.failed for pair in observed.done.asked}
     pairs = [pair for pair in replacements(group.policy, observed.members) if pair.failed.key not in known]
-    return _successors(observed, pairs, "TakesPlace", "takes the place of {}")
+    return _successors(observed, pairs, What.TAKES_PLACE, "takes the place of {}")
 
 
 def _rest_replaced(group: GroupView, observed: GroupObserved) -> Todo:
     ill = half_replaced(observed.members)
-    return _ask(observed, ill, Power.OFF, REPLACED, "another took its place")
+    return _ask(observed, ill, Power.OFF, What.REPLACED, "another took its place")
 
 
 def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
@@ -210,17 +210,19 @@ def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
     the silent one outlives the spare's wish."""
     pair, known = next_hedge(group.policy, observed.members), {pair.failed for pair in observed.done.asked}
     text = "{} gives no sign of life since it was woken"
-    return _successors(observed, [pair], HEDGE, text) if pair is not None and pair.failed.key not in known else None
+    return (
+        _successors(observed, [pair], What.HEDGE, text) if pair is not None and pair.failed.key not in known else None
+    )
 
 
 def _fill(group: GroupView, observed: GroupObserved) -> Todo:
     wake = to_wake(group.policy, observed.members)
-    return _ask(observed, wake, Power.ON, "MinSize", f"minSize is {group.policy.min_size}")
+    return _ask(observed, wake, Power.ON, What.MIN_SIZE, f"minSize is {group.policy.min_size}")
 
 
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:
     rest = to_rest(group.policy, observed.members)
-    return _ask(observed, rest, Power.OFF, "MaxSize", f"maxSize is {group.policy.max_size}")
+    return _ask(observed, rest, Power.OFF, What.MAX_SIZE, f"maxSize is {group.policy.max_size}")
 
 
 def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
@@ -237,7 +239,7 @@ def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
 
 def _end(member: Member, observed: GroupObserved) -> Todo:
     if member.phase is Phase.START_FAILED:
-        return _wish_for(observed, member, Power.OFF, EXERCISED, "it did not come up")
+        return _wish_for(observed, member, Power.OFF, What.EXERCISED, "it did not come up")
     machine = next((each for each in observed.machines if each.key == member.key), None)
     if machine is None or member.phase is not Phase.READY:
         return None
@@ -247,8 +249,8 @@ def _end(member: Member, observed: GroupObserved) -> Todo:
     if (used := observed.done.in_use.get(member.key.name)) is None:
         return LookForPods(member.key)
     if used:
-        return _wish_for(observed, member, Power.ON, "InUse", "pods came to it: it stays")
-    return _wish_for(observed, member, Power.OFF, EXERCISED, "it came up, and nothing runs on it")
+        return _wish_for(observed, member, Power.ON, What.IN_USE, "pods came to it: it stays")
+    return _wish_for(observed, member, Power.OFF, What.EXERCISED, "it came up, and nothing runs on it")
 
 
 def _exercise(group: GroupView, observed: GroupObserved) -> Todo:
@@ -257,10 +259,10 @@ def _exercise(group: GroupView, observed: GroupObserved) -> Todo:
     if (ill := to_probe(policy, members, now=now)) is not None:
         times = "once" if ill.failures == 1 else f"{ill.failures} times in a row"
         text = f"it failed {times}; is it well again? Nobody waits for it"
-        return _wish_for(observed, ill, Power.ON, PROBE, text)
+        return _wish_for(observed, ill, Power.ON, What.QUIET_PROBE, text)
     if (first := to_exercise(policy, members, now=now)) is not None:
         text = f"exerciseEvery is {group.group.spec.exercise_every}"
-        return _wish_for(observed, first, Power.ON, EXERCISE, text)
+        return _wish_for(observed, first, Power.ON, What.EXERCISE, text)
     dues = (next_exercise(policy, members, now=now), next_probe(policy, members, now=now))
     return min((due for due in dues if due is not None), default=None)
 
@@ -285,7 +287,7 @@ def _replaced(pair: Pair, observed: GroupObserved) -> Aside | None:
         return None
     failed = phase_of(node.status) is Phase.START_FAILED
     status = structs.replace(node.status, replaced=True) if failed else None
-    wish = WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=REPLACED, since=observed.now)
+    wish = WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=What.REPLACED, since=observed.now)
     return Aside(key, status, wish, _told(observed, key, wish, f"{pair.successor.name} takes its place"))
 
 
@@ -295,7 +297,7 @@ def _hedged(pair: Pair, observed: GroupObserved) -> Aside | None:
     if node is None or phase_of(node.status) not in COMING:  # it came, or failed, meanwhile
         return None
     text = f"gives no sign of life since it was woken: {pair.successor.name} is woken beside it"
-    news = News(of=key, uid=node.metadata.uid, what="Hedged", why=text, severity=Severity.WARNING)
+    news = News(of=key, uid=node.metadata.uid, what=What.HEDGED, why=text, severity=Severity.WARNING)
     return Aside(key, structs.replace(node.status, replaced=True), None, news)
 
 
@@ -312,24 +314,14 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
     if new == stored.status:
         return None
     before = {condition.type for condition in stored.status.conditions}
-    return Report(new, tuple(_news_of(group, stored, each) for each in found if each.type not in before))
-
-
-def _news_of(group: GroupView, stored: Group, found: Finding) -> News:
-    return News(
-        of=group.key,
-        about=About.GROUP,
-        uid=stored.metadata.uid,
-        what=found.reason,
-        why=found.message,
-        severity=Severity.WARNING,
-    )
+    begun = (each for each in found if each.type not in before)
+    return Report(new, tuple(about_group(stored, OpenReason(each.reason), each.message) for each in begun))
 
 
 # --- wishes -----------------------------------------------------------------------------------------
 
 
-def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reason: str, text: str) -> Todo:
+def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reason: What, text: str) -> Todo:
     if not members:
         return None
     wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)
@@ -337,22 +329,22 @@ def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reaso
     return Ask(tuple((member.key, wish) for member in members), news)
 
 
-def _successors(observed: GroupObserved, pairs: Sequence[Replacement], reason: str, text: str) -> Todo:
+def _successors(observed: GroupObserved, pairs: Sequence[Replacement], reason: What, text: str) -> Todo:
     """Each successor is asked in the name of the machine whose place it takes, in one write."""
     if not pairs:
         return None
     wishes = {pair.successor.key: _in_place_of(pair, observed, reason) for pair in pairs}
     news = (_told(observed, key, wish, text.format(wish.replaces)) for key, wish in wishes.items())
-    asked = tuple(_pair(pair, hedge=reason == HEDGE) for pair in pairs)
+    asked = tuple(_pair(pair, hedge=reason is What.HEDGE) for pair in pairs)
     return Ask(tuple(wishes.items()), tuple(news), asked)
 
 
-def _in_place_of(pair: Replacement, observed: GroupObserved, reason: str) -> WishRecord:
+def _in_place_of(pair: Replacement, observed: GroupObserved, reason: What) -> WishRecord:
     name = pair.failed.key.name
     return WishRecord(power=Power.ON, by=Asker.RECOVERY, reason=reason, since=observed.now, replaces=name)
 
 
-def _wish_for(observed: GroupObserved, member: Member, power: Power, reason: str, text: str) -> Todo:
+def _wish_for(observed: GroupObserved, member: Member, power: Power, reason: What, text: str) -> Todo:
     if member.key.name not in observed.nodes:
         return None
     wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)
@@ -362,7 +354,7 @@ def _wish_for(observed: GroupObserved, member: Member, power: Power, reason: str
 def _told(observed: GroupObserved, key: Lookup, wish: WishRecord, text: str) -> News:
     node = observed.nodes.get(key.name)
     uid = node.metadata.uid if node is not None else ""
-    return News(of=key, uid=uid, what=wish.reason, why=f"wanted {wish.power}: {text}", by=wish.by)
+    return News(of=key, uid=uid, what=What(wish.reason), why=f"wanted {wish.power}: {text}", by=wish.by)
 
 
 WORK: Final[tuple[Callable[[GroupView, GroupObserved], Todo], ...]] = (

@@ -20,7 +20,7 @@ from hexa.domain.machine.identity import (
 )
 from hexa.domain.machine.lifecycle import COMING, Phase, send_wake
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import Severity
+from hexa.domain.news import Severity, What
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.v1alpha1 import NodeStatus
 
@@ -48,7 +48,7 @@ def take_over(machine: MachineView, observed: Observed) -> Decision | None:
     return None
 
 
-def _taken(machine: MachineView, observed: Observed, status: NodeStatus, what: str, why: str) -> Decision | None:
+def _taken(machine: MachineView, observed: Observed, status: NodeStatus, what: What, why: str) -> Decision | None:
     return save(machine, observed, status, news=(about(machine, what, why, severity=Severity.WARNING),))
 
 
@@ -56,7 +56,7 @@ def _looked_at_anew(machine: MachineView, observed: Observed) -> Decision | None
     kept = Identity(kubernetes_node=machine.node.status.identity.kubernetes_node)
     anew = structs.replace(machine.node.status, phase="", job=None, identity=kept)
     text = "its status is of a resource that was deleted: looked at anew"
-    return _taken(machine, observed, anew, "StatusOfAnother", text)
+    return _taken(machine, observed, anew, What.STATUS_OF_ANOTHER, text)
 
 
 def _moved(machine: MachineView, observed: Observed) -> Decision | None:
@@ -67,7 +67,7 @@ def _moved(machine: MachineView, observed: Observed) -> Decision | None:
     identity = structs.replace(status.identity, group=group)
     new = structs.replace(status, identity=identity, welcomed=status.welcomed and not anew)
     text = f"moved {where} (before: {was}): its rules count from now on"
-    return _taken(machine, observed, new, "GroupChanged", text)
+    return _taken(machine, observed, new, What.GROUP_CHANGED, text)
 
 
 def _rewired(machine: MachineView, observed: Observed) -> Decision | None:
@@ -79,11 +79,11 @@ def _rewired(machine: MachineView, observed: Observed) -> Decision | None:
     if machine.phase in COMING:
         new = send_wake(structs.replace(new, wakes=0, since=now), now=now)
         text = f"{text}; it is woken anew by what is named now"
-    return _taken(machine, observed, new, "PowerChanged", text)
+    return _taken(machine, observed, new, What.POWER_CHANGED, text)
 
 
 def _renamed(machine: MachineView, observed: Observed) -> Decision | None:
     status, name = machine.node.status, declared_name(machine.node)
     identity = structs.replace(status.identity, kubernetes_node=name, kubernetes_node_uid="")
     text = f"its Kubernetes node is {name} from now on (before: {machine.kube_name})"
-    return _taken(machine, observed, structs.replace(status, identity=identity), "NodeRenamed", text)
+    return _taken(machine, observed, structs.replace(status, identity=identity), What.NODE_RENAMED, text)

@@ -24,6 +24,7 @@ from hexa.domain.machine.sensing import sense
 from hexa.domain.machine.stamps import past
 from hexa.domain.machine.unclaimed_nodes import waited_since
 from hexa.domain.machine_view import MachineView
+from hexa.domain.news import What
 from hexa.domain.resources.v1alpha1 import Power
 
 JOB_LOOK: Final = 5.0
@@ -60,7 +61,7 @@ def _part(machine: MachineView, observed: Observed) -> Decision | None:
         return Rest()
     given = handback(machine.kube_name, machine.node.status.template)
     text = f"off, with its node deleted; after its next boot: {'; '.join(given)}"
-    return Edit(let_go(machine.node.metadata), (about(machine, "HandedBack", text),) if given else ())
+    return Edit(let_go(machine.node.metadata), (about(machine, What.HANDED_BACK, text),) if given else ())
 
 
 def _clamp(machine: MachineView, observed: Observed) -> Decision | None:

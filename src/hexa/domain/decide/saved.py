@@ -25,7 +25,7 @@ from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.unclaimed_nodes import kept_on
 from hexa.domain.machine.wish import powerstate_manager
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import NOTHING, News, Severity
+from hexa.domain.news import NOTHING, News, OpenReason, Reason, Severity, What
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.rules.dependencies import waiting
@@ -115,10 +115,10 @@ def _news_of(machine: MachineView, status: NodeStatus) -> Iterator[News]:
     ]
     for condition, prefix in found:
         if condition is not None:
-            what = NOT_SET_UP if condition is late else condition.reason
+            what = What.NOT_SET_UP if condition is late else OpenReason(condition.reason)
             yield about(machine, what, f"{prefix}{condition.message}", severity=Severity.WARNING)
 
 
-def about(machine: MachineView, what: str, why: str, *, severity: Severity = Severity.NORMAL, by: str = "") -> News:
+def about(machine: MachineView, what: Reason, why: str, *, severity: Severity = Severity.NORMAL, by: str = "") -> News:
     """One thing that happened to the machine."""
     return News(of=machine.key, uid=machine.node.metadata.uid, what=what, why=why, severity=severity, by=by)

@@ -10,7 +10,7 @@ from hexa.domain.decide.observed import Observed
 from hexa.domain.decide.saved import about, save
 from hexa.domain.machine.lifecycle import Event, Phase, phase_of, step
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import Change, News, Severity
+from hexa.domain.news import Change, News, Severity, What
 from hexa.domain.pods.drain import Plan
 from hexa.domain.pods.left import left_at_deadline
 from hexa.domain.resources.v1alpha1 import NodeStatus
@@ -30,7 +30,7 @@ def take_step(machine: MachineView, observed: Observed, event: Event, *, plan: P
     news = step_news(machine, observed, status, event)
     if event is not Event.REMEDY or machine.group is None:
         return save(machine, observed, status, news=news)
-    news = (about(machine, "PowerCycle", CYCLED, severity=Severity.WARNING), *news)
+    news = (about(machine, What.POWER_CYCLE, CYCLED, severity=Severity.WARNING), *news)
     return save(machine, observed, status, news=news, lock=machine.group.key)
 
 
@@ -41,9 +41,9 @@ def step_news(machine: MachineView, observed: Observed, status: NodeStatus, even
     happened = f"; {outage_of(signs_of(machine, observed, status)).text}" if phase is Phase.LOST else ""
     text = f"{machine.phase} -> {status.phase}: {event}{happened}"
     told = structs.replace(
-        about(machine, status.phase, text, severity=severity),
+        about(machine, What(phase), text, severity=severity),
         change=Change(str(machine.phase), status.phase, str(event)),
     )
     probed = machine.probed(observed.now)
     back = returned(machine.node.status, probed=probed) if event is Event.NODE_READY else ""
-    return (told, about(machine, "Returned", back)) if back else (told,)
+    return (told, about(machine, What.RETURNED, back)) if back else (told,)

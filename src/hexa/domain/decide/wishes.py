@@ -22,7 +22,7 @@ from hexa.domain.machine.wish import (
     unexpected,
 )
 from hexa.domain.machine_view import MachineView, membership_of
-from hexa.domain.news import NOTHING, News, Severity
+from hexa.domain.news import NOTHING, News, Severity, What
 from hexa.domain.resources.v1alpha1 import Power, WishRecord
 from hexa.domain.rules.dependencies import needed_wish
 
@@ -76,12 +76,12 @@ def _beside(machine: MachineView, wish: WishRecord) -> dict[str, Any]:
 
 def _news(machine: MachineView, wish: WishRecord) -> tuple[News, ...]:
     if wish.reason in UNEXPECTED:
-        return (about(machine, wish.reason, unexpected(wish), severity=Severity.WARNING, by=wish.by),)
+        return (about(machine, What(wish.reason), unexpected(wish), severity=Severity.WARNING, by=wish.by),)
     if wish.needed_by:
         text = f"wanted {wish.power}: {wish.needed_by} depends on it"
-        return (about(machine, wish.reason, text, by=wish.by),)
+        return (about(machine, What.NEEDED_BY, text, by=wish.by),)
     return NOTHING if wish.reason == ADOPTED else (_changed(machine, wish),)  # an adoption decides nothing
 
 
 def _changed(machine: MachineView, wish: WishRecord) -> News:
-    return about(machine, "WishChanged", f"wanted {wish.power} by {wish.by}: {wish.reason}", by=wish.by)
+    return about(machine, What.WISH_CHANGED, f"wanted {wish.power} by {wish.by}: {wish.reason}", by=wish.by)
