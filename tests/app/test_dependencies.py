@@ -25,7 +25,17 @@ from hexa.domain.resources.v1alpha1 import (
     OwnedMetadata,
     PowerPodSpec,
 )
-from hexa.domain.rules.dependencies import NO_TIES, Ties, broken, dependencies_of, missing, need_of, prerequisite_of
+from hexa.domain.rules.dependencies import (
+    NO_TIES,
+    Ties,
+    broken,
+    crowd_vetoes,
+    crowds,
+    dependencies_of,
+    missing,
+    need_of,
+    prerequisite_of,
+)
 
 NAMES = ("a", "b", "c", "d")
 NOW = at(60)
@@ -65,10 +75,12 @@ nodes = st.builds(
     wishes,
 )
 groups = st.builds(
-    lambda hold: Group(
-        metadata=OwnedMetadata(name="rack", namespace="d"), spec=GroupSpec(hold=Hold(power="off") if hold else None)
+    lambda hold, most: Group(
+        metadata=OwnedMetadata(name="rack", namespace="d"),
+        spec=GroupSpec(hold=Hold(power="off") if hold else None, max_size=most),
     ),
     st.booleans(),
+    st.sampled_from([None, 0, 1, 2]),
 )
 
 
@@ -112,9 +124,16 @@ def _worked_out(key: Lookup, seen: Mapping[Lookup, MachineView | None], edges: M
     for other in sorted(edges, key=str):
         view = seen[other]
         if view is not None and key in edges[other] and broken(other, edges) is None:
-            able = view.valid and not view.own_on_vetoes(NOW)
+            crowded = any(crowd_vetoes(view.ties, view.wish(NOW)))
+            able = view.valid and not view.own_on_vetoes(NOW) and not crowded
             needs.append(need_of(other, view.node, wish=view.wish(NOW), able=able, node_ready=False))
-    return Ties(broken(key, edges), tuple(before), tuple(needs))
+    return Ties(broken(key, edges), tuple(before), tuple(needs), crowds(key, edges, lambda each: _place(seen[each])))
+
+
+def _place(view: MachineView | None) -> tuple[Lookup, int] | None:
+    if view is None or view.group is None or view.policy.max_size is None:
+        return None
+    return view.group.key, view.policy.max_size
 
 
 @settings(max_examples=60, deadline=None)

@@ -278,6 +278,15 @@ def test_dependencies_are_checked_together() -> None:
     assert problems(node("c", of="rack", dependsOn=["nas"])) == []
 
 
+def test_a_chain_that_is_longer_than_its_groups_max_size_is_told() -> None:
+    """With the group, its maxSize and the machines, for each that needs them all; without the group nobody knows."""
+    machines = [node("a", of="rack"), node("b", of="rack", dependsOn=["a"]), node("c", of="shelf", dependsOn=["b"])]
+    found = problems(group("rack", maxSize=1), group("shelf"), *machines)
+    assert [each["object"]["name"] for each in found] == ["b", "c"]
+    assert {each["text"] for each in found} == {"Group rack has maxSize 1, and b, a of it must be on together"}
+    assert problems(group("rack", maxSize=2), group("shelf"), *machines) == []
+
+
 def test_a_machine_that_others_depend_on_needs_no_group() -> None:
     """It is switched for them."""
     assert problems(node("c", of="rack", dependsOn=["nas"]), node("nas")) == []

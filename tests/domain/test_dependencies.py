@@ -19,6 +19,8 @@ from hexa.domain.rules.dependencies import (
     State,
     Ties,
     broken,
+    crowd_vetoes,
+    crowds,
     dependencies_of,
     idle_from,
     lacks_room,
@@ -200,6 +202,49 @@ def test_itself_and_names_that_nobody_has() -> None:
     assert found[1].remedy == "did you mean storage?"
     assert "the machine is not woken" in found[2].remedy
     assert len(list(reference_problems(Lookup("site", "a"), among, None))) == 1
+
+
+RACK, SHELF = Lookup("site", "rack"), Lookup("site", "shelf")
+
+
+def crowd_texts(key: str, places: dict[str, tuple[Lookup, int]], **told: str) -> list[str]:
+    """What is told of the machine."""
+    found = crowds(Lookup("site", key), edges(**told), lambda each: places.get(each.name))
+    return [f"{each.problem.text} ({'own' if each.own else 'other'})" for each in found]
+
+
+def test_groups_that_are_too_small_for_a_chain() -> None:
+    """Of each group that what must be on together is counted, across groups and by several ways; a machine alone, or a group without
+    maxSize, is never too many."""
+    one = {"a": (RACK, 1), "b": (RACK, 1), "c": (SHELF, 1)}
+    assert crowd_texts("a", one, a="b") == ["Group rack has maxSize 1, and a, b of it must be on together (own)"]
+    assert crowd_texts("c", one, c="a", a="b") == [
+        "Group rack has maxSize 1, and a, b of it must be on together (other)"
+    ]
+    assert crowd_texts("c", one, c="a b") == ["Group rack has maxSize 1, and a, b of it must be on together (other)"]
+    assert crowd_texts("a", one, a="c") == crowd_texts("b", one, a="b") == []
+    assert crowd_texts("a", {"b": (RACK, 0)}, a="b") == ["Group rack has maxSize 0, and b of it must be on (other)"]
+    assert crowd_texts("a", {"a": (RACK, 0)}, a="b") == []  # no matter of what it depends on
+    assert crowd_texts("a", {"a": (RACK, 2), "b": (RACK, 2)}, a="b c", b="c") == []
+    three = {name: (RACK, 2) for name in "abc"}
+    assert crowd_texts("a", three, a="b c", b="c") == [
+        "Group rack has maxSize 2, and a, b, c of it must be on together (own)"
+    ]
+
+
+def test_what_is_up_already_has_its_place() -> None:
+    """A machine elsewhere may be woken once all that it depends on is up, whatever maxSize says; one of the same group if it is
+    held on."""
+    down, up = Prerequisite(NAS, State.COMES), Prerequisite(NAS, State.UP)
+    (other,) = crowds(Lookup("site", "a"), edges(a="nas"), lambda each: (RACK, 0) if each == NAS else None)
+    (own,) = crowds(Lookup("site", "a"), edges(a="nas"), lambda _: (RACK, 1))
+
+    def vetoed(crowd: Any, before: Prerequisite, by: Asker) -> bool:
+        return any(crowd_vetoes(Ties(before=(before,), crowds=(crowd,)), wish(ON, by)))
+
+    assert [vetoed(other, each, CA) for each in (down, up)] == [True, False]
+    assert [vetoed(own, each, CA) for each in (down, up)] == [True, True]
+    assert [vetoed(own, each, HOLD) for each in (down, up)] == [True, False]
 
 
 # --- in the group --------------------------------------------------------------------------------------------------

@@ -297,6 +297,32 @@ async def test_the_maximum_of_the_boxs_group_counts(autojump_clock: MockClock) -
         await reach(world, Phase.READY)
 
 
+async def test_a_chain_that_its_group_has_no_room_for_is_never_begun(autojump_clock: MockClock) -> None:
+    """Two of a chain are in a group of maxSize 1: those that need both are not woken, not offered to Cluster Autoscaler, and say why;
+    nothing is asked of the group for them, and the one machine that can come takes its place. A greater maxSize works at once
+    (found by random fault runs)."""
+    machines = [
+        machine("nas", group="rack", boot_seconds=8.0),
+        *needy("nas"),
+        machine("top", group="shelf", boot_seconds=8.0, spec={"dependsOn": ["box-1"]}),
+    ]
+    groups = [rack(maxSize=1), group("shelf")]
+    async with open_world(groups=groups, machines=machines, autoscaler=None, site=QUICK) as world:
+        await known(world)
+        says = "spec.dependsOn: Group rack has maxSize 1, and box-1, nas of it must be on together; raise maxSize"
+        assert says in conditions(world)["DependsOn"]
+        assert says in conditions(world, "top")["DependsOn"]
+        assert isinstance(await world.cloud.increase_size("machines/shelf", delta=1), Denied)
+        await switch(world, "on", "top")
+        await trio.sleep(60)
+        assert {world.phase(name) for name in ("nas", "box-1", "top")} == {Phase.OFF}
+        assert await world.cloud.increase_size(ID, delta=1) == Done()
+        await reach(world, Phase.READY, "nas")
+        world.edit_group("rack", {"maxSize": 2})
+        await reach(world, Phase.READY, "top")
+        assert "DependsOn" not in conditions(world) | conditions(world, "top")
+
+
 # --- what makes no sense -----------------------------------------------------------------------------------------
 
 

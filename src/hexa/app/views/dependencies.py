@@ -14,10 +14,14 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, WishRecord
 from hexa.domain.rules.dependencies import (
     NO_TIES,
+    Crowd,
     Need,
+    Place,
     Prerequisite,
     Ties,
     broken,
+    crowd_vetoes,
+    crowds,
     dependencies_of,
     missing,
     need_of,
@@ -37,6 +41,9 @@ class Dependencies:
         self._after: Final[dict[Lookup, set[Lookup]]] = {}
         """Of each machine that is named, whether it exists or not, those that depend on it."""
         self._broken: Final[dict[Lookup, Problem]] = {}
+        self._places: Final[dict[Lookup, Place]] = {}
+        """Groups with maxSize of machines that depend on others, or others on them."""
+        self._crowds: Final[dict[Lookup, tuple[Crowd, ...]]] = {}
         self._judged: Final[dict[Lookup, Prerequisite]] = {}
         self._needs: Final[dict[Lookup, Needs]] = {}
         self._ties: Final[dict[Lookup, Ties]] = {}
@@ -60,6 +67,7 @@ class Dependencies:
         before = dependencies_of(node) if node is not None and not leaving(node) else ()
         if before != self._before.get(key, ()):
             self._rewire(key, before)
+        self._find_place(key)
         self._tell_dependents(key)
         self._tell_dependencies(key)
 
@@ -71,6 +79,7 @@ class Dependencies:
             if not self._after[other]:
                 del self._after[other]
                 self._judged.pop(other, None)
+            self._find_place(other)
             self._refresh(other)
         if before:
             self._before[key] = before
@@ -78,6 +87,7 @@ class Dependencies:
             self._after.setdefault(other, set()).add(key)
         for each in (key, *self._all_after(key)):
             self._mend(each)
+            self._measure(each)
         for other in before:
             self._tell_dependents(other)
         self._refresh(key)
@@ -87,6 +97,33 @@ class Dependencies:
         if problem is not None:
             self._broken[key] = problem
         if problem != was:
+            self._refresh(key)
+            self._tell_dependencies(key)
+            self._tell_dependents(key)
+
+    def _find_place(self, key: Lookup) -> None:
+        """The machine may be in another group than it was, or its group have another maxSize: that matters to all that depend on it."""
+        if key not in self._before and key not in self._after:
+            self._places.pop(key, None)
+        elif self._places.get(key) != self._place(key):
+            for each in (key, *self._all_after(key)):
+                self._measure(each)
+
+    def _place(self, key: Lookup) -> Place | None:
+        """The machine's group, remembered; None: it is in none, or in one without maxSize."""
+        self._places.pop(key, None)
+        view = self._view(key)
+        if view is None or view.leaving or view.group is None or view.group.released or view.policy.max_size is None:
+            return None
+        place = self._places[key] = view.group.key, view.policy.max_size
+        return place
+
+    def _measure(self, key: Lookup) -> None:
+        """Whether groups have room for the machine and all that it depends on."""
+        found, were = crowds(key, self._before, self._place) if key in self._before else (), self._crowds.pop(key, ())
+        if found:
+            self._crowds[key] = found
+        if found != were:
             self._refresh(key)
             self._tell_dependencies(key)
             self._tell_dependents(key)
@@ -112,6 +149,8 @@ class Dependencies:
         for each in sorted(self._after[key], key=str):
             self._refresh(each)
             self._tell_dependents(each)
+            if each in self._crowds:  # it needs what it depends on only if that is up
+                self._tell_dependencies(each)
 
     def _tell_dependencies(self, key: Lookup) -> None:
         """Those that the machine depends on, where it asks something else of them now. One in a circle asks nothing: neither could
@@ -148,14 +187,16 @@ class Dependencies:
         if view is None or view.leaving:
             return None
         with self._post.around(key):
-            able = view.valid and not view.own_on_vetoes(now)
-            return need_of(key, view.node, wish=view.wish(now), able=able, node_ready=view.node_ready)
+            wish = view.wish(now)
+            able = view.valid and not view.own_on_vetoes(now) and not any(crowd_vetoes(view.ties, wish))
+            return need_of(key, view.node, wish=wish, able=able, node_ready=view.node_ready)
         # what cannot be judged needs them all the same while it is on
         return need_of(key, view.node, wish=None, able=False, node_ready=view.node_ready)
 
     def _refresh(self, key: Lookup) -> None:
         before = tuple(self._judged[other] for other in self._before.get(key, ()) if other in self._judged)
-        ties = Ties(self._broken.get(key), before, tuple(self._needs.get(key, {}).values()))
+        needs = tuple(self._needs.get(key, {}).values())
+        ties = Ties(self._broken.get(key), before, needs, self._crowds.get(key, ()))
         if ties == self.ties(key):
             return
         self._ties[key] = ties

@@ -4,7 +4,7 @@ Wanting a machine on wants what it depends on; while it is on, or wanted on, tho
 from one machine at a time; the walk over all of them is in `app.views.dependencies`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -122,6 +122,25 @@ def need_of(key: Lookup, node: Node, *, wish: WishRecord | None, able: bool, nod
     return Need(key, wants and able, on, since, node.status.since if phase is Phase.OFF else None)
 
 
+class Crowd(Struct, frozen=True):
+    """Machines of one group that must be on together, and are more than its maxSize."""
+
+    group: Lookup
+    most: int
+    machines: tuple[str, ...]
+    own: bool
+    """The machine itself is one of them, and not only what it depends on."""
+
+    @property
+    def problem(self) -> Problem:
+        together = " together" if len(self.machines) > 1 else ""
+        text = (
+            f"Group {self.group.name} has maxSize {self.most}, and {_listed(self.machines)} of it must be on{together}"
+        )
+        remedy = f"raise maxSize, or take one of them out of {FIELD}"
+        return Problem(FIELD, text, remedy, reason=DEPENDS_ON)
+
+
 class Ties(Struct, frozen=True):
     """What a machine has to do with others by spec.dependsOn."""
 
@@ -129,6 +148,8 @@ class Ties(Struct, frozen=True):
     """Its dependencies make no sense."""
     before: tuple[Prerequisite, ...] = ()
     needs: tuple[Need, ...] = ()
+    crowds: tuple[Crowd, ...] = ()
+    """Groups that are too small for it and what it depends on."""
 
 
 NO_TIES: Final = Ties()
@@ -142,6 +163,9 @@ def wake_vetoes(ties: Ties, wish: WishRecord | None) -> Iterator[Veto]:
     if ties.broken is not None:
         yield Veto(DEPENDS_ON, str(ties.broken))
         return
+    if crowded := tuple(crowd_vetoes(ties, wish)):
+        yield from crowded
+        return
     for each in ties.before:
         if each.state is State.FAILS:
             yield Veto(DEPENDS_ON, f"{FIELD}: {each.key.name} {each.text}")
@@ -149,6 +173,17 @@ def wake_vetoes(ties: Ties, wish: WishRecord | None) -> Iterator[Veto]:
             yield Veto(
                 DEPENDS_ON, f"{FIELD}: {each.key.name} was switched off by a person; switch it on, or this one again"
             )
+
+
+def crowd_vetoes(ties: Ties, wish: WishRecord | None) -> Iterator[Veto]:
+    """That no group has room for what must be on together. What is up has its place; a hold is above maxSize."""
+    if not ties.crowds:
+        return
+    up = all(each.state is State.UP for each in ties.before)
+    held = wish is not None and wish.by is Asker.HOLD
+    for crowd in ties.crowds:
+        if not up or (crowd.own and not held):
+            yield Veto(DEPENDS_ON, str(crowd.problem))
 
 
 def _put_off_since(each: Prerequisite, wish: WishRecord | None) -> bool:
@@ -263,6 +298,36 @@ def _traced(last: Lookup, first: Lookup, came_from: Mapping[Lookup, Lookup]) -> 
     while way[-1] != first:
         way.append(came_from[way[-1]])
     return way[::-1]
+
+
+Place = tuple[Lookup, int]
+"""A group and its maxSize."""
+
+
+def crowds(
+    key: Lookup, edges: Mapping[Lookup, Sequence[Lookup]], place: Callable[[Lookup], Place | None]
+) -> tuple[Crowd, ...]:
+    """Groups that have no room for the machine and all that it depends on, also by others. `place`: the machine's group; None: it
+    is in none, or in one without maxSize."""
+    found: dict[Place, list[Lookup]] = {}
+    for each in _together(key, edges):
+        if (where := place(each)) is not None:
+            found.setdefault(where, []).append(each)
+    return tuple(
+        Crowd(group, most, tuple(each.name for each in machines), own=key in machines)
+        for (group, most), machines in found.items()
+        if len(machines) > most and machines != [key]
+    )
+
+
+def _together(key: Lookup, edges: Mapping[Lookup, Sequence[Lookup]]) -> list[Lookup]:
+    """The machine and all that it depends on, the nearest first; one that depends on nothing needs nobody."""
+    found = dict.fromkeys((key, *edges.get(key, ())))
+    for each in (way := list(found)):
+        new = [other for other in edges.get(each, ()) if other not in found]
+        found.update(dict.fromkeys(new))
+        way.extend(new)  # the loop goes on with them
+    return way
 
 
 def reference_problems(

@@ -37,7 +37,7 @@ from hexa.domain.resources.v1alpha1 import (
     Retries,
     Shape,
 )
-from hexa.domain.rules.dependencies import dependencies_of, reference_problems
+from hexa.domain.rules.dependencies import Place, broken, crowds, dependencies_of, reference_problems
 from hexa.domain.rules.health_checks import check_problems
 from hexa.domain.spelling import suggestion
 from hexa.domain.written.object import bad_label, is_label_value, is_object_name
@@ -164,6 +164,26 @@ def site_problems(groups: Sequence[Group], machines: Sequence[Node], *, complete
     for machine in machines:
         for problem in reference_problems(_key(machine.metadata), edges, edges if complete else None):
             yield Found(_subject(MACHINES, machine.metadata), problem)
+    yield from _crowded(by_key, machines, edges)
+
+
+def _crowded(
+    groups: Mapping[Lookup, Group], machines: Sequence[Node], edges: Mapping[Lookup, Sequence[Lookup]]
+) -> Iterator[Found]:
+    """Machines that can never be on, because the maxSize of a group has no room for them and what they depend on."""
+    places = {_key(machine.metadata): _place(groups, machine) for machine in machines}
+    for machine in machines:
+        key = _key(machine.metadata)
+        for crowd in crowds(key, edges, places.get) if broken(key, edges) is None else ():
+            yield Found(_subject(MACHINES, machine.metadata), crowd.problem)
+
+
+def _place(groups: Mapping[Lookup, Group], machine: Node) -> Place | None:
+    key = membership(machine)
+    group = groups.get(key) if key is not None else None
+    return (
+        (_key(group.metadata), group.spec.max_size) if group is not None and group.spec.max_size is not None else None
+    )
 
 
 def membership(machine: Node) -> Lookup | None:
