@@ -214,8 +214,8 @@ def crowd_texts(key: str, places: dict[str, tuple[Lookup, int]], **told: str) ->
 
 
 def test_groups_that_are_too_small_for_a_chain() -> None:
-    """Of each group that what must be on together is counted, across groups and by several ways; a machine alone, or a group without
-    maxSize, is never too many."""
+    """Of each group that what must be on together is counted, across groups and by several ways; a machine alone, or a group
+    without maxSize, is never too many."""
     one = {"a": (RACK, 1), "b": (RACK, 1), "c": (SHELF, 1)}
     assert crowd_texts("a", one, a="b") == ["Group rack has maxSize 1, and a, b of it must be on together (own)"]
     assert crowd_texts("c", one, c="a", a="b") == [
@@ -226,7 +226,7 @@ def test_groups_that_are_too_small_for_a_chain() -> None:
     assert crowd_texts("a", {"b": (RACK, 0)}, a="b") == ["Group rack has maxSize 0, and b of it must be on (other)"]
     assert crowd_texts("a", {"a": (RACK, 0)}, a="b") == []  # no matter of what it depends on
     assert crowd_texts("a", {"a": (RACK, 2), "b": (RACK, 2)}, a="b c", b="c") == []
-    three = {name: (RACK, 2) for name in "abc"}
+    three = dict.fromkeys("abc", (RACK, 2))
     assert crowd_texts("a", three, a="b c", b="c") == [
         "Group rack has maxSize 2, and a, b, c of it must be on together (own)"
     ]

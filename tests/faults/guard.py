@@ -16,7 +16,7 @@ from hexa.app.core import Core
 from hexa.domain.group.sizing import counts
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
-from hexa.domain.machine.wish import EXERCISE, EXERCISED, recorded_wish
+from hexa.domain.machine.wish import DEPENDS_ON, EXERCISE, EXERCISED, recorded_wish
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     ACTION_LABEL,
@@ -30,6 +30,7 @@ from hexa.domain.pods.drain import stays
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS, NODES, PODS, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power
+from hexa.domain.rules.dependencies import waits_for
 from hexa.ports.kube import ChangeType
 from hexa.testing.world.builders import NAMESPACE
 from tests.faults.acts import Stage
@@ -366,8 +367,18 @@ class Guard:
         told = {c.type for c in view.node.status.conditions if c.status == "True"} & TELLS
         on = wish.power is Power.ON
         late = phase is not (Phase.READY if on else Phase.OFF) and (not told or (on and phase is Phase.OFF))
-        if late and not self._on_its_way(view, now):
+        if late and not self._on_its_way(view, now) and not self._waits_for_others(view, now):
             self.say("wish", f"{name} is wanted {wish.power} by {wish.by} ({wish.reason}) and in {phase}")
+
+    def _waits_for_others(self, view: MachineView, now: datetime) -> bool:
+        """It says that it waits for what it depends on: that cannot come, or is wanted on, and is looked at for itself."""
+        told = any(c.type == DEPENDS_ON and c.status == "True" for c in view.node.status.conditions)
+        if not told or view.phase is not Phase.OFF:
+            return False
+        others = [self._view(name) for name in waits_for(view.ties)]
+        wishes = [other.wish(now) for other in others if other is not None]
+        vetoed = any(veto.reason == DEPENDS_ON for veto in view.on_vetoes(now))
+        return vetoed or any(wish is not None and wish.power is Power.ON for wish in wishes)
 
     def _on_its_way(self, view: MachineView, now: datetime) -> bool:
         since = view.node.status.since or now

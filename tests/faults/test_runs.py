@@ -55,6 +55,17 @@ def test_no_cordon_is_asked_of_a_node_that_nobody_names() -> None:
     assert (outcome.broken, outcome.jobs) == ((), 4)  # three wakes, for nobody hears it, and the shutdown
 
 
+def test_a_machine_may_stay_off_while_what_it_depends_on_cannot_come() -> None:
+    """Held off for ever: the other one is wanted on, stays off, and says so."""
+    acts = (
+        Act(at=5, what="powerState", of="box-2", value="on", duration=60.0),
+        Act(at=20, what="hold", of="box-1", value="off"),
+    )
+    boxes = (Box(name="box-1", group="shelf", boot=45.0), Box(name="box-2", group="rack", depends=("box-1",)))
+    groups: dict[str, dict[str, str]] = {"rack": {}, "shelf": {}}
+    assert play(Script(seed=1, groups=groups, boxes=boxes, acts=acts, hurts=310)).broken == ()
+
+
 def test_a_run_that_fails_is_told_and_shrunk() -> None:
     """A defect of hexa, or a crash, makes a failed run; what has nothing to do with it is left out of the script."""
     acts = (Act(at=5, what="scale", of="", value=1), Act(at=10, what="nonsense", of="box-1"), Act(at=20, what="outage"))

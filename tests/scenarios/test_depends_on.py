@@ -298,8 +298,8 @@ async def test_the_maximum_of_the_boxs_group_counts(autojump_clock: MockClock) -
 
 
 async def test_a_chain_that_its_group_has_no_room_for_is_never_begun(autojump_clock: MockClock) -> None:
-    """Two of a chain are in a group of maxSize 1: those that need both are not woken, not offered to Cluster Autoscaler, and say why;
-    nothing is asked of the group for them, and the one machine that can come takes its place. A greater maxSize works at once
+    """Two of a chain are in a group of maxSize 1: those that need both are not woken, not offered to Cluster Autoscaler, and say
+    why; nothing is asked of the group for them, and the one machine that can come takes its place. A greater maxSize works at once
     (found by random fault runs)."""
     machines = [
         machine("nas", group="rack", boot_seconds=8.0),

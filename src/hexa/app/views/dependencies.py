@@ -102,7 +102,8 @@ class Dependencies:
             self._tell_dependents(key)
 
     def _find_place(self, key: Lookup) -> None:
-        """The machine may be in another group than it was, or its group have another maxSize: that matters to all that depend on it."""
+        """The machine may be in another group than it was, or its group may have another maxSize:
+        that matters to all that depend on it."""
         if key not in self._before and key not in self._after:
             self._places.pop(key, None)
         elif self._places.get(key) != self._place(key):
