@@ -9,8 +9,10 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.cluster.store import Stored
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.resources.core import JOBS
+from hexa.domain.names import CORDON_ANNOTATION
+from hexa.domain.resources.core import JOBS, NODES
 from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.ports.kube import Patch
 from hexa.testing.world import World, open_world
 
 
@@ -40,6 +42,25 @@ async def test_failure_48_etcd_restored_from_a_snapshot(autojump_clock: MockCloc
         await reach(world, Phase.OFF, "box-2", within=60)
         assert refusals(world) == before
         assert world.site.report().pods_killed == world.site.report().pods_lost == 0
+
+
+async def test_failure_48_a_cordon_that_comes_back_with_the_snapshot_goes_again(autojump_clock: MockClock) -> None:
+    """A machine that serves, and whose node is put back to the middle of an earlier drain, is open to pods again."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        node = world.kube_node("box-1")
+        assert node is not None
+        drained = {
+            "metadata": {"annotations": {CORDON_ANNOTATION: "2026-01-05T00:00:00Z"}},
+            "spec": {"unschedulable": True},
+        }
+        world.site.api.patch(NODES, ("", "box-1"), Patch(drained))
+        await trio.sleep(10)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert not node.spec.unschedulable
+        assert CORDON_ANNOTATION not in node.metadata.annotations
+        assert world.phases() == {"box-1": Phase.READY}
 
 
 async def test_failure_48_what_was_done_since_the_snapshot_is_found_anew(autojump_clock: MockClock) -> None:

@@ -8,6 +8,7 @@ from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.identity import identified
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine_view import MachineView
+from hexa.domain.names import CORDON_ANNOTATION
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import NodeStatus, Shape
 
@@ -45,5 +46,7 @@ def shape_now(machine: MachineView, node: KubeNode, facts: Facts, *, previous: S
 
 
 def to_welcome(status: NodeStatus, node: KubeNode) -> bool:
-    """Not welcomed in this boot, or another object since: its node was deleted, and its kubelet has registered anew."""
-    return not status.welcomed or status.identity.kubernetes_node_uid not in ("", node.metadata.uid)
+    """Not welcomed in this boot, or another object since: its node was deleted, and its kubelet has registered anew. A cordon
+    of ours on a machine that serves is of the past as well: etcd was put back, say, after we had looked."""
+    another = status.identity.kubernetes_node_uid not in ("", node.metadata.uid)
+    return not status.welcomed or another or CORDON_ANNOTATION in node.metadata.annotations
