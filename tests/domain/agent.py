@@ -38,22 +38,10 @@ from hexa.domain.machine.lifecycle import (
     step,
     trying_since,
 )
+from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.sensing import sense
 from hexa.domain.machine.trust import READ_APART, Sample
-from hexa.domain.machine.wish import (
-    HEDGE,
-    REPLACED,
-    Veto,
-    acted_power,
-    base_wish,
-    corrected_wish,
-    effective_wish,
-    held,
-    off_vetoes,
-    on_vetoes,
-    paused,
-    recorded_wish,
-)
+from hexa.domain.machine.wish import base_wish, corrected_wish, effective_wish, held, paused, recorded_wish
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     JobRecord,
@@ -64,7 +52,10 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
+from hexa.domain.rules.acted import acted_power
 from hexa.domain.rules.hedge import begun_hedges, next_hedge, with_takers
+from hexa.domain.rules.judge import forbidden
+from hexa.domain.rules.own import off_vetoes, on_vetoes
 from hexa.domain.rules.power_cycle import Patient, verdict
 from hexa.domain.rules.power_cycle import Site as Around
 from hexa.domain.rules.proof import Claim, claim_of, proof_vetoes, slot_of, tried_at, unproven
@@ -371,6 +362,7 @@ class Agent:
                 node_ready=self.site.boxes[name].node_ready,
                 on_vetoes=tuple(on_vetoes(node, policy, now=now)),
                 off_vetoes=self.off_vetoes(node),
+                fixed=forbidden(self.off_vetoes(node)),
                 unproven=unproven(node, policy, now=now),
                 failures=node.status.failures,
                 replaced=node.status.replaced,
@@ -397,7 +389,7 @@ class Agent:
         for pair in begun_replacements(self.members()):
             yield self._retire(pair.failed.key.name)
         for member in half_replaced(self.members()):
-            yield self._wish(member, Power.OFF, REPLACED)
+            yield self._wish(member, Power.OFF, Reason.REPLACED)
         while pairs := replacements(self.site.policy, self.members()):
             before = target(self.members())
             failed, successor = pairs[0].failed, pairs[0].successor
@@ -412,7 +404,7 @@ class Agent:
             yield self._stand_aside(pair.failed.key.name)
         while (pair := next_hedge(self.site.policy, self.members())) is not None:
             before, most = target(self.members()), self.site.policy.max_size
-            self._wish(pair.successor, Power.ON, HEDGE, replaces=pair.failed.key.name)
+            self._wish(pair.successor, Power.ON, Reason.HEDGE, replaces=pair.failed.key.name)
             assert target(self.members()) == before, "a hedge changed the target"
             assert most is None or before <= most, "a hedge above the maximum"
             yield self._stand_aside(pair.failed.key.name)
@@ -425,7 +417,7 @@ class Agent:
     def _retire(self, name: str) -> str:
         self.site.save(name, structs.replace(self.site.nodes[name].status, replaced=True))
         member = next(member for member in self.members() if member.key.name == name)
-        return self._wish(member, Power.OFF, REPLACED)
+        return self._wish(member, Power.OFF, Reason.REPLACED)
 
     def _fill(self) -> Iterator[str]:
         before = target(self.members())

@@ -19,7 +19,7 @@ from hexa.domain.group.asked import (
 )
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import Veto
+from hexa.domain.machine.reason import Veto
 from hexa.domain.names import RELEASED_ANNOTATION
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Lookup, Node, OwnedMetadata, Request
 

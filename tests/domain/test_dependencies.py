@@ -8,7 +8,7 @@ from tests.domain.builders import OFF, ON, at, machine, status, wish
 
 from hexa.domain.group.sizing import Member, Replacement, candidates, counts, replacements, to_rest
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import DEPENDS_ON, NEEDED, NOT_NEEDED, Veto
+from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, WishRecord
 from hexa.domain.rules.dependencies import (
@@ -35,7 +35,7 @@ from hexa.domain.rules.dependencies import (
     wake_vetoes,
 )
 from hexa.domain.rules.hedge import next_hedge
-from hexa.domain.words.others import beside
+from hexa.domain.rules.judge import beside
 
 NAS, BOX = Lookup("site", "nas"), Lookup("site", "box")
 CA, ME, US, HOLD = Asker.CLUSTER_AUTOSCALER, Asker.USER, Asker.RECOVERY, Asker.HOLD
@@ -78,7 +78,7 @@ def test_why_it_cannot_come(made: Prerequisite, says: str) -> None:
     """In words, which the veto of the dependent repeats with field and name."""
     assert made.state is State.FAILS
     (veto,) = wake_vetoes(Ties(before=(made,)), wish(ON))
-    assert veto.reason == DEPENDS_ON
+    assert veto.reason == Reason.DEPENDS_ON
     assert veto.message.startswith("spec.dependsOn: nas ")
     assert says in veto.message
 
@@ -128,7 +128,7 @@ def test_what_is_needed_does_not_rest() -> None:
     """The veto names who needs it, one that is on first; a person's later off is above one that only waits."""
     on, wanted = Need(BOX, wanted=False, on=True), Need(Lookup("site", "a"), wanted=True, on=False, since=at(5))
     (veto,) = rest_vetoes(Ties(needs=(wanted, on)), None)
-    assert (veto.reason, veto.message) == (NEEDED, "box and 1 more depends on it and is on: rest that first")
+    assert (veto.reason, veto.message) == (Reason.NEEDED, "box and 1 more depends on it and is on: rest that first")
     later = wish(OFF, ME, since=at(10))
     assert list(rest_vetoes(Ties(needs=(wanted,)), later)) == []
     assert len(list(rest_vetoes(Ties(needs=(wanted, on)), later))) == 1
@@ -142,7 +142,7 @@ def test_a_need_wakes() -> None:
     ties = Ties(needs=(Need(BOX, wanted=True, on=False, since=at(5)),))
     free: dict[str, Any] = {"held": False, "room": True, "grouped": True, "now": at(9)}
     asked = needed_wish(ties, wish(OFF, CA, since=at(7)), **free)
-    assert asked == WishRecord(power=ON, by=US, reason=NEEDED, since=at(9), needed_by="box")
+    assert asked == WishRecord(power=ON, by=US, reason=Reason.NEEDED, since=at(9), needed_by="box")
     assert needed_wish(ties, None, **free) == asked
     assert needed_wish(ties, wish(OFF, ME, since=at(4)), **free) == asked
     assert needed_wish(ties, wish(OFF, ME, since=at(6)), **free) is None
@@ -157,12 +157,12 @@ def test_a_need_wakes() -> None:
 def test_a_box_without_a_group_is_let_go_when_idle() -> None:
     """Only if hexa woke it for others, and they have all been off for a while."""
     gone = Ties(needs=(Need(BOX, wanted=False, on=False, ended=at(0)),))
-    ours, end = wish(ON, US, reason=NEEDED), at(IDLE.total_seconds())
+    ours, end = wish(ON, US, reason=Reason.NEEDED), at(IDLE.total_seconds())
     free: dict[str, Any] = {"held": False, "room": True}
     assert idle_from(gone) == end
     let_go = needed_wish(gone, ours, grouped=False, now=end, **free)
     assert let_go is not None
-    assert (let_go.power, let_go.reason) == (OFF, NOT_NEEDED)
+    assert (let_go.power, let_go.reason) == (OFF, Reason.NOT_NEEDED)
     assert needed_wish(gone, ours, grouped=False, now=at(1), **free) is None
     assert needed_wish(gone, ours, grouped=True, now=end, **free) is None
     assert needed_wish(gone, wish(ON, ME), grouped=False, now=end, **free) is None
@@ -255,7 +255,7 @@ def member(name: str, phase: Phase, record: WishRecord | None = None, **more: An
     return Member(**{"key": Lookup("site", name), "phase": phase, "wish": record, **more})
 
 
-VETO = Veto(DEPENDS_ON, "spec.dependsOn: nas failed to start")
+VETO = Veto(Reason.DEPENDS_ON, "spec.dependsOn: nas failed to start")
 
 
 def test_a_stranded_machine_gives_way() -> None:
@@ -274,7 +274,7 @@ def test_a_stranded_machine_gives_way() -> None:
 
 def test_a_needed_machine_is_not_replaced() -> None:
     """No other would do: it is tried again."""
-    failed = member("nas", Phase.START_FAILED, wish(ON, US, reason=NEEDED))
+    failed = member("nas", Phase.START_FAILED, wish(ON, US, reason=Reason.NEEDED))
     assert replacements(Policy(), [failed, member("b", Phase.OFF)]) == []
 
 

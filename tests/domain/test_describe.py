@@ -11,7 +11,7 @@ from hexa.domain.decide.conditions import described, findings_of, group_status
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.findings import Finding, conditions
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import Veto
+from hexa.domain.machine.reason import Veto
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import GroupHealth, NodeHealth
@@ -52,7 +52,7 @@ def told(machine: NodeStatus, **known: Any) -> NodeStatus:
 def test_what_always_stands_comes_first() -> None:
     """The conditions of `health` are findings like the others."""
     joined = Finding("Joined", "NoNode", "", "False")
-    assert found(status(Phase.OFF), standing=[joined]) == {"Joined": joined}
+    assert found(status(Phase.OFF), said=[joined]) == {"Joined": joined}
     assert found(status(Phase.OFF)) == {}
 
 

@@ -9,12 +9,14 @@ from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, kube_node, mac
 
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import acted_power, effective_wish, off_vetoes, on_vetoes, wish_patch
+from hexa.domain.machine.wish import effective_wish, wish_patch
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, RELEASED_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeSpec, Taint
 from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Lookup, Node, Paused, Power
+from hexa.domain.rules.acted import acted_power
+from hexa.domain.rules.own import off_vetoes, on_vetoes
 from hexa.domain.words.demands import demands
 from hexa.domain.words.explain import obstacle, stale, summary
 from hexa.domain.words.kept import kept_from_waking, kept_on

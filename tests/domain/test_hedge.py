@@ -10,12 +10,12 @@ from hexa.domain.group.sizing import Member, Replacement, replacements, resters,
 from hexa.domain.machine.acts import silent
 from hexa.domain.machine.dues import next_due
 from hexa.domain.machine.lifecycle import Event, Phase, enter, step, trying_since
-from hexa.domain.machine.wish import HEDGE
+from hexa.domain.machine.reason import Reason
 from hexa.domain.policy.limits import machine_limits
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, Lookup, Power, Reading, Retries, WishRecord
 from hexa.domain.rules.hedge import begun_hedges, hedged_by, next_hedge, with_takers
-from hexa.domain.words.others import beside
+from hexa.domain.rules.judge import beside
 
 HEDGED = structs.replace(LIMITS, hedge=True)
 INTERVAL = LIMITS.wake_interval.total_seconds()
@@ -29,7 +29,7 @@ def member(name: str, phase: Phase, record: WishRecord | None = None, **more: An
 
 DEAD = member("dead", Phase.BOOTING, wish(ON, CA), silent=True)
 SPARE = member("spare", Phase.OFF)
-ASKED = member("spare", Phase.OFF, wish(ON, US, reason=HEDGE, replaces="dead", since=at(90)))
+ASKED = member("spare", Phase.OFF, wish(ON, US, reason=Reason.HEDGE, replaces="dead", since=at(90)))
 
 
 # --- who is silent -------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_who_is_no_spare(changes: dict[str, Any]) -> None:
         {"wish": wish(ON, Asker.HOLD)},
         {"wish": wish(ON, US, reason="Exercise")},
         {"wish": wish(ON, US, reason="FoundOn")},
-        {"wish": wish(ON, US, reason=HEDGE, replaces="other")},
+        {"wish": wish(ON, US, reason=Reason.HEDGE, replaces="other")},
         {"replaced": True},
         {"valid": False},
     ],
@@ -150,7 +150,7 @@ def test_who_took_the_place_of_an_earlier_try_does_not_hide_who_takes_it_now() -
 
 def test_a_spare_that_was_up_is_a_machine_like_any_other() -> None:
     """When it is woken again and stays silent it is hedged."""
-    old = structs.replace(DEAD, wish=wish(ON, US, reason=HEDGE, replaces="other"), tried_at=at(300))
+    old = structs.replace(DEAD, wish=wish(ON, US, reason=Reason.HEDGE, replaces="other"), tried_at=at(300))
     assert next_hedge(Policy(), [old, SPARE]) == Replacement(old, SPARE)
 
 

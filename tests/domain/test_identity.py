@@ -19,7 +19,6 @@ from hexa.domain.machine.identity import (
     kube_name,
     may_take_name,
     moved,
-    name_vetoes,
     of_another,
     renamed,
     rewired,
@@ -29,6 +28,7 @@ from hexa.domain.pods.drain import Plan
 from hexa.domain.resources.core import Malformed, Metadata
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.v1alpha1 import JobRecord, Node, NodeStatus, PowerPodSpec
+from hexa.domain.rules.name_in_doubt import name_vetoes
 
 EMPTIED = {Phase.DRAINING, Phase.POWERING_OFF}
 UP = {Phase.READY, Phase.LOST}

@@ -9,7 +9,7 @@ from tests.domain.builders import OFF, ON, at, pod, wish
 from hexa.domain.group.make_room import Offer, choose, coming, full, nobody, offers, on
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import Veto
+from hexa.domain.machine.reason import Veto
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Shape
 

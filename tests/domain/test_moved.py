@@ -7,11 +7,12 @@ import sys
 import pytest
 
 from hexa.domain.group import sizing, template
-from hexa.domain.machine import acts, dues, facts, lifecycle, sensing, wish
+from hexa.domain.machine import acts, dues, facts, lifecycle, reason, sensing, wish
 from hexa.domain.money import rates
 from hexa.domain.pods import drain
 from hexa.domain.policy import limits, policy, problem, values
 from hexa.domain.resources import v1alpha1
+from hexa.domain.rules import acted, own
 
 NAMES = {
     "hexa.domain.cost": [(rates, "bill"), (rates, "hourly_price"), (rates, "rates_of")],
@@ -28,7 +29,7 @@ NAMES = {
     "hexa.domain.sensing": [(sensing, "sense"), (facts, "Facts"), (dues, "next_due"), (acts, "may_leave")],
     "hexa.domain.sizing": [(sizing, name) for name in ("Member", "candidates", "resters", "target", "to_wake")],
     "hexa.domain.drain": [(drain, "plan")],
-    "hexa.domain.wish": [(wish, "off_vetoes"), (wish, "wish_patch")],
+    "hexa.domain.wish": [(own, "off_vetoes"), (acted, "acted_power"), (reason, "Veto"), (wish, "wish_patch")],
     "hexa.domain.template": [(template, "shape_of")],
 }
 

@@ -12,7 +12,7 @@ from tests.domain.builders import JOB, LIMITS, ON, at, facts, machine, wish
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.acts import may_cycle
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import Veto
+from hexa.domain.machine.reason import Veto
 from hexa.domain.policy.policy import Policy, PowerCycleRules, policy_of
 from hexa.domain.power.jobs import pod_for
 from hexa.domain.power.ways import cuts

@@ -9,7 +9,7 @@ from tests.domain.builders import LIMITS, T0, at, status, wish
 
 from hexa.domain.group.sizing import Member, candidates, counts, max_size, next_probe, to_exercise, to_probe, to_rest
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import EXERCISED, PROBE, Veto
+from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome, CheckRecord
@@ -107,7 +107,7 @@ def member(name: str, phase: Phase = Phase.OFF, *, due: float | None = None, **m
     return Member(key=Lookup("d", name), phase=phase, wish=record, probe_due=since, **more)
 
 
-QUIET = wish(Power.ON, Asker.RECOVERY, reason=PROBE)
+QUIET = wish(Power.ON, Asker.RECOVERY, reason=Reason.PROBE)
 
 
 def test_the_longest_due_is_woken_first_and_one_at_a_time() -> None:
@@ -117,7 +117,7 @@ def test_the_longest_due_is_woken_first_and_one_at_a_time() -> None:
     assert to_probe(WAKES, [first, second], now=at(30)) is None
     assert next_probe(WAKES, [first, second], now=at(30)) == at(40)
     on_its_way = member("c", Phase.BOOTING, wish=QUIET)
-    resting = member("d", Phase.DRAINING, wish=wish(Power.OFF, Asker.RECOVERY, reason=EXERCISED))
+    resting = member("d", Phase.DRAINING, wish=wish(Power.OFF, Asker.RECOVERY, reason=Reason.EXERCISED))
     for other in (on_its_way, resting):
         assert to_probe(WAKES, [first, second, other], now=at(60)) is None
         assert to_exercise(Policy(exercise_every=timedelta(1)), [first, other], now=at(60)) is None
@@ -131,7 +131,7 @@ def test_nobody_is_woken_quietly_where_that_is_not_allowed() -> None:
     full = Policy(probes_wake=True, max_size=1)
     up = member("b", Phase.READY, wish=wish(Power.ON))
     assert to_probe(full, [ill, up], now=at(60)) is None
-    stuck = member("a", due=1, off_vetoes=(Veto("PowerOffUnavailable", "no way off"),))
+    stuck = member("a", due=1, off_vetoes=(Veto("PowerOffUnavailable", "no way off"),), fixed=True)
     assert to_probe(WAKES, [stuck], now=at(60)) is None
     held = member("a", due=1, on_vetoes=(Veto("Hold", "held off"),))
     assert to_probe(WAKES, [held], now=at(60)) is None

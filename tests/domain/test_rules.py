@@ -11,7 +11,8 @@ from tests.domain.site import PodInSite, Site
 
 from hexa.domain.group.sizing import counts, may_be_woken, target
 from hexa.domain.machine.lifecycle import Phase, phase_of
-from hexa.domain.machine.wish import WAKE_PROOF, effective_wish
+from hexa.domain.machine.reason import Reason
+from hexa.domain.machine.wish import effective_wish
 from hexa.domain.resources.v1alpha1 import Hold, Paused, Power
 
 QUICK: dict[str, Any] = {
@@ -253,7 +254,7 @@ class SiteMachine(RuleBasedStateMachine):
         phase, wanted = phase_of(node.status), self.site.agent.wanted(node)
         if phase is Phase.LOST and wanted is Power.OFF and box.pods and not self.force:
             return
-        if phase is Phase.READY and any(veto.reason == WAKE_PROOF for veto in self.site.agent.off_vetoes(node)):
+        if phase is Phase.READY and any(veto.reason == Reason.WAKE_PROOF for veto in self.site.agent.off_vetoes(node)):
             return  # off is wanted, or not, and another one without wake proof is off
         assert phase is {Power.ON: Phase.READY, Power.OFF: Phase.OFF}[wanted or Power.OFF], (node.status, box)
         assert box.power == (wanted is Power.ON), (node.status, box)

@@ -26,7 +26,7 @@ from hexa.domain.group.sizing import (
     unreplaced,
 )
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import Veto
+from hexa.domain.machine.reason import Veto
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 
@@ -180,7 +180,7 @@ def test_wish_that_waits_behind_a_full_group_is_taken_back() -> None:
 
 def test_request_not_yet_fulfilled_is_what_can_be_taken_back() -> None:
     """The furthest from coming first; never one that is Ready, held, or that has no way off once it was woken."""
-    no_way_off: dict[str, Any] = {"off_vetoes": (NO_WAY_OFF,)}
+    no_way_off: dict[str, Any] = {"off_vetoes": (NO_WAY_OFF,), "fixed": True}
     members = [
         member(Phase.BOOTING, ON, name="boots"),
         member(Phase.OFF, ON, name="off"),

@@ -11,19 +11,13 @@ from msgspec import structs
 from tests.domain.builders import OFF, ON, T0, at, machine, read, status, wish
 
 from hexa.domain.machine.lifecycle import Event, Phase
+from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import (
-    NEEDED,
-    REPLACED,
-    SAFETY,
-    Veto,
-    acted_power,
     base_wish,
     corrected_wish,
     effective_wish,
     forgotten_wish,
     held,
-    off_vetoes,
-    on_vetoes,
     paused,
     powerstate_manager,
     recorded_wish,
@@ -44,6 +38,9 @@ from hexa.domain.resources.v1alpha1 import (
     Reading,
     WishRecord,
 )
+from hexa.domain.rules.acted import acted_power
+from hexa.domain.rules.judge import SAFETY
+from hexa.domain.rules.own import off_vetoes, on_vetoes
 
 POLICY = Policy(namespace="site", name="rack")
 NOW = at(100)
@@ -339,7 +336,7 @@ def test_every_rule_that_forbids_an_off_is_named_safety_first() -> None:
     found = forbidding_off(node, hosts=("kube-system/hexa",), control=True, storage=("ceph/osd-1 runs on it (an OSD)",))
     safety = ["ControlPlane", "HostsControl", "HostsStorage", "PowerOffUnavailable"]
     assert found == [*safety, "CoolingOff", "Hold", "Paused"]
-    assert {*safety, NEEDED} == SAFETY  # the last one is other machines' (test_dependencies)
+    assert {*safety, Reason.NEEDED} == SAFETY  # the last one is other machines' (test_dependencies)
 
 
 def test_cooling_off_forbids_an_off_only_while_it_lasts_and_only_when_ready() -> None:
@@ -372,7 +369,7 @@ def test_veto_says_until_when_and_why() -> None:
     """People are told the end of a hold and its reason."""
     node = machine(hold=Hold(power="on", until=at(3600), reason="backup runs"))
     veto = next(iter(off_vetoes(node, POLICY, hosts=(), control_plane=False, now=NOW)))
-    assert veto == Veto("Hold", "held on until 2026-03-02T09:00:00+00:00: backup runs")
+    assert veto == Veto("Hold", "held on until 2026-03-02T09:00:00+00:00: backup runs", at(3600), "spec.hold")
 
 
 @pytest.mark.parametrize(
@@ -387,7 +384,7 @@ def test_a_pause_says_no_more_than_is_known_of_it(pause: Paused, message: str) -
     """Its end and its reason, where it has them, for an off and for a wake alike."""
     node = machine(paused=pause)
     off = list(off_vetoes(node, POLICY, hosts=(), control_plane=False, now=NOW))
-    assert off == list(on_vetoes(node, POLICY, now=NOW)) == [Veto("Paused", message)]
+    assert off == list(on_vetoes(node, POLICY, now=NOW)) == [Veto("Paused", message, pause.until, "spec.paused")]
 
 
 # --- what is acted on ---------------------------------------------------------------------------------------------
@@ -587,10 +584,10 @@ def test_given_up_drain_takes_back_only_the_wish_of_a_program(by: Asker) -> None
 
 def test_late_arrival_is_kept_while_there_is_room() -> None:
     """A machine whose place was taken is kept if the group has room for it, else it rests in the ordinary way."""
-    node = standing(Phase.READY, wish(OFF, Asker.RECOVERY, reason=REPLACED))
+    node = standing(Phase.READY, wish(OFF, Asker.RECOVERY, reason=Reason.REPLACED))
     assert correction(node, room=True) == (ON, "LateArrival")
     assert correction(node, room=False) is None
-    assert correction(standing(Phase.START_FAILED, wish(OFF, Asker.RECOVERY, reason=REPLACED))) is None
+    assert correction(standing(Phase.START_FAILED, wish(OFF, Asker.RECOVERY, reason=Reason.REPLACED))) is None
     assert correction(standing(Phase.READY, wish(OFF, Asker.RECOVERY, reason="MaxSize"))) is None
 
 

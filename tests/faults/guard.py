@@ -16,7 +16,8 @@ from hexa.app.core import Core
 from hexa.domain.group.sizing import counts
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
-from hexa.domain.machine.wish import DEPENDS_ON, EXERCISE, EXERCISED, recorded_wish
+from hexa.domain.machine.reason import Reason
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     ACTION_LABEL,
@@ -372,12 +373,12 @@ class Guard:
 
     def _waits_for_others(self, view: MachineView, now: datetime) -> bool:
         """It says that it waits for what it depends on: that cannot come, or is wanted on, and is looked at for itself."""
-        told = any(c.type == DEPENDS_ON and c.status == "True" for c in view.node.status.conditions)
+        told = any(c.type == Reason.DEPENDS_ON and c.status == "True" for c in view.node.status.conditions)
         if not told or view.phase is not Phase.OFF:
             return False
         others = [self._view(name) for name in waits_for(view.ties)]
         wishes = [other.wish(now) for other in others if other is not None]
-        vetoed = any(veto.reason == DEPENDS_ON for veto in view.on_vetoes(now))
+        vetoed = any(veto.reason == Reason.DEPENDS_ON for veto in view.on_vetoes(now))
         return vetoed or any(wish is not None and wish.power is Power.ON for wish in wishes)
 
     def _on_its_way(self, view: MachineView, now: datetime) -> bool:
@@ -409,7 +410,7 @@ class Guard:
     def _restless(self, name: str) -> None:
         """With all at rest nothing is switched to and fro."""
         wish = recorded_wish(self.world.node(name))
-        if wish is not None and wish.reason in (EXERCISE, EXERCISED):
+        if wish is not None and wish.reason in (Reason.EXERCISE, Reason.EXERCISED):
             return
         acts = [action for at, machine, action in self.actions if machine == name and at > self._calm[0]]
         if acts.count("startup") > 4 or acts.count("shutdown") > 4:

@@ -6,22 +6,24 @@ from msgspec import Struct
 
 from hexa.domain.group.sizing import Member
 from hexa.domain.group_view import GroupView
-from hexa.domain.machine.arrival import ARRIVAL, lacking, set_up_until
-from hexa.domain.machine.identity import kube_name, name_vetoes
+from hexa.domain.machine.arrival import lacking, set_up_until
+from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of, trying_since
 from hexa.domain.machine.marks import leaving
-from hexa.domain.machine.wish import PROBE, Veto, acted_power, effective_wish, off_vetoes, on_vetoes
+from hexa.domain.machine.reason import Reason, Veto
+from hexa.domain.machine.wish import effective_wish
 from hexa.domain.money.rates import Rates, hourly_price
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, provider_id
 from hexa.domain.policy.conventions import DEFAULTS, Conventions
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem, usable
-from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup, Node, Power, Shape, WishRecord
-from hexa.domain.rules.dependencies import NO_TIES, Ties, rest_vetoes, waits_for, wake_vetoes
-from hexa.domain.rules.proof import Claim, proof_ends, proof_vetoes, tried_at, unproven
+from hexa.domain.rules import judge
+from hexa.domain.rules.acted import acted_power
+from hexa.domain.rules.dependencies import NO_TIES, Ties
+from hexa.domain.rules.proof import Claim, tried_at, unproven
 from hexa.domain.rules.quarantine import probe_due
 
 
@@ -120,40 +122,27 @@ class MachineView(Struct, frozen=True, kw_only=True):
         return effective_wish(self.node, self.policy, now=now)
 
     def off_vetoes(self, now: datetime) -> tuple[Veto, ...]:
-        refused = self.control_plane and not self.policy.allow_control_plane
-        found = off_vetoes(
-            self.node,
-            self.policy,
-            hosts=self.hosts,
-            storage=self.storage,
-            control_plane=refused,
-            now=now,
-            image_known=self.image_known,
-        )
-        return (
-            *found,
-            *name_vetoes(self.node, taken=self.name_taken),
-            *rest_vetoes(self.ties, self.wish(now)),
-            *proof_vetoes(self.node, self.policy, self.waits_for, now=now),
-        )
+        """Every rule that forbids switching it off, the one to be told first."""
+        return judge.off_vetoes(self, now)
 
     def on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
-        return (*self.own_on_vetoes(now), *wake_vetoes(self.ties, self.wish(now)))
+        """Every rule that keeps it from being chosen to wake."""
+        return judge.on_vetoes(self, now)
 
     def own_on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
         """Those that have nothing to do with other machines."""
-        return tuple(on_vetoes(self.node, self.policy, now=now, image_known=self.image_known))
+        return judge.own_on_vetoes(self, now)
 
     def may_wake(self, now: datetime) -> bool:
         """Whether a wake may be sent now. One that is on its way already does not wait for those that it depends on."""
         if self.phase in COMING:
             return not self.own_on_vetoes(now)
-        return not self.on_vetoes(now) and not waits_for(self.ties)
+        return not self.on_vetoes(now) and not judge.waits_for(self)
 
     def probed(self, now: datetime) -> bool:
         """Whether it is on, or on its way, to see whether it works again."""
         wish = self.wish(now)
-        return wish is not None and wish.power is Power.ON and wish.reason == PROBE
+        return wish is not None and wish.power is Power.ON and wish.reason == Reason.PROBE
 
     def unproven(self, now: datetime) -> bool:
         """Whether it may be off only as the one of its group without wake proof."""
@@ -164,25 +153,21 @@ class MachineView(Struct, frozen=True, kw_only=True):
         return acted_power(self.node, self.policy, vetoes=self.off_vetoes(now), now=now)
 
     def judged_until(self, now: datetime) -> datetime | None:
-        """When a judgement of this machine changes by time alone: a hold, a pause, a cool-off, an arrival or a proof ends."""
-        holds = (active_hold(self.node.spec.hold, now=now), active_hold(self.policy.hold, now=now))
-        ends = [hold.until for hold in holds if hold is not None]
-        ends += [self.node.spec.paused.until if self.node.spec.paused else None, self.node.status.cool_until]
-        ends.append(proof_ends(self.node.status, self.policy))
-        if self.phase is Phase.READY and self.node.status.since is not None:
-            ends += [self.node.status.since + ARRIVAL, self.set_up_until if self.lacks else None]
-        return min((end for end in ends if end is not None and end > now), default=None)
+        """When a judgement of this machine changes by time alone."""
+        return judge.changes_at(self, now)
 
     def member(self, now: datetime) -> Member:
         """The machine as sizing sees it."""
-        status = self.node.status
+        status, off = self.node.status, self.off_vetoes(now)
         return Member(
             key=self.key,
             phase=self.phase,
             wish=self.wish(now),
             node_ready=self.node_ready,
             on_vetoes=self.on_vetoes(now),
-            off_vetoes=self.off_vetoes(now),
+            off_vetoes=off,
+            fixed=judge.forbidden(off),
+            last_vetoes=judge.last_vetoes(self, now),
             failures=status.failures,
             boot_seconds=status.boot_seconds,
             hourly=hourly_price(self.rates),
@@ -191,7 +176,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             valid=self.valid and bool(status.phase),
             since=status.since,
             silent=status.silent,
-            waits_for=waits_for(self.ties),
+            waits_for=judge.waits_for(self),
             began=trying_since(status),
             ill=status.remediation.ill_since is not None,
             cycling=status.remediation.cycling,

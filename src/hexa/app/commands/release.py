@@ -18,13 +18,14 @@ from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
 from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.lifecycle import Phase, enter, phase_of
 from hexa.domain.machine.marks import MARKS, handback, how_to_take_back, let_go, marked, owner_of, released
-from hexa.domain.machine.wish import forgotten_wish, held, on_vetoes
+from hexa.domain.machine.wish import forgotten_wish, held
 from hexa.domain.machine_view import membership_of, ready
 from hexa.domain.names import CHECK_LABEL, RELEASED_ANNOTATION, UID_LABEL
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, Condition, Kind, KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, NodeStatus, Power
+from hexa.domain.rules.own import on_vetoes
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube, Patch, Selector
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from hexa.app.commands.shared.foresight import foresee
 from hexa.app.commands.shared.snapshot import NotThere, Snapshot
 from hexa.domain.errors import HexaError
+from hexa.domain.machine.reason import Reason
 from hexa.domain.people.gitops import revert_warning
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, OwnedMetadata, Power
@@ -19,7 +20,7 @@ from hexa.domain.words.explain import obstacle
 from hexa.domain.words.known import Known
 from hexa.ports.kube import Kube, Patch
 
-UNAVAILABLE: Final = {Power.ON: "PowerOnUnavailable", Power.OFF: "PowerOffUnavailable"}
+UNAVAILABLE: Final = {Power.ON: Reason.POWER_ON_UNAVAILABLE, Power.OFF: Reason.POWER_OFF_UNAVAILABLE}
 
 
 class Change(Struct, frozen=True, kw_only=True):

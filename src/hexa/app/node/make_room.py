@@ -17,7 +17,8 @@ from hexa.domain.group.make_room import Offer, choose, coming, full, nobody, off
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import released
-from hexa.domain.machine.wish import MAKES_ROOM, recorded_wish
+from hexa.domain.machine.reason import Reason
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import What
 from hexa.domain.resources.core import Pod
@@ -70,7 +71,7 @@ class RoomMaker:
             if machine is None or key not in {offer.key for offer in offered(self._views, view, now=now)}:
                 return False
             wish = WishRecord(
-                power=Power.ON, by=Asker.RECOVERY, reason=MAKES_ROOM, since=now, makes_room_for=str(view.key)
+                power=Power.ON, by=Asker.RECOVERY, reason=Reason.MAKES_ROOM, since=now, makes_room_for=str(view.key)
             )
             await self._writer.wish(machine.node, wish)
             text = f"wanted on: pods of {view.key.name}, which shall be off, fit nowhere else"

@@ -8,7 +8,7 @@ from typing import Final
 
 from hexa.app.store import Store
 from hexa.domain.machine.marks import leaving
-from hexa.domain.machine.wish import Veto
+from hexa.domain.machine.reason import Veto
 from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, WishRecord

@@ -25,6 +25,7 @@ from hexa.domain.group.template import declared_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name, kube_name, renamed
 from hexa.domain.machine.marks import leaving, released
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView, membership_of, provider_id_of
 from hexa.domain.money.rates import rates_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
@@ -599,7 +600,7 @@ def _references(key: Lookup, parts: Parts) -> Iterator[Problem]:
             f"{declared_name(parts.node)} is the Kubernetes node of {', '.join(sorted(map(str, parts.taken)))}",
             f"correct the name, or the other machine's; {kube_name(parts.node)} counts until then",
             severity="warning",
-            reason="KubernetesNodeTaken",
+            reason=Reason.NAME_TAKEN,
         )
     if parts.broken is not None:
         yield Problem(

@@ -12,8 +12,8 @@ from msgspec import structs
 from hexa.domain.group.sizing import Member, counts
 from hexa.domain.machine.findings import Finding, conditions, once_each
 from hexa.domain.machine.lifecycle import COMING, FAILED, PROGRESS, Phase, phase_of
+from hexa.domain.machine.reason import Veto
 from hexa.domain.machine.unclaimed_nodes import perhaps
-from hexa.domain.machine.wish import Veto
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import (
@@ -46,15 +46,15 @@ def findings_of(
     off_vetoes: Sequence[Veto],
     on_vetoes: Sequence[Veto],
     manager: str,
-    standing: Iterable[Finding] = (),
+    said: Iterable[Finding] = (),
     possible_nodes: Sequence[str] = (),
 ) -> list[Finding]:
-    """What a person should know of a machine now. `standing`: what is always said of it (`health.standing`); `possible_nodes`:
-    Kubernetes nodes that may be this machine's (`unclaimed_nodes.possible_nodes`)."""
+    """What a person should know of a machine now. `said`: what rules say beside their vetoes (`rules.judge.said`);
+    `possible_nodes`: Kubernetes nodes that may be this machine's (`unclaimed_nodes.possible_nodes`)."""
     phase = phase_of(status)
-    found = list(standing)
-    found += [_of_problem(problem) for problem in problems]
+    found = [_of_problem(problem) for problem in problems]
     found += [Finding(veto.reason, veto.reason, veto.message) for veto in (*off_vetoes, *on_vetoes)]
+    found += said
     if manager:
         message = (
             f"{manager} owns spec.powerState; wishes live in the annotation, and only a change of the value counts"
@@ -67,9 +67,6 @@ def findings_of(
         found.append(Finding("PowerJobWaiting", "JobWaiting", f"{job.name}: {job.message}"))
     if phase in FAILED:
         found.append(Finding("Failed", str(phase), f"{_failure_text(phase, status)}{perhaps(possible_nodes)}"))
-    if status.replaced and phase in COMING:
-        text = "no sign of life since it was woken; another machine of the group was woken beside it and has its place"
-        found.append(Finding("Hedged", "Silent", text))
     if status.blocker:
         found.append(Finding("Blocked", "DrainBlocked", status.blocker))
     elif wish is not None and wish.power == "off" and phase is Phase.READY and off_vetoes:

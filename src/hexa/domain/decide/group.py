@@ -35,6 +35,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Lookup, Node, NodeStatus, Power, WishRecord
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
+from hexa.domain.rules.judge import stays_until
 
 ARRIVES: Final = timedelta(minutes=1)
 """So long pods may take to come to a machine that is up; one that none comes to is idle."""
@@ -246,6 +247,8 @@ def _end(member: Member, observed: GroupObserved) -> Todo:
     idle_from = (member.since or observed.now) + ARRIVES
     if not machine.node.status.welcomed or observed.now < idle_from:
         return max(idle_from, observed.now + LOOK)
+    if (stays := stays_until(member.off_vetoes)) is not None:
+        return max(stays, observed.now + LOOK)
     if (used := observed.done.in_use.get(member.key.name)) is None:
         return LookForPods(member.key)
     if used:

@@ -10,12 +10,10 @@ from hexa.domain.machine.dues import lease_due, next_due
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.identity import renamed
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import paused, recorded_wish
+from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
-from hexa.domain.policy.values import active_hold
-from hexa.domain.rules.dependencies import idle_from, lacks_room
-from hexa.domain.rules.out_of_service import proof_due
-from hexa.domain.rules.proof import proof_ends
+from hexa.domain.rules.dependencies import lacks_room
+from hexa.domain.rules.judge import looks_at
 
 DRAIN_LOOK: Final = timedelta(seconds=1)
 """Between looks at the pods of a machine that drains."""
@@ -65,19 +63,6 @@ def rest(
 
 
 def _instants(machine: MachineView, facts: Facts) -> Iterator[datetime | None]:
-    """Moments at which time alone changes something."""
-    node, now = machine.node, facts.now
-    yield next_due(node.status, facts, limits=machine.limits, lease=False)
-    for hold in (active_hold(node.spec.hold, now=now), active_hold(machine.policy.hold, now=now)):
-        yield hold.until if hold is not None else None
-    wish, pause = recorded_wish(node), paused(node, now=now)
-    yield wish.until if wish is not None else None
-    yield pause.until if pause is not None else None
-    yield idle_from(machine.ties)
-    if machine.group is not None:
-        yield proof_ends(node.status, machine.policy)
-    if machine.lacks:
-        yield machine.set_up_until
-    allowed = machine.policy.out_of_service and not machine.control_plane
-    if machine.kube is not None:
-        yield proof_due(machine.phase, facts, allowed=allowed)
+    """Moments at which time alone changes something: by the lifecycle, or by a rule."""
+    yield next_due(machine.node.status, facts, limits=machine.limits, lease=False)
+    yield from looks_at(machine, facts)

@@ -10,29 +10,25 @@ from hexa.domain.decide.facts import (
     marks_of,
     namesakes_of,
     patient_of,
-    possible_nodes_of,
     signs_of,
     told_reading,
     with_status,
 )
 from hexa.domain.decide.observed import Observed
-from hexa.domain.machine.arrival import NOT_SET_UP, not_set_up
+from hexa.domain.machine.arrival import NOT_SET_UP
 from hexa.domain.machine.boot import with_marks
-from hexa.domain.machine.findings import Finding, newly_found, once_each
+from hexa.domain.machine.findings import Finding, newly_found
 from hexa.domain.machine.identity import IDENTITY_CHANGED, identified
-from hexa.domain.machine.identity import findings as identity_findings
-from hexa.domain.machine.lifecycle import Phase, phase_of
-from hexa.domain.machine.unclaimed_nodes import kept_on
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import powerstate_manager
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import NOTHING, News, OpenReason, Reason, Severity, What
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
-from hexa.domain.rules.dependencies import waiting
-from hexa.domain.rules.health import Signs, judged, newly_contradicted, standing
-from hexa.domain.rules.out_of_service import findings as out_of_service
-from hexa.domain.rules.power_cycle import findings as power_cycle_findings
-from hexa.domain.rules.power_cycle import newly_refused, verdict, with_power_cycle
+from hexa.domain.rules.health import Signs, judged, newly_contradicted
+from hexa.domain.rules.judge import said
+from hexa.domain.rules.power_cycle import newly_refused, with_power_cycle
+from hexa.domain.rules.rule import Scene
 
 MAY_GO_OFF: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.LOST})
 """Where it matters whether the machine runs under another name."""
@@ -76,31 +72,26 @@ def findings(
     machine: MachineView, observed: Observed, status: NodeStatus, *, signs: Signs | None = None
 ) -> list[Finding]:
     """What a person should know of the machine in this status."""
-    now, wish = observed.now, machine.wish(observed.now)
-    signs = signs or signs_of(machine, observed, status)
-    group = machine.group
+    now, group = observed.now, machine.group
+    scene = Scene(
+        machine=machine,
+        status=status,
+        now=now,
+        signs=signs or signs_of(machine, observed, status),
+        namesakes=namesakes_of(machine, observed) if machine.phase in MAY_GO_OFF else (),
+        patient=patient_of(with_status(machine, status), observed),
+    )
     found = findings_of(
         status,
-        wish=wish,
+        wish=machine.wish(now),
         problems=(*machine.problems, *(group.problems if group is not None and not group.valid else ())),
         off_vetoes=machine.off_vetoes(now),
         on_vetoes=machine.on_vetoes(now),
         manager=powerstate_manager(machine.node),
-        standing=standing(signs, machine.policy, now=now),
-        possible_nodes=possible_nodes_of(machine, observed, status),
+        said=said(scene),
+        possible_nodes=scene.signs.possible_nodes,
     )
-    found += not_set_up(machine.lacks, machine.set_up_until, now=now)
-    found += identity_findings(machine.node)
-    if machine.phase in MAY_GO_OFF:
-        found += kept_on(namesakes_of(machine, observed))
-    waits = waiting(machine.ties, wish=wish, phase=phase_of(status))
-    found = once_each([*found, *waits, *out_of_service(machine.kube)])
-    return with_power_cycle(found, _power_cycle(with_status(machine, status), observed))
-
-
-def _power_cycle(machine: MachineView, observed: Observed) -> list[Finding]:
-    patient = patient_of(machine, observed)
-    return [] if patient is None else power_cycle_findings(patient, verdict(patient))
+    return with_power_cycle(found)
 
 
 def _news_of(machine: MachineView, status: NodeStatus) -> Iterator[News]:

@@ -10,10 +10,8 @@ from hexa.domain.decide.saved import about
 from hexa.domain.group.sizing import target
 from hexa.domain.machine.lifecycle import Event, Phase
 from hexa.domain.machine.marks import held_back, hold_back
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import (
-    ADOPTED,
-    LATE_ARRIVAL,
-    NEEDED,
     UNEXPECTED,
     base_wish,
     corrected_wish,
@@ -26,7 +24,7 @@ from hexa.domain.news import NOTHING, News, Severity, What
 from hexa.domain.resources.v1alpha1 import Power, WishRecord
 from hexa.domain.rules.dependencies import needed_wish
 
-NEED_ROOM: Final = frozenset({LATE_ARRIVAL, NEEDED})
+NEED_ROOM: Final = frozenset({Reason.LATE_ARRIVAL, Reason.NEEDED})
 """Reasons of wishes that hexa sets only where the group may have one more machine on."""
 
 
@@ -70,7 +68,7 @@ def _room(machine: MachineView, observed: Observed) -> bool:
 
 def _beside(machine: MachineView, wish: WishRecord) -> dict[str, Any]:
     """LEAVE comes next for a machine that is adopted as off while its node stands: its finalizer takes no write of its own."""
-    leaves = wish.reason == ADOPTED and wish.power is Power.OFF and machine.kube is not None
+    leaves = wish.reason == Reason.ADOPTED and wish.power is Power.OFF and machine.kube is not None
     return hold_back(machine.node) if leaves and not held_back(machine.node) else {}
 
 
@@ -80,7 +78,7 @@ def _news(machine: MachineView, wish: WishRecord) -> tuple[News, ...]:
     if wish.needed_by:
         text = f"wanted {wish.power}: {wish.needed_by} depends on it"
         return (about(machine, What.NEEDED_BY, text, by=wish.by),)
-    return NOTHING if wish.reason == ADOPTED else (_changed(machine, wish),)  # an adoption decides nothing
+    return NOTHING if wish.reason == Reason.ADOPTED else (_changed(machine, wish),)  # an adoption decides nothing
 
 
 def _changed(machine: MachineView, wish: WishRecord) -> News:

@@ -11,7 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.machine.lifecycle import COMING, TRYING, Phase
-from hexa.domain.machine.wish import DEPENDS_ON, EXERCISED, NEEDED, NOT_ASKED, PROBE, PROGRAMS, SAFETY, UNASKED, Veto
+from hexa.domain.machine.reason import Reason, Veto
+from hexa.domain.machine.wish import NOT_ASKED, PROGRAMS, UNASKED
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.health import NodeHealth
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
@@ -29,6 +30,10 @@ class Member(Struct, frozen=True, kw_only=True):
     node_ready: bool = False
     on_vetoes: tuple[Veto, ...] = ()
     off_vetoes: tuple[Veto, ...] = ()
+    last_vetoes: tuple[Veto, ...] = ()
+    """Rules by which it is the last to be woken, and that bar nothing."""
+    fixed: bool = False
+    """Safety forbids its off (`rules.judge`)."""
     failures: int = 0
     boot_seconds: tuple[float, ...] = ()
     hourly: float = 0.0
@@ -62,7 +67,7 @@ class Member(Struct, frozen=True, kw_only=True):
     @property
     def quiet(self) -> bool:
         """Woken to see whether it works again: until it is up, nobody counts on it."""
-        return self.wanted and self.wish is not None and self.wish.reason == PROBE and self.phase in NOT_UP
+        return self.wanted and self.wish is not None and self.wish.reason == Reason.PROBE and self.phase in NOT_UP
 
     @property
     def wanted(self) -> bool:
@@ -128,17 +133,17 @@ def may_be_woken(member: Member) -> bool:
 
 
 def candidates(members: Iterable[Member]) -> list[Member]:
-    """Machines that may be woken, best first: quickest phase, not put off by a person, waiting for no other,
-    fewest failures, cheapest, fastest."""
+    """Machines that may be woken, best first: not the last by a rule, not put off by a person, quickest phase, waiting for
+    no other, fewest failures, cheapest, fastest."""
     return sorted(filter(may_be_woken, members), key=_wake_rank)
 
 
-def _wake_rank(member: Member) -> tuple[bool, int, bool, int, float, float, str]:
+def _wake_rank(member: Member) -> tuple[bool, bool, int, bool, int, float, float, str]:
     put_off = member.wish is not None and member.wish.by is Asker.USER
     boot = median(member.boot_seconds) if member.boot_seconds else 0.0
     waits = bool(member.waits_for)
     order = WAKE_ORDER.get(member.phase, WAKE_ORDER[Phase.OFF])
-    return put_off, order, waits, member.failures, member.hourly, boot, str(member.key)
+    return bool(member.last_vetoes), put_off, order, waits, member.failures, member.hourly, boot, str(member.key)
 
 
 def may_rest(member: Member) -> bool:
@@ -176,8 +181,8 @@ def cancellable(members: Iterable[Member]) -> list[Member]:
 
 def _comes_anyway(member: Member) -> bool:
     """Others depend on it; or it is woken already, and safety forbids to switch it off."""
-    reasons = {veto.reason for veto in member.off_vetoes}
-    return NEEDED in reasons or (member.phase is not Phase.OFF and not SAFETY.isdisjoint(reasons))
+    needed = any(veto.reason == Reason.NEEDED for veto in member.off_vetoes)
+    return needed or (member.phase is not Phase.OFF and member.fixed)
 
 
 def _held(member: Member) -> bool:
@@ -262,7 +267,7 @@ def _began(failed: Member) -> datetime | None:
 
 def stranded(member: Member) -> bool:
     """Off and wanted on, and what it depends on cannot come."""
-    return member.phase is Phase.OFF and member.wanted and any(v.reason == DEPENDS_ON for v in member.on_vetoes)
+    return member.phase is Phase.OFF and member.wanted and any(v.reason == Reason.DEPENDS_ON for v in member.on_vetoes)
 
 
 def unreplaced(members: Iterable[Member]) -> list[Member]:
@@ -309,7 +314,7 @@ def to_probe(policy: Policy, members: Sequence[Member], *, now: datetime) -> Mem
     if not policy.probes_wake or not _room_for_one(policy, members):
         return None
     due = [(m.probe_due, m) for m in _may_exercise(members) if m.probe_due is not None and m.probe_due <= now]
-    able = [(at, m) for at, m in due if SAFETY.isdisjoint(veto.reason for veto in m.off_vetoes)]
+    able = [(at, m) for at, m in due if not m.fixed]
     return min(able, key=lambda pair: (pair[0], str(pair[1].key)))[1] if able else None
 
 
@@ -329,7 +334,7 @@ def _room_for_one(policy: Policy, members: Sequence[Member]) -> bool:
 def _rests_again(member: Member) -> bool:
     """On its way down after its exercise."""
     down = member.phase in (Phase.READY, Phase.DRAINING, Phase.POWERING_OFF)
-    return down and not member.wanted and member.wish is not None and member.wish.reason == EXERCISED
+    return down and not member.wanted and member.wish is not None and member.wish.reason == Reason.EXERCISED
 
 
 def next_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> datetime | None:

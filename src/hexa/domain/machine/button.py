@@ -18,9 +18,6 @@ from hexa.domain.power.sensor import sensor
 from hexa.domain.power.ways import Direction, own_pod
 from hexa.domain.resources.v1alpha1 import HistoryEntry, Node, PowerReading, Reading
 
-BUTTON_PRESSED: Final = "ButtonPressed"
-"""Reason of the veto of a machine whose button was pressed, and of which nothing was heard since."""
-
 SHUTTING_DOWN: Final = timedelta(seconds=60)
 """A machine that is heard within this after its button was pressed may still be going off."""
 

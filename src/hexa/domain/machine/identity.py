@@ -12,7 +12,6 @@ from msgspec import Struct, structs
 
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
-from hexa.domain.machine.wish import Veto
 from hexa.domain.memo import remembered
 from hexa.domain.names import MEMBERSHIP_LABEL
 from hexa.domain.pods.drain import Blocker, Plan, pod_name, stays
@@ -91,13 +90,6 @@ def in_doubt(plan: Plan, pods: Iterable[Pod | Malformed], why: str) -> Plan:
     text = f"it runs on Kubernetes node {why}"
     found = tuple(Blocker(pod_name(pod), "NodeInDoubt", text) for pod in pods if not stays(pod))
     return structs.replace(plan, blockers=(*plan.blockers, *found))
-
-
-def name_vetoes(node: Node, *, taken: bool) -> Iterator[Veto]:
-    """That nobody knows which of two nodes is its own is said before Cluster Autoscaler drains the one that counts."""
-    if taken:
-        text = f"spec.kubernetesNodeName names {declared_name(node)}, which is another machine's: correct the name"
-        yield Veto("KubernetesNodeTaken", text)
 
 
 # --- what is kept --------------------------------------------------------------------------------

@@ -1,38 +1,33 @@
 """Who decides: the wish for a machine, from hold, annotation and spec.powerState, and how a new wish is written.
 
 Rank: safety > hold > (mode > schedule) > Cluster Autoscaler and plain edits of spec.powerState, the last change winning
-between these two; hexa's own wishes (`recovery`) rank with them. Safety is `vetoes`: rules that forbid an off or an on.
-It knows no phase beyond what a veto needs.
+between these two; hexa's own wishes (`recovery`) rank with them. Safety is vetoes: they come from `rules`, and what is acted on
+under them is in `rules.acted`.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
-from hexa.domain.machine.button import BUTTON_PRESSED, wake_withheld
-from hexa.domain.machine.lifecycle import COMING, TRANSITIONS, Event, Phase, phase_of
+from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase, phase_of
+from hexa.domain.machine.reason import Reason, until_text
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.values import active_hold, power_of
-from hexa.domain.power.ways import lacks
 from hexa.domain.resources.bounds import bounded
 from hexa.domain.resources.core import UNREADABLE, ManagedFields
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Hold,
     Node,
-    NodeStatus,
     OnUnexpectedPower,
     OwnedMetadata,
     Paused,
     Power,
-    Reading,
-    Storage,
     WishRecord,
 )
 
@@ -47,19 +42,6 @@ GITOPS_MANAGERS: Final = (
 BY_HAND: Final = ("kubectl", "hexa")
 """Beginnings of field managers that apply on a person's word, or ours. Whatever else applies server-side does so again and again:
 other GitOps tools, and tools that keep infrastructure as it is written."""
-
-
-HOLD: Final = "Hold"
-"""The veto of a machine that a person holds, and the reason of the wish that follows from it."""
-HOSTS_STORAGE: Final = "HostsStorage"
-"""The veto of a machine that holds data for others."""
-
-
-class Veto(Struct, frozen=True):
-    """A rule that forbids switching a machine."""
-
-    reason: str
-    message: str
 
 
 def powerstate_manager(node: Node) -> str:
@@ -106,7 +88,7 @@ def base_wish(node: Node, *, now: datetime) -> WishRecord | None:
     spec = spec_power(node)
     if spec is None or (recorded is not None and _spec_then(recorded) == spec):
         return recorded
-    return WishRecord(power=spec, by=Asker.USER, reason="PowerStateChanged", since=now, spec=spec.value)
+    return WishRecord(power=spec, by=Asker.USER, reason=Reason.POWER_STATE_CHANGED, since=now, spec=spec.value)
 
 
 def spec_power(node: Node) -> Power | None:
@@ -134,7 +116,7 @@ def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord |
     same = previous is not None and previous.by is Asker.HOLD and previous.power is power
     since = previous.since if same and previous is not None else now
     spec, make_room = base.spec if base else "", hold.make_room and power is Power.OFF
-    return WishRecord(power=power, by=Asker.HOLD, reason=HOLD, since=since, spec=spec, make_room=make_room)
+    return WishRecord(power=power, by=Asker.HOLD, reason=Reason.HOLD, since=since, spec=spec, make_room=make_room)
 
 
 def paused(node: Node, *, now: datetime) -> Paused | None:
@@ -161,7 +143,9 @@ def forgotten_wish(node: Node, *, now: datetime) -> dict[str, str]:
     """The annotation of a machine that is given up: what was wanted of it is over. Taken back, it stays as it is found then, unless
     somebody has changed spec.powerState; `power` counts only where a hold stands in the way of that."""
     power, spec = Power.OFF if phase_of(node.status) is Phase.OFF else Power.ON, spec_power(node)
-    record = WishRecord(power=power, by=Asker.RECOVERY, reason=ADOPTED, since=now, spec=spec.value if spec else "")
+    record = WishRecord(
+        power=power, by=Asker.RECOVERY, reason=Reason.ADOPTED, since=now, spec=spec.value if spec else ""
+    )
     return _annotation(record)
 
 
@@ -169,137 +153,25 @@ def _annotation(record: WishRecord) -> dict[str, str]:
     return {WISH_ANNOTATION: json.dumps(msgspec.to_builtins(record), sort_keys=True)}
 
 
-def off_vetoes(
-    node: Node,
-    policy: Policy,
-    *,
-    hosts: Iterable[str],
-    control_plane: bool,
-    now: datetime,
-    image_known: bool = True,
-    storage: Sequence[str] = (),
-) -> Iterator[Veto]:
-    """Every rule that forbids switching the machine off, safety first. `hosts`: what runs on it that hexa depends on; `storage`:
-    what holds data for others; `image_known`: whether the Jobs of spec.power have an image."""
-    if control_plane:
-        yield Veto("ControlPlane", "the Kubernetes node is a control-plane member; move it out of the group")
-    for name in hosts:
-        yield Veto("HostsControl", f"{name} runs on it; let it run on nodes outside all groups")
-    if storage and policy.storage is Storage.KEEP:
-        text = f"{'; '.join(storage)}: move the data and stop them, or set spec.storage: ignore on the group"
-        yield Veto(HOSTS_STORAGE, text)
-    if missing := lacks(node, "off", image_known=image_known):
-        yield Veto("PowerOffUnavailable", missing)
-    until = node.status.cool_until
-    if node.status.phase == Phase.READY and until is not None and until > now:
-        yield Veto("CoolingOff", f"the last drain was given up ({node.status.blocker}); left alone{_until(until)}")
-    hold = held(node, policy, now=now)
-    if hold is not None and power_of(hold.power) is Power.ON:
-        yield Veto(HOLD, f"held on{_until(hold.until)}{_because(hold.reason)}")
-    pause = paused(node, now=now)
-    if pause is not None:
-        yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
-
-
-DEPENDS_ON: Final = "DependsOn"
-"""The veto, and the condition, of a machine that must wait for others (`dependencies`)."""
-NEEDED: Final = "NeededBy"
-"""The veto of a machine that others depend on, and the reason of the on wish of one that is woken for them."""
-NOT_NEEDED: Final = "NotNeeded"
-"""Reason of the off wish of a machine that was woken for others, once nobody needs it."""
-
-SAFETY: Final = frozenset({"ControlPlane", "HostsControl", HOSTS_STORAGE, "PowerOffUnavailable", NEEDED})
-"""Vetoes that stand above a hold: an off wish under one of these is shown as Blocked and never acted on."""
-
-WAKE_PROOF: Final = "WakeProof"
-"""The veto of a machine that hexa has not shown to wake, while another such one is off (`proof`). A person's off passes it."""
-
 PROGRAMS: Final = frozenset({Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY})
 """Who asks without a person's or a schedule's word behind it: their off is taken back where it can't be had."""
 
 UP: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING})
 """Phases in which an off that safety forbids means: keep it."""
 
-
-def acted_power(node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: datetime) -> Power | None:
-    """What to act on: the wish, unless safety forbids it. `vetoes`: those against an off."""
-    wish, status, phase = effective_wish(node, policy, now=now), node.status, phase_of(node.status)
-    if wish is None or wish.power is Power.ON:
-        return None if wish is None else wish.power
-    reasons = {veto.reason for veto in vetoes}
-    if not SAFETY.isdisjoint(reasons):
-        return Power.ON if phase in UP else None
-    if WAKE_PROOF in reasons:
-        return Power.ON if phase is Phase.DRAINING else None
-    patient = status.failures < policy.limits.attempts
-    return None if patient and _found_booting(status, wish, now=now) else Power.OFF
-
-
-def _found_booting(status: NodeStatus, wish: WishRecord, *, now: datetime) -> bool:
-    """A boot that we did not start, that only a sensor shows, and that nobody asked to end since it was seen: perhaps a machine
-    that failed to start and was replaced, in a file-system check or a firmware update. It is left to come up before it rests.
-    (Without a sensor it is a living kubelet that shows it: that is no firmware update.)"""
-    if phase_of(status) is not Phase.BOOTING or status.wakes > 0 or wish.by not in PROGRAMS:
-        return False
-    if status.reading.power is not Reading.ON:
-        return False
-    asked = wish.since
-    return asked is None or status.since is None or asked <= status.since or asked > now  # then: the clock was set back
-
-
-def on_vetoes(node: Node, policy: Policy, *, now: datetime, image_known: bool = True) -> Iterator[Veto]:
-    """Every rule that keeps the machine from being chosen to wake."""
-    if missing := lacks(node, "on", image_known=image_known):
-        yield Veto("PowerOnUnavailable", missing)
-    if phase_of(node.status) not in COMING and (why := wake_withheld(node)):
-        yield Veto(BUTTON_PRESSED, why)
-    hold = held(node, policy, now=now)
-    if hold is not None and power_of(hold.power) is Power.OFF:
-        yield Veto(HOLD, f"held off{_until(hold.until)}{_because(hold.reason)}")
-    pause = paused(node, now=now)
-    if pause is not None:
-        yield Veto("Paused", f"paused{_until(pause.until)}{_because(pause.reason)}")
-
-
 DEFAULT_POLICY: Final = Policy()
-ADOPTED: Final = "Adopted"
-"""Reason of the wish of a machine that nobody ever asked for anything: as it was found."""
 FOUND: Final = {Phase.READY: Power.ON, Phase.BOOTING: Power.ON, Phase.OFF: Power.OFF}
 """What adoption makes of a phase; the others do not tell yet."""
-REPLACED: Final = "Replaced"
-"""Reason of the off wish of a machine whose place another took."""
-HEDGE: Final = "Hedge"
-"""Reason of the on wish of a spare machine that is woken beside a silent one."""
-GIVEN_UP: Final = "GivenUp"
-"""Reason of the off wish of a machine that failed to start, and for which Cluster Autoscaler does not wait any more."""
-EXERCISE: Final = "Exercise"
-"""Reason of the on wish of a machine that is woken to show that it can be, and of nothing else."""
-PROBE: Final = "QuietProbe"
-"""Reason of the on wish of a machine that failed to start and is woken to see whether it works again, while nobody needs it."""
-EXERCISED: Final = "Exercised"
-"""Reason of the off wish that ends an exercise or a quiet probe."""
-UNASKED: Final = frozenset({EXERCISE, PROBE})
+UNASKED: Final = frozenset({Reason.EXERCISE, Reason.PROBE})
 """Reasons of on wishes that nobody asked for: such a machine rests again when it is up and idle."""
-LATE_ARRIVAL: Final = "LateArrival"
-WELCOME_LATE: Final = frozenset({REPLACED, GIVEN_UP})
+WELCOME_LATE: Final = frozenset({Reason.REPLACED, Reason.GIVEN_UP})
 """Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
-
-
-NOBODYS_OFF: Final = WELCOME_LATE | {ADOPTED}
+NOBODYS_OFF: Final = WELCOME_LATE | {Reason.ADOPTED}
 """Reasons of off wishes that nobody would miss: a machine that is on after all stays on."""
-FOUND_ON: Final = "FoundOn"
-"""Reason of the on wish of a machine that somebody else switched on."""
-FOUND_OFF: Final = "FoundOff"
-"""Reason of the off wish of a machine that somebody else switched off, where the group says Ignore."""
-MAKES_ROOM: Final = "MakesRoom"
-"""Reason of the on wish of a machine that is woken for pods of another one that a person wants off."""
-NOT_ASKED: Final = frozenset({*UNASKED, FOUND_ON, NEEDED, MAKES_ROOM})
+NOT_ASKED: Final = frozenset({*UNASKED, Reason.FOUND_ON, Reason.NEEDED, Reason.MAKES_ROOM})
 """Reasons of on wishes of this very machine: nobody asked for a machine of its group, and no other would do."""
-CORRECTED: Final = "Corrected"
-"""Reason of the off wish that stands against a machine that somebody else switched on."""
-ADOPTION_OVER: Final = "AdoptionOver"
-"""Reason of the off wish once a machine that somebody else switched on was kept on for its time."""
-UNEXPECTED: Final = frozenset({FOUND_ON, FOUND_OFF, CORRECTED})
+UNEXPECTED: Final = frozenset({Reason.FOUND_ON, Reason.FOUND_OFF, Reason.CORRECTED})
+"""Reasons of what hexa makes of power that somebody else switched."""
 
 
 def corrected_wish(
@@ -317,15 +189,15 @@ def corrected_wish(
     phase, wish = phase_of(node.status), base_wish(node, now=now)
     if wish is None or (not node.status.phase and wish.by in PROGRAMS):
         power = _adopted(phase, event, wish)
-        return None if power is None else _recovery(power, ADOPTED, now)
+        return None if power is None else _recovery(power, Reason.ADOPTED, now)
     found = _unexpected(phase, event, wish, policy, now)
     gone = event is Event.POWER_GONE  # it goes dark now: what its drain or its coming was about is over
     if found is not None or gone or wish.power is Power.ON or phase is not Phase.READY or wish.by not in PROGRAMS:
         return found
     until = node.status.cool_until
     if until is not None and until > now:
-        return _recovery(Power.ON, "DrainGivenUp", now)
-    return _recovery(Power.ON, LATE_ARRIVAL, now) if wish.reason in WELCOME_LATE and room else None
+        return _recovery(Power.ON, Reason.DRAIN_GIVEN_UP, now)
+    return _recovery(Power.ON, Reason.LATE_ARRIVAL, now) if wish.reason in WELCOME_LATE and room else None
 
 
 def _recovery(power: Power, reason: str, now: datetime) -> WishRecord:
@@ -342,28 +214,32 @@ def _unexpected(
     then, does = _asks_again(wish), policy.on_unexpected_power
     if wish.power is Power.ON:
         if wish.until is not None and wish.until <= now:
-            return structs.replace(_recovery(Power.OFF, ADOPTION_OVER, now), by=wish.then or Asker.RECOVERY)
+            return structs.replace(_recovery(Power.OFF, Reason.ADOPTION_OVER, now), by=wish.then or Asker.RECOVERY)
         seen_off = phase in (Phase.READY, Phase.LOST) and event is Event.POWER_GONE
-        return _recovery(Power.OFF, FOUND_OFF, now) if seen_off and does is OnUnexpectedPower.IGNORE else None
+        return _recovery(Power.OFF, Reason.FOUND_OFF, now) if seen_off and does is OnUnexpectedPower.IGNORE else None
     if phase is not Phase.OFF or event is not Event.POWER_SEEN:
         return None
-    on = _recovery(Power.ON, FOUND_ON, now)
+    on = _recovery(Power.ON, Reason.FOUND_ON, now)
     if wish.reason in NOBODYS_OFF or does is OnUnexpectedPower.IGNORE:
         return on
     if does is OnUnexpectedPower.ADOPT:
         return structs.replace(on, until=now + policy.adopted_for, then=then)
-    return None if wish.reason == CORRECTED else structs.replace(_recovery(Power.OFF, CORRECTED, now), by=then)
+    return (
+        None
+        if wish.reason == Reason.CORRECTED
+        else structs.replace(_recovery(Power.OFF, Reason.CORRECTED, now), by=then)
+    )
 
 
 def unexpected(wish: WishRecord) -> str:
     """What hexa makes of power that somebody else switched, for people."""
     match wish.reason:
-        case "FoundOff":
+        case Reason.FOUND_OFF:
             return "somebody else switched it off, or its power failed; left off"
-        case "Corrected":
+        case Reason.CORRECTED:
             return f"somebody else switched it on, or its power came back; {wish.by} wants it off: drained and switched off"
         case _:
-            return f"somebody else switched it on, or its power came back; kept on{_until(wish.until)}"
+            return f"somebody else switched it on, or its power came back; kept on{until_text(wish.until)}"
 
 
 def _asks_again(wish: WishRecord) -> Asker:
@@ -378,12 +254,4 @@ def _adopted(phase: Phase, event: Event | None, wish: WishRecord | None) -> Powe
     if phase is Phase.UNKNOWN and event is not None:
         phase = TRANSITIONS[phase].get(event, phase)
     power = FOUND.get(phase)
-    return None if wish is not None and (wish.power, wish.reason) == (power, ADOPTED) else power
-
-
-def _until(until: datetime | None) -> str:
-    return f" until {until.isoformat(timespec='seconds')}" if until else ""
-
-
-def _because(reason: str) -> str:
-    return f": {reason}" if reason else ""
+    return None if wish is not None and (wish.power, wish.reason) == (power, Reason.ADOPTED) else power

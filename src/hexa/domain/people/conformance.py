@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.marks import leaving
-from hexa.domain.machine.wish import WAKE_PROOF
+from hexa.domain.machine.reason import Reason as Why
 from hexa.domain.policy.limits import Limits
 from hexa.domain.power.roles import Roles, roles
 from hexa.domain.power.sensor import sensor
@@ -96,14 +96,14 @@ def objections(known: Known, *, control_plane: bool, left_over: bool) -> list[Re
     if not known.node.status.phase:
         return [Reason(rule="NotSeen", text="hexa has never seen it", object=where, remedy="start the agent")]
     found = list(_vetoes(known))
-    if control_plane and not any(each.rule == "ControlPlane" for each in found):
+    if control_plane and not any(each.rule == Why.CONTROL_PLANE for each in found):
         text = "its Kubernetes node is a control-plane member"
-        found.insert(0, Reason(rule="ControlPlane", text=text, object=where, remedy="test it by hand: hexa power"))
+        found.insert(0, Reason(rule=Why.CONTROL_PLANE, text=text, object=where, remedy="test it by hand: hexa power"))
     return found or list(_restless(known, left_over=left_over))
 
 
 def _vetoes(known: Known) -> Iterator[Reason]:
-    off = {veto.reason for veto in known.member.off_vetoes} - {WAKE_PROOF}
+    off = {veto.reason for veto in known.member.off_vetoes} - {Why.WAKE_PROOF}
     on = {veto.reason for veto in known.member.on_vetoes} - off
     yield from (reason for reason in kept_on(known) if reason.rule in off)
     yield from (reason for reason in kept_from_waking(known) if reason.rule in on)

@@ -11,9 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from hexa.domain.group.sizing import Member
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import Phase, phase_of
-from hexa.domain.machine.wish import DEPENDS_ON, NEEDED, NOT_NEEDED, PROGRAMS, Veto
+from hexa.domain.machine.reason import Reason, Veto
+from hexa.domain.machine.wish import PROGRAMS
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Node, Power, WishRecord
 from hexa.domain.spelling import suggestion
@@ -138,7 +140,7 @@ class Crowd(Struct, frozen=True):
             f"Group {self.group.name} has maxSize {self.most}, and {_listed(self.machines)} of it must be on{together}"
         )
         remedy = f"raise maxSize, or take one of them out of {FIELD}"
-        return Problem(FIELD, text, remedy, reason=DEPENDS_ON)
+        return Problem(FIELD, text, remedy, reason=Reason.DEPENDS_ON)
 
 
 class Ties(Struct, frozen=True):
@@ -151,6 +153,11 @@ class Ties(Struct, frozen=True):
     crowds: tuple[Crowd, ...] = ()
     """Groups that are too small for it and what it depends on."""
 
+    @property
+    def waits(self) -> bool:
+        """It depends on others."""
+        return self.broken is not None or bool(self.before or self.crowds)
+
 
 NO_TIES: Final = Ties()
 
@@ -161,17 +168,18 @@ NO_TIES: Final = Ties()
 def wake_vetoes(ties: Ties, wish: WishRecord | None) -> Iterator[Veto]:
     """What keeps the machine from being woken, and another of its group may be chosen instead."""
     if ties.broken is not None:
-        yield Veto(DEPENDS_ON, str(ties.broken))
+        yield Veto(Reason.DEPENDS_ON, str(ties.broken))
         return
     if crowded := tuple(crowd_vetoes(ties, wish)):
         yield from crowded
         return
     for each in ties.before:
         if each.state is State.FAILS:
-            yield Veto(DEPENDS_ON, f"{FIELD}: {each.key.name} {each.text}")
+            yield Veto(Reason.DEPENDS_ON, f"{FIELD}: {each.key.name} {each.text}")
         elif _put_off_since(each, wish):
             yield Veto(
-                DEPENDS_ON, f"{FIELD}: {each.key.name} was switched off by a person; switch it on, or this one again"
+                Reason.DEPENDS_ON,
+                f"{FIELD}: {each.key.name} was switched off by a person; switch it on, or this one again",
             )
 
 
@@ -183,7 +191,7 @@ def crowd_vetoes(ties: Ties, wish: WishRecord | None) -> Iterator[Veto]:
     held = wish is not None and wish.by is Asker.HOLD
     for crowd in ties.crowds:
         if not up or (crowd.own and not held):
-            yield Veto(DEPENDS_ON, str(crowd.problem))
+            yield Veto(Reason.DEPENDS_ON, str(crowd.problem))
 
 
 def _put_off_since(each: Prerequisite, wish: WishRecord | None) -> bool:
@@ -209,7 +217,8 @@ def rest_vetoes(ties: Ties, wish: WishRecord | None) -> Iterator[Veto]:
     names = sorted(need.key.name for need in standing)
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     yield Veto(
-        NEEDED, f"{first.key.name}{more} depends on it and is {'on' if first.on else 'wanted on'}: rest that first"
+        Reason.NEEDED,
+        f"{first.key.name}{more} depends on it and is {'on' if first.on else 'wanted on'}: rest that first",
     )
 
 
@@ -217,7 +226,15 @@ def waiting(ties: Ties, *, wish: WishRecord | None, phase: Phase) -> Iterator[Fi
     """That a machine which is wanted on stays off for now, and for whom."""
     names = waits_for(ties)
     if names and wish is not None and wish.power is Power.ON and phase in (Phase.OFF, Phase.LOST):
-        yield Finding(DEPENDS_ON, "Waiting", f"woken once {_listed(names)} {'is' if len(names) == 1 else 'are'} Ready")
+        yield Finding(
+            Reason.DEPENDS_ON, "Waiting", f"woken once {_listed(names)} {'is' if len(names) == 1 else 'are'} Ready"
+        )
+
+
+def why(member: Member, others: Sequence[Member]) -> Iterator[str]:
+    """Whom it waits for."""
+    if member.waits_for and member.phase in (Phase.OFF, Phase.LOST) and member.wanted:
+        yield f"{', '.join(member.waits_for)} to be Ready, which it depends on (spec.dependsOn)"
 
 
 def needed_wish(
@@ -231,13 +248,13 @@ def needed_wish(
     if held or not ties.needs:
         return None
     if wish is not None and wish.power is Power.ON:
-        over = not grouped and wish.reason == NEEDED and (end := idle_from(ties)) is not None and end <= now
-        return WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=NOT_NEEDED, since=now) if over else None
+        over = not grouped and wish.reason == Reason.NEEDED and (end := idle_from(ties)) is not None and end <= now
+        return WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=Reason.NOT_NEEDED, since=now) if over else None
     asking = sorted((need for need in ties.needs if need.wanted and _later(need, wish)), key=lambda need: str(need.key))
     if not asking or not room:
         return None
     name = asking[0].key.name
-    return WishRecord(power=Power.ON, by=Asker.RECOVERY, reason=NEEDED, since=now, needed_by=name)
+    return WishRecord(power=Power.ON, by=Asker.RECOVERY, reason=Reason.NEEDED, since=now, needed_by=name)
 
 
 def _later(need: Need, wish: WishRecord | None) -> bool:
@@ -268,12 +285,14 @@ def idle_from(ties: Ties) -> datetime | None:
 def broken(key: Lookup, edges: Mapping[Lookup, Sequence[Lookup]]) -> Problem | None:
     """A machine that depends on itself, directly or by others."""
     if key in edges.get(key, ()):
-        return Problem(FIELD, f"{key.name} depends on itself", f"take {key.name} out of it", reason=DEPENDS_ON)
+        return Problem(FIELD, f"{key.name} depends on itself", f"take {key.name} out of it", reason=Reason.DEPENDS_ON)
     way = _way_back(key, edges)
     if way is None:
         return None
     text = f"goes round in a circle: {' -> '.join(each.name for each in way)}; none of them can be the first"
-    return Problem(FIELD, text, f"take {way[1].name} out of it, or break the circle at another", reason=DEPENDS_ON)
+    return Problem(
+        FIELD, text, f"take {way[1].name} out of it, or break the circle at another", reason=Reason.DEPENDS_ON
+    )
 
 
 def _way_back(key: Lookup, edges: Mapping[Lookup, Sequence[Lookup]]) -> list[Lookup] | None:

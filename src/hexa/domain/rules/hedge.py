@@ -5,16 +5,18 @@ spare is asked for it. A spare is never hedged itself, so that a broken switch w
 the whole group. Who is silent is judged in `sensing`; what becomes of machines that fail is in `sizing`.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import structs
 
 from hexa.domain.group.sizing import Member, Replacement, asked_by_program, candidates, successors, target
-from hexa.domain.machine.lifecycle import COMING, Phase
-from hexa.domain.machine.wish import HEDGE
+from hexa.domain.machine.findings import Finding
+from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
+from hexa.domain.machine.reason import Reason
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Asker, Lookup
+from hexa.domain.rules.rule import Scene
 
 QUICK: Final = frozenset({Phase.OFF, Phase.DRAINING})
 """Phases that a spare comes up from without delay."""
@@ -47,7 +49,7 @@ def may_be_hedged(member: Member) -> bool:
 def _stands_in(member: Member) -> bool:
     """A spare that has neither come up nor failed since it was asked."""
     wish, tried = member.wish, member.tried_at
-    if wish is None or wish.reason != HEDGE:
+    if wish is None or wish.reason != Reason.HEDGE:
         return False
     return tried is None or wish.since is None or tried < wish.since
 
@@ -70,3 +72,24 @@ def with_takers(members: Iterable[Member]) -> list[Member]:
     found = list(members)
     taken = {pair.failed.key for pair in successors(found)}
     return [structs.replace(m, taken=True) if m.key in taken else m for m in found] if taken else found
+
+
+# --- in words -----------------------------------------------------------------------------------------
+
+
+def says(scene: Scene) -> Iterator[Finding]:
+    """That another machine has its place."""
+    if scene.status.replaced and phase_of(scene.status) in COMING:
+        text = "no sign of life since it was woken; another machine of the group was woken beside it and has its place"
+        yield Finding("Hedged", "Silent", text)
+
+
+def why(member: Member, others: Sequence[Member]) -> Iterator[str]:
+    """That nobody counts on a silent machine, and whose place a spare has."""
+    pair = next((pair for pair in successors(others) if pair.failed.key == member.key), None)
+    if member.phase in COMING and (member.replaced or pair is not None):
+        who = pair.successor.key.name if pair is not None else "another machine"
+        yield f"nobody counts on it: it was silent, and {who} was woken beside it; it stays if it comes while there is room"
+    wish = member.wish
+    if wish is not None and wish.reason == Reason.HEDGE and member.phase in (*COMING, Phase.OFF):
+        yield f"it has the place of {wish.replaces}, which gave no sign of life; no spare is woken beside this one"

@@ -21,6 +21,7 @@ from hexa.domain.names import OUT_OF_SERVICE_ANNOTATION, OUT_OF_SERVICE_TAINT
 from hexa.domain.pods.drain import stays
 from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint
 from hexa.domain.resources.v1alpha1 import Reading
+from hexa.domain.rules.subject import Among
 
 
 class Proof(StrEnum):
@@ -84,6 +85,13 @@ def proof_due(phase: Phase, facts: Facts, *, allowed: bool) -> datetime | None:
         return None
     due = leave_due(facts)
     return due if due > facts.now else None
+
+
+def next_proof(machine: Among, facts: Facts) -> datetime | None:
+    """The same of a machine whose node may be tainted."""
+    if machine.kube is None:
+        return None
+    return proof_due(machine.phase, facts, allowed=machine.policy.out_of_service and not machine.control_plane)
 
 
 def must_clear(node: KubeNode, phase: Phase, facts: Facts, *, allowed: bool) -> bool:

@@ -14,6 +14,7 @@ from hexa.domain.duration import format_duration
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import FAILED, ILL, Phase, cycles_in_a_row, phase_of
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.unclaimed_nodes import runs_as
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy, PowerCycleRules
@@ -140,13 +141,15 @@ def _vetoed(patient: Patient) -> Refusal | None:
 def _control_plane(patient: Patient) -> Refusal | None:
     if not patient.control_plane:
         return None
-    return Refusal("ControlPlane", "its Kubernetes node is a control-plane member: a person decides")
+    return Refusal(Reason.CONTROL_PLANE, "its Kubernetes node is a control-plane member: a person decides")
 
 
 def _unproven(patient: Patient) -> Refusal | None:
     if patient.holder is None or not patient.member.unproven:
         return None
-    return Refusal("WakeProof", f"hexa has not shown that it can wake this machine, and {standing(patient.holder)}")
+    return Refusal(
+        Reason.WAKE_PROOF, f"hexa has not shown that it can wake this machine, and {standing(patient.holder)}"
+    )
 
 
 def _unread(patient: Patient) -> Refusal | None:
@@ -247,7 +250,7 @@ REFUSALS: Final[Sequence[Callable[[Patient], Refusal | None]]] = (
 
 def is_ill(member: Member) -> bool:
     """Lost, failed, being cycled, or up without a Ready kubelet; what a person has paused is not counted."""
-    if any(veto.reason == "Paused" for veto in member.on_vetoes):
+    if any(veto.reason == Reason.PAUSED for veto in member.on_vetoes):
         return False
     not_ready = member.phase is Phase.READY and not member.node_ready
     return member.phase in FAILED or member.ill or (member.cycling and member.wanted) or not_ready
@@ -278,10 +281,15 @@ def findings(patient: Patient, judged: Verdict) -> list[Finding]:
     return [Finding(REMEDIATION, "Waiting", text)]
 
 
-def with_power_cycle(found: Sequence[Finding], cycle: Sequence[Finding]) -> list[Finding]:
-    """All that is found. A person need not cut the power of a machine when hexa is about to."""
-    comes = any(finding.status == "True" for finding in cycle)
-    return [*(f for f in found if not (comes and (f.type, f.reason) == ("Blocked", "Hung"))), *cycle]
+def told(patient: Patient) -> list[Finding]:
+    """The same, judged now."""
+    return findings(patient, verdict(patient))
+
+
+def with_power_cycle(found: Sequence[Finding]) -> list[Finding]:
+    """What is found. A person need not cut the power of a machine when hexa is about to."""
+    comes = any(finding.type == REMEDIATION and finding.status == "True" for finding in found)
+    return [finding for finding in found if not (comes and (finding.type, finding.reason) == ("Blocked", "Hung"))]
 
 
 def newly_refused(before: Iterable[Condition], now: Iterable[Condition]) -> Condition | None:

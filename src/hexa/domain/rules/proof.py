@@ -13,7 +13,8 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.machine.lifecycle import Phase, phase_of
-from hexa.domain.machine.wish import WAKE_PROOF, Veto, effective_wish
+from hexa.domain.machine.reason import Reason, Veto
+from hexa.domain.machine.wish import effective_wish
 from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import KubeNode
@@ -167,7 +168,7 @@ def proof_vetoes(node: Node, policy: Policy, holder: Claim | None, *, now: datet
     wish = effective_wish(node, policy, now=now)
     if wish is not None and wish.power is Power.OFF and by_person(wish):
         return
-    yield Veto(WAKE_PROOF, f"hexa has not shown that it can wake this machine, and {standing(holder)}")
+    yield Veto(Reason.WAKE_PROOF, f"hexa has not shown that it can wake this machine, and {standing(holder)}")
 
 
 def standing(holder: Claim) -> str:

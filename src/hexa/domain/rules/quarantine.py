@@ -15,6 +15,7 @@ from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import NodeStatus
 from hexa.domain.rules.health import POWER_KNOWN
+from hexa.domain.rules.subject import Alone
 
 SHARE: Final = 4
 """What works again is tried after this part of its cool-off at the earliest: a reading that comes and goes costs no tries without
@@ -49,6 +50,12 @@ def _seen_to_work(status: NodeStatus, since: datetime) -> str:
     known = next((each for each in status.conditions if each.type == POWER_KNOWN), None)
     turned = known.last_transition_time if known is not None and known.status == "True" else None
     return f"its power can be read again ({status.reading.source})" if turned is not None and turned > since else ""
+
+
+def ends(machine: Alone, now: datetime) -> tuple[datetime | None]:
+    """When it may be chosen again."""
+    status = machine.node.status
+    return (None if status.phase == Phase.READY else status.cool_until,)
 
 
 def probe_due(status: NodeStatus, *, limits: Limits) -> datetime | None:

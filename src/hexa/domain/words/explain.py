@@ -10,8 +10,11 @@ from hexa.domain.decide.conditions import findings_of
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import FAILED, Phase
 from hexa.domain.machine.marks import how_to_take_back, leaving, released
-from hexa.domain.machine.wish import SAFETY, UP, WAKE_PROOF, Veto, powerstate_manager
+from hexa.domain.machine.reason import Reason as Why
+from hexa.domain.machine.reason import Veto
+from hexa.domain.machine.wish import UP, powerstate_manager
 from hexa.domain.resources.v1alpha1 import Power
+from hexa.domain.rules.judge import stands_against
 from hexa.domain.words.demands import demands
 from hexa.domain.words.kept import Reason, of_veto
 from hexa.domain.words.known import Known
@@ -64,7 +67,7 @@ def _invalid(known: Known) -> Reason:
     problem = next((p for p in known.problems if p.severity == "error"), None)
     if problem is None:  # nothing else makes a machine invalid
         text = "its Kubernetes node is a control-plane member; move it out of the group, or set spec.allowControlPlane"
-        return Reason(rule="ControlPlane", text=text, object=f"Node {known.key}")
+        return Reason(rule=Why.CONTROL_PLANE, text=text, object=f"Node {known.key}")
     return Reason(rule=problem.reason, text=f"{problem.field}: {problem.text}", remedy=problem.remedy)
 
 
@@ -73,9 +76,9 @@ def _vetoed(known: Known) -> Veto | None:
     off, on, wish = known.member.off_vetoes, known.member.on_vetoes, known.member.wish
     if wish is None or STEADY.get(known.phase) is wish.power:
         return None
-    found = [veto for veto in on if veto.reason == "Paused"]
+    found = [veto for veto in on if veto.reason == Why.PAUSED]
     if wish.power is Power.OFF and known.phase in UP:
-        found += [veto for veto in off if veto.reason in SAFETY | {"CoolingOff", WAKE_PROOF}]
+        found += stands_against(off)
     if wish.power is Power.ON and known.phase is Phase.OFF:
         found += on
     return found[0] if found else None

@@ -1,20 +1,15 @@
 """Which rules keep a machine on, or from being woken, with what to do about each."""
 
 from datetime import datetime
-from typing import Final
 
 from msgspec import Struct
 
 from hexa.domain.group.sizing import counts, may_be_woken, target
-from hexa.domain.machine.wish import (
-    WAKE_PROOF,
-    Veto,
-    held,
-    paused,
-)
+from hexa.domain.machine.reason import Reason as Why
+from hexa.domain.machine.reason import Veto
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.words.demands import hold_place
+from hexa.domain.rules.judge import REMEDIES
 from hexa.domain.words.known import Known
 
 
@@ -27,15 +22,6 @@ class Reason(Struct, frozen=True, kw_only=True, rename="camel"):
     since: datetime | None = None
     until: datetime | None = None
     remedy: str = ""
-
-
-REMEDIES: Final = {
-    "CoolingOff": "mend what blocked the drain: hexa drain-check {name}",
-    "Hold": "hexa auto {name}",
-    "KubernetesNodeTaken": "correct spec.kubernetesNodeName, of this machine or of the other",
-    "Paused": "hexa resume {name}",
-    WAKE_PROOF: "wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
-}
 
 
 def kept_on(known: Known) -> list[Reason]:
@@ -61,11 +47,11 @@ def _forbidden_by_others(kube: KubeNode) -> bool:
 
 def kept_from_waking(known: Known) -> list[Reason]:
     """Every rule that keeps the machine from being chosen to wake."""
-    found = [of_veto(known, veto) for veto in known.member.on_vetoes]
+    found = [of_veto(known, veto) for veto in (*known.member.on_vetoes, *known.member.last_vetoes)]
     status, policy = known.node.status, known.policy
     if known.member.cooling:
         text = f"left alone after {status.failures} failures in a row"
-        found.append(Reason(rule="CoolingOff", text=text, object=f"Node {known.key}", until=status.cool_until))
+        found.append(Reason(rule=Why.COOLING_OFF, text=text, object=f"Node {known.key}", until=status.cool_until))
     if not known.valid:
         found.append(Reason(rule="Invalid", text="it has problems, see there", object=f"Node {known.key}"))
     size = target(known.others)
@@ -79,24 +65,13 @@ def kept_from_waking(known: Known) -> list[Reason]:
 def of_veto(known: Known, veto: Veto) -> Reason:
     """A veto, with the object that it stands in and what to do about it."""
     condition = next((c for c in known.node.status.conditions if c.type == veto.reason), None)
-    where, name, until = f"Node {known.key}", str(known.key), None
-    match veto.reason:
-        case "Hold":
-            where, hold = hold_place(known), held(known.node, known.policy, now=known.now)
-            until = hold.until if hold is not None else None
-            name = f"--group {known.group}" if where.startswith("Group") else name
-        case "Paused":
-            pause = paused(known.node, now=known.now)
-            where, until = f"{where} spec.paused", pause.until if pause is not None else None
-        case "CoolingOff":
-            until = known.node.status.cool_until
-        case _:
-            pass
+    place = f"Group {known.group}" if veto.of_group else f"Node {known.key}"
+    name = f"--group {known.group}" if veto.of_group else str(known.key)
     return Reason(
         rule=veto.reason,
         text=veto.message,
-        object=where,
+        object=f"{place} {veto.field}".rstrip(),
         since=condition.last_transition_time if condition is not None else None,
-        until=until,
+        until=veto.until,
         remedy=REMEDIES.get(veto.reason, "").format(name=name),
     )

@@ -14,8 +14,8 @@ from hexa.domain.machine.marks import leaving
 from hexa.domain.machine.wish import paused
 from hexa.domain.policy.conventions import DEFAULTS
 from hexa.domain.resources.v1alpha1 import Power, Reading
+from hexa.domain.rules.judge import beside
 from hexa.domain.words.known import Known
-from hexa.domain.words.others import beside
 from hexa.domain.words.power_cycle import power_cycle_words
 
 

@@ -6,7 +6,7 @@ from hexa.domain.group.sizing import Member
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.marks import how_to_take_back
-from hexa.domain.machine.wish import WAKE_PROOF
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.policy.conventions import Conventions
@@ -45,11 +45,13 @@ def _of_proof(group: GroupView, holder: Claim | None, members: Sequence[Member])
     if holder is None or not holder.dark:
         return
     reason = "WakeFailed" if holder.failed else "NotWoken"
-    kept = sum(any(veto.reason == WAKE_PROOF for veto in member.off_vetoes) for member in members)
+    kept = sum(any(veto.reason == Reason.WAKE_PROOF for veto in member.off_vetoes) for member in members)
     if kept:
-        yield Finding(WAKE_PROOF, reason, f"{kept} of {len(members)} machines may not rest: {standing(holder)}")
+        yield Finding(Reason.WAKE_PROOF, reason, f"{kept} of {len(members)} machines may not rest: {standing(holder)}")
     elif group.policy.wake_proof is WakeProof.WARN:
-        yield Finding(WAKE_PROOF, reason, f"{holder.key.name} is off, and hexa has not shown that it can wake it")
+        yield Finding(
+            Reason.WAKE_PROOF, reason, f"{holder.key.name} is off, and hexa has not shown that it can wake it"
+        )
 
 
 def member_findings(group: GroupView, machine: MachineView) -> Iterator[Finding]:

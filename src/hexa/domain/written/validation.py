@@ -14,6 +14,7 @@ from msgspec import Struct
 from hexa.domain.duration import parse_duration
 from hexa.domain.group.template import declared_shape, mixed, uneven, unlabelled_gpus
 from hexa.domain.machine.button import button_problems
+from hexa.domain.machine.reason import Reason
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.policy.conventions import Conventions
 from hexa.domain.policy.limits import machine_limits
@@ -98,8 +99,8 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
 
 
 _WAYS: Final[tuple[tuple[Direction, str, str, str], ...]] = (
-    ("on", "startupPodSpec", "the machine can never be woken", "PowerOnUnavailable"),
-    ("off", "shutdownPodSpec", "the machine is never chosen to rest", "PowerOffUnavailable"),
+    ("on", "startupPodSpec", "the machine can never be woken", Reason.POWER_ON_UNAVAILABLE),
+    ("off", "shutdownPodSpec", "the machine is never chosen to rest", Reason.POWER_OFF_UNAVAILABLE),
 )
 
 
@@ -220,7 +221,9 @@ def member_problems(machine: Node, group: Group) -> Iterator[Problem]:
             yield Problem(where, text, "make them equal", reason="SelectorMismatch")
     if not group.spec.allow_control_plane and not CONTROL_PLANE_LABELS.isdisjoint(labels):
         remedy = "take the machine out of the group, or set allowControlPlane on the group"
-        yield Problem("spec.template.labels", "the machine is a control-plane member", remedy, reason="ControlPlane")
+        yield Problem(
+            "spec.template.labels", "the machine is a control-plane member", remedy, reason=Reason.CONTROL_PLANE
+        )
 
 
 def members_problems(group: Group, members: Sequence[Node], *, complete: bool = True) -> Iterator[Problem]:

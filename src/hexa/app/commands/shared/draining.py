@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from hexa.app.commands.shared.snapshot import NotThere, Snapshot
 from hexa.app.pods import drain_plan, pods_on
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import Veto
+from hexa.domain.machine.reason import Veto
 from hexa.domain.machine_view import MachineView
 from hexa.domain.pods.budgets import blocked_by_budgets
 from hexa.domain.pods.drain import Blocker, Plan, controller_kind, pod_name, stays

@@ -1,0 +1,92 @@
+"""Why: the reasons of wishes and of vetoes, which people and programs read as condition types, Event reasons and refusals.
+
+They are API: add, never rename. Which rules there are, and in which order they are told, is in `rules.table`.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Reason(StrEnum):
+    """Of a veto: the rule that forbids. Of a wish: what it follows from."""
+
+    # --- vetoes ---
+    CONTROL_PLANE = "ControlPlane"
+    HOSTS_CONTROL = "HostsControl"
+    HOSTS_STORAGE = "HostsStorage"
+    POWER_OFF_UNAVAILABLE = "PowerOffUnavailable"
+    POWER_ON_UNAVAILABLE = "PowerOnUnavailable"
+    COOLING_OFF = "CoolingOff"
+    HOLD = "Hold"
+    """Also the reason of the wish that follows from a hold."""
+    PAUSED = "Paused"
+    BUTTON_PRESSED = "ButtonPressed"
+    """The power button was pressed, and nothing was heard since."""
+    NAME_TAKEN = "KubernetesNodeTaken"
+    DEPENDS_ON = "DependsOn"
+    """Also a condition: the machine must wait for others."""
+    NEEDED = "NeededBy"
+    """Others depend on it. Also the reason of the on wish of a machine that is woken for them."""
+    WAKE_PROOF = "WakeProof"
+
+    # --- wishes ---
+    POWER_STATE_CHANGED = "PowerStateChanged"
+    """Somebody edited spec.powerState."""
+    SCALE_UP = "ScaleUp"
+    SCALE_DOWN = "ScaleDown"
+    REQUEST_TAKEN_BACK = "RequestTakenBack"
+    ADOPTED = "Adopted"
+    """Nobody ever asked for anything: as it was found."""
+    FOUND_ON = "FoundOn"
+    """Somebody else switched it on."""
+    FOUND_OFF = "FoundOff"
+    """Somebody else switched it off, and the group says Ignore."""
+    CORRECTED = "Corrected"
+    """An off against a machine that somebody else switched on."""
+    ADOPTION_OVER = "AdoptionOver"
+    """An off once a machine that somebody else switched on was kept on for its time."""
+    DRAIN_GIVEN_UP = "DrainGivenUp"
+    REPLACED = "Replaced"
+    """An off: another machine took its place."""
+    HEDGE = "Hedge"
+    """A spare that is woken beside a silent machine."""
+    GIVEN_UP = "GivenUp"
+    """An off: it failed to start, and Cluster Autoscaler does not wait any more."""
+    LATE_ARRIVAL = "LateArrival"
+    EXERCISE = "Exercise"
+    """Woken to show that it can be, and for nothing else."""
+    PROBE = "QuietProbe"
+    """It failed to start, and is woken to see whether it works again, while nobody needs it."""
+    EXERCISED = "Exercised"
+    """The off that ends an exercise or a quiet probe."""
+    IN_USE = "InUse"
+    """Pods came to a machine that was exercised."""
+    NOT_NEEDED = "NotNeeded"
+    """An off: nobody needs it any more of those that it was woken for."""
+    MAKES_ROOM = "MakesRoom"
+    """Woken for pods of another machine, which a person wants off."""
+
+
+class Veto(Struct, frozen=True):
+    """A rule that forbids switching a machine, and what people are told of it."""
+
+    reason: str
+    message: str
+    until: datetime | None = None
+    """When it ends by itself; None: not by time alone, or nobody knows."""
+    field: str = ""
+    """The field that it stands in."""
+    of_group: bool = False
+    """Whether that field is the group's."""
+
+
+def until_text(until: datetime | None) -> str:
+    """The end of a sentence: when it is over."""
+    return f" until {until.isoformat(timespec='seconds')}" if until else ""
+
+
+def because_text(reason: str) -> str:
+    """The end of a sentence: what somebody gave as reason."""
+    return f": {reason}" if reason else ""

@@ -1,0 +1,35 @@
+"""A hold: a person's word over a machine or its group for a time. It is a wish of its own, and forbids the opposite."""
+
+from datetime import datetime
+
+from hexa.domain.machine.reason import Reason, Veto, because_text, until_text
+from hexa.domain.policy.values import active_hold, power_of
+from hexa.domain.resources.v1alpha1 import Power
+from hexa.domain.rules.subject import Alone
+
+FIELD = "spec.hold"
+
+
+def off(machine: Alone, now: datetime) -> tuple[Veto, ...]:
+    """Forbidden while it is held on."""
+    return _veto(machine, Power.ON, now)
+
+
+def on(machine: Alone, now: datetime) -> tuple[Veto, ...]:
+    """Barred while it is held off."""
+    return _veto(machine, Power.OFF, now)
+
+
+def _veto(machine: Alone, to: Power, now: datetime) -> tuple[Veto, ...]:
+    own = active_hold(machine.node.spec.hold, now=now)
+    hold = own or active_hold(machine.policy.hold, now=now)
+    if hold is None or power_of(hold.power) is not to:
+        return ()
+    text = f"held {to}{until_text(hold.until)}{because_text(hold.reason)}"
+    return (Veto(Reason.HOLD, text, hold.until, FIELD, own is None),)
+
+
+def ends(machine: Alone, now: datetime) -> tuple[datetime | None, ...]:
+    """The machine's hold, and its group's."""
+    own, group = machine.node.spec.hold, machine.policy.hold
+    return tuple(hold.until for hold in (own, group) if hold is not None)

@@ -1,0 +1,193 @@
+"""Every rule of hexa, a row each. A new rule is its module beside this one, and a row.
+
+The order of the rows is the order in which vetoes are told: the first stands in `Blocked`, in the annotation of the Kubernetes
+node and in a refusal to Cluster Autoscaler. `judge` folds the rows; nobody else lists rules. What rules do (the spare of a hedge,
+the cut of a power cycle, the taint) is done in `decide` and by the controllers of groups; here stands what they say, and when they
+end.
+"""
+
+from typing import Final
+
+from hexa.domain.machine.lifecycle import phase_of
+from hexa.domain.machine.reason import Reason
+from hexa.domain.machine.wish import recorded_wish
+from hexa.domain.rules import (
+    control_plane,
+    cool_off,
+    dependencies,
+    health,
+    hedge,
+    hold,
+    hosts,
+    name_in_doubt,
+    out_of_service,
+    pause,
+    power_cycle,
+    power_unavailable,
+    proof,
+    quarantine,
+    setting_up,
+)
+from hexa.domain.rules.rule import Rank, Rule
+from hexa.domain.rules.subject import Alone, Among
+
+ALONE: Final[tuple[Rule[Alone], ...]] = (
+    Rule(
+        name="control plane",
+        what="A control-plane member stays on, unless spec.allowControlPlane.",
+        reason=Reason.CONTROL_PLANE,
+        rank=Rank.SAFETY,
+        off=control_plane.off,
+    ),
+    Rule(
+        name="hosts control",
+        what="A machine stays on while hexa, Cluster Autoscaler or the only API server runs on it.",
+        reason=Reason.HOSTS_CONTROL,
+        rank=Rank.SAFETY,
+        off=hosts.control,
+    ),
+    Rule(
+        name="hosts storage",
+        what="A machine stays on while it holds data for others, unless spec.storage is ignore.",
+        reason=Reason.HOSTS_STORAGE,
+        rank=Rank.SAFETY,
+        off=hosts.storage,
+    ),
+    Rule(
+        name="no way off",
+        what="What nothing can switch off is not asked to go.",
+        reason=Reason.POWER_OFF_UNAVAILABLE,
+        rank=Rank.SAFETY,
+        off=power_unavailable.off,
+    ),
+    Rule(
+        name="no way on",
+        what="What nothing can wake is not chosen.",
+        reason=Reason.POWER_ON_UNAVAILABLE,
+        on=power_unavailable.on,
+    ),
+    Rule(
+        name="power button",
+        what="A power button is not pressed twice without news in between.",
+        reason=Reason.BUTTON_PRESSED,
+        on=power_unavailable.button,
+    ),
+    Rule(
+        name="cool-off",
+        what="After a drain that was given up a machine is left alone for a time.",
+        reason=Reason.COOLING_OFF,
+        rank=Rank.DELAYS,
+        off=cool_off.off,
+        ends=cool_off.ends,
+        looked=False,
+        remedy="mend what blocked the drain: hexa drain-check {name}",
+    ),
+    Rule(
+        name="hold",
+        what="A person's word over a machine or a group: held on it does not go, held off it is not woken.",
+        reason=Reason.HOLD,
+        off=hold.off,
+        on=hold.on,
+        ends=hold.ends,
+        remedy="hexa auto {name}",
+    ),
+    Rule(
+        name="pause",
+        what="A paused machine is only watched.",
+        reason=Reason.PAUSED,
+        off=pause.veto,
+        on=pause.veto,
+        ends=pause.ends,
+        remedy="hexa resume {name}",
+    ),
+    Rule(
+        name="name in doubt",
+        what="A machine stays on while nobody knows which of two Kubernetes nodes is its own.",
+        reason=Reason.NAME_TAKEN,
+        off=name_in_doubt.off,
+        says=name_in_doubt.says,
+        remedy="correct spec.kubernetesNodeName, of this machine or of the other",
+    ),
+    Rule(
+        name="adoption",
+        what="What somebody else switched on is kept on for a time (spec.onUnexpectedPower: Adopt).",
+        ends=lambda machine, now: (wish.until,) if (wish := recorded_wish(machine.node)) is not None else (),
+    ),
+    Rule(
+        name="quarantine",
+        what="What failed to start is left alone, longer after each failure in a row, and sooner if it is seen to work.",
+        ends=quarantine.ends,
+        looked=False,
+    ),
+)
+"""Rules that look at one machine alone."""
+
+AMONG: Final[tuple[Rule[Among], ...]] = (
+    Rule(
+        name="needed by",
+        what="A machine stays on while another one that depends on it is on, or wanted on.",
+        reason=Reason.NEEDED,
+        rank=Rank.SAFETY,
+        off=lambda machine, now: (
+            dependencies.rest_vetoes(machine.ties, machine.wish(now)) if machine.ties.needs else ()
+        ),
+        ends=lambda machine, now: (dependencies.idle_from(machine.ties),) if machine.ties.needs else (),
+    ),
+    Rule(
+        name="waits for",
+        what="A machine is woken once those that it depends on are Ready, and not chosen while they cannot come.",
+        reason=Reason.DEPENDS_ON,
+        on=lambda machine, now: dependencies.wake_vetoes(machine.ties, machine.wish(now)) if machine.ties.waits else (),
+        waits=lambda machine: dependencies.waits_for(machine.ties),
+        says=lambda scene: dependencies.waiting(
+            scene.machine.ties, wish=scene.machine.wish(scene.now), phase=phase_of(scene.status)
+        ),
+        why=dependencies.why,
+    ),
+    Rule(
+        name="wake proof",
+        what="Of the machines that hexa has not shown to wake, one of a group may be off; a person's off passes.",
+        reason=Reason.WAKE_PROOF,
+        rank=Rank.STAYS,
+        off=lambda machine, now: proof.proof_vetoes(machine.node, machine.policy, machine.waits_for, now=now),
+        ends=lambda machine, now: (proof.proof_ends(machine.node.status, machine.policy),) if machine.group else (),
+        remedy="wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
+    ),
+    Rule(
+        name="hedge",
+        what="Beside a silent machine a spare is woken; until the silent one comes nobody counts on it.",
+        says=hedge.says,
+        why=hedge.why,
+    ),
+    Rule(
+        name="power cycle",
+        what="The power of a machine that is wanted on, reads On and is silent is cycled (spec.remediation).",
+        says=lambda scene: power_cycle.told(scene.patient) if scene.patient is not None else (),
+    ),
+    Rule(
+        name="out of service",
+        what="On two proofs that a machine is off its pods and volumes are let go (spec.remediation.outOfService).",
+        says=lambda scene: out_of_service.findings(scene.machine.kube),
+        due=out_of_service.next_proof,
+    ),
+    Rule(
+        name="arrival",
+        what="A node that became Ready has a minute to lose the taints of not being Ready.",
+        ends=setting_up.arrival_ends,
+        looked=False,
+    ),
+    Rule(
+        name="set-up",
+        what="A Ready node that others still set up is hidden from Cluster Autoscaler for a time.",
+        ends=setting_up.ends,
+        says=setting_up.says,
+    ),
+    Rule(
+        name="health checks",
+        what="How a machine is, by its sensor, kubelet, wakes and health check, is always said, and acted on by nobody.",
+        says=lambda scene: health.standing(scene.signs, scene.machine.policy, now=scene.now),
+    ),
+)
+"""Rules that look at several machines, or at what becomes of one among others: those are given as values (`Claim`, `Ties`)."""
+
+RULES: Final[tuple[Rule[Alone] | Rule[Among], ...]] = (*ALONE, *AMONG)
