@@ -11,6 +11,7 @@ from tests.app.rig import at
 
 from hexa.app.store import Store
 from hexa.app.views.views import Views
+from hexa.domain.group.sizing import placed
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
@@ -119,6 +120,7 @@ def _worked_out(key: Lookup, seen: Mapping[Lookup, MachineView | None], edges: M
             before.append(missing(other, malformed=False))
             continue
         told = {"valid": view.valid, "leaving": False, "wish": view.wish(NOW), "on_vetoes": view.on_vetoes(NOW)}
+        told["full"] = _full(_place(view), seen)
         before.append(prerequisite_of(other, view.node, **told))
     needs = []
     for other in sorted(edges, key=str):
@@ -128,6 +130,11 @@ def _worked_out(key: Lookup, seen: Mapping[Lookup, MachineView | None], edges: M
             able = view.valid and not view.own_on_vetoes(NOW) and not crowded
             needs.append(need_of(other, view.node, wish=view.wish(NOW), able=able, node_ready=False))
     return Ties(broken(key, edges), tuple(before), tuple(needs), crowds(key, edges, lambda each: _place(seen[each])))
+
+
+def _full(place: tuple[Lookup, int] | None, seen: Mapping[Lookup, MachineView | None]) -> tuple[Lookup, int] | None:
+    members = [view.member(NOW) for view in seen.values() if view is not None and _place(view) == place]
+    return place if place is not None and sum(map(placed, members)) >= place[1] else None
 
 
 def _place(view: MachineView | None) -> tuple[Lookup, int] | None:

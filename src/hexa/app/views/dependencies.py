@@ -32,10 +32,13 @@ Needs = dict[Lookup, Need]
 
 
 class Dependencies:
-    """The ties of every machine. `view`: a machine as it stands; None: there is none."""
+    """The ties of every machine. `view`: a machine as it stands; None: there is none. `placed`: how many machines of a group have a
+    place under its maxSize, those left out that wait for others: what is judged of these depends on it."""
 
-    def __init__(self, store: Store, *, view: Callable[[Lookup], MachineView | None]) -> None:
-        self._store, self._view = store, view
+    def __init__(
+        self, store: Store, *, view: Callable[[Lookup], MachineView | None], placed: Callable[[Lookup], int]
+    ) -> None:
+        self._store, self._view, self._placed = store, view, placed
         self._post = store.fence.post(MACHINES, "dependencies", blocks=False)
         self._before: Final[dict[Lookup, tuple[Lookup, ...]]] = {}
         self._after: Final[dict[Lookup, set[Lookup]]] = {}
@@ -43,6 +46,12 @@ class Dependencies:
         self._broken: Final[dict[Lookup, Problem]] = {}
         self._places: Final[dict[Lookup, Place]] = {}
         """Groups with maxSize of machines that depend on others, or others on them."""
+        self._named: Final[dict[Lookup, set[Lookup]]] = {}
+        """Those machines by their group."""
+        self._stale: Final[set[Lookup]] = set()
+        """Groups of which some machine has changed."""
+        self._full: Final[set[Lookup]] = set()
+        """Groups that have no room for one more."""
         self._crowds: Final[dict[Lookup, tuple[Crowd, ...]]] = {}
         self._judged: Final[dict[Lookup, Prerequisite]] = {}
         self._needs: Final[dict[Lookup, Needs]] = {}
@@ -62,6 +71,7 @@ class Dependencies:
         it needed, it needs."""
         if key in self._store.machines.malformed:
             self._tell_dependents(key)
+            self._look_for_room()
             return
         node = self._store.machines.objects.get(key)
         before = dependencies_of(node) if node is not None and not leaving(node) else ()
@@ -70,6 +80,26 @@ class Dependencies:
         self._find_place(key)
         self._tell_dependents(key)
         self._tell_dependencies(key)
+        self._look_for_room()
+
+    def group_changed(self, group: Lookup) -> None:
+        """What is judged of some machine of the group has changed, or may have: whether it is full is looked at in the next
+        `changed`."""
+        if group in self._named:
+            self._stale.add(group)
+
+    def _look_for_room(self) -> None:
+        """Groups are full that were not, or have room again: whoever depends on a machine there that is off can come, or not."""
+        while self._stale:
+            group = self._stale.pop()
+            named = [key for key in self._named.get(group, ()) if key in self._after]
+            most = next((self._places[key][1] for key in named), None)
+            full = most is not None and self._placed(group) >= most
+            if full == (group in self._full):
+                continue
+            (self._full.add if full else self._full.discard)(group)
+            for key in sorted(named, key=str):
+                self._tell_dependents(key)
 
     def _rewire(self, key: Lookup, before: tuple[Lookup, ...]) -> None:
         """The machine depends on others than it did: circles may have come or gone, for it and for all that depend on it."""
@@ -105,19 +135,29 @@ class Dependencies:
         """The machine may be in another group than it was, or its group may have another maxSize:
         that matters to all that depend on it."""
         if key not in self._before and key not in self._after:
-            self._places.pop(key, None)
+            self._forget_place(key)
         elif self._places.get(key) != self._place(key):
             for each in (key, *self._all_after(key)):
                 self._measure(each)
 
     def _place(self, key: Lookup) -> Place | None:
         """The machine's group, remembered; None: it is in none, or in one without maxSize."""
-        self._places.pop(key, None)
+        self._forget_place(key)
         view = self._view(key)
         if view is None or view.leaving or view.group is None or view.group.released or view.policy.max_size is None:
             return None
         place = self._places[key] = view.group.key, view.policy.max_size
+        self._named.setdefault(place[0], set()).add(key)
+        self._stale.add(place[0])
         return place
+
+    def _forget_place(self, key: Lookup) -> None:
+        if (place := self._places.pop(key, None)) is None:
+            return
+        self._stale.add(place[0])
+        self._named[place[0]].discard(key)
+        if not self._named[place[0]]:
+            del self._named[place[0]]
 
     def _measure(self, key: Lookup) -> None:
         """Whether groups have room for the machine and all that it depends on."""
@@ -180,7 +220,9 @@ class Dependencies:
         vetoes: tuple[Veto, ...] = ()
         with self._post.around(key):
             wish, vetoes = view.wish(now), view.on_vetoes(now)
-        return prerequisite_of(key, view.node, valid=view.valid, leaving=view.leaving, wish=wish, on_vetoes=vetoes)
+        place, valid, gone = self._places.get(key), view.valid, view.leaving
+        full = place if place is not None and place[0] in self._full else None
+        return prerequisite_of(key, view.node, valid=valid, leaving=gone, wish=wish, on_vetoes=vetoes, full=full)
 
     def _need(self, key: Lookup) -> Need | None:
         """What the machine asks of those that it depends on."""

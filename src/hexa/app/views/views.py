@@ -20,7 +20,7 @@ from hexa.app.views.hints import Hints
 from hexa.app.views.proofs import Proofs
 from hexa.app.views.stand_in import group_stand_in, machine_stand_in, member_stand_in
 from hexa.domain.group.asked import as_asked, asked, asked_of
-from hexa.domain.group.sizing import Member
+from hexa.domain.group.sizing import Member, placed
 from hexa.domain.group.template import declared_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name, kube_name, renamed
@@ -156,7 +156,7 @@ class Views:
         self.proofs: Final = Proofs(store, self._policy, self._as_asked)
         """Which machine of each group may be off without wake proof."""
         self.proofs.on_slot(self._forget)
-        self.dependencies: Final = Dependencies(store, view=self.machine)
+        self.dependencies: Final = Dependencies(store, view=self.machine, placed=self._placed)
         """What machines have to do with each other by spec.dependsOn."""
         self.dependencies.on_ties(self._forget_machine)
         self._by_kube_name: Index[str] = Index()
@@ -243,6 +243,11 @@ class Views:
                 known = Judgement(view, view.member(now), view.judged_until(now))
             self._judged[view.key] = known
         return known
+
+    def _placed(self, group: Lookup) -> int:
+        """How many machines of the group have a place under its maxSize."""
+        now = self._store.clock.now()
+        return sum(placed(self._judgement(view, now).member) for view in self._roster(group).views)
 
     def expired(self, now: datetime) -> bool:
         """Whether, since it was last asked, time alone has changed what was judged."""
@@ -507,12 +512,15 @@ class Views:
     def _forget(self, group: Lookup | None) -> None:
         if group is not None:
             self._rosters.pop(group, None)
+            self.dependencies.group_changed(group)
 
     def _went_stale(self, group: Lookup | None, key: Lookup) -> None:
         """One machine of the group has changed by itself: of the others nothing is looked up again."""
         if group is not None and (roster := self._rosters.get(group)) is not None:
             roster.stale.add(key)
             roster.members = None
+        if group is not None:
+            self.dependencies.group_changed(group)
 
     def _forget_kube_name(self, name: str | None, *, but: Lookup | None = None) -> None:
         for key in self._by_kube_name.get(name or "", ()):

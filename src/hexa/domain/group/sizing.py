@@ -111,6 +111,11 @@ def target(members: Iterable[Member]) -> int:
     return sum(map(counts, members))
 
 
+def placed(member: Member) -> bool:
+    """Whether it has a place under maxSize whatever becomes of others: it counts, and waits for no machine to be up first."""
+    return counts(member) and not (member.phase is Phase.OFF and member.waits_for)
+
+
 WAKE_ORDER: Final = {
     Phase.DRAINING: 0,  # still on: turning back costs nothing
     Phase.OFF: 1,

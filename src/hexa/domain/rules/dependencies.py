@@ -35,6 +35,10 @@ def dependencies_of(node: Node) -> tuple[Lookup, ...]:
 # --- what it depends on --------------------------------------------------------------------------------------------
 
 
+Place = tuple[Lookup, int]
+"""A group and its maxSize."""
+
+
 class State(StrEnum):
     UP = "Up"
     COMES = "Comes"
@@ -61,9 +65,16 @@ _FAILING: Final = {
 
 
 def prerequisite_of(
-    key: Lookup, node: Node, *, valid: bool, leaving: bool, wish: WishRecord | None, on_vetoes: Sequence[Veto]
+    key: Lookup,
+    node: Node,
+    *,
+    valid: bool,
+    leaving: bool,
+    wish: WishRecord | None,
+    on_vetoes: Sequence[Veto],
+    full: Place | None = None,
 ) -> Prerequisite:
-    """What its dependents may expect of a machine."""
+    """What its dependents may expect of a machine. `full`: its group, where as many machines as its maxSize have a place there."""
     phase, off = phase_of(node.status), wish is not None and wish.power is Power.OFF
     held = wish is not None and off and wish.by is Asker.HOLD
     put_off = wish.since if wish is not None and off and wish.by not in PROGRAMS else None
@@ -77,6 +88,9 @@ def prerequisite_of(
         return Prerequisite(key, State.FAILS, f"cannot be woken: {on_vetoes[0].message}")
     if phase in _FAILING:
         return Prerequisite(key, State.FAILS, _FAILING[phase])
+    if full is not None and phase is not Phase.UNKNOWN and (wish is None or off):
+        text = f"has no room: Group {full[0].name} has maxSize {full[1]}, and as many machines are on or coming"
+        return Prerequisite(key, State.FAILS, text, put_off)
     return Prerequisite(key, State.COMES, put_off=put_off)
 
 
@@ -317,10 +331,6 @@ def _traced(last: Lookup, first: Lookup, came_from: Mapping[Lookup, Lookup]) -> 
     while way[-1] != first:
         way.append(came_from[way[-1]])
     return way[::-1]
-
-
-Place = tuple[Lookup, int]
-"""A group and its maxSize."""
 
 
 def crowds(
