@@ -1,15 +1,21 @@
-"""Short ways to say a status, the facts, a machine, a pod or a node; times are seconds after `T0`."""
+"""Short ways to say a status, the facts, a machine and its view, a pod or a node; times are seconds after `T0`."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+from hexa.domain.decide.observed import Observed
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.facts import LEASE_PERIOD, Facts
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.trust import Sample
+from hexa.domain.machine_view import MachineView
+from hexa.domain.money.rates import Rates
 from hexa.domain.policy.limits import Limits
+from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import Container, KubeNode, Metadata, OwnerReference, Pod, PodSpec, ResourceRequirements
 from hexa.domain.resources.v1alpha1 import (
     Asker,
+    Lookup,
     Node,
     NodeSpec,
     NodeStatus,
@@ -26,6 +32,8 @@ LONG_AGO = -86_400.0
 LIMITS = Limits()
 ON, OFF = Power.ON, Power.OFF
 JOB = PowerPodSpec(image="registry.example/power")
+NO_GROUP: Final = Policy()
+NO_RATES: Final = Rates()
 
 
 def at(seconds: float) -> datetime:
@@ -69,6 +77,35 @@ def machine(name: str = "m1", *, phase: Phase | None = None, **spec: Any) -> Nod
     told = {"startup_pod_spec": JOB, "shutdown_pod_spec": JOB, **spec}
     metadata = OwnedMetadata(name=name, namespace="site", labels={"group": "rack"})
     return Node(metadata=metadata, spec=NodeSpec(**told), status=status(phase) if phase else NodeStatus())
+
+
+def view(node: Node, *, group: GroupView | None = None, kube: KubeNode | None = None, **known: Any) -> MachineView:
+    """The machine as decisions see it: in the group, with that Kubernetes node, and nothing against it."""
+    policy = NO_GROUP if group is None else group.policy
+    return MachineView(
+        **{
+            "key": Lookup(node.metadata.namespace, node.metadata.name),
+            "node": node,
+            "group": group,
+            "policy": policy,
+            "limits": policy.limits,
+            "rates": NO_RATES,
+            "kube": kube,
+            "problems": (),
+            "control_plane": False,
+            "hosts": (),
+            "shape": None,
+            "node_exists": kube is not None,
+            **known,
+        }
+    )
+
+
+def observed(now: float, **known: Any) -> Observed:
+    """What is observed of a machine at `now` by an agent that has seen everything since long ago, and read nothing for this yet."""
+    long_ago = at(LONG_AGO)
+    seen = {"born": long_ago, "first_seen": long_ago, "seeing_since": long_ago, "hearing_since": long_ago}
+    return Observed(now=at(now), **{**seen, **known})
 
 
 def pod(name: str = "web", *, kind: str = "ReplicaSet", requests: dict[str, str] | None = None, **spec: Any) -> Pod:

@@ -4,22 +4,33 @@ What must never happen to a machine is checked where it would: when a Job starts
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct, field, structs
+from tests.domain import builders
 from tests.domain.agent import Agent, Crash
 from tests.domain.builders import JOB, at
 
+from hexa.adapters.memory.cluster.patches import merge
+from hexa.domain.decide.decision import Touch
+from hexa.domain.decide.welcome import welcomed
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import FAILED, Phase, phase_of
+from hexa.domain.machine.marks import SUSPENDED
 from hexa.domain.machine.wish import effective_wish, paused, wish_patch
-from hexa.domain.policy.policy import Policy, policy_of
-from hexa.domain.resources.core import Metadata
+from hexa.domain.machine_view import MachineView
+from hexa.domain.names import CORDON_ANNOTATION
+from hexa.domain.pods.drain import Plan
+from hexa.domain.policy.policy import policy_of
+from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata, Pod
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Group,
     GroupSpec,
+    Lookup,
     Node,
     NodeSpec,
     NodeStatus,
@@ -29,9 +40,18 @@ from hexa.domain.resources.v1alpha1 import (
     WishRecord,
 )
 
+T = TypeVar("T", Node, KubeNode)
+
 BEAT: Final = 10.0
 READY_FADES: Final = 40.0
 """After this silence the control plane takes Ready=True back."""
+POD_GOES: Final = 1.0
+"""How long a pod takes to end where its kubelet lives."""
+LEFT_BEHIND: Final = 30.0
+"""How long a kubelet takes after its boot to end what was ending before it."""
+GROUP: Final = Lookup("site", "rack")
+CORDONED: Final = {"metadata": {"annotations": {CORDON_ANNOTATION: "set"}}, "spec": {"unschedulable": True}}
+UNCORDONED: Final = {"metadata": {"annotations": {CORDON_ANNOTATION: None}}, "spec": {"unschedulable": None}}
 
 
 class PodInSite(Struct):
@@ -39,7 +59,8 @@ class PodInSite(Struct):
 
     stuck: bool = False
     """A disruption budget holds it."""
-    going: bool = False
+    going_since: float | None = None
+    """Since when it is terminating."""
     gone_at: float | None = None
 
 
@@ -57,25 +78,53 @@ class Box(Struct):
     dead: bool = False
     lost_wakes: int = 0
     ignores_shutdown: bool = False
-    node_exists: bool = False
+    registrations: int = 0
     node_ready: bool = False
-    cordoned: bool = False
+    kube: KubeNode | None = None
+    """Its Kubernetes node."""
     pods: dict[str, PodInSite] = field(default_factory=dict)
 
-    def next_beat(self, now: float) -> float | None:
-        """When the kubelet renews its lease next."""
-        if self.beats_from is None:
-            return None
-        return (
-            self.beats_from if now < self.beats_from else self.beats_from + BEAT * ((now - self.beats_from) // BEAT + 1)
-        )
+    @property
+    def node_exists(self) -> bool:
+        return self.kube is not None
+
+    @property
+    def cordoned(self) -> bool:
+        return self.kube is not None and self.kube.spec.unschedulable
+
+    def register(self, now: float) -> None:
+        """Its kubelet has come up: there is a Kubernetes node, and it is not Ready yet."""
+        if self.kube is None:
+            self.registrations += 1
+            uid = f"{self.name}-{self.registrations}"
+            self.kube = KubeNode(metadata=Metadata(name=self.name, uid=uid, creation_timestamp=at(now)))
+        self.turn(now, ready=False)
+
+    def turn(self, now: float, *, ready: bool) -> None:
+        """The API shows whether the kubelet is Ready."""
+        self.node_ready = ready
+        self.say(Condition(type="Ready", status=str(ready), last_transition_time=at(now)))
+
+    def say(self, condition: Condition) -> None:
+        """A condition of the Kubernetes node has changed."""
+        assert self.kube is not None
+        others = [each for each in self.kube.status.conditions if each.type != condition.type]
+        self.kube = structs.replace(self.kube, status=KubeNodeStatus(conditions=(*others, condition)))
+
+    def plan(self) -> Plan:
+        """What a drain would do with its pods."""
+        evict = tuple(_pod(name) for name, each in sorted(self.pods.items()) if each.going_since is None)
+        leaving = tuple(_pod(name) for name, each in sorted(self.pods.items()) if each.going_since is not None)
+        return Plan(evict, leaving)
+
+    def beats(self, now: float) -> int:
+        """How often its kubelet has renewed its lease in this boot."""
+        return 0 if self.beats_from is None or now < self.beats_from else int((now - self.beats_from) // BEAT) + 1
 
     def instants(self, now: float) -> Iterator[float]:
-        """When something happens to it by itself."""
+        """When something happens to it by itself, but for beats."""
         if self.boots_at is not None:
             yield self.boots_at
-        if (beat := self.next_beat(now)) is not None:
-            yield beat
         if self.node_ready and self.last_beat is not None:
             yield self.last_beat + READY_FADES
         yield from (pod.gone_at for pod in self.pods.values() if pod.gone_at is not None)
@@ -101,6 +150,11 @@ class JobInSite(Struct):
     ends_at: float
     fails: bool = False
     outcome: str = "running"
+    removed: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.machine}-{self.attempt}"
 
 
 class Site:
@@ -118,17 +172,17 @@ class Site:
         """Machines that were up since their last power-off."""
         self.risked: set[str] = set()
         """Machines that hexa by itself switched off without knowing that it can wake them, and that did not come up since."""
-        self.policy = Policy()
         self.set_group(**group)
         self.crash_after: int | None = None
         self.agent = Agent(self)
 
     def set_group(self, **spec: Any) -> None:
         """Change the group."""
-        group = Group(metadata=Metadata(name="rack", namespace="site"), spec=msgspec.convert(spec, GroupSpec))
+        group = Group(metadata=OwnedMetadata(name="rack", namespace="site"), spec=msgspec.convert(spec, GroupSpec))
         policy, problems = policy_of(group)
-        self.policy = structs.replace(policy, adopted_for=timedelta(seconds=60))
         assert not [problem for problem in problems if problem.severity == "error"]
+        self.policy = structs.replace(policy, adopted_for=timedelta(seconds=60))
+        self.group = GroupView(key=GROUP, group=group, policy=self.policy, problems=())
 
     # --- what is stored ---
 
@@ -148,19 +202,76 @@ class Site:
             self.served.add(name)
         self.wrote()
 
-    def record(self, name: str, wish: WishRecord) -> None:
-        """Store a wish: annotation and spec in one write."""
-        node = self.nodes[name]
-        patch = wish_patch(node, wish)
-        metadata = structs.replace(node.metadata, annotations=patch["metadata"]["annotations"])
-        power = patch.get("spec", {}).get("powerState", node.spec.power_state)
-        self.nodes[name] = structs.replace(node, metadata=metadata, spec=structs.replace(node.spec, power_state=power))
+    def record(self, name: str, wish: WishRecord, beside: dict[str, Any] | None = None) -> None:
+        """Store a wish: annotation and spec in one write, with a change of metadata beside it."""
+        self.nodes[name] = _patched(self.nodes[name], wish_patch(self.nodes[name], wish))
+        self.patch(name, beside or {})
+
+    def patch(self, name: str, body: dict[str, Any]) -> None:
+        """Store a small change of a machine."""
+        self.nodes[name] = _patched(self.nodes[name], body)
         self.wrote()
 
     def edit(self, name: str, **spec: Any) -> None:
         """Somebody edits a machine's spec."""
         node = self.nodes[name]
         self.nodes[name] = structs.replace(node, spec=structs.replace(node.spec, **spec))
+
+    # --- Kubernetes nodes and pods ---
+
+    def touch(self, name: str, touch: Touch) -> None:
+        """Write to a Kubernetes node. Repeated, it writes nothing more."""
+        match touch:
+            case Touch.CORDON:
+                self._patch_kube(name, CORDONED)
+            case Touch.UNCORDON:
+                self._patch_kube(name, UNCORDONED)
+            case Touch.SUSPEND:
+                self._patch_kube(name, CORDONED)
+                self.boxes[name].say(Condition(type=SUSPENDED, status="True", reason="PoweredOff"))
+                self.wrote()
+            case Touch.DELETE:
+                self._delete(name)
+            case _:
+                raise AssertionError(f"the site has no reason for it: {touch}")
+
+    def _patch_kube(self, name: str, body: dict[str, Any]) -> None:
+        box = self.boxes[name]
+        assert box.kube is not None
+        box.kube = _patched(box.kube, body)
+        self.wrote()
+
+    def _delete(self, name: str) -> None:
+        box = self.boxes[name]
+        assert box.beats_from is None or box.partitioned, "the node of a running kubelet was deleted"
+        box.kube, box.node_ready, box.pods = None, False, {}
+        self.wrote()
+
+    def welcome(self, machine: MachineView, ready_since: datetime) -> None:
+        """Give a Kubernetes node back what it had, and open it to pods."""
+        name = machine.key.name
+        self.boxes[name].say(Condition(type=SUSPENDED, status="False", reason="PoweredOn"))
+        assert machine.kube is not None
+        self._patch_kube(name, welcomed(machine, machine.kube, ready_since=ready_since))
+
+    def evict(self, name: str) -> str:
+        """Ask for the eviction of every pod; whom a disruption budget holds."""
+        box = self.boxes[name]
+        for each in box.pods.values():
+            if not each.stuck and each.going_since is None:
+                each.going_since = self.now
+                each.gone_at = self.now + POD_GOES if box.beats_from is not None else None
+                self.wrote()
+        return "; ".join(sorted(pod for pod, each in box.pods.items() if each.stuck and each.going_since is None))
+
+    def sweep(self, name: str, boot: datetime) -> int:
+        """Remove pods that were terminating before the boot; how many there were."""
+        pods = self.boxes[name].pods
+        found = [pod for pod, each in pods.items() if each.going_since is not None and at(each.going_since) < boot]
+        for each in found:
+            del pods[each]
+            self.wrote()
+        return len(found)
 
     # --- Jobs ---
 
@@ -172,7 +283,7 @@ class Site:
             assert same.action == action, "one attempt, two actions"
             return same
         assert all(job.attempt < attempt for job in mine), "an attempt that was used before"
-        self.cancel_jobs(name)
+        self.end_jobs(name)
         self._may_start(name, action)
         job = JobInSite(
             machine=name, action=action, attempt=attempt, ends_at=self.now + 1.0, fails=self.failing_jobs > 0
@@ -193,14 +304,16 @@ class Site:
             assert box.cordoned or not box.node_exists, "a power-off of a machine that takes pods"
             self._risk(name)
         else:
-            assert agent.wanted(node) is Power.ON, "a wake that nobody wants"
+            assert agent.views.of(name).acted_wish(at(self.now)) is Power.ON, "a wake that nobody wants"
 
     def _may_be_cycled(self, name: str) -> bool:
         """A machine whose power is cycled hangs, or nobody can see that it does not; it is wanted, and the only one that is ill."""
         box, node = self.boxes[name], self.nodes[name]
         assert self.policy.power_cycle is not None, "a power cycle that nobody allows"
         assert node.spec.hold is None, "a power cycle against a person's word"
-        assert self.agent.wanted(node) is Power.ON, "a power cycle of a machine that nobody wants"
+        assert self.agent.views.of(name).acted_wish(at(self.now)) is Power.ON, (
+            "a power cycle of a machine that nobody wants"
+        )
         assert box.last_beat is None or self.now - box.last_beat >= READY_FADES, "a power cycle of a living kubelet"
         others = [each for key, each in self.nodes.items() if key != name and each.spec.paused is None]
         ill = [each for each in others if phase_of(each.status) in FAILED or each.status.remediation.ill_since]
@@ -224,11 +337,17 @@ class Site:
         wish = effective_wish(self.nodes[name], self.policy, now=at(self.now))
         return wish is not None and wish.by in (Asker.USER, Asker.HOLD) and wish.power is Power.OFF
 
-    def cancel_jobs(self, name: str, *, keep: int = -1) -> None:
-        """End the machine's other Jobs."""
-        for job in self.jobs:
-            if job.machine == name and job.attempt != keep and job.outcome == "running":
-                job.outcome = "cancelled"
+    def jobs_of(self, name: str) -> list[JobInSite]:
+        """The machine's Jobs that are there."""
+        return [job for job in self.jobs if job.machine == name and not job.removed]
+
+    def end_jobs(self, name: str, *, keep: str = "") -> None:
+        """End and remove the machine's other Jobs."""
+        for job in self.jobs_of(name):
+            if job.name != keep:
+                job.removed = True
+                job.outcome = "cancelled" if job.outcome == "running" else job.outcome
+                self.wrote()
 
     def _finish(self, job: JobInSite) -> None:
         box = self.boxes[job.machine]
@@ -245,24 +364,29 @@ class Site:
     # --- time ---
 
     def pass_time(self, seconds: float) -> None:
-        """Let the site live on; the agent looks at news, and when it said that it would."""
+        """Let the site live on; the agent looks at what has changed, and when it said that it would."""
         end = self.now + seconds
-        self.agent_looks(self.boxes)
+        self.agent_looks(())
         while True:
-            due = min(self.agent.due.values(), default=end)
             instants = [t for box in self.boxes.values() for t in box.instants(self.now)]
+            instants += [
+                box.beats_from + BEAT * box.beats(self.now)
+                for box in self.boxes.values()
+                if box.beats_from is not None and self._is_heard(box)
+            ]
             instants += [job.ends_at for job in self.jobs if job.outcome == "running"]
-            instant = max(min([due, end, *instants]), self.now)
+            instant = max(min([end, *self.agent.next_look(), *instants]), self.now)
             if instant >= end:
                 self.now = end
+                self._listen()
                 return
             self.now = instant
-            news = {name for name, when in self.agent.due.items() if when <= instant}
-            self.agent_looks(news | self._happen())
+            if news := self._happen() | self.agent.called():
+                self.agent_looks(news)
 
     def _happen(self) -> set[str]:
         """What happens at this moment; whom the agent is told of."""
-        news = set()
+        news = self._listen()
         for job in self.jobs:
             if job.outcome == "running" and job.ends_at <= self.now:
                 self._finish(job)
@@ -275,36 +399,58 @@ class Site:
     def _live(self, box: Box) -> bool:
         news = False
         if box.boots_at is not None and box.boots_at <= self.now:
-            box.boots_at, box.beats_from = None, self.now
-            box.node_ready, news = False, True
-            box.cordoned = box.cordoned and box.node_exists
-            box.node_exists = True
-        if box.beats_from is not None and not (self.now - box.beats_from) % BEAT:
-            news |= self._beat(box)
+            box.boots_at, box.beats_from, news = None, self.now, True
+            box.register(self.now)
+            for each in box.pods.values():
+                each.gone_at = self.now + LEFT_BEHIND if each.going_since is not None else None
+            if self._beat(box):
+                news = True
         if box.node_ready and box.last_beat is not None and self.now >= box.last_beat + READY_FADES:
-            box.node_ready, news = False, True
+            box.turn(self.now, ready=False)
+            news = True
         for name in [name for name, pod in box.pods.items() if pod.gone_at is not None and pod.gone_at <= self.now]:
             del box.pods[name]
         return news
 
+    def _is_heard(self, box: Box) -> bool:
+        """Whether a beat is news. Those of machines that serve are listened to when something else happens."""
+        serves = box.node_ready and phase_of(self.nodes[box.name].status) is Phase.READY
+        return not (box.partitioned or serves)
+
+    def _listen(self) -> set[str]:
+        """All beats since the last time; whom the agent is told of."""
+        return {box.name for box in self.boxes.values() if box.beats_from is not None and self._beat(box)}
+
     def _beat(self, box: Box) -> bool:
-        if box.partitioned:
+        if box.partitioned or box.beats_from is None or not (beats := box.beats(self.now)):
             return False
-        box.last_beat = self.now
-        turned, box.node_ready = not box.node_ready and box.node_exists, box.node_exists
-        return self.agent.hears(box.name) or turned
+        last = box.beats_from + BEAT * (beats - 1)
+        if box.last_beat is not None and last <= box.last_beat:
+            return False
+        box.last_beat = last
+        if turned := not box.node_ready and box.node_exists:
+            box.turn(self.now, ready=True)
+        return self.agent.hears(box.name, last) or turned
 
     def agent_looks(self, names: Any) -> None:
         """The agent looks at these machines and at the group; a crash of it is survived by a new one."""
         try:
-            for name in sorted(names):
-                self.agent.reconcile(name)
-            if names and self.agent.tend_group():
-                for name in sorted(self.boxes):
-                    self.agent.reconcile(name)
+            self.agent.look_at(names)
         except Crash:
             self.agent = Agent(self)
-            self.agent_looks(self.boxes)
+            self.agent_looks(())
+
+
+@lru_cache(maxsize=1024)
+def _pod(name: str) -> Pod:
+    return builders.pod(name)
+
+
+def _patched(obj: T, body: dict[str, Any]) -> T:
+    """The object, changed by a merge patch."""
+    parts = {part: getattr(obj, part) for part in body}
+    new = {part: msgspec.convert(merge(msgspec.to_builtins(old), body[part]), type(old)) for part, old in parts.items()}
+    return structs.replace(obj, **new) if body else obj
 
 
 def _resource(name: str) -> Node:

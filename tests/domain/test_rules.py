@@ -10,9 +10,9 @@ from tests.domain.builders import at
 from tests.domain.site import PodInSite, Site
 
 from hexa.domain.group.sizing import counts, may_be_woken, target
-from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Reason
-from hexa.domain.machine.wish import effective_wish
+from hexa.domain.machine.wish import NOBODYS_OFF, effective_wish
 from hexa.domain.resources.v1alpha1 import Hold, Paused, Power
 
 QUICK: dict[str, Any] = {
@@ -55,7 +55,9 @@ class SiteMachine(RuleBasedStateMachine):
         self.site = Site(sensors=sensors, group=self.group(least, more))
         for box, on in zip(self.site.boxes.values(), found, strict=True):
             if on:
-                box.power = box.node_exists = box.node_ready = True
+                box.power = True
+                box.register(0.0)
+                box.turn(0.0, ready=True)
                 box.beats_from = box.last_beat = 0.0
                 box.pods["first"] = PodInSite()
         self.site.pass_time(30)
@@ -244,17 +246,18 @@ class SiteMachine(RuleBasedStateMachine):
                 box.gain_power(site.now)
 
     def unwanted(self, name: str) -> bool:
-        """Off is what is recorded, or held."""
+        """Off is what is recorded, or held, and somebody would miss it: else the machine is adopted as soon as it is heard."""
         wish = effective_wish(self.site.nodes[name], self.site.policy, now=at(self.site.now))
-        return wish is not None and wish.power is Power.OFF
+        return wish is not None and wish.power is Power.OFF and wish.reason not in NOBODYS_OFF
 
     def settled(self, name: str) -> None:
         """The machine is where it is wanted; or lost, unwanted, and with pods that nobody ended."""
         box, node = self.site.boxes[name], self.site.nodes[name]
-        phase, wanted = phase_of(node.status), self.site.agent.wanted(node)
+        machine, now = self.site.agent.views.of(name), at(self.site.now)
+        phase, wanted = machine.phase, machine.acted_wish(now)
         if phase is Phase.LOST and wanted is Power.OFF and box.pods and not self.force:
             return
-        if phase is Phase.READY and any(veto.reason == Reason.WAKE_PROOF for veto in self.site.agent.off_vetoes(node)):
+        if phase is Phase.READY and any(veto.reason == Reason.WAKE_PROOF for veto in machine.off_vetoes(now)):
             return  # off is wanted, or not, and another one without wake proof is off
         assert phase is {Power.ON: Phase.READY, Power.OFF: Phase.OFF}[wanted or Power.OFF], (node.status, box)
         assert box.power == (wanted is Power.ON), (node.status, box)
