@@ -28,7 +28,7 @@ def run(example: Path, site: Path) -> str:
 
 def test_there_are_examples() -> None:
     """Whoever wants to embed the domain finds a program to begin with."""
-    assert [example.name for example in EXAMPLES] == ["compare_policies.py"]
+    assert [example.name for example in EXAMPLES] == ["compare_policies.py", "what_next.py"]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
@@ -55,3 +55,15 @@ def test_comparison_shows_what_a_policy_costs(tmp_path: Path) -> None:
     assert warm[1] - asleep[1] == pytest.approx(13, abs=0.1)
     assert all(more > less for more, less in zip(warm[1:4], asleep[1:4], strict=True))
     assert asleep[4] > warm[4] > 0
+
+
+def test_decisions_about_machines_can_be_asked_for_outside_of_hexa(tmp_path: Path) -> None:
+    """Whoever describes a machine is told what hexa would do next, and why: wake it, leave it, cordon it first, evict, or wait."""
+    blocks = (block.splitlines() for block in run(EXAMPLES[1], tmp_path).replace("\n  ", "\r").split("\n") if block)
+    told = {name.rstrip(":"): steps for name, *steps in blocks}
+    assert told["asleep"][-2:] == ["go on to PoweringOn (Off -> PoweringOn: Wanted)", "start"]
+    assert told["serving"][-1] == "nothing, until something changes"
+    assert told["open"][-1] == "cordon its Kubernetes node"
+    assert told["in-use"][-1] == "evict"
+    assert "Hold: held off: BIOS update" in "".join(told["told-to-stay"])
+    assert told["told-to-stay"][-1] == "nothing, until something changes"
