@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import OFF, ON, at, machine, status, wish
 
-from hexa.domain.group.sizing import Member, Replacement, candidates, counts, replacements, to_rest
+from hexa.domain.group.sizing import Member, Replacement, candidates, counts, fitting, replacements, to_rest, to_wake
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.policy.policy import Policy
@@ -276,6 +276,26 @@ def test_a_needed_machine_is_not_replaced() -> None:
     """No other would do: it is tried again."""
     failed = member("nas", Phase.START_FAILED, wish(ON, US, reason=Reason.NEEDED))
     assert replacements(Policy(), [failed, member("b", Phase.OFF)]) == []
+
+
+def test_who_needs_more_places_than_there_are_is_not_chosen() -> None:
+    """Of a group with one place left none is asked that waits for another one of it, by however many others; who is up, or was
+    asked already, has its place, and a machine of another group needs none here."""
+    up, nas = member("up", Phase.READY, wish(ON)), member("nas", Phase.POWERING_OFF, wish(OFF))
+    waits = member("a", Phase.OFF, waits_for=("nas", "elsewhere"))
+    far = member("b", Phase.OFF, waits_for=("a",))
+
+    def chosen(most: int | None, *members: Member) -> list[str]:
+        return [each.key.name for each in fitting(Policy(max_size=most), members)]
+
+    assert chosen(2, up, nas, waits) == ["nas"]
+    assert chosen(3, up, nas, waits) == ["a", "nas"]
+    assert chosen(3, up, nas, waits, far) == ["a", "nas"]
+    assert chosen(4, up, nas, waits, far) == chosen(None, up, nas, waits, far) == ["a", "b", "nas"]
+    assert chosen(2, structs.replace(nas, wish=wish(ON)), waits) == ["a"]
+    assert to_wake(Policy(min_size=2, max_size=2), [up, nas, waits]) == [nas]
+    failed = member("f", Phase.START_FAILED, wish(ON, CA))
+    assert replacements(Policy(max_size=2), [up, failed, waits, nas]) == [Replacement(failed, nas)]
 
 
 def test_who_waits_is_chosen_later_and_is_no_spare() -> None:

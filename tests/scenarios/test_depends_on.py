@@ -346,6 +346,23 @@ async def test_who_needs_a_place_in_a_full_group_is_not_chosen(autojump_clock: M
         await reach(world, Phase.READY)
 
 
+async def test_one_place_is_not_given_to_who_needs_two(autojump_clock: MockClock) -> None:
+    """The storage box of the same group goes down, and one place is left: Cluster Autoscaler's request wakes the box again, not the
+    machine that would then wait for a place for the box."""
+    machines = [*needy("nas"), nas(group="rack", off_seconds=20.0), machine("up", group="rack", boot_seconds=8.0)]
+    async with open_world(groups=[rack(maxSize=2)], machines=machines, autoscaler=None, site=QUICK) as world:
+        await known(world)
+        for name in ("nas", "up"):
+            await switch(world, "on", name)
+            await reach(world, Phase.READY, name)
+        assert await world.cloud.delete_nodes(ID, nodes=[ExternalNode("nas")]) == Done()
+        await reach(world, Phase.POWERING_OFF, "nas")
+        assert await world.cloud.increase_size(ID, delta=1) == Done()
+        await reach(world, Phase.READY, "nas")
+        assert wished(world, "nas") == (ON, Asker.CLUSTER_AUTOSCALER, "ScaleUp")
+        assert world.phase("box-1") is Phase.OFF
+
+
 # --- what makes no sense -----------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
 from hexa.domain.decide.group_news import about_group
 from hexa.domain.errors import Unavailable
-from hexa.domain.group.sizing import Member, cancellable, candidates, counts, max_size, target
+from hexa.domain.group.sizing import Member, cancellable, candidates, counts, fitting, max_size, target
 from hexa.domain.group.template import mixed, shown_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import ARRIVAL, ARRIVAL_TAINTS
@@ -244,7 +244,7 @@ class Provider:
         if now_on + delta > shown.max_size:
             text = f"{view.id} has {now_on} of at most {shown.max_size} machines; {delta} more cannot come"
             return self._deny(call, What.MAX_SIZE_REACHED, text)
-        found = candidates(members)
+        found = fitting(view.policy, members)
         if len(found) < delta:
             return self._deny(
                 call, What.NOT_ENOUGH_MACHINES, f"{view.id} has {len(found)} machines to wake, {delta} asked"

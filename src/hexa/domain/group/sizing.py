@@ -3,7 +3,7 @@
 It sees machines as `Member`s (status, wish and vetoes already judged) and writes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import Final
@@ -143,6 +143,32 @@ def candidates(members: Iterable[Member]) -> list[Member]:
     return sorted(filter(may_be_woken, members), key=_wake_rank)
 
 
+def fitting(policy: Policy, members: Sequence[Member]) -> list[Member]:
+    """Candidates, without those that maxSize has no room for because they wait for others of the group, which need places too."""
+    found = candidates(members)
+    if policy.max_size is None or not any(member.waits_for for member in found):
+        return found
+    named = {member.key.name: member for member in members}
+    room, taken, fits = policy.max_size - target(members), set[str](), list[Member]()
+    for member in found:
+        places = {name for name in _brought(member, named) if not counts(named[name])} - taken
+        if member.waits_for and len(places) > room - len(taken):
+            continue
+        fits.append(member)
+        taken |= places
+    return fits
+
+
+def _brought(member: Member, named: Mapping[str, Member]) -> set[str]:
+    """The machine, and those of its group that it waits for, also by others."""
+    found, front = {member.key.name}, [member]
+    while front:
+        new = {name for name in front.pop().waits_for if name in named} - found
+        found |= new
+        front += [named[name] for name in new]
+    return found
+
+
 def _wake_rank(member: Member) -> tuple[bool, bool, int, bool, int, float, float, str]:
     put_off = member.wish is not None and member.wish.by is Asker.USER
     boot = median(member.boot_seconds) if member.boot_seconds else 0.0
@@ -203,7 +229,7 @@ def max_size(policy: Policy, members: Sequence[Member]) -> int:
 def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
     """Machines to wake so that the group reaches minSize."""
     missing = policy.min_size - target(members)
-    return candidates(members)[: max(missing, 0)]
+    return fitting(policy, members)[: max(missing, 0)]
 
 
 def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
@@ -230,7 +256,7 @@ class Replacement(Struct, frozen=True):
 
 def replacements(policy: Policy, members: Sequence[Member]) -> list[Replacement]:
     """Who takes whose place: the best candidates, none above maxSize. A failed machine is not in the target any more."""
-    found = candidates(members)
+    found = fitting(policy, members)
     room = len(found) if policy.max_size is None else max(policy.max_size - target(members), 0)
     begun = {pair.failed.key for pair in begun_replacements(members)}
     alone = [member for member in unreplaced(members) if member.key not in begun]
