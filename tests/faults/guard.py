@@ -196,8 +196,9 @@ class Guard:
             wish is None or wish.power is not Power.ON
         ) and not kept_on:  # by wake proof: it comes up before it may rest
             self.say("unwished", f"{name}: a startup Job, and the wish is {wish and wish.power}")
-        vetoes = [veto.reason for veto in view.on_vetoes(self.world.now)]
-        if vetoes:
+        again = view.phase is Phase.BOOTING  # on its way: it does not wait for what it depends on
+        found = view.own_on_vetoes(self.world.now) if again else view.on_vetoes(self.world.now)
+        if vetoes := [veto.reason for veto in found]:
             self.say("veto", f"{name}: a startup Job against {vetoes}")
 
     def _evictable(self, node: str) -> list[Pod]:

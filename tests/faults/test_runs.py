@@ -66,6 +66,18 @@ def test_a_machine_may_stay_off_while_what_it_depends_on_cannot_come() -> None:
     assert play(Script(seed=1, groups=groups, boxes=boxes, acts=acts, hurts=310)).broken == ()
 
 
+def test_a_machine_on_its_way_may_be_woken_again_whatever_becomes_of_what_it_depends_on() -> None:
+    """Its first wake is lost, and what it depends on is held off meanwhile: it is woken again all the same."""
+    acts = (
+        Act(at=1, what="lostWake", of="box-2", duration=60.0),
+        Act(at=5, what="powerState", of="box-2", value="on", duration=1200.0),
+        Act(at=32, what="hold", of="box-1", value="off", duration=300.0),
+    )
+    boxes = (Box(name="box-1", group="shelf"), Box(name="box-2", group="rack", depends=("box-1",)))
+    groups = {"rack": {"retries": {"wakeInterval": "10s"}}, "shelf": {}}
+    assert play(Script(seed=1, groups=groups, boxes=boxes, acts=acts, hurts=400)).broken == ()
+
+
 def test_a_run_that_fails_is_told_and_shrunk() -> None:
     """A defect of hexa, or a crash, makes a failed run; what has nothing to do with it is left out of the script."""
     acts = (Act(at=5, what="scale", of="", value=1), Act(at=10, what="nonsense", of="box-1"), Act(at=20, what="outage"))

@@ -186,7 +186,7 @@ class Provider:
         if view is None:
             return None
         members = self._views.members(view.key)
-        first = candidates(self._judged(view))
+        first = fitting(view.policy, self._judged(view))
         keys = {first[0].key} if first else {machine.key for machine in members}
         return next((machine.rates for machine in members if machine.key in keys), None)
 

@@ -9,7 +9,7 @@ from hexa.app.commands.shared.draining import DRAINABLE, Check, check
 from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.fence import CONTAINED
 from hexa.domain.errors import Refused
-from hexa.domain.group.sizing import candidates, counts, max_size, resters, target, to_rest, to_wake
+from hexa.domain.group.sizing import counts, fitting, max_size, resters, target, to_rest, to_wake
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.availability import counts_since
 from hexa.domain.machine.lifecycle import Phase, count_availability
@@ -184,7 +184,7 @@ def explain_group(snapshot: Snapshot, key: Lookup) -> GroupAnswer | BrokenAnswer
         min_size=policy.min_size,
         max_size=policy.max_size,
         possible=max_size(policy, members),
-        next_to_wake=tuple(member.key.name for member in candidates(members)),
+        next_to_wake=tuple(member.key.name for member in fitting(policy, members)),
         next_to_rest=tuple(member.key.name for member in resters(members)),
         waking_now=tuple(member.key.name for member in to_wake(policy, members)),
         resting_now=tuple(member.key.name for member in to_rest(policy, members)),
