@@ -11,7 +11,9 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.values import SHORTEST, Reader
 from hexa.domain.resources.v1alpha1 import (
     Group,
+    GroupSpec,
     Node,
+    NodeSpec,
     Retries,
     Timeouts,
 )
@@ -51,18 +53,19 @@ def machine_limits(
     floor = timedelta(seconds=min(boots or kind, default=0.0))
     taught = Taught(slowest_boot(boots), floor)
     if group is None:
-        limits = limits_of(reader, PROVISION_DEFAULT, (("spec", own.timeouts, own.retries),), taught)
+        limits = limits_of(reader, PROVISION_DEFAULT, (("spec", own),), taught)
         return limits, tuple(reader.problems)
     silent = Reader()  # the group's own problems are told on the group
     provision = silent.limit("", group.spec.max_node_provision_time, least=SHORTEST) or PROVISION_DEFAULT
     if own.timeouts == Timeouts() and own.retries == Retries():
-        return limits_of(silent, provision, (("", group.spec.timeouts, group.spec.retries),), taught), ()
-    sources = (("spec", own.timeouts, own.retries), ("", group.spec.timeouts, group.spec.retries))
+        return limits_of(silent, provision, (("", group.spec),), taught), ()
+    sources: tuple[Source, ...] = (("spec", own), ("", group.spec))
     limits = limits_of(reader, provision, sources, taught)
     return limits, tuple(problem for problem in reader.problems if problem.field.startswith("spec"))
 
 
-Source = tuple[str, Timeouts, Retries]
+Source = tuple[str, GroupSpec | NodeSpec]
+"""What gives limits, and how its fields are named in problems."""
 
 _TIMEOUT_FIELDS: Final = {
     "settle": "settle",
@@ -121,10 +124,10 @@ def learned_boot(default: timedelta, slowest: timedelta, *, interval: timedelta,
 def limits_of(reader: Reader, provision: timedelta, sources: tuple[Source, ...], taught: Taught = NOT_TAUGHT) -> Limits:
     """The limits that `sources` give, the first before the others, over what boots have taught, over the defaults."""
     given: dict[str, timedelta] = {}
-    for prefix, timeouts, retries in reversed(sources):
-        given |= dict(_given(reader, f"{prefix}.timeouts", timeouts, _TIMEOUT_FIELDS))
-        given |= dict(_given(reader, f"{prefix}.retries", retries, _RETRY_FIELDS))
-    attempts = next((retries.attempts for _, _, retries in sources if retries.attempts), Limits().attempts)
+    for prefix, spec in reversed(sources):
+        given |= dict(_given(reader, f"{prefix}.timeouts", spec.timeouts, _TIMEOUT_FIELDS))
+        given |= dict(_given(reader, f"{prefix}.retries", spec.retries, _RETRY_FIELDS))
+    attempts = next((spec.retries.attempts for _, spec in sources if spec.retries.attempts), Limits().attempts)
     boot = given.get("boot", provision * BOOT_SHARE)
     default = interval = given.get("wake_interval", boot / WAKES_PER_BOOT)
     if "wake_interval" not in given:
@@ -135,7 +138,7 @@ def limits_of(reader: Reader, provision: timedelta, sources: tuple[Source, ...],
     power_on = min(interval * attempts, max(default * attempts, provision - boot))
     derived = {"boot": boot, "wake_interval": interval, "power_on": power_on} | given
     derived["patient_interval"] = patient
-    hedge = next((retries.hedge for _, _, retries in sources if retries.hedge is not None), False)
+    hedge = next((spec.retries.hedge for _, spec in sources if spec.retries.hedge is not None), False)
     return Limits(attempts=attempts, hedge=hedge, **derived)
 
 

@@ -105,7 +105,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
     reader = Reader()
     given = reader.limit("spec.maxNodeProvisionTime", spec.max_node_provision_time, least=SHORTEST)
     provision = given or PROVISION_DEFAULT
-    limits = limits_of(reader, provision, (("spec", spec.timeouts, spec.retries),))
+    limits = limits_of(reader, provision, (("spec", spec),))
     policy = Policy(
         namespace=group.metadata.namespace,
         name=group.metadata.name,
