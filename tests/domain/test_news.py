@@ -23,7 +23,7 @@ def test_each_reason_is_one_that_an_event_may_have() -> None:
     assert len(set(What)) == len(What.__members__)
 
 
-@pytest.mark.parametrize("reason", [*Phase, *UNEXPECTED])
+@pytest.mark.parametrize("reason", [*Phase, *sorted(UNEXPECTED)])
 def test_phases_and_unexpected_power_are_told_by_their_names(reason: str) -> None:
     """Each phase, and each wish that follows from power that somebody else switched, is a reason."""
     assert What(reason) == reason
