@@ -30,6 +30,9 @@ class Reason(StrEnum):
     NEEDED = "NeededBy"
     """Others depend on it. Also the reason of the on wish of a machine that is woken for them."""
     WAKE_PROOF = "WakeProof"
+    MIN_ON_TIME = "MinOnTime"
+    MIN_OFF_TIME = "MinOffTime"
+    """It ranks the machine last, and bars nothing."""
 
     # --- wishes ---
     POWER_STATE_CHANGED = "PowerStateChanged"

@@ -35,6 +35,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The same while others of the group are on their way too: many boots at once are slower than those that were learned."""
     backoff: timedelta = timedelta(minutes=1)
     max_backoff: timedelta = timedelta(hours=1)
+    min_on_time: timedelta | None = None
+    """How long a machine that came up stays up."""
+    min_off_time: timedelta | None = None
+    """For how long one that went dark is woken last."""
     hedge: bool = False
     """Whether a spare machine is woken beside one that stays silent."""
 
@@ -57,7 +61,7 @@ def machine_limits(
         return limits, tuple(reader.problems)
     silent = Reader()  # the group's own problems are told on the group
     provision = silent.limit("", group.spec.max_node_provision_time, least=SHORTEST) or PROVISION_DEFAULT
-    if own.timeouts == Timeouts() and own.retries == Retries():
+    if (own.timeouts, own.retries, own.min_on_time, own.min_off_time) == (Timeouts(), Retries(), None, None):
         return limits_of(silent, provision, (("", group.spec),), taught), ()
     sources: tuple[Source, ...] = (("spec", own), ("", group.spec))
     limits = limits_of(reader, provision, sources, taught)
@@ -78,6 +82,7 @@ _TIMEOUT_FIELDS: Final = {
 }
 _WORKING_FIELDS: Final = frozenset({"power_on", "boot", "drain", "power_off", "wake_interval"})
 """A machine works in these; one of no length would make it fail, or begin anew, at once and without end."""
+_SHORTEST_FIELDS: Final = {"min_on_time": "minOnTime", "min_off_time": "minOffTime"}
 _RETRY_FIELDS: Final = {"wake_interval": "wakeInterval", "backoff": "backoff", "max_backoff": "maxBackoff"}
 
 
@@ -125,6 +130,7 @@ def limits_of(reader: Reader, provision: timedelta, sources: tuple[Source, ...],
     """The limits that `sources` give, the first before the others, over what boots have taught, over the defaults."""
     given: dict[str, timedelta] = {}
     for prefix, spec in reversed(sources):
+        given |= dict(_given(reader, prefix, spec, _SHORTEST_FIELDS))
         given |= dict(_given(reader, f"{prefix}.timeouts", spec.timeouts, _TIMEOUT_FIELDS))
         given |= dict(_given(reader, f"{prefix}.retries", spec.retries, _RETRY_FIELDS))
     attempts = next((spec.retries.attempts for _, spec in sources if spec.retries.attempts), Limits().attempts)
@@ -143,7 +149,7 @@ def limits_of(reader: Reader, provision: timedelta, sources: tuple[Source, ...],
 
 
 def _given(
-    reader: Reader, prefix: str, source: Timeouts | Retries, fields: dict[str, str]
+    reader: Reader, prefix: str, source: GroupSpec | NodeSpec | Timeouts | Retries, fields: dict[str, str]
 ) -> Iterator[tuple[str, timedelta]]:
     for attribute, name in fields.items():
         least = SHORTEST if attribute in _WORKING_FIELDS else timedelta(0)

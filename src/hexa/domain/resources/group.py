@@ -174,6 +174,20 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
     retries: Annotated[Retries, Meta(description="Repeated wakes and cool-offs, for every machine of the group.")] = (
         Retries()
     )
+    min_on_time: Annotated[
+        Duration | None,
+        Meta(
+            description="A machine that came up stays up so long: Cluster Autoscaler, hexa and schedules wait for it, a person's off "
+            "and hold pass. Default: none."
+        ),
+    ] = None
+    min_off_time: Annotated[
+        Duration | None,
+        Meta(
+            description="A machine that went dark within this is the last of the group to be woken; pods that wait get it all the "
+            "same. Default: none."
+        ),
+    ] = None
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
     node_leave_policy: Annotated[
         LeavePolicy,

@@ -9,7 +9,7 @@ from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.pod_spec import PowerPodSpec
 from hexa.domain.resources.power import DriverName, PowerSpec
 from hexa.domain.resources.status import NodeStatus
-from hexa.domain.resources.values import Number, OnOff, OwnedMetadata, Period, Quantity, Rule, Rules, Time
+from hexa.domain.resources.values import Duration, Number, OnOff, OwnedMetadata, Period, Quantity, Rule, Rules, Time
 from hexa.domain.resources.wish import Hold
 
 
@@ -132,6 +132,20 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
     ] = ()
     timeouts: Annotated[Timeouts, Meta(description="Overrides the group's, field by field.")] = Timeouts()
     retries: Annotated[Retries, Meta(description="Overrides the group's, field by field.")] = Retries()
+    min_on_time: Annotated[
+        Duration | None,
+        Meta(
+            description="A machine that came up stays up so long: Cluster Autoscaler, hexa and schedules wait for it, a person's off "
+            "and hold pass. Overrides the group's."
+        ),
+    ] = None
+    min_off_time: Annotated[
+        Duration | None,
+        Meta(
+            description="A machine that went dark within this is the last of the group to be woken; pods that wait get it all the "
+            "same. Overrides the group's."
+        ),
+    ] = None
     hold: Annotated[
         Hold | None, Meta(description="A person's word over this machine; beats everything but safety.")
     ] = None

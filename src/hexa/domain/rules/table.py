@@ -27,6 +27,7 @@ from hexa.domain.rules import (
     proof,
     quarantine,
     setting_up,
+    shortest_times,
 )
 from hexa.domain.rules.rule import Rank, Rule
 from hexa.domain.rules.subject import Alone, Among
@@ -81,6 +82,23 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         ends=cool_off.ends,
         looked=False,
         remedy="mend what blocked the drain: hexa drain-check {name}",
+    ),
+    Rule(
+        name="minOnTime",
+        what="A machine that came up stays up for a time; a person's off passes.",
+        reason=Reason.MIN_ON_TIME,
+        rank=Rank.STAYS,
+        off=shortest_times.off,
+        ends=lambda machine, now: (shortest_times.up_until(machine),),
+        remedy="hexa off {name} passes it",
+    ),
+    Rule(
+        name="minOffTime",
+        what="A machine that went dark a short time ago is the last to be woken.",
+        reason=Reason.MIN_OFF_TIME,
+        last=shortest_times.last,
+        ends=lambda machine, now: (shortest_times.dark_until(machine),),
+        looked=False,
     ),
     Rule(
         name="hold",
