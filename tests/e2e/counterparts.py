@@ -12,18 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from lab.controlplane import LOOPBACK, free_port
+
 OUTLETS: Final = "1.3.6.1.4.1.318.1.1.12.3.3.1.1.4"  # PowerNet-MIB rPDUOutletControlOutletCommand
 _PATIENCE: Final = 20.0
-
-
-LOOPBACK: Final = "127.0.0.1"
-
-
-def free_port(kind: socket.SocketKind, address: str = LOOPBACK) -> int:
-    """A port that nobody has."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -81,7 +73,7 @@ def _script(file: Path, text: str) -> Path:
 @contextmanager
 def ipmi_sim(folder: Path, *, password: str, address: str = LOOPBACK) -> Iterator[int]:
     """OpenIPMI's simulator of a BMC (Debian: openipmi); the machine's power is the file `power`."""
-    port, power = free_port(socket.SOCK_DGRAM, address), folder / "power"
+    port, power = free_port(address, socket.SOCK_DGRAM), folder / "power"
     power.write_text("0\n")
     chassis = _script(
         folder / "chassis",
@@ -124,7 +116,7 @@ def ipmi_sim(folder: Path, *, password: str, address: str = LOOPBACK) -> Iterato
 @contextmanager
 def snmpd(folder: Path, *, secret: str) -> Iterator[int]:
     """net-snmp's agent (Debian: snmpd) as a PDU: an outlet is a file with 1 for on and 2 for off."""
-    port, outlets = free_port(socket.SOCK_DGRAM), folder / "outlets"
+    port, outlets = free_port(LOOPBACK, socket.SOCK_DGRAM), folder / "outlets"
     outlets.mkdir()
     for number in range(1, 5):
         (outlets / str(number)).write_text("2\n")
@@ -159,7 +151,7 @@ def snmpd(folder: Path, *, secret: str) -> Iterator[int]:
 @contextmanager
 def sshd(folder: Path, *, address: str = LOOPBACK) -> Iterator[int]:
     """OpenSSH's server; keys `host` and `user` in the folder, and only the second may log in."""
-    port = free_port(socket.SOCK_STREAM, address)
+    port = free_port(address)
     for name in ("host", "user", "stranger"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     shutil.copy(folder / "user.pub", folder / "authorized_keys")
@@ -186,7 +178,7 @@ def redfish_emulator(folder: Path, *, password: str, address: str = LOOPBACK) ->
     """sushy's emulator of a BMC, with a system that is no more than its state; it obeys within a second instead of eleven."""
     import bcrypt
 
-    port = free_port(socket.SOCK_STREAM, address)
+    port = free_port(address)
     users = folder / "htpasswd"
     users.write_text(f"admin:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
     system = {"uuid": "11111111-1111-1111-1111-111111111111", "name": "worker-01", "power_state": "Off", "nics": []}

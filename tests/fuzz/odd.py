@@ -229,7 +229,7 @@ def with_odd(obj: dict[str, Any], *odd: Odd) -> dict[str, Any]:
         try:
             for key in path[:-1]:
                 at = at[key]
-            at[path[-1]] = value
+            at[path[-1]] = deepcopy(value)  # a second odd value may be put into it
         except (KeyError, IndexError, TypeError):
             continue  # an odd value further up has taken its place away
     return changed

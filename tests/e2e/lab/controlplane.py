@@ -5,13 +5,14 @@ free ports, so that runs don't meet. All its parts die with us (see process.py),
 """
 
 import base64
+import random
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import trio
@@ -220,10 +221,17 @@ async def open_control_plane(
         control_plane.stop()
 
 
-def free_port(address: str) -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.create_server((address, 0)) as server:
-        return int(server.getsockname()[1])
+PORTS: Final = range(10_000, 32_768)
+"""Below those that Linux gives to outgoing connections: one of these may take a free port before its server binds to it."""
+
+
+def free_port(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that nobody has at this moment; drawn, so that two runs beside each other don't take the same."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
+            probe.bind((address, port))
+            return port
 
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
