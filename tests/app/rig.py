@@ -17,7 +17,7 @@ from hexa.app.cloud.provider import Provider
 from hexa.app.group.controller import GroupController
 from hexa.app.locks import GroupLocks
 from hexa.app.news import Newsroom, events, logs
-from hexa.app.node.kube_node_controller import CoreController
+from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
@@ -75,7 +75,7 @@ class Rig:
         self.cloud = Provider(**parts, locks=locks)
         self.groups = GroupController(**parts, locks=locks)
         self.wishes = Wishes(store=self.store, views=self.views, kube=self.kube, clock=self.clock)
-        self.kube_nodes = CoreController(**parts)
+        self.kube_nodes = KubeNodeController(**parts)
 
     async def seen(self) -> None:
         """Wait until the snapshot has seen everything that was done to the API server."""

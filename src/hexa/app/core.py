@@ -16,7 +16,7 @@ from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
-from hexa.app.node.kube_node_controller import CoreController
+from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.node.readings import Readings
 from hexa.app.store import Source, Store
 from hexa.app.turns import Turns
@@ -68,7 +68,7 @@ class Core(Struct, frozen=True):
     views: Views
     nodes: NodeController
     groups: GroupController
-    kubernetes_nodes: CoreController
+    kubernetes_nodes: KubeNodeController
     readings: Readings | None
     checks: HealthChecks | None
     contained: Teller
@@ -157,7 +157,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
         views=views,
         nodes=nodes,
         groups=GroupController(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks),
-        kubernetes_nodes=CoreController(store=store, views=views, kube=kube, clock=clock, news=news),
+        kubernetes_nodes=KubeNodeController(store=store, views=views, kube=kube, clock=clock, news=news),
         readings=readings,
         checks=checks,
         contained=contained,

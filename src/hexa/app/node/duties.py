@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from hexa.app.each import for_each
-from hexa.app.node.kube_node_patch import core_patch
 from hexa.app.saving import merged
 from hexa.app.store import Store
+from hexa.domain.decide.kube_node_patch import core_patch
 from hexa.domain.decide.welcome import welcomed
 from hexa.domain.errors import Conflict, Refused
 from hexa.domain.machine_view import MachineView

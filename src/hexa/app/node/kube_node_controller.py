@@ -1,6 +1,7 @@
-"""Bridges Kubernetes nodes and machines: providerID where there is none, labels of members, what a node had before it left, and
-a rule that forbids an off shown to Cluster Autoscaler before it drains. A node whose machine is given up loses all that is ours.
-It writes Kubernetes nodes only.
+"""Keeps what is ours on the Kubernetes nodes of machines: providerID where there is none, labels of members, what a node had before
+it left, and a rule that forbids an off, shown to Cluster Autoscaler before it drains.
+
+It writes Kubernetes nodes only. What is to be written, `hexa.domain.decide.kube_node` says.
 """
 
 from typing import Any
@@ -8,17 +9,16 @@ from typing import Any
 from hexa.app.cache import same_but_for_condition_taints, same_but_for_status
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
-from hexa.app.node.kube_node_patch import comes_with_cordon, core_patch, parted, with_registration
 from hexa.app.node.unmark import unmark
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.stand_in import is_stand_in
 from hexa.app.views.views import Views
+from hexa.domain.decide.kube_node import Give, KubeNodeObserved, LetBe, TakeOff, decide_kube_node
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.machine.identity import kube_name
-from hexa.domain.machine.marks import MARKS, leaving, marked, owner_of
+from hexa.domain.machine.marks import owner_of
 from hexa.domain.machine.registration import registration_of
-from hexa.domain.machine_view import MachineView
 from hexa.domain.names import REGISTERED_ANNOTATION
 from hexa.domain.news import About, Work, failure
 from hexa.domain.resources.core import NODES, KubeNode
@@ -40,8 +40,8 @@ class NodeOwner:
         self._post.works(Lookup("", name))
 
 
-class CoreController:
-    """Keeps what Cluster Autoscaler reads on the Kubernetes nodes of machines."""
+class KubeNodeController:
+    """One Kubernetes node at a time: look at it, let the domain decide, write."""
 
     def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, news: Newsroom) -> None:
         self._store, self._views, self._kube, self._clock, self._news = store, views, kube, clock, news
@@ -94,41 +94,34 @@ class CoreController:
         node = self._store.nodes.objects.get(Lookup("", name))
         if node is None:
             return
-        view = self._views.by_kube_name(name) or self._owner(node)
-        gone = view is None or not view.valid
-        if (gone and self._given_up(node)) or (
-            view is not None and not is_stand_in(view) and parted(view) and marked(node)
-        ):
-            self._store.nodes.put(await unmark(self._kube, node))
-            return
-        now = self._clock.now()
-        if view is None or is_stand_in(view) or comes_with_cordon(view, now=now):
-            return
-        uid, registration = self._new.get(name, ("", None))
-        known = registration if uid == node.metadata.uid else None
-        body = with_registration(core_patch(node, view, now=now), view, node, known)
-        if not body:
-            return
-        patch = Patch(body, resource_version=node.metadata.resource_version)
-        self._store.nodes.put(await self._kube.patch(NODES, name, patch))
+        match decide_kube_node(self._observe(node)):
+            case TakeOff():
+                self._store.nodes.put(await unmark(self._kube, node))
+            case Give(body):
+                patch = Patch(body, resource_version=node.metadata.resource_version)
+                self._store.nodes.put(await self._kube.patch(NODES, name, patch))
+            case LetBe():
+                return
 
-    def _owner(self, node: KubeNode) -> MachineView | None:
-        """The machine that the node's marks are of, where several claim it."""
-        owner = owner_of(node)
-        claims = owner is not None and owner in self._views.keys_of_kube_name(node.metadata.name)
-        return self._views.machine(owner) if owner is not None and claims else None
-
-    def _given_up(self, node: KubeNode) -> bool:
-        """Whether the node carries marks of a machine that we would know of, and that is deleted, released or another node's."""
-        if self._store.watching_since is None or not any(mark in node.metadata.annotations for mark in MARKS):
-            return False
-        owner, machines = owner_of(node), self._store.machines
-        if owner is None:
-            claimed = any(self._views.keys_of_kube_name(node.metadata.name))
-            return not (claimed or self._store.namespaces or machines.malformed)
-        if owner in machines.malformed or (self._store.namespaces and owner.namespace not in self._store.namespaces):
-            return False
-        machine = machines.objects.get(owner)
-        if machine is None or leaving(machine):
-            return True
-        return bool(machine.status.identity.kubernetes_node) and kube_name(machine) != node.metadata.name
+    def _observe(self, node: KubeNode) -> KubeNodeObserved:
+        name, machines, namespaces = node.metadata.name, self._store.machines, self._store.namespaces
+        owner, claimants = owner_of(node), self._views.keys_of_kube_name(name)
+        machine = self._views.by_kube_name(name)
+        if machine is None and owner is not None and owner in claimants:
+            machine = self._views.machine(owner)
+        uid, registered = self._new.get(name, ("", None))
+        hidden = owner is not None and (
+            owner in machines.malformed or bool(namespaces and owner.namespace not in namespaces)
+        )
+        return KubeNodeObserved(
+            now=self._clock.now(),
+            node=node,
+            machine=machine,
+            contained=machine is not None and is_stand_in(machine),
+            registered=registered if uid == node.metadata.uid else None,
+            seeing=self._store.watching_since is not None,
+            all_seen=not (namespaces or machines.malformed),
+            claimed=bool(claimants),
+            owner=machines.objects.get(owner) if owner is not None else None,
+            owner_may_be_hidden=hidden,
+        )

@@ -1,11 +1,11 @@
 """What a drain would meet, said at once to who asks for an off: pods that block or fit nowhere else, and who would make room."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from hexa.app.commands.shared.draining import DRAINABLE, check
 from hexa.app.commands.shared.snapshot import Snapshot
-from hexa.app.node.make_room import full_groups, offered
+from hexa.app.node.make_room import lenders
+from hexa.domain.decide.room import full_groups, offered
 from hexa.domain.errors import HexaError
 from hexa.domain.group.make_room import choose, nobody
 from hexa.domain.machine_view import MachineView
@@ -40,10 +40,10 @@ def _blocked(blockers: Sequence[Blocker]) -> Iterator[str]:
 def _room(snapshot: Snapshot, view: MachineView, pods: Sequence[Pod], *, asked: bool) -> str:
     """Pods that fit on no other node that is on: who makes room, or would."""
     names = few([f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods])
-    now: datetime = snapshot.now
-    choice = choose(pods, offered(snapshot.views, view, now=now))
+    around = lenders(snapshot.views, view, now=snapshot.now)
+    choice = choose(pods, offered(around, view))
     if not choice.wake:
-        why = nobody(pods, full_groups(snapshot.views, view, now=now))
+        why = nobody(pods, full_groups(around))
         return f"it will be Blocked by NoRoom: {names} fit on no other node, and {why}"
     makers, rest = ", ".join(str(key) for key in choice.wake), f"; {nobody(choice.left, [])}" if choice.left else ""
     if asked:
