@@ -9,6 +9,7 @@ from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, kube_node, mac
 
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import effective_wish, wish_patch
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, RELEASED_ANNOTATION, SCALE_DOWN_DISABLED
 from hexa.domain.policy.policy import Policy
@@ -19,7 +20,7 @@ from hexa.domain.rules.acted import acted_power
 from hexa.domain.rules.own import off_vetoes, on_vetoes
 from hexa.domain.words.demands import demands
 from hexa.domain.words.explain import obstacle, stale, summary
-from hexa.domain.words.kept import kept_from_waking, kept_on
+from hexa.domain.words.kept import kept_from_waking, kept_on, of_veto
 from hexa.domain.words.known import Known
 from hexa.domain.words.waits import waits
 
@@ -254,6 +255,14 @@ def test_remedies_name_the_object() -> None:
     assert kept_on(known(own))[0].remedy == "hexa auto site/m1"
     (held,) = kept_on(known(in_phase(Phase.READY, OFF), policy=Policy(hold=Hold(power="on"))))
     assert held.remedy == "hexa auto --group site/rack"
+
+
+def test_what_passes_the_shortest_time_of_a_group_is_an_off_of_the_machine_alone() -> None:
+    """Where the Group sets minOnTime, `hexa why` names the command for this machine, not one that holds the whole group off."""
+    veto = Veto(Reason.MIN_ON_TIME, "it came up a short time ago", at(600), "spec.minOnTime", of_group=True)
+    told = of_veto(known(machine()), veto)
+    assert told.remedy == "hexa off site/m1 passes it"
+    assert told.object == "Group site/rack spec.minOnTime"
 
 
 def test_a_status_that_no_agent_keeps_is_told() -> None:

@@ -73,7 +73,7 @@ def test_rank_comes_from_the_table() -> None:
 def test_a_remedy_names_the_machine() -> None:
     """What a person can do about a veto is a command, or a field."""
     assert REMEDIES["Hold"].format(name="site/m1") == "hexa auto site/m1"
-    assert all(remedy.format(name="x") for remedy in REMEDIES.values())
+    assert all(remedy.format(name="x", machine="m") for remedy in REMEDIES.values())
 
 
 def test_rules_about_others_are_judged_apart() -> None:

@@ -75,4 +75,5 @@ class Rule(Struct, Generic[M], frozen=True, kw_only=True):
     why: Callable[[Member, Sequence[Member]], Iterator[str]] | None = None
     """What `hexa why` says that a machine waits for, of the machine and all of its group."""
     remedy: str = ""
-    """What a person can do about a veto: `{name}` is the machine's, or its group's as an option of `hexa`."""
+    """What a person can do about a veto: `{name}` is the machine, or its group as an option of `hexa` where the group forbids it;
+    `{machine}` is always the machine."""

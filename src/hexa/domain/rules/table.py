@@ -90,7 +90,7 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         rank=Rank.STAYS,
         off=shortest_times.off,
         ends=lambda machine, now: (shortest_times.up_until(machine),),
-        remedy="hexa off {name} passes it",
+        remedy="hexa off {machine} passes it",
     ),
     Rule(
         name="minOffTime",

@@ -73,5 +73,5 @@ def of_veto(known: Known, veto: Veto) -> Reason:
         object=f"{place} {veto.field}".rstrip(),
         since=condition.last_transition_time if condition is not None else None,
         until=veto.until,
-        remedy=REMEDIES.get(veto.reason, "").format(name=name),
+        remedy=REMEDIES.get(veto.reason, "").format(name=name, machine=known.key),
     )
