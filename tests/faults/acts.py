@@ -42,6 +42,8 @@ class Stage:
         self.rivals: list[Agent] = []
         self.cordoned: set[str] = set()
         """Kubernetes nodes that a person has cordoned."""
+        self.cordoned_then: frozenset[str] = frozenset()
+        """The same when the last snapshot was taken."""
         self.deleted: set[str] = set()
         """Kubernetes nodes that a person has deleted."""
         self.restores = 0
@@ -237,18 +239,23 @@ async def _cordon(stage: Stage, act: Act) -> None:
     node = stage.world.kube_node(act.of)
     if node is None or node.spec.unschedulable:
         return
-    stage.cordoned.add(act.of)
     stage.world.cordon(act.of)
+    open_again(stage, act.of, after=act.duration)
+
+
+def open_again(stage: Stage, name: str, *, after: float | None) -> None:
+    """The person who cordoned a node takes the cordon back."""
+    stage.cordoned.add(name)
 
     def back() -> None:
-        found = stage.world.kube_node(act.of)
-        if found is None or stage.world.phases().get(act.of) is not Phase.READY or _ours(found):
+        found = stage.world.kube_node(name)
+        if found is None or stage.world.phases().get(name) is not Phase.READY or _ours(found):
             stage.later(30.0, back)  # nobody opens a node that hexa drains, or that has left with the cordon
         else:
-            stage.cordoned.discard(act.of)
-            _uncordon(stage, act.of)
+            stage.cordoned.discard(name)
+            _uncordon(stage, name)
 
-    stage.later(act.duration, back)
+    stage.later(after, back)
 
 
 def _ours(node: KubeNode) -> bool:

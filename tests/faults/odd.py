@@ -11,7 +11,7 @@ from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.world.builders import NAMESPACE, group
-from tests.faults.acts import Stage, set_latency
+from tests.faults.acts import Stage, open_again, perform, set_latency
 from tests.faults.devices import ODDITY
 from tests.faults.script import Act, Box
 
@@ -62,12 +62,20 @@ def draw_odd(seed: int, hurts: float, groups: dict[str, Any], boxes: tuple[Box, 
     return acts
 
 
+async def _snapshot(stage: Stage, act: Act) -> None:
+    """A snapshot of etcd is taken."""
+    await perform(stage, act)
+    stage.cordoned_then = frozenset(stage.cordoned)
+
+
 async def _restore(stage: Stage, act: Act) -> None:
-    """etcd is put back to the last snapshot, if there is one."""
+    """etcd is put back to the last snapshot, if there is one. People take back the cordons of theirs that come back with it."""
     site = stage.world.site
     if site.snapshot is not None:
         with stage.restoring():
             site.api.restore(site.snapshot, seconds=act.duration or 5.0)
+        for name in sorted(stage.cordoned_then - stage.cordoned):
+            open_again(stage, name, after=30.0)
 
 
 async def _rename(stage: Stage, act: Act) -> None:
@@ -201,6 +209,7 @@ async def _device_odd(stage: Stage, act: Act) -> None:
 
 
 DO: dict[str, Callable[[Stage, Act], Awaitable[None]]] = {
+    "snapshot": _snapshot,
     "restore": _restore,
     "rename": _rename,
     "moveGroup": _move_group,

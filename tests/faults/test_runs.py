@@ -78,6 +78,17 @@ def test_a_machine_on_its_way_may_be_woken_again_whatever_becomes_of_what_it_dep
     assert play(Script(seed=1, groups=groups, boxes=boxes, acts=acts, hurts=400)).broken == ()
 
 
+def test_a_persons_cordon_that_comes_back_with_a_snapshot_is_that_persons() -> None:
+    """etcd is put back to a time in which a person had cordoned the node: hexa leaves the cordon to that person."""
+    acts = (
+        Act(at=60, what="cordon", of="box-1", duration=200.0),
+        Act(at=100, what="snapshot"),
+        Act(at=400, what="restore", duration=10.0),
+    )
+    boxes = (Box(name="box-1", group="rack", on=True),)
+    assert play(Script(seed=1, groups={"rack": {"minSize": 1}}, boxes=boxes, acts=acts, hurts=500)).broken == ()
+
+
 def test_a_run_that_fails_is_told_and_shrunk() -> None:
     """A defect of hexa, or a crash, makes a failed run; what has nothing to do with it is left out of the script."""
     acts = (Act(at=5, what="scale", of="", value=1), Act(at=10, what="nonsense", of="box-1"), Act(at=20, what="outage"))
