@@ -26,9 +26,8 @@ from hexa.cli.app import app
 from hexa.domain.errors import HexaError
 from hexa.domain.policy.limits import Limits
 from hexa.domain.power.jobs import pod_for
-from hexa.domain.power.roles import DRIVERS
 from hexa.domain.power.sensor import sensor
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, NodeSpec, OwnedMetadata
 from hexa.wiring import _sensor
 from tests.adapters.power.devices import PASSWORD, Device, serving
@@ -193,7 +192,7 @@ NAMES = sorted(specs("", 0, ""))
 def test_every_driver_that_takes_a_secret_is_tried() -> None:
     """A driver that is added has its secrets planted here too; a plugin brings its own."""
     tried = {driver for each in specs("h", 1, "s").values() for driver in each}
-    assert tried == set(DRIVERS) - {"plugin"}
+    assert tried == set(POWER_DRIVERS) - {"plugin"}
 
 
 @pytest.mark.parametrize("other", ["mirror", "closed"])

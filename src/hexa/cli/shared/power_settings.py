@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hexa.domain.power.roles import DRIVERS
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.schema import Schema, schema_of
 from hexa.domain.written.shape import Path as FieldPath
 from hexa.domain.written.shape import misfits
@@ -63,8 +62,8 @@ def _text(path: FieldPath) -> str:
 
 def from_arguments(driver: str, pairs: Sequence[str]) -> PowerSpec:
     """One driver, and its settings as KEY=VALUE; lists are parted by commas. Raises `BadSettings`."""
-    if driver not in DRIVERS:
-        raise BadSettings(f"--driver {driver}: there is no such driver{_suggest(driver, DRIVERS)}")
+    if driver not in POWER_DRIVERS:
+        raise BadSettings(f"--driver {driver}: there is no such driver{_suggest(driver, POWER_DRIVERS)}")
     schema: Schema = _schema()["properties"][driver]
     value: dict[str, Any] = {}
     for pair in pairs:

@@ -5,7 +5,7 @@ A change is noticed because the status has what was before. It says what may be 
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Final, get_args
+from typing import Final
 
 import msgspec
 from msgspec import Struct, structs
@@ -18,7 +18,7 @@ from hexa.domain.pods.drain import Blocker, Plan, pod_name, stays
 from hexa.domain.power.claims import claims
 from hexa.domain.resources.core import Malformed, Pod
 from hexa.domain.resources.identity import Identity
-from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.power import POWER_DRIVERS
 from hexa.domain.resources.v1alpha1 import JobRecord, Node, NodeStatus
 
 IDENTITY_CHANGED: Final = "IdentityChanged"
@@ -100,7 +100,7 @@ def fingerprint(node: Node) -> str:
     """A digest of what switches and reads the power: addresses, drivers, commands. An image or a timeout is no part of it."""
     spec = node.spec
     named = msgspec.to_builtins(spec.power) if spec.power is not None else {}
-    drivers = sorted(name for name in named if name in get_args(DriverName))
+    drivers = sorted(name for name in named if name in POWER_DRIVERS)
     ways = [[pod.command, pod.args, pod.env] for pod in (spec.startup_pod_spec, spec.shutdown_pod_spec) if pod]
     text = msgspec.json.encode([sorted(claims(node)), drivers, ways])
     return DIGEST + hashlib.sha256(text).hexdigest()[:12]

@@ -11,9 +11,9 @@ from msgspec import structs
 from hexa.domain.duration import parse_duration
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.problem import Problem
-from hexa.domain.power.roles import DRIVERS, FIELDS, drivers, roles, settings
+from hexa.domain.power.roles import FIELDS, drivers, roles, settings
 from hexa.domain.power.ways import Direction, lacks, own_pod
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.v1alpha1 import EnvVar, Node, PowerPodSpec, VolumeMount
 
 SECRETS: Final = "/etc/hexa/power"
@@ -76,7 +76,7 @@ def part_for(spec: PowerSpec, direction: Direction) -> PowerSpec:
     on = direction == "on"
     sense = None if on and found.sense == "ssh" else found.sense
     needed = {found.on, found.on_else, sense} if on else {found.off, found.cut if spec.hard else None, sense}
-    others = {FIELDS.get(name, name): None for name in DRIVERS if name not in needed}
+    others = {FIELDS.get(name, name): None for name in POWER_DRIVERS if name not in needed}
     return structs.replace(
         spec,
         **others,

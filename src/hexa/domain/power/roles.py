@@ -6,15 +6,13 @@ merely gives it power, what asks the system before what does not.
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final, get_args
+from typing import Final
 
 from msgspec import Struct, structs
 
 from hexa.domain.memo import remembered
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.power import DriverName, PowerSpec
-
-DRIVERS: Final[tuple[DriverName, ...]] = get_args(DriverName)
+from hexa.domain.resources.power import POWER_DRIVERS, DriverName, PowerSpec
 
 FIELDS: Final[dict[DriverName, str]] = {"wakeOnLan": "wake_on_lan"}
 """Attribute of `PowerSpec`, where it differs from the name."""
@@ -64,7 +62,7 @@ class Roles(Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[DriverName, ...]:
         """Each driver that has a role."""
-        return tuple(name for name in DRIVERS if name in (self.on, self.on_else, self.off, self.cut, self.sense))
+        return tuple(name for name in POWER_DRIVERS if name in (self.on, self.on_else, self.off, self.cut, self.sense))
 
 
 @remembered
@@ -72,7 +70,7 @@ def roles(spec: PowerSpec) -> Roles | Problem:
     """Who does what, or why that can't be said."""
     given = drivers(spec)
     if not given:
-        return Problem("power", "names no driver", f"add one of {', '.join(DRIVERS)}", reason="NoDriver")
+        return Problem("power", "names no driver", f"add one of {', '.join(POWER_DRIVERS)}", reason="NoDriver")
     for ability, wanted in ((Ability.ON, spec.turn_on), (Ability.OFF, spec.turn_off), (Ability.SENSE, spec.sense)):
         if wanted is not None and (problem := _cannot(spec, ability, wanted)):
             return problem
@@ -95,7 +93,7 @@ def roles(spec: PowerSpec) -> Roles | Problem:
 
 def drivers(spec: PowerSpec) -> tuple[DriverName, ...]:
     """The drivers that the spec has settings for."""
-    return tuple(name for name in DRIVERS if settings(spec, name) is not None)
+    return tuple(name for name in POWER_DRIVERS if settings(spec, name) is not None)
 
 
 def settings(spec: PowerSpec, driver: DriverName) -> object | None:

@@ -6,9 +6,9 @@ from msgspec import structs
 
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.jobs import secret_names
-from hexa.domain.power.roles import DRIVERS, FIELDS, ORDER, Ability, can, roles, tells
+from hexa.domain.power.roles import FIELDS, ORDER, Ability, can, roles, tells
 from hexa.domain.power.ways import own_pod
-from hexa.domain.resources.power import DriverName, PowerSpec
+from hexa.domain.resources.power import POWER_DRIVERS, DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node
 
 READ_BY_AGENT: Final = frozenset({"ipmi", "redfish", "pdu", "http"})
@@ -40,7 +40,7 @@ def sensor(node: Node) -> DriverName | None:
 
 def sensing_part(spec: PowerSpec, driver: DriverName) -> PowerSpec:
     """The driver alone."""
-    others = {FIELDS.get(name, name): None for name in DRIVERS if name != driver}
+    others = {FIELDS.get(name, name): None for name in POWER_DRIVERS if name != driver}
     return structs.replace(spec, **others, turn_on=None, turn_on_else=None, turn_off=None, sense=driver)
 
 

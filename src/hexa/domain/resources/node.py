@@ -1,13 +1,13 @@
 """Node: a machine and its spec. What the fields mean is decided in `hexa.domain.machine` and `hexa.domain.power`."""
 
-from typing import Annotated, ClassVar, Final, get_args
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, field
 
 from hexa.domain.resources.core import Kind, Slice, Taint
 from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.pod_spec import PowerPodSpec
-from hexa.domain.resources.power import DriverName, PowerSpec
+from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.status import NodeStatus
 from hexa.domain.resources.values import Duration, Number, OnOff, OwnedMetadata, Period, Quantity, Rule, Rules, Time
 from hexa.domain.resources.wish import Hold
@@ -52,7 +52,6 @@ class Paused(Slice, frozen=True, kw_only=True):
     )
 
 
-POWER_DRIVERS: Final[tuple[DriverName, ...]] = get_args(DriverName)
 _ANY_DRIVER: Final = " || ".join(f"has(self.power.{driver})" for driver in POWER_DRIVERS)
 
 

@@ -4,7 +4,7 @@ The same shape is read from the file that `hexa power --config` names, so that a
 What its parts can do is judged in `hexa.domain.power.roles`.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, field
 
@@ -18,6 +18,7 @@ SNMP_PATTERN: Final = "^.+$"
 SnmpValue = Annotated[int | str, int_or_string(minimum=-(2**31), pattern=SNMP_PATTERN, maxLength=255)]
 
 DriverName = Literal["wakeOnLan", "ipmi", "redfish", "pdu", "http", "ssh", "script", "plugin"]
+POWER_DRIVERS: Final[tuple[DriverName, ...]] = get_args(DriverName)
 
 _OUTLETS = (
     "The machine's outlets: all are switched on, and all off. An outlet of another device with the same settings is "

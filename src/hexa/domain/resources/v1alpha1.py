@@ -23,7 +23,7 @@ from hexa.domain.resources.group import (
 from hexa.domain.resources.health import Availability, CheckRecord, GroupHealth, NodeHealth
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.limits import Retries, Timeouts
-from hexa.domain.resources.node import MACHINES, POWER_DRIVERS, Energy, Node, NodeSpec, Paused, Pricing, TemplateSpec
+from hexa.domain.resources.node import MACHINES, Energy, Node, NodeSpec, Paused, Pricing, TemplateSpec
 from hexa.domain.resources.pod_spec import (
     EnvVar,
     EnvVarSource,
@@ -33,7 +33,7 @@ from hexa.domain.resources.pod_spec import (
     PowerPodSpec,
     VolumeMount,
 )
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.remediation import Remediation, RemediationStatus
 from hexa.domain.resources.status import EnergyAccount, HistoryEntry, JobRecord, NodeStatus, Registration, Shape
 from hexa.domain.resources.values import (
