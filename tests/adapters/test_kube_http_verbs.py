@@ -11,7 +11,7 @@ import pytest
 import respx
 import trio
 
-from hexa.adapters.kube_http.adapter import open_kube, secrets_of
+from hexa.adapters.kube_http.adapter import HttpKube, open_kube, secrets_of
 from hexa.adapters.kube_http.cluster import Cluster, Token
 from hexa.adapters.kube_http.secrets import Secret
 from hexa.domain.errors import AlreadyExists, Conflict, Expired, NotFound, Refused, Unavailable
@@ -40,7 +40,7 @@ def server() -> Any:
 
 
 @pytest.fixture
-async def kube(server: Any) -> AsyncIterator[Kube]:
+async def kube(server: Any) -> AsyncIterator[HttpKube]:
     """A client of it."""
     cluster = Cluster(SERVER, "test", credentials=Token("t"), impersonate={"Impersonate-User": "ann"})
     async with open_kube(cluster, clock=SomeClock()) as kube:
@@ -351,7 +351,7 @@ async def test_no_foreign_error_leaves_any_verb(
 # --- Secrets ----------------------------------------------------------------------------------------
 
 
-async def test_a_secret_is_read_by_name_alone(server: Any, kube: Kube) -> None:
+async def test_a_secret_is_read_by_name_alone(server: Any, kube: HttpKube) -> None:
     """A Secret is got by its name, as bytes; one that is not there is None, and one that is forbidden names verb and resource."""
     url = f"{SERVER}/api/v1/namespaces/machines/secrets/bmc"
     server.get(url).mock(return_value=httpx.Response(200, json={"data": {"password": "cGxhbnRlZA=="}}))
@@ -365,7 +365,7 @@ async def test_a_secret_is_read_by_name_alone(server: Any, kube: Kube) -> None:
         await secrets.read("machines", "bmc")
 
 
-async def test_no_error_repeats_a_secret(server: Any, kube: Kube) -> None:
+async def test_no_error_repeats_a_secret(server: Any, kube: HttpKube) -> None:
     """An answer that cannot be read is told without what stands in it."""
     url = f"{SERVER}/api/v1/namespaces/machines/secrets/bmc"
     for data in ({"password": "planted!"}, {"password": ["planted"]}, "planted"):

@@ -7,7 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar
 
 import httpcore
 import msgspec
@@ -25,7 +25,7 @@ from hexa.adapters.kube_http.wire import Call
 from hexa.domain.errors import Expired, HexaError, NotFound, Refused, Unavailable
 from hexa.domain.resources.core import PODS, Kind
 from hexa.ports.clock import Clock
-from hexa.ports.kube import EVERYTHING, Blocked, Change, Evicted, Kube, Listing, Patch, Selector
+from hexa.ports.kube import EVERYTHING, Blocked, Change, Evicted, Listing, Patch, Selector
 from hexa.ports.sensors import Secrets
 
 T = TypeVar("T")
@@ -103,7 +103,9 @@ def _untrusted(server: str, error: Exception) -> str:
 # --- the adapter ----------------------------------------------------------------------------------
 
 
-class _HttpKube:
+class HttpKube:
+    """Implements `ports.kube.Kube`, and reads Secrets for `secrets_of`. `open_kube` makes it."""
+
     def __init__(
         self,
         lines: Sequence[Line],
@@ -344,7 +346,7 @@ class _Changes(ReceiveChannel[Change[T]]):
 
 
 @asynccontextmanager
-async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_TUNING) -> AsyncIterator[Kube]:
+async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_TUNING) -> AsyncIterator[HttpKube]:
     """A client for this cluster. It connects on first use; what is wrong with the credentials shows at once."""
     context = tls_context(cluster)
 
@@ -365,20 +367,20 @@ async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_
     async with AsyncExitStack() as stack:
         watches = await stack.enter_async_context(client)
         lines = [await stack.enter_async_context(Line(connections, origin)) for _ in range(REQUESTS_AT_ONCE)]
-        yield _HttpKube(lines, watches, who=who, cluster=cluster, tuning=tuning)
+        yield HttpKube(lines, watches, who=who, cluster=cluster, tuning=tuning)
 
 
 class _HttpSecrets:
-    def __init__(self, kube: _HttpKube) -> None:
+    def __init__(self, kube: HttpKube) -> None:
         self._kube = kube
 
     async def read(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         return await self._kube.secret(namespace, name)
 
 
-def secrets_of(kube: Kube) -> Secrets:
+def secrets_of(kube: HttpKube) -> Secrets:
     """Secrets at the API server of a client that `open_kube` gave."""
-    return _HttpSecrets(cast(_HttpKube, kube))
+    return _HttpSecrets(kube)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
