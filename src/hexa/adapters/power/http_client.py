@@ -8,13 +8,16 @@ from functools import cache, lru_cache
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 import msgspec
 from msgspec import Struct
 
 from hexa.adapters.power.context import Context
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.power import Tls
+from hexa.imports import without
+
+with without("httpx._main"):  # its command line
+    import httpx
 
 Auth = Callable[[], httpx.Auth | None]
 """Credentials as they are now, read for each question."""
