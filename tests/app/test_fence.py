@@ -14,9 +14,10 @@ from hexa.app.commands import get, why
 from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.contained import Teller
 from hexa.app.fence import CONTAINED, Fence
-from hexa.app.views import proofs, views
+from hexa.app.views import groups, machines, proofs
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import wish_patch
+from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import rates_of
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.domain.rules.proof import claim_of
@@ -36,7 +37,7 @@ def break_views(monkeypatch: pytest.MonkeyPatch, breaks: Breaks) -> None:
             raise OverflowError(f"{node.metadata.name} is beyond all bounds")
         return rates_of(node, **more)
 
-    monkeypatch.setattr(views, "rates_of", rates)
+    monkeypatch.setattr(machines, "rates_of", rates)
 
 
 def named_bad(node: Node) -> bool:
@@ -82,14 +83,14 @@ async def test_failure_51_a_judgement_that_breaks_later_breaks_no_group(
     async with open_rig() as rig:
         site(rig)
         await rig.seen()
-        member = views.MachineView.member
+        member = MachineView.member
 
         def judged(view: Any, now: Any) -> Any:
             if view.key.name == "bad" and view.shape is not None:
                 raise OverflowError("date value out of range")
             return member(view, now)
 
-        monkeypatch.setattr(views.MachineView, "member", judged)
+        monkeypatch.setattr(MachineView, "member", judged)
         assert rig.cloud.target_size("d/g") == 1
         assert [shown.max_size for shown in rig.cloud.groups()] == [3]
         with pytest.raises(OverflowError):
@@ -127,7 +128,7 @@ async def test_failure_51_a_group_that_works_again_comes_back_though_nobody_chan
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """What broke about a group is tried again each minute: its machines are switched again, and its condition goes."""
-    odd, policy = {"rack"}, views.policy_of
+    odd, policy = {"rack"}, groups.policy_of
 
     def breaks(group: Group) -> None:
         if group.metadata.name in odd:
@@ -140,7 +141,7 @@ async def test_failure_51_a_group_that_works_again_comes_back_though_nobody_chan
         if where == "heard":
             core.store.groups.subscribe(lambda _, old, new: breaks(new) if new is not None else None)
         else:
-            monkeypatch.setattr(views, "policy_of", lambda each: (breaks(each), policy(each))[1])
+            monkeypatch.setattr(groups, "policy_of", lambda each: (breaks(each), policy(each))[1])
         world.edit_group("rack", {"minSize": 1})
         await trio.sleep(300)
         assert (world.phase("box-1"), core.cloud.groups()) == (Phase.OFF, [])
@@ -154,7 +155,7 @@ async def test_failure_51_a_machine_that_cannot_be_judged_is_needed_and_claims_a
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it depends on does not rest while it is on, and as long as it is off without wake proof no other such one follows."""
-    wish, broken = views.MachineView.wish, set[str]()
+    wish, broken = MachineView.wish, set[str]()
 
     def asked(view: Any, now: Any) -> Any:
         if view.key.name in broken:
@@ -166,7 +167,7 @@ async def test_failure_51_a_machine_that_cannot_be_judged_is_needed_and_claims_a
             raise OverflowError("date value out of range")
         return claim_of(where, node, *rest, **more)
 
-    monkeypatch.setattr(views.MachineView, "wish", asked)
+    monkeypatch.setattr(MachineView, "wish", asked)
     monkeypatch.setattr(proofs, "claim_of", claimed)
     async with open_rig() as rig:
         rig.group(wakeProof="Require")

@@ -17,6 +17,7 @@ from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.core import Core, Ports, open_core
 from hexa.app.node import observing
+from hexa.app.views.machines import MachineViews
 from hexa.domain.resources.core import LEASES, NODES
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
@@ -136,8 +137,8 @@ async def test_live_machines_make_no_work_while_nothing_happens(
         await trio.sleep(120)
         asked(site)
         looks: list[str] = []
-        judge = core.views.machine
-        monkeypatch.setattr(core.views, "machine", lambda key: (looks.append(key.name), judge(key))[1])
+        judge = MachineViews.machine
+        monkeypatch.setattr(MachineViews, "machine", lambda views, key: (looks.append(key.name), judge(views, key))[1])
         await trio.sleep(600)
         assert (looks, asked(site)) == ([], Counter())
         site.speaks = False
@@ -152,8 +153,8 @@ async def test_what_happens_to_one_machine_costs_no_look_at_the_others(
     async with open_site(node="Unknown") as (site, core):
         await trio.sleep(120)
         looks: set[str] = set()
-        judge = core.views.machine
-        monkeypatch.setattr(core.views, "machine", lambda key: (looks.add(key.name), judge(key))[1])
+        judge = MachineViews.machine
+        monkeypatch.setattr(MachineViews, "machine", lambda views, key: (looks.add(key.name), judge(views, key))[1])
         site.api.patch(MACHINES, (SPACE, "m0"), Patch({"spec": {"powerState": "on"}}), manager="kubectl")
         await trio.sleep(5)
         group = core.store.groups.get(SPACE, "g0")

@@ -3,15 +3,13 @@
 What must never happen to a machine is checked where it would: when a Job starts.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec import Struct, field, structs
-from tests.domain import builders
+from msgspec import structs
 from tests.domain.agent import Agent, Crash
+from tests.domain.box import BEAT, LEFT_BEHIND, POD_GOES, READY_FADES, Box, JobInSite
 from tests.domain.builders import JOB, at
 
 from hexa.adapters.memory.cluster.patches import merge
@@ -23,9 +21,8 @@ from hexa.domain.machine.marks import SUSPENDED
 from hexa.domain.machine.wish import effective_wish, paused, wish_patch
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import CORDON_ANNOTATION
-from hexa.domain.pods.drain import Plan
 from hexa.domain.policy.policy import policy_of
-from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata, Pod
+from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Group,
@@ -42,119 +39,9 @@ from hexa.domain.resources.v1alpha1 import (
 
 T = TypeVar("T", Node, KubeNode)
 
-BEAT: Final = 10.0
-READY_FADES: Final = 40.0
-"""After this silence the control plane takes Ready=True back."""
-POD_GOES: Final = 1.0
-"""How long a pod takes to end where its kubelet lives."""
-LEFT_BEHIND: Final = 30.0
-"""How long a kubelet takes after its boot to end what was ending before it."""
 GROUP: Final = Lookup("site", "rack")
 CORDONED: Final = {"metadata": {"annotations": {CORDON_ANNOTATION: "set"}}, "spec": {"unschedulable": True}}
 UNCORDONED: Final = {"metadata": {"annotations": {CORDON_ANNOTATION: None}}, "spec": {"unschedulable": None}}
-
-
-class PodInSite(Struct):
-    """A pod that a drain must evict."""
-
-    stuck: bool = False
-    """A disruption budget holds it."""
-    going_since: float | None = None
-    """Since when it is terminating."""
-    gone_at: float | None = None
-
-
-class Box(Struct):
-    """A physical machine, its kubelet, and what the API shows of it."""
-
-    name: str
-    sensor: bool
-    boot: float = 20.0
-    power: bool = False
-    boots_at: float | None = None
-    beats_from: float | None = None
-    last_beat: float | None = None
-    partitioned: bool = False
-    dead: bool = False
-    lost_wakes: int = 0
-    ignores_shutdown: bool = False
-    registrations: int = 0
-    node_ready: bool = False
-    kube: KubeNode | None = None
-    """Its Kubernetes node."""
-    pods: dict[str, PodInSite] = field(default_factory=dict)
-
-    @property
-    def node_exists(self) -> bool:
-        return self.kube is not None
-
-    @property
-    def cordoned(self) -> bool:
-        return self.kube is not None and self.kube.spec.unschedulable
-
-    def register(self, now: float) -> None:
-        """Its kubelet has come up: there is a Kubernetes node, and it is not Ready yet."""
-        if self.kube is None:
-            self.registrations += 1
-            uid = f"{self.name}-{self.registrations}"
-            self.kube = KubeNode(metadata=Metadata(name=self.name, uid=uid, creation_timestamp=at(now)))
-        self.turn(now, ready=False)
-
-    def turn(self, now: float, *, ready: bool) -> None:
-        """The API shows whether the kubelet is Ready."""
-        self.node_ready = ready
-        self.say(Condition(type="Ready", status=str(ready), last_transition_time=at(now)))
-
-    def say(self, condition: Condition) -> None:
-        """A condition of the Kubernetes node has changed."""
-        assert self.kube is not None
-        others = [each for each in self.kube.status.conditions if each.type != condition.type]
-        self.kube = structs.replace(self.kube, status=KubeNodeStatus(conditions=(*others, condition)))
-
-    def plan(self) -> Plan:
-        """What a drain would do with its pods."""
-        evict = tuple(_pod(name) for name, each in sorted(self.pods.items()) if each.going_since is None)
-        leaving = tuple(_pod(name) for name, each in sorted(self.pods.items()) if each.going_since is not None)
-        return Plan(evict, leaving)
-
-    def beats(self, now: float) -> int:
-        """How often its kubelet has renewed its lease in this boot."""
-        return 0 if self.beats_from is None or now < self.beats_from else int((now - self.beats_from) // BEAT) + 1
-
-    def instants(self, now: float) -> Iterator[float]:
-        """When something happens to it by itself, but for beats."""
-        if self.boots_at is not None:
-            yield self.boots_at
-        if self.node_ready and self.last_beat is not None:
-            yield self.last_beat + READY_FADES
-        yield from (pod.gone_at for pod in self.pods.values() if pod.gone_at is not None)
-
-    def lose_power(self) -> None:
-        """Dark at once."""
-        self.power, self.boots_at, self.beats_from = False, None, None
-        for pod in self.pods.values():
-            pod.gone_at = None  # nobody ends it any more
-
-    def gain_power(self, now: float) -> None:
-        """On, and the kubelet comes up after the boot."""
-        if not self.power and not self.dead:
-            self.power, self.boots_at = True, now + self.boot
-
-
-class JobInSite(Struct):
-    """A power Job."""
-
-    machine: str
-    action: str
-    attempt: int
-    ends_at: float
-    fails: bool = False
-    outcome: str = "running"
-    removed: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"{self.machine}-{self.attempt}"
 
 
 class Site:
@@ -439,11 +326,6 @@ class Site:
         except Crash:
             self.agent = Agent(self)
             self.agent_looks(())
-
-
-@lru_cache(maxsize=1024)
-def _pod(name: str) -> Pod:
-    return builders.pod(name)
 
 
 def _patched(obj: T, body: dict[str, Any]) -> T:

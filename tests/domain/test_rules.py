@@ -6,8 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.domain.agent import Crash
+from tests.domain.box import PodInSite
 from tests.domain.builders import at
-from tests.domain.site import PodInSite, Site
+from tests.domain.site import Site
 
 from hexa.domain.group.sizing import counts, may_be_woken, target
 from hexa.domain.machine.lifecycle import Phase

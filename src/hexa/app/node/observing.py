@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.power_jobs import PowerJobs
 from hexa.app.store import Store
-from hexa.app.views.views import Index
+from hexa.app.views.index import Index
 from hexa.domain.decide.decision import Save
 from hexa.domain.decide.observed import Observed, Read
 from hexa.domain.machine.lifecycle import Phase
