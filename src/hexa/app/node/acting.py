@@ -7,7 +7,6 @@ from msgspec import structs
 from hexa.app.node.duties import NodeDuties
 from hexa.app.node.make_room import RoomMaker
 from hexa.app.node.power_jobs import PowerJobs
-from hexa.app.node.unmark import unmark
 from hexa.app.pods import pods_on
 from hexa.app.saving import Writer
 from hexa.app.store import Store
@@ -63,8 +62,8 @@ class Actor:
                 await self._nodes.cordon(machine, observed.now)
             case Touch.UNCORDON:
                 await self._nodes.uncordon(machine)
-            case Touch.UNMARK if machine.kube is not None:
-                self._store.nodes.put(await unmark(self._kube, machine.kube))
+            case Touch.UNMARK:
+                await self._nodes.unmark(machine)
             case Touch.SUSPEND:
                 await self._nodes.suspend(machine, observed.now)
             case Touch.DELETE:
@@ -73,8 +72,6 @@ class Actor:
                 await self._nodes.taint(machine, observed.now)
             case Touch.CLEAR:
                 await self._nodes.clear(machine)
-            case Touch.UNMARK:
-                return
             case _:
                 assert_never(touch)
 

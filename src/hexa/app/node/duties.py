@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hexa.app.each import for_each
+from hexa.app.node.unmark import unmark
 from hexa.app.saving import merged
 from hexa.app.store import Store
 from hexa.domain.decide.kube_node_patch import core_patch
@@ -42,6 +43,11 @@ class NodeDuties:
         node = self._store.nodes.get("", view.kube_name)
         if node is not None and CORDON_ANNOTATION in node.metadata.annotations:
             await self._patch(node, UNCORDON)
+
+    async def unmark(self, view: MachineView) -> None:
+        """Everything of ours goes."""
+        if view.kube is not None:
+            self._store.nodes.put(await unmark(self._kube, view.kube))
 
     async def evict(self, plan: Plan, *, grace: int | None) -> str:
         """Ask for every eviction of the plan; who blocks, if a disruption budget does or the API server refuses. Raises what an

@@ -22,6 +22,7 @@ from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import Severity, What
 from hexa.domain.pods.drain import Plan
+from hexa.domain.pods.left import few
 from hexa.domain.power.sensor import off_is_told_apart
 from hexa.domain.rules.out_of_service import Evidence, must_clear, wants_look
 from hexa.domain.rules.quarantine import sooner
@@ -72,13 +73,8 @@ def _out_of_service(machine: MachineView, observed: Observed, facts: Facts, plan
     if not (stuck := observed.stuck):
         return None
     proofs = " and ".join(sorted(evidence.found))
-    text = f"it is off, by {proofs}: Kubernetes lets go of {_few(stuck)}"
+    text = f"it is off, by {proofs}: Kubernetes lets go of {few(stuck, between=', ')}"
     return OnNode(Touch.TAINT, (about(machine, What.OUT_OF_SERVICE, text, severity=Severity.WARNING),))
-
-
-def _few(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
 
 
 def _bring_forward(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | None) -> Todo:

@@ -13,7 +13,7 @@ from hexa.domain.decide.facts import facts_of, inert, namesakes_of
 from hexa.domain.decide.first_sight import first_sight
 from hexa.domain.decide.identity_change import take_over
 from hexa.domain.decide.observed import Observed, Unread
-from hexa.domain.decide.rest import DRAIN_LOOK
+from hexa.domain.decide.rest import DRAIN_LOOK, JOB_LOOK
 from hexa.domain.decide.saved import MAY_GO_OFF, about, save
 from hexa.domain.decide.steps import take_step
 from hexa.domain.decide.wishes import corrected, written_down
@@ -26,9 +26,6 @@ from hexa.domain.machine.unclaimed_nodes import waited_since
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import What
 from hexa.domain.resources.v1alpha1 import Power
-
-JOB_LOOK: Final = 5.0
-"""Seconds after which the pod of a Job that runs is looked at."""
 
 
 def decide(machine: MachineView, observed: Observed) -> Decision:
@@ -77,7 +74,7 @@ def _job_result(machine: MachineView, observed: Observed) -> Decision | None:
     if not running(status) or unwanted(status):
         return None
     since = status.woken_at or status.since or observed.now
-    looked = (observed.now - since).total_seconds() >= JOB_LOOK
+    looked = observed.now - since >= JOB_LOOK
     if not (observed.job_over or looked) or observed.job is None or observed.job == current(status):
         return None
     return save(machine, observed, with_job(status, observed.job))

@@ -33,7 +33,7 @@ SENSOR_LOOK: Final = {
 ROOM_LOOK: Final = timedelta(seconds=15)
 """Between looks at the group of a machine that others need, and that has no room for it."""
 JOB_LOOK: Final = timedelta(seconds=5)
-"""Between looks at the pod of a Job that runs."""
+"""Between looks at the pod of a Job that runs, and until the first one."""
 NAME_LOOK: Final = timedelta(seconds=15)
 """Between looks whether a new name may be taken over."""
 

@@ -44,7 +44,7 @@ def _grace(pod: Pod, longest: int | None, limit: timedelta) -> str:
     return f"grace period is {format_duration(grace)}{more}"
 
 
-def few(texts: Sequence[str]) -> str:
+def few(texts: Sequence[str], *, between: str = "; ") -> str:
     """The first of them, and how many more there are."""
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return "; ".join(texts[:SHOWN]) + more
+    return between.join(texts[:SHOWN]) + more
