@@ -178,7 +178,7 @@ class What(StrEnum):
 OpenReason = NewType("OpenReason", str)
 """A reason that is passed on: of an error, a condition, a veto or a wish. CamelCase too; whoever names it documents it."""
 
-Reason = What | OpenReason
+Happened = What | OpenReason
 
 
 class Change(Struct, frozen=True):
@@ -198,7 +198,7 @@ class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: About = About.NODE
     uid: str = ""
     """Of that object; empty: not known."""
-    what: Reason
+    what: Happened
     """What happened: the reason of the Kubernetes Event."""
     why: str
     """In one sentence, for people; of a failure: the error."""

@@ -14,9 +14,11 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Asker, Hold, Lookup, Paused
+from hexa.domain.rules import power_cycle
 from hexa.domain.rules.dependencies import Prerequisite, State, Ties
-from hexa.domain.rules.judge import RANKS, REMEDIES, SAFETY, forbidden, stands_against, stays_until
+from hexa.domain.rules.judge import RANKS, REMEDIES, SAFETY, forbidden, stands_against, stays_until, tells
 from hexa.domain.rules.rule import Rank
 from hexa.domain.rules.table import ALONE, AMONG, RULES
 
@@ -137,3 +139,24 @@ def test_reasons_are_api() -> None:
         *("Corrected", "AdoptionOver", "DrainGivenUp", "Replaced", "Hedge", "GivenUp", "LateArrival", "Exercise"),
         *("QuietProbe", "Exercised", "InUse", "NotNeeded", "MakesRoom"),
     }
+
+
+def test_a_condition_is_told_when_it_begins_and_not_again() -> None:
+    """By its own reason, in the order of the table; one that stood before is no news, and most conditions never are."""
+    stands = tuple(
+        Condition(type=type_, status=status, reason=reason, message=f"about {type_}")
+        for type_, status, reason in (
+            ("PowerKnown", "Unknown", "Contradiction"),
+            ("NotSetUp", "True", "StartupTaint"),
+            ("Remediation", "False", power_cycle.GIVEN_UP),
+            ("IdentityChanged", "True", "NodeNameWaits"),
+            ("Blocked", "True", "DrainBlocked"),
+        )
+    )
+    assert [(notice.what, notice.why) for notice in tells((), stands)] == [
+        ("NodeNameWaits", "about IdentityChanged"),
+        (power_cycle.GIVEN_UP, "its power is not cycled: about Remediation"),
+        ("NotSetUp", "about NotSetUp"),
+        ("Contradiction", "about PowerKnown"),
+    ]
+    assert list(tells(stands, stands)) == []

@@ -22,12 +22,12 @@ from hexa.domain.group.template import mixed, shown_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import ARRIVAL, ARRIVAL_TAINTS
 from hexa.domain.machine.lifecycle import COMING, Phase
-from hexa.domain.machine.reason import Reason as Why
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import NOT_ASKED, UP
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates, node_price, pod_price
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
-from hexa.domain.news import News, OpenReason, Reason, Severity, What
+from hexa.domain.news import Happened, News, OpenReason, Severity, What
 from hexa.domain.pods.requests import requests
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import amounts
@@ -249,7 +249,7 @@ class Provider:
             return self._deny(
                 call, What.NOT_ENOUGH_MACHINES, f"{view.id} has {len(found)} machines to wake, {delta} asked"
             )
-        wish = self._wished(Power.ON, Why.SCALE_UP)
+        wish = self._wished(Power.ON, Reason.SCALE_UP)
         return await self._wish_all(call, [member.key for member in found], lambda _: wish, count=delta)
 
     async def delete_nodes(self, group: str, *, nodes: Sequence[ExternalNode]) -> Done | UnknownGroup | Denied:
@@ -272,7 +272,9 @@ class Provider:
             if wish is None or wish.power is Power.ON:
                 resting[machine.key] = machine
         for machine in resting.values():
-            if vetoes := [veto for veto in machine.off_vetoes(now) if machine.phase in UP or veto.reason == Why.HOLD]:
+            if vetoes := [
+                veto for veto in machine.off_vetoes(now) if machine.phase in UP or veto.reason == Reason.HOLD
+            ]:
                 return self._deny(call, OpenReason(vetoes[0].reason), f"{machine.key}: {vetoes[0].message}")
         risky = [machine for machine in resting.values() if machine.phase is Phase.READY and machine.unproven(now)]
         if len(risky) > 1:
@@ -288,7 +290,7 @@ class Provider:
             )
         failed = {key for key, machine in resting.items() if machine.phase is Phase.START_FAILED}
 
-        given_up, rest = (self._wished(Power.OFF, reason) for reason in (Why.GIVEN_UP, Why.SCALE_DOWN))
+        given_up, rest = (self._wished(Power.OFF, reason) for reason in (Reason.GIVEN_UP, Reason.SCALE_DOWN))
         return await self._wish_all(
             call, list(resting), lambda key: given_up if key in failed else rest, count=len(resting)
         )
@@ -304,7 +306,7 @@ class Provider:
             found = cancellable(members)[: max(min(-delta, spare), 0)]
             keys = [member.key for member in found]
             keys += hedged_by(members, keys)
-            wish = self._wished(Power.OFF, Why.REQUEST_TAKEN_BACK)
+            wish = self._wished(Power.OFF, Reason.REQUEST_TAKEN_BACK)
             return await self._wish_all(call, keys, lambda _: wish, count=len(keys))
 
     def _wished(self, power: Power, reason: str) -> WishRecord:
@@ -323,7 +325,7 @@ class Provider:
     def _call(self, rpc: str, what: What, view: GroupView) -> Call:
         return Call(self._news.causes.next(rpc), what, view)
 
-    def _deny(self, call: Call, what: Reason, message: str) -> Denied:
+    def _deny(self, call: Call, what: Happened, message: str) -> Denied:
         self._news.tell(about_group(call.view.group, what, message, cause=call.cause))
         return Denied(what, message)
 

@@ -31,6 +31,7 @@ from hexa.domain.group.sizing import (
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding, once_each
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Lookup, Node, NodeStatus, Power, WishRecord
@@ -198,12 +199,12 @@ def _replace(group: GroupView, observed: GroupObserved) -> Todo:
     that a crash at any point neither asks a second one nor leaves the failed one wanted."""
     known = {pair.failed for pair in observed.done.asked}
     pairs = [pair for pair in replacements(group.policy, observed.members) if pair.failed.key not in known]
-    return _successors(observed, pairs, What.TAKES_PLACE, "takes the place of {}")
+    return _successors(observed, pairs, Reason.TAKES_PLACE, "takes the place of {}")
 
 
 def _rest_replaced(group: GroupView, observed: GroupObserved) -> Todo:
     ill = half_replaced(observed.members)
-    return _ask(observed, ill, Power.OFF, What.REPLACED, "another took its place")
+    return _ask(observed, ill, Power.OFF, Reason.REPLACED, "another took its place")
 
 
 def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
@@ -212,18 +213,18 @@ def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
     pair, known = next_hedge(group.policy, observed.members), {pair.failed for pair in observed.done.asked}
     text = "{} gives no sign of life since it was woken"
     return (
-        _successors(observed, [pair], What.HEDGE, text) if pair is not None and pair.failed.key not in known else None
+        _successors(observed, [pair], Reason.HEDGE, text) if pair is not None and pair.failed.key not in known else None
     )
 
 
 def _fill(group: GroupView, observed: GroupObserved) -> Todo:
     wake = to_wake(group.policy, observed.members)
-    return _ask(observed, wake, Power.ON, What.MIN_SIZE, f"minSize is {group.policy.min_size}")
+    return _ask(observed, wake, Power.ON, Reason.MIN_SIZE, f"minSize is {group.policy.min_size}")
 
 
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:
     rest = to_rest(group.policy, observed.members)
-    return _ask(observed, rest, Power.OFF, What.MAX_SIZE, f"maxSize is {group.policy.max_size}")
+    return _ask(observed, rest, Power.OFF, Reason.MAX_SIZE, f"maxSize is {group.policy.max_size}")
 
 
 def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
@@ -240,7 +241,7 @@ def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
 
 def _end(member: Member, observed: GroupObserved) -> Todo:
     if member.phase is Phase.START_FAILED:
-        return _wish_for(observed, member, Power.OFF, What.EXERCISED, "it did not come up")
+        return _wish_for(observed, member, Power.OFF, Reason.EXERCISED, "it did not come up")
     machine = next((each for each in observed.machines if each.key == member.key), None)
     if machine is None or member.phase is not Phase.READY:
         return None
@@ -252,8 +253,8 @@ def _end(member: Member, observed: GroupObserved) -> Todo:
     if (used := observed.done.in_use.get(member.key.name)) is None:
         return LookForPods(member.key)
     if used:
-        return _wish_for(observed, member, Power.ON, What.IN_USE, "pods came to it: it stays")
-    return _wish_for(observed, member, Power.OFF, What.EXERCISED, "it came up, and nothing runs on it")
+        return _wish_for(observed, member, Power.ON, Reason.IN_USE, "pods came to it: it stays")
+    return _wish_for(observed, member, Power.OFF, Reason.EXERCISED, "it came up, and nothing runs on it")
 
 
 def _exercise(group: GroupView, observed: GroupObserved) -> Todo:
@@ -262,10 +263,10 @@ def _exercise(group: GroupView, observed: GroupObserved) -> Todo:
     if (ill := to_probe(policy, members, now=now)) is not None:
         times = "once" if ill.failures == 1 else f"{ill.failures} times in a row"
         text = f"it failed {times}; is it well again? Nobody waits for it"
-        return _wish_for(observed, ill, Power.ON, What.QUIET_PROBE, text)
+        return _wish_for(observed, ill, Power.ON, Reason.PROBE, text)
     if (first := to_exercise(policy, members, now=now)) is not None:
         text = f"exerciseEvery is {group.group.spec.exercise_every}"
-        return _wish_for(observed, first, Power.ON, What.EXERCISE, text)
+        return _wish_for(observed, first, Power.ON, Reason.EXERCISE, text)
     dues = (next_exercise(policy, members, now=now), next_probe(policy, members, now=now))
     return min((due for due in dues if due is not None), default=None)
 
@@ -290,7 +291,7 @@ def _replaced(pair: Pair, observed: GroupObserved) -> Aside | None:
         return None
     failed = phase_of(node.status) is Phase.START_FAILED
     status = structs.replace(node.status, replaced=True) if failed else None
-    wish = WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=What.REPLACED, since=observed.now)
+    wish = WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=Reason.REPLACED, since=observed.now)
     return Aside(key, status, wish, _told(observed, key, wish, f"{pair.successor.name} takes its place"))
 
 
@@ -324,7 +325,7 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
 # --- wishes -----------------------------------------------------------------------------------------
 
 
-def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reason: What, text: str) -> Todo:
+def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reason: Reason, text: str) -> Todo:
     if not members:
         return None
     wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)
@@ -332,22 +333,22 @@ def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reaso
     return Ask(tuple((member.key, wish) for member in members), news)
 
 
-def _successors(observed: GroupObserved, pairs: Sequence[Replacement], reason: What, text: str) -> Todo:
+def _successors(observed: GroupObserved, pairs: Sequence[Replacement], reason: Reason, text: str) -> Todo:
     """Each successor is asked in the name of the machine whose place it takes, in one write."""
     if not pairs:
         return None
     wishes = {pair.successor.key: _in_place_of(pair, observed, reason) for pair in pairs}
     news = (_told(observed, key, wish, text.format(wish.replaces)) for key, wish in wishes.items())
-    asked = tuple(_pair(pair, hedge=reason is What.HEDGE) for pair in pairs)
+    asked = tuple(_pair(pair, hedge=reason is Reason.HEDGE) for pair in pairs)
     return Ask(tuple(wishes.items()), tuple(news), asked)
 
 
-def _in_place_of(pair: Replacement, observed: GroupObserved, reason: What) -> WishRecord:
+def _in_place_of(pair: Replacement, observed: GroupObserved, reason: Reason) -> WishRecord:
     name = pair.failed.key.name
     return WishRecord(power=Power.ON, by=Asker.RECOVERY, reason=reason, since=observed.now, replaces=name)
 
 
-def _wish_for(observed: GroupObserved, member: Member, power: Power, reason: What, text: str) -> Todo:
+def _wish_for(observed: GroupObserved, member: Member, power: Power, reason: Reason, text: str) -> Todo:
     if member.key.name not in observed.nodes:
         return None
     wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)

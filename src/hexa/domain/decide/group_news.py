@@ -1,11 +1,11 @@
 """What is told of groups."""
 
-from hexa.domain.news import About, News, Reason, Severity
+from hexa.domain.news import About, Happened, News, Severity
 from hexa.domain.resources.v1alpha1 import Group, Lookup
 
 
 def about_group(
-    group: Group, what: Reason, why: str, *, severity: Severity = Severity.WARNING, cause: str = ""
+    group: Group, what: Happened, why: str, *, severity: Severity = Severity.WARNING, cause: str = ""
 ) -> News:
     """One thing that happened to the group."""
     metadata = group.metadata

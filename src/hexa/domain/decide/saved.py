@@ -15,19 +15,17 @@ from hexa.domain.decide.facts import (
     with_status,
 )
 from hexa.domain.decide.observed import Observed
-from hexa.domain.machine.arrival import NOT_SET_UP
 from hexa.domain.machine.boot import with_marks
-from hexa.domain.machine.findings import Finding, newly_found
-from hexa.domain.machine.identity import IDENTITY_CHANGED, identified
+from hexa.domain.machine.findings import Finding
+from hexa.domain.machine.identity import identified
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import powerstate_manager
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import NOTHING, News, OpenReason, Reason, Severity, What
-from hexa.domain.resources.core import Condition
+from hexa.domain.news import NOTHING, Happened, News, Severity
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
-from hexa.domain.rules.health import Signs, judged, newly_contradicted
-from hexa.domain.rules.judge import said
-from hexa.domain.rules.power_cycle import newly_refused, with_power_cycle
+from hexa.domain.rules.health import Signs, judged
+from hexa.domain.rules.judge import said, tells
+from hexa.domain.rules.power_cycle import with_power_cycle
 from hexa.domain.rules.rule import Scene
 
 MAY_GO_OFF: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.LOST})
@@ -96,20 +94,12 @@ def findings(
 
 def _news_of(machine: MachineView, status: NodeStatus) -> Iterator[News]:
     """What is told of conditions that begin with this status."""
-    before, after = machine.node.status.conditions, status.conditions
-    refused = newly_refused(before, after)
-    found: list[tuple[Condition | None, str]] = [
-        (newly_found(IDENTITY_CHANGED, before, after), ""),
-        (refused, "its power is not cycled: "),
-        (late := newly_found(NOT_SET_UP, before, after), ""),
-        (newly_contradicted(before, after), ""),
-    ]
-    for condition, prefix in found:
-        if condition is not None:
-            what = What.NOT_SET_UP if condition is late else OpenReason(condition.reason)
-            yield about(machine, what, f"{prefix}{condition.message}", severity=Severity.WARNING)
+    for notice in tells(machine.node.status.conditions, status.conditions):
+        yield about(machine, notice.what, notice.why, severity=Severity.WARNING)
 
 
-def about(machine: MachineView, what: Reason, why: str, *, severity: Severity = Severity.NORMAL, by: str = "") -> News:
+def about(
+    machine: MachineView, what: Happened, why: str, *, severity: Severity = Severity.NORMAL, by: str = ""
+) -> News:
     """One thing that happened to the machine."""
     return News(of=machine.key, uid=machine.node.metadata.uid, what=what, why=why, severity=severity, by=by)

@@ -20,6 +20,7 @@ from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome, CheckRecord, GroupHealth, NodeHealth
 from hexa.domain.resources.v1alpha1 import JobRecord, NodeStatus, PowerReading, Reading, WakeProof
+from hexa.domain.rules.notice import Notice, notices
 from hexa.domain.rules.proof import proven
 
 POWER_KNOWN: Final = "PowerKnown"
@@ -112,11 +113,14 @@ def _power_known(signs: Signs) -> Finding:
     return Finding(POWER_KNOWN, "NotRead", signs.trouble or f"{reading.source} does not tell", "Unknown")
 
 
-def newly_contradicted(before: Iterable[Condition], after: Iterable[Condition]) -> Condition | None:
-    """The condition that tells of a contradiction, where it did not before."""
-    if any(each.type == POWER_KNOWN and each.reason == CONTRADICTION for each in before):
-        return None
-    return next((each for each in after if each.type == POWER_KNOWN and each.reason == CONTRADICTION), None)
+def tells(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[Notice]:
+    """Of a contradiction, where there was none before."""
+    was, now = (
+        next((each for each in conditions if each.type == POWER_KNOWN and each.reason == CONTRADICTION), None)
+        for conditions in (before, after)
+    )
+    if was is None:
+        yield from notices(now)
 
 
 def _reachable(signs: Signs) -> Finding:

@@ -11,6 +11,8 @@ from hexa.domain.group.sizing import Member
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.reason import Veto
+from hexa.domain.resources.core import Condition
+from hexa.domain.rules.notice import Notice, Tells
 from hexa.domain.rules.rule import Rank, Scene
 from hexa.domain.rules.subject import Alone, Among
 from hexa.domain.rules.table import ALONE, RULES
@@ -31,6 +33,7 @@ _ENDS: Final[tuple[Ends, ...]] = _column(RULES, "ends")
 _LOOKED: Final[tuple[Ends, ...]] = _column((rule for rule in RULES if rule.looked), "ends")
 _DUE: Final = _column(RULES, "due")
 _SAYS: Final = _column(RULES, "says")
+_TELLS: Final[tuple[Tells, ...]] = _column(RULES, "tells")
 _WHY: Final = _column(RULES, "why")
 
 RANKS: Final[Mapping[str, Rank]] = {
@@ -67,10 +70,11 @@ def last_vetoes(machine: Among, now: datetime) -> tuple[Veto, ...]:
 def _vetoes(
     rules: Sequence[Callable[[Any, datetime], Iterable[Veto]]], machine: Alone, now: datetime
 ) -> tuple[Veto, ...]:
-    found: list[Veto] = []
+    found: tuple[Veto, ...] = ()
     for rule in rules:
-        found += rule(machine, now)
-    return tuple(found)
+        if vetoes := rule(machine, now):
+            found = (*found, *vetoes)
+    return found
 
 
 def waits_for(machine: Among) -> tuple[str, ...]:
@@ -115,6 +119,12 @@ def looks_at(machine: Among, facts: Facts) -> Iterator[datetime | None]:
 def said(scene: Scene) -> list[Finding]:
     """What rules say beside their vetoes."""
     return [finding for rule in _SAYS for finding in rule(scene)]
+
+
+def tells(before: Sequence[Condition], after: Sequence[Condition]) -> Iterator[Notice]:
+    """What is told of conditions that begin, by those of before and those that are stored now."""
+    for rule in _TELLS:
+        yield from rule(before, after)
 
 
 def beside(member: Member, others: Sequence[Member]) -> Iterator[str]:

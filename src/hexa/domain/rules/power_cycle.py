@@ -4,7 +4,7 @@ Whom it may strike at all is judged here, in the order of `REFUSALS`; when it is
 `sensing`. It reads no object but our own, and does nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,6 +23,7 @@ from hexa.domain.power.ways import cuts, own_pod
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import HardOff, Node
+from hexa.domain.rules.notice import Notice, notices
 from hexa.domain.rules.proof import Claim, standing
 
 REMEDIATION: Final = "Remediation"
@@ -292,10 +293,11 @@ def with_power_cycle(found: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in found if not (comes and (finding.type, finding.reason) == ("Blocked", "Hung"))]
 
 
-def newly_refused(before: Iterable[Condition], now: Iterable[Condition]) -> Condition | None:
-    """The condition, where something that a person should hear of has begun to stand against a cycle."""
+def tells(before: Iterable[Condition], now: Iterable[Condition]) -> Iterator[Notice]:
+    """That something has begun to stand against a cycle of which a person should hear."""
     found, old = _refusal(now), _refusal(before)
-    return found if found is not None and (old is None or old.reason != found.reason) else None
+    if old is None or found is None or old.reason != found.reason:
+        yield from notices(found, prefix="its power is not cycled: ")
 
 
 def _refusal(conditions: Iterable[Condition]) -> Condition | None:

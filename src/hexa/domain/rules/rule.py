@@ -13,6 +13,7 @@ from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.resources.v1alpha1 import NodeStatus
 from hexa.domain.rules.health import Signs
+from hexa.domain.rules.notice import Tells
 from hexa.domain.rules.power_cycle import Patient
 from hexa.domain.rules.subject import Among
 
@@ -72,6 +73,8 @@ class Rule(Struct, Generic[M], frozen=True, kw_only=True):
     """When it has something to do by time alone."""
     says: Callable[[Scene], Iterable[Finding]] | None = None
     """Conditions beside that of its vetoes."""
+    tells: Tells | None = None
+    """What is told of its conditions when they begin."""
     why: Callable[[Member, Sequence[Member]], Iterator[str]] | None = None
     """What `hexa why` says that a machine waits for, of the machine and all of its group."""
     remedy: str = ""

@@ -8,9 +8,12 @@ end.
 
 from typing import Final
 
+from hexa.domain.machine.arrival import NOT_SET_UP
+from hexa.domain.machine.identity import IDENTITY_CHANGED
 from hexa.domain.machine.lifecycle import phase_of
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import recorded_wish
+from hexa.domain.news import What
 from hexa.domain.rules import (
     control_plane,
     cool_off,
@@ -29,6 +32,7 @@ from hexa.domain.rules import (
     setting_up,
     shortest_times,
 )
+from hexa.domain.rules.notice import when_begun
 from hexa.domain.rules.rule import Rank, Rule
 from hexa.domain.rules.subject import Alone, Among
 
@@ -124,6 +128,7 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         reason=Reason.NAME_TAKEN,
         off=name_in_doubt.off,
         says=name_in_doubt.says,
+        tells=when_begun(IDENTITY_CHANGED),
         remedy="correct spec.kubernetesNodeName, of this machine or of the other",
     ),
     Rule(
@@ -181,6 +186,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         name="power cycle",
         what="The power of a machine that is wanted on, reads On and is silent is cycled (spec.remediation).",
         says=lambda scene: power_cycle.told(scene.patient) if scene.patient is not None else (),
+        tells=power_cycle.tells,
     ),
     Rule(
         name="out of service",
@@ -199,11 +205,13 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         what="A Ready node that others still set up is hidden from Cluster Autoscaler for a time.",
         ends=setting_up.ends,
         says=setting_up.says,
+        tells=when_begun(NOT_SET_UP, what=What.NOT_SET_UP),
     ),
     Rule(
         name="health checks",
         what="How a machine is, by its sensor, kubelet, wakes and health check, is always said, and acted on by nobody.",
         says=lambda scene: health.standing(scene.signs, scene.machine.policy, now=scene.now),
+        tells=health.tells,
     ),
 )
 """Rules that look at several machines, or at what becomes of one among others: those are given as values (`Claim`, `Ties`)."""
