@@ -24,7 +24,7 @@ from hexa.domain.rules import judge
 from hexa.domain.rules.acted import acted_power
 from hexa.domain.rules.dependencies import NO_TIES, Ties
 from hexa.domain.rules.proof import Claim, tried_at, unproven
-from hexa.domain.rules.quarantine import probe_due
+from hexa.domain.rules.quarantine import cooling, probe_due
 
 
 class MachineView(Struct, frozen=True, kw_only=True):
@@ -172,7 +172,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             boot_seconds=status.boot_seconds,
             hourly=hourly_price(self.rates),
             replaced=status.replaced,
-            cooling=self.phase is not Phase.READY and status.cool_until is not None and status.cool_until > now,
+            cooling=cooling(status, now),
             valid=self.valid and bool(status.phase),
             since=status.since,
             silent=status.silent,

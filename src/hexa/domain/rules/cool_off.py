@@ -17,7 +17,7 @@ def off(machine: Alone, now: datetime) -> tuple[Veto, ...]:
     return (Veto(Reason.COOLING_OFF, text, until),)
 
 
-def ends(machine: Alone, now: datetime) -> tuple[datetime | None]:
+def ends(machine: Alone, now: datetime) -> tuple[datetime, ...]:
     """The end of the cool-off after a drain."""
     status = machine.node.status
-    return (status.cool_until if status.phase == Phase.READY else None,)
+    return (status.cool_until,) if status.cool_until is not None and status.phase == Phase.READY else ()

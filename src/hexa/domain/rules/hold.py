@@ -21,8 +21,11 @@ def on(machine: Alone, now: datetime) -> tuple[Veto, ...]:
 
 
 def _veto(machine: Alone, to: Power, now: datetime) -> tuple[Veto, ...]:
-    own = active_hold(machine.node.spec.hold, now=now)
-    hold = own or active_hold(machine.policy.hold, now=now)
+    said, said_of_group = machine.node.spec.hold, machine.policy.hold
+    if said is None and said_of_group is None:
+        return ()
+    own = active_hold(said, now=now)
+    hold = own or active_hold(said_of_group, now=now)
     if hold is None or power_of(hold.power) is not to:
         return ()
     text = f"held {to}{until_text(hold.until)}{because_text(hold.reason)}"
@@ -32,4 +35,6 @@ def _veto(machine: Alone, to: Power, now: datetime) -> tuple[Veto, ...]:
 def ends(machine: Alone, now: datetime) -> tuple[datetime | None, ...]:
     """The machine's hold, and its group's."""
     own, group = machine.node.spec.hold, machine.policy.hold
+    if own is None and group is None:
+        return ()
     return tuple(hold.until for hold in (own, group) if hold is not None)

@@ -23,6 +23,7 @@ def on(machine: Alone, now: datetime) -> tuple[Veto, ...]:
 
 def button(machine: Alone, now: datetime) -> tuple[Veto, ...]:
     """A second press would switch off what may be on. One that is on its way has had its press."""
-    if phase_of(machine.node.status) in COMING or not (why := wake_withheld(machine.node)):
+    why = wake_withheld(machine.node)
+    if not why or phase_of(machine.node.status) in COMING:
         return ()
     return (Veto(Reason.BUTTON_PRESSED, why),)

@@ -52,10 +52,15 @@ def _seen_to_work(status: NodeStatus, since: datetime) -> str:
     return f"its power can be read again ({status.reading.source})" if turned is not None and turned > since else ""
 
 
-def ends(machine: Alone, now: datetime) -> tuple[datetime | None]:
+def ends(machine: Alone, now: datetime) -> tuple[datetime, ...]:
     """When it may be chosen again."""
     status = machine.node.status
-    return (None if status.phase == Phase.READY else status.cool_until,)
+    return (status.cool_until,) if status.cool_until is not None and status.phase != Phase.READY else ()
+
+
+def cooling(status: NodeStatus, now: datetime) -> bool:
+    """Whether it may not be chosen yet."""
+    return status.cool_until is not None and status.cool_until > now and status.phase != Phase.READY
 
 
 def probe_due(status: NodeStatus, *, limits: Limits) -> datetime | None:

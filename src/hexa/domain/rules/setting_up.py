@@ -12,13 +12,13 @@ from hexa.domain.rules.subject import Among
 
 def arrival_ends(machine: Among, now: datetime) -> tuple[datetime, ...]:
     """A minute after it became Ready."""
-    since = machine.node.status.since
-    return (since + ARRIVAL,) if since is not None and machine.phase is Phase.READY else ()
+    status = machine.node.status
+    return (status.since + ARRIVAL,) if status.phase == Phase.READY and status.since is not None else ()
 
 
 def ends(machine: Among, now: datetime) -> tuple[datetime | None, ...]:
     """When its node is not waited for any more."""
-    return (machine.set_up_until,) if machine.phase is Phase.READY and machine.lacks else ()
+    return (machine.set_up_until,) if machine.node.status.phase == Phase.READY and machine.lacks else ()
 
 
 def says(scene: Scene) -> Iterator[Finding]:
