@@ -42,7 +42,7 @@ _LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=No
 """Each watch holds a connection, so their number is not limited."""
 
 _PLAIN: Final = re.compile(r"[/A-Za-z0-9._-]+")
-"""Paths that need no quoting. For httpx to find that out is a sixth of a request's cost."""
+"""Paths that need no quoting. For httpx to find that out was 8 % of a request's CPU in a profile."""
 
 _KEEPALIVE: Final = {
     "SO_KEEPALIVE": 1,
