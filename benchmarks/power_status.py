@@ -23,7 +23,7 @@ from _table import show
 
 from hexa.adapters.power import ipmi, redfish
 from hexa.adapters.power.context import Context, MountedSecrets
-from hexa.domain.resources.power import Ipmi, Redfish, Tls
+from hexa.domain.resources.power_spec import Ipmi, Redfish, Tls
 
 MACHINES = 100
 DELAY = 0.05

@@ -26,7 +26,7 @@ from hexa.adapters.power.gauge import DriverGauge
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
 from hexa.config import Config, TlsSettings
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube

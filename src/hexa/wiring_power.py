@@ -14,7 +14,7 @@ from hexa.app.commands.power import Ways
 from hexa.domain.errors import Refused
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.roles import roles, settings
-from hexa.domain.resources.power import DriverName, Plugin, PowerSpec
+from hexa.domain.resources.power_spec import DriverName, Plugin, PowerSpec
 from hexa.ports.power import HardPower, Power
 
 PLUGINS: Final = "hexa.power"

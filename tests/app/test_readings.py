@@ -12,7 +12,7 @@ from hexa.app.core import NoSensors
 from hexa.app.node.readings import Readings
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.trust import read_twice
-from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Node, PowerReading, Reading
 from hexa.ports.kube import Patch
 

@@ -17,7 +17,7 @@ from hexa import wiring
 from hexa.adapters.kube_http.cluster import Cluster
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.cli.app import app
-from hexa.cli.shared.names import complete_any, complete_machine
+from hexa.cli.shared.completion import complete_any, complete_machine
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import NODES, PODS

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from hexa.cli.app import app
 from hexa.cli.shared.power_settings import from_arguments, from_file
 from hexa.domain.power.roles import Roles, roles
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.yaml import read_documents
 
 WAKE = ("--driver", "wakeOnLan", "macs=52:54:00:12:34:56", "addresses=127.0.0.1", "repeat=1")

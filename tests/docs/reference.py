@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.crd import NAMES, object_schema
-from hexa.domain.resources.power import SNMP_PATTERN
+from hexa.domain.resources.power_spec import SNMP_PATTERN
 from hexa.domain.resources.v1alpha1 import (
     GROUPS,
     INT32_MAX,

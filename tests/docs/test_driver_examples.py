@@ -20,7 +20,7 @@ from hexa.domain.power.jobs import pod_for, secret_names
 from hexa.domain.power.problems import power_problems
 from hexa.domain.power.roles import drivers, roles
 from hexa.domain.power.ways import own_pod
-from hexa.domain.resources.power import DriverName, Http
+from hexa.domain.resources.power_spec import DriverName, Http
 from hexa.domain.resources.v1alpha1 import Node, Reading
 from hexa.yaml import read_documents
 

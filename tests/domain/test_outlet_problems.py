@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hexa.domain.power.outlet_problems import outlet_problems
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 
 PLUG = {"address": "plug.lan", "device": "tasmota"}
 OIDS = {"state": "1.3.6", "onState": 1, "offState": 0, "turnOn": 1, "turnOff": 0}

@@ -18,10 +18,10 @@ from hexa.domain.power.jobs import pod_for
 from hexa.domain.power.ways import cuts
 from hexa.domain.resources.core import Condition, Metadata
 from hexa.domain.resources.health import CheckOutcome, CheckRecord
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.v1alpha1 import Group, GroupSpec, HardOff, Hold, Lookup, Reading
-from hexa.domain.rules.power_cycle import Patient, Site, Verdict, findings, is_ill, most_ill, verdict
+from hexa.domain.rules.power_cycle import CycleCase, Site, Verdict, findings, is_ill, most_ill, verdict
 from hexa.domain.rules.proof import Claim
 from hexa.domain.words.power_cycle import power_cycle_words
 
@@ -42,17 +42,17 @@ def checked(outcome: CheckOutcome) -> Any:
     return structs.replace(node, status=structs.replace(node.status, check=CheckRecord(outcome=outcome)))
 
 
-def patient(*others: Member, known: RemediationStatus | None = None, **more: Any) -> Patient:
+def case(*others: Member, known: RemediationStatus | None = None, **more: Any) -> CycleCase:
     """A lost machine among these."""
     own = more.pop("member", member("m1", Phase.LOST))
     node = more.pop("node", machine("m1", phase=own.phase))
     node = structs.replace(node, status=structs.replace(node.status, remediation=known or RemediationStatus()))
     policy = more.pop("policy", Policy(power_cycle=RULES))
     given = {"limits": LIMITS, "holder": None, "sensed": True, "site": Site(heard=3, lost=0), "now": at(100), **more}
-    return Patient(node=node, policy=policy, member=own, others=[own, *others], **given)
+    return CycleCase(node=node, policy=policy, member=own, others=[own, *others], **given)
 
 
-def refused(of: Patient) -> str:
+def refused(of: CycleCase) -> str:
     """What stands against a cycle."""
     judged = verdict(of)
     return judged.refusal.reason if judged.refusal is not None else ""
@@ -117,25 +117,25 @@ def test_machines_that_count_as_ill(each: Member, ill: bool) -> None:
 
 CLAIM = Claim(key=Lookup("site", "m9"), rank=0, since=at(-50))
 SPENT = RemediationStatus(ill_since=at(-50), cycles=3, cycled_at=at(-100))
-CASES: dict[str, Patient] = {
-    "": patient(member("m2")),
-    "Held": patient(node=machine("m1", phase=Phase.LOST, hold=Hold(power="on"))),
-    "HostsControl": patient(member=member("m1", Phase.LOST, off_vetoes=(Veto("HostsControl", "hexa runs on it"),))),
-    "PowerOnUnavailable": patient(member=member("m1", Phase.LOST, on_vetoes=(Veto("PowerOnUnavailable", ""),))),
-    "Invalid": patient(member=member("m1", Phase.LOST, valid=False)),
-    "ControlPlane": patient(control_plane=True),
-    "WakeProof": patient(member=member("m1", Phase.LOST, unproven=True), holder=CLAIM),
-    "NoSensor": patient(sensed=False),
-    "HealthCheckPasses": patient(node=checked(CheckOutcome.PASSED)),
-    "NoHardOff": patient(node=machine("m1", phase=Phase.LOST, shutdown_pod_spec=None)),
-    "HardOffForbidden": patient(
+CASES: dict[str, CycleCase] = {
+    "": case(member("m2")),
+    "Held": case(node=machine("m1", phase=Phase.LOST, hold=Hold(power="on"))),
+    "HostsControl": case(member=member("m1", Phase.LOST, off_vetoes=(Veto("HostsControl", "hexa runs on it"),))),
+    "PowerOnUnavailable": case(member=member("m1", Phase.LOST, on_vetoes=(Veto("PowerOnUnavailable", ""),))),
+    "Invalid": case(member=member("m1", Phase.LOST, valid=False)),
+    "ControlPlane": case(control_plane=True),
+    "WakeProof": case(member=member("m1", Phase.LOST, unproven=True), holder=CLAIM),
+    "NoSensor": case(sensed=False),
+    "HealthCheckPasses": case(node=checked(CheckOutcome.PASSED)),
+    "NoHardOff": case(node=machine("m1", phase=Phase.LOST, shutdown_pod_spec=None)),
+    "HardOffForbidden": case(
         node=machine("m1", phase=Phase.LOST, power=msgspec.convert(IPMI, PowerSpec), shutdown_pod_spec=None),
         policy=Policy(power_cycle=RULES, hard_off=HardOff.FORBID),
     ),
-    "GivenUp": patient(known=SPENT),
-    "Storm": patient(member("m2", Phase.LOST)),
-    "InDoubt": patient(site=Site(heard=0, lost=0)),
-    "OneAtATime": patient(
+    "GivenUp": case(known=SPENT),
+    "Storm": case(member("m2", Phase.LOST)),
+    "InDoubt": case(site=Site(heard=0, lost=0)),
+    "OneAtATime": case(
         member("m2", Phase.BOOTING, cycling=True), policy=Policy(power_cycle=structs.replace(RULES, max_unhealthy=2))
     ),
 }
@@ -152,7 +152,7 @@ def test_each_reason_stands_against_a_cycle(reason: str) -> None:
 @pytest.mark.parametrize(("unproven", "holder"), [(True, None), (False, CLAIM), (False, None)])
 def test_wake_proof_stands_against_it_only_beside_another_that_is_off(unproven: bool, holder: Claim | None) -> None:
     """A proven machine may be cut at any time, an unproven one while no other one is off."""
-    assert refused(patient(member=member("m1", Phase.LOST, unproven=unproven), holder=holder)) == ""
+    assert refused(case(member=member("m1", Phase.LOST, unproven=unproven), holder=holder)) == ""
 
 
 @pytest.mark.parametrize(
@@ -160,34 +160,34 @@ def test_wake_proof_stands_against_it_only_beside_another_that_is_off(unproven: 
 )
 def test_api_server_is_in_doubt_when_fewer_are_heard_than_are_lost(heard: int, lost: int, doubt: bool) -> None:
     """No other kubelet at all, or more lost at once than heard, in all groups together: the network is looked at first."""
-    assert (refused(patient(site=Site(heard=heard, lost=lost))) == "InDoubt") is doubt
+    assert (refused(case(site=Site(heard=heard, lost=lost))) == "InDoubt") is doubt
 
 
 @pytest.mark.parametrize("phase", [p for p in Phase if p not in (Phase.LOST, Phase.START_FAILED)])
 def test_machine_that_is_not_ill_is_not_judged(phase: Phase) -> None:
     """Nothing is said of a machine in any other phase, and of one that nobody wants."""
-    assert verdict(patient(member=member("m1", phase))) == Verdict()
-    assert verdict(patient(member=member("m1", Phase.LOST, wish=None))) == Verdict()
-    assert verdict(patient(policy=Policy())) == Verdict()
+    assert verdict(case(member=member("m1", phase))) == Verdict()
+    assert verdict(case(member=member("m1", Phase.LOST, wish=None))) == Verdict()
+    assert verdict(case(policy=Policy())) == Verdict()
 
 
 def test_cycle_that_has_begun_is_judged_again_but_not_counted_twice() -> None:
     """Between the decision and the cut a storm may have come; the last of the allowed cycles is allowed."""
     own = member("m1", Phase.POWERING_OFF, cycling=True)
     begun = structs.replace(SPENT, cycling=True)
-    assert refused(patient(member=own, known=begun)) == ""
-    assert refused(patient(member("m2", Phase.LOST), member=own, known=begun)) == "Storm"
+    assert refused(case(member=own, known=begun)) == ""
+    assert refused(case(member("m2", Phase.LOST), member=own, known=begun)) == "Storm"
 
 
 def test_patience_doubles_and_outlasts_a_reboot() -> None:
     """The first cycle waits for `after`, but never less than a boot may take; each further one twice as long, a day at most."""
     for cycles, minutes in ((0, 10), (1, 20), (2, 40)):
         known = RemediationStatus(ill_since=at(-50), cycles=cycles, cycled_at=at(-100))
-        assert verdict(patient(known=known)).after == minutes * MINUTE
+        assert verdict(case(known=known)).after == minutes * MINUTE
     short = Policy(power_cycle=PowerCycleRules(after=timedelta(seconds=1), cycles=100))
-    assert verdict(patient(policy=short)).after == LIMITS.boot
+    assert verdict(case(policy=short)).after == LIMITS.boot
     many = RemediationStatus(ill_since=at(-50), cycles=99, cycled_at=at(-100))
-    assert verdict(patient(policy=short, known=many)).after == timedelta(days=1)
+    assert verdict(case(policy=short, known=many)).after == timedelta(days=1)
 
 
 # --- how it is cut --------------------------------------------------------------------------------------------

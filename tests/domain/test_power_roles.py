@@ -4,7 +4,17 @@ import pytest
 
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.roles import Roles, roles
-from hexa.domain.resources.power import Http, HttpRequest, HttpTemplate, Ipmi, Pdu, PowerSpec, Script, Ssh, WakeOnLan
+from hexa.domain.resources.power_spec import (
+    Http,
+    HttpRequest,
+    HttpTemplate,
+    Ipmi,
+    Pdu,
+    PowerSpec,
+    Script,
+    Ssh,
+    WakeOnLan,
+)
 
 WOL = WakeOnLan(macs=("52:54:00:12:34:56",))
 SSH = Ssh(address="worker-01", secret_name="ssh")

@@ -19,7 +19,7 @@ from hexa.adapters.power import ipmi, pdu, redfish, ssh
 from hexa.adapters.power.context import Context, MountedSecrets
 from hexa.adapters.power.magic import packet
 from hexa.domain.errors import Refused
-from hexa.domain.resources.power import Ipmi, Pdu, Redfish, Ssh
+from hexa.domain.resources.power_spec import Ipmi, Pdu, Redfish, Ssh
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.testing.check_power import PowerBench, check_power
 

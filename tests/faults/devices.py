@@ -19,7 +19,7 @@ from hexa.adapters.power.http import HttpPower
 from hexa.adapters.power.http_client import Client
 from hexa.adapters.power.outlets import Outlet
 from hexa.adapters.power.plugs import Shelly
-from hexa.domain.resources.power import DriverName, PowerSpec
+from hexa.domain.resources.power_spec import DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, Reading
 from hexa.ports.power import Power
 from tests.faults.script import Act, Box

@@ -27,7 +27,7 @@ from hexa.app.node.readings import Readings
 from hexa.cli.shared.checking import check, written_objects
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.core import NODES, Kind, Pod
-from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, Node, Reading
 from hexa.ports.cloud import ExternalNode
 from hexa.yaml import Document

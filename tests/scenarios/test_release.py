@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 from tests.scenarios.stage import QUICK, JobWatch, at, boxes, rack, reach, switch, up
-from tests.scenarios.test_farewell import clean
+from tests.scenarios.test_deleted_resources import clean
 from tests.scenarios.ways import WAYS
 from trio.testing import MockClock
 

@@ -16,7 +16,7 @@ from hexa.adapters.power.gauge import DriverGauge
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, Condition
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import MACHINES, Reading
 from hexa.ports.kube import Patch
 from hexa.ports.power import Power

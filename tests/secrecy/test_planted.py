@@ -27,7 +27,7 @@ from hexa.domain.errors import HexaError
 from hexa.domain.policy.limits import Limits
 from hexa.domain.power.jobs import pod_for
 from hexa.domain.power.sensor import sensor
-from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
+from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, NodeSpec, OwnedMetadata
 from hexa.wiring import _sensor
 from tests.adapters.power.devices import PASSWORD, Device, serving

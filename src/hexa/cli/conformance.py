@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site, ask, exit_for
+from hexa.cli.shared.completion import complete_machine
 from hexa.cli.shared.exits import Exit, fail
-from hexa.cli.shared.names import complete_machine
 from hexa.cli.shared.output import Tone, paint, plain, say, span
 from hexa.cli.shared.people import home, look, within
 

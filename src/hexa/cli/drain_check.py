@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.shared.completion import complete_machine
 from hexa.cli.shared.exits import Exit
-from hexa.cli.shared.names import complete_machine
 from hexa.cli.shared.output import Format, OutputOption, Tone, dump, paint, plain, say, span
 from hexa.cli.shared.people import home, look, tell_notes, within
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.shared.completion import complete_any
 from hexa.cli.shared.exits import Exit, fail
-from hexa.cli.shared.names import complete_any
 from hexa.cli.shared.output import Column, Format, OutputOption, Tone, ago, clock, dump, say, table
 from hexa.cli.shared.people import home, look, tell_notes, within
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
-from hexa.cli.shared.names import complete_machine
+from hexa.cli.shared.completion import complete_machine
 from hexa.cli.shared.output import Column, Format, OutputOption, ago, clock, dump, say, table
 from hexa.cli.shared.people import home, look, within
 

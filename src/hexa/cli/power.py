@@ -14,7 +14,7 @@ from hexa.cli.shared.help import Command, Group
 if TYPE_CHECKING:
     from hexa.app.commands.power import Patience, Switched, Ways
     from hexa.domain.errors import HexaError
-    from hexa.domain.resources.power import PowerSpec
+    from hexa.domain.resources.power_spec import PowerSpec
 
 power = typer.Typer(cls=Group, help="Switch or read one machine by its drivers: docs/power.md.", no_args_is_help=True)
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site, ask
+from hexa.cli.shared.completion import complete_machine
 from hexa.cli.shared.exits import Exit, fail
-from hexa.cli.shared.names import complete_machine
 from hexa.cli.shared.people import home, within
 
 if TYPE_CHECKING:

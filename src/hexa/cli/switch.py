@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption
-from hexa.cli.shared.names import complete_group, complete_machine
+from hexa.cli.shared.completion import complete_group, complete_machine
 from hexa.cli.shared.output import clock
 from hexa.cli.shared.people import change, when, within
 

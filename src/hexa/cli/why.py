@@ -8,8 +8,8 @@ import typer
 
 from hexa.cli.drain_check import drain_lines
 from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, NamespaceOption, Site
+from hexa.cli.shared.completion import complete_any
 from hexa.cli.shared.exits import Exit, fail
-from hexa.cli.shared.names import complete_any
 from hexa.cli.shared.output import Column, Format, OutputOption, Tone, ago, clock, dump, paint, plain, say, span, table
 from hexa.cli.shared.people import home, look, tell_notes, within
 from hexa.cli.why_pod import of_pod

@@ -170,7 +170,7 @@ class What(StrEnum):
     DOES_NOT_DECODE = "DoesNotDecode"
     """A resource that cannot be read."""
     CONTAINED = "Contained"
-    """The data of an object raised what nobody foresaw: the object alone is set aside."""
+    """The data of an object raised what nobody foresaw: hexa leaves that object alone."""
     NOT_TOLD = "NotTold"
     """A subscriber of the news failed."""
 

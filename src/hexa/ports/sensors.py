@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
 
 

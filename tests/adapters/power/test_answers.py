@@ -20,7 +20,7 @@ from x690.types import Integer, OctetString, Sequence
 from hexa.adapters.power import ipmi, pdu, rmcp
 from hexa.adapters.power.context import Context
 from hexa.domain.errors import HexaError, Unavailable
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.wiring_power import open_ways
 from hexa.yaml import read_documents
 

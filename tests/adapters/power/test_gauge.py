@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge, HeldSecrets
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, Reading
 from hexa.ports.power import Power
 

@@ -11,7 +11,7 @@ from tests.adapters.power.secrets import context, secret
 
 from hexa.adapters.power.http import open_power
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.resources.power import Http, HttpRequest, HttpStatus, HttpTemplate
+from hexa.domain.resources.power_spec import Http, HttpRequest, HttpStatus, HttpTemplate
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.testing.check_power import POWER_CHECKS, Check, PowerBench
 

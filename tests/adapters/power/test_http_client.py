@@ -16,7 +16,7 @@ from hexa.adapters.power.context import Context
 from hexa.adapters.power.http import open_power as open_plug
 from hexa.adapters.power.redfish import open_power as open_bmc
 from hexa.domain.errors import HexaError, Refused, Unavailable
-from hexa.domain.resources.power import Http, HttpRequest, HttpTemplate, Redfish
+from hexa.domain.resources.power_spec import Http, HttpRequest, HttpTemplate, Redfish
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import HardPower
 

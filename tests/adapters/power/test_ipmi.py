@@ -16,7 +16,7 @@ from hexa.adapters.power import rmcp
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.ipmi import open_power
 from hexa.domain.errors import Refused
-from hexa.domain.resources.power import Ipmi
+from hexa.domain.resources.power_spec import Ipmi
 from hexa.testing.check_power import PowerBench, check_power
 
 PASSWORD = "pl4nted-p4ssw0rd"

@@ -8,11 +8,11 @@ import trio
 from tests.adapters.power.secrets import context, secret
 from tests.adapters.power.test_http import closed_port
 
-from hexa.adapters.power.figures import Figure, figure, product
+from hexa.adapters.power.measurements import Figure, figure, product
 from hexa.adapters.power.outlets import Fed, Outlet, fed, parse, reading, told
 from hexa.adapters.power.pdu import open_power
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.resources.power import Pdu
+from hexa.domain.resources.power_spec import Pdu
 from hexa.domain.resources.v1alpha1 import Reading
 
 ON, OFF, UNKNOWN = Reading.ON, Reading.OFF, Reading.UNKNOWN

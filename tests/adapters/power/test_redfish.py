@@ -11,7 +11,7 @@ from tests.adapters.power.test_http import closed_port
 
 from hexa.adapters.power.redfish import open_power
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.resources.power import Redfish, Tls
+from hexa.domain.resources.power_spec import Redfish, Tls
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import HardPower
 from hexa.testing.check_power import POWER_CHECKS, Check, PowerBench

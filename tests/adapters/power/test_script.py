@@ -8,7 +8,7 @@ from tests.adapters.power.secrets import context, secret
 
 from hexa.adapters.power.script import open_power
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.resources.power import Script
+from hexa.domain.resources.power_spec import Script
 from hexa.testing.check_power import PowerBench, check_power
 
 MACHINE = """#!/bin/sh

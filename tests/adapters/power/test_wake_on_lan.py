@@ -11,7 +11,7 @@ from hexa.adapters.power.context import Context, MountedSecrets
 from hexa.adapters.power.magic import packet
 from hexa.adapters.power.wake_on_lan import open_power
 from hexa.domain.errors import Refused, Unavailable
-from hexa.domain.resources.power import WakeOnLan
+from hexa.domain.resources.power_spec import WakeOnLan
 from hexa.domain.resources.v1alpha1 import Reading
 
 MACS = ("52:54:00:12:34:56", "52:54:00:12:34:57")

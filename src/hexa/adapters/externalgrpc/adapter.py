@@ -22,7 +22,7 @@ from hexa.adapters.externalgrpc.address import DEFAULT_ADDRESS, listen, private
 from hexa.adapters.externalgrpc.complaints import Complaints
 from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.externalgrpc.connection import Connection
-from hexa.adapters.externalgrpc.health import CHECK, check
+from hexa.adapters.externalgrpc.health_service import CHECK, check
 from hexa.adapters.externalgrpc.service import Read, Service, Write, refusal
 from hexa.adapters.externalgrpc.tls import Credentials, open_credentials
 from hexa.adapters.externalgrpc.tls import refusal as refusal_of

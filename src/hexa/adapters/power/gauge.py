@@ -12,7 +12,7 @@ from hexa.adapters.power.guarded import broken
 from hexa.domain.errors import HexaError, Refused
 from hexa.domain.power.jobs import secret_names
 from hexa.domain.power.sensor import sensing_part
-from hexa.domain.resources.power import DriverName, PowerSpec
+from hexa.domain.resources.power_spec import DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, Reading
 from hexa.ports.clock import Clock
 from hexa.ports.power import Power

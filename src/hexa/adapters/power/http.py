@@ -9,7 +9,7 @@ from hexa.adapters.power.http_client import base_url, basic, bearer, digest, ope
 from hexa.adapters.power.outlets import Fed, Outlet, parse, told
 from hexa.adapters.power.plugs import USER, Shelly, Tasmota, Template
 from hexa.domain.power.outlet_problems import outlet_problems
-from hexa.domain.resources.power import Http, PowerSpec
+from hexa.domain.resources.power_spec import Http, PowerSpec
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from hexa.adapters.power.context import Context
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power import Tls
+from hexa.domain.resources.power_spec import Tls
 from hexa.imports import without
 
 with without("httpx._main"):  # its command line

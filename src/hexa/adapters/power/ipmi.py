@@ -10,7 +10,7 @@ from hexa.adapters.power import rmcp
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.rmcp import CHASSIS_STATUS, Command, Control, chassis_control
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power import Ipmi
+from hexa.domain.resources.power_spec import Ipmi
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import DOUBTFUL, Power
 

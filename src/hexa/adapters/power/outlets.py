@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import trio
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.figures import Figure
+from hexa.adapters.power.measurements import Figure
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import DOUBTFUL
 

@@ -16,11 +16,11 @@ from puresnmp.credentials import Auth, Credentials, Priv
 from x690.types import Integer, ObjectIdentifier, OctetString
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.figures import Figure, figure, shown
+from hexa.adapters.power.measurements import Figure, figure, shown
 from hexa.adapters.power.outlets import Fed, Outlet, fed, parse, told
 from hexa.domain.errors import HexaError
 from hexa.domain.power.outlet_problems import OID, outlet_problems
-from hexa.domain.resources.power import Pdu, PowerSpec, SnmpOids, SnmpValue
+from hexa.domain.resources.power_spec import Pdu, PowerSpec, SnmpOids, SnmpValue
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.figures import Figure, answered_at, dig, figure, moment, product, shown
 from hexa.adapters.power.http_client import Answer, Client, credentials
+from hexa.adapters.power.measurements import Figure, answered_at, dig, figure, moment, product, shown
 from hexa.adapters.power.outlets import Fed, fed
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power import Http, HttpRequest, HttpTemplate
+from hexa.domain.resources.power_spec import Http, HttpRequest, HttpTemplate
 from hexa.domain.resources.v1alpha1 import Reading
 
 USER: Final = "admin"
@@ -29,7 +29,7 @@ ZONE: Final = 900.0
 """Seconds: time zones are multiples of a quarter of an hour. The first generation writes a meter's time in local time."""
 
 MAX_AGE: Final = 120.0
-"""Seconds, where the settings don't say (hexa.domain.resources.power)."""
+"""Seconds, where the settings don't say (hexa.domain.resources.power_spec)."""
 
 
 class Shelly:

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.figures import dig, shown
 from hexa.adapters.power.http_client import BUSY, Answer, Client, base_url, basic, open_client
+from hexa.adapters.power.measurements import dig, shown
 from hexa.adapters.power.redfish_login import Login, open_login
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power import Redfish
+from hexa.domain.resources.power_spec import Redfish
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import DOUBTFUL, Power
 

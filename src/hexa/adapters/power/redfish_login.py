@@ -10,13 +10,13 @@ from typing import Any, Final, Literal
 import trio
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.figures import dig
 from hexa.adapters.power.http_client import NOBODY, Answer, Client, Header, credentials
+from hexa.adapters.power.measurements import dig
 from hexa.domain.errors import HexaError
 
 ROOT: Final = "/redfish/v1/"
 SESSIONS: Final = "/redfish/v1/SessionService/Sessions"
-FAREWELL: Final = 3.0
+LOGOUT_WITHIN: Final = 3.0
 """Seconds that closing a session may take."""
 
 NONE_FREE: Final = ("maximum", "limit", "exceed", "no free", "too many")
@@ -32,7 +32,7 @@ async def open_login(
     try:
         yield login
     finally:
-        with trio.move_on_after(FAREWELL, shield=True):
+        with trio.move_on_after(LOGOUT_WITHIN, shield=True):
             await login.close()
 
 

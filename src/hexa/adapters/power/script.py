@@ -10,9 +10,9 @@ from typing import Final, Literal
 import trio
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.figures import shown
+from hexa.adapters.power.measurements import shown
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power import Script
+from hexa.domain.resources.power_spec import Script
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import DOUBTFUL, Power
 

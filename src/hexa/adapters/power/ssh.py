@@ -15,7 +15,7 @@ import trio
 from hexa.adapters.power.context import Context
 from hexa.domain.errors import HexaError
 from hexa.domain.power.claims import bare_host
-from hexa.domain.resources.power import Ssh
+from hexa.domain.resources.power_spec import Ssh
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
 

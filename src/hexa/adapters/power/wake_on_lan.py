@@ -8,7 +8,7 @@ import trio
 
 from hexa.adapters.power import magic
 from hexa.adapters.power.context import Context
-from hexa.domain.resources.power import WakeOnLan
+from hexa.domain.resources.power_spec import WakeOnLan
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import Power
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.power.roles import Roles
-from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import HardPower, Power
 

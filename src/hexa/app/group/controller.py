@@ -26,7 +26,6 @@ from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
 from hexa.domain.decide.group import (
     NOTHING_DONE,
-    Aside,
     Ask,
     Done,
     Exchange,
@@ -37,6 +36,7 @@ from hexa.domain.decide.group import (
     GroupRest,
     Locked,
     LookForPods,
+    Replaced,
     Report,
     WishFor,
     decide_group,
@@ -168,8 +168,8 @@ class GroupController:
             case Ask() | WishFor() | Exchange() | LookForPods():
                 async with self._locks.of(group.key):
                     await self._take_locked(group.key, turn)
-            case GiveWay(asides, pairs):
-                await for_each(self._step_aside, asides)
+            case GiveWay(replaced, pairs):
+                await for_each(self._give_way, replaced)
                 turn.done = structs.replace(turn.done, gave_way=(*turn.done.gave_way, *pairs))
             case Report():
                 await self._report(group, decision)
@@ -206,14 +206,14 @@ class GroupController:
                 used = {key.name: plan(pods, rules=group.policy.drain).left > 0}
                 turn.done = structs.replace(turn.done, in_use={**turn.done.in_use, **used})
 
-    async def _step_aside(self, aside: Aside) -> None:
+    async def _give_way(self, replaced: Replaced) -> None:
         """Status first, then the wish: a crash in between leaves a machine that is marked, and still wanted."""
-        machine = self._store.machines.objects.get(aside.key)
-        if machine is not None and aside.status is not None:
-            machine = await self._writer.status(machine, aside.status)
-        if machine is not None and aside.wish is not None:
-            await self._writer.wish(machine, aside.wish)
-        self._news.tell(aside.news)
+        machine = self._store.machines.objects.get(replaced.key)
+        if machine is not None and replaced.status is not None:
+            machine = await self._writer.status(machine, replaced.status)
+        if machine is not None and replaced.wish is not None:
+            await self._writer.wish(machine, replaced.wish)
+        self._news.tell(replaced.news)
 
     async def _report(self, group: GroupView, report: Report) -> None:
         stored, key = self._store.groups.objects.get(group.key), group.key

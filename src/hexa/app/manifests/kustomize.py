@@ -3,9 +3,9 @@ component. It writes no file."""
 
 from typing import Any, Final
 
+from hexa.app.manifests.deployments import CLIENT, CLOUD_CONFIG, CLOUD_FILE, CLOUD_FOLDER, SERVER_SECRET
 from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Object, Options, Overlay, thing
 from hexa.app.manifests.render import by_file
-from hexa.app.manifests.workloads import CLIENT, CLOUD_CONFIG, CLOUD_FILE, CLOUD_FOLDER, SERVER_SECRET
 
 CERT_MANAGER: Final = "cert-manager.io/v1"
 CLIENT_SECRET: Final = "cluster-autoscaler-grpc-client"  # a name

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
+from hexa.app.manifests.deployments import workloads
 from hexa.app.manifests.options import Object, Options
 from hexa.app.manifests.policies import namespaces, policies
-from hexa.app.manifests.roles import accounts, roles
-from hexa.app.manifests.workloads import workloads
+from hexa.app.manifests.rbac import accounts, roles
 
 CLUSTER_KINDS = ("ClusterRole", "ClusterRoleBinding")
 

@@ -25,7 +25,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.news import News, What, Work, failure
 from hexa.domain.power.claims import DUPLICATE_POWER
 from hexa.domain.power.sensor import sensor
-from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
 from hexa.domain.rules.health import NOT_READ_YET, READING_STALE
 from hexa.ports.clock import Clock

@@ -45,9 +45,9 @@ def _header(cells: list[str], where: str) -> list[str]:
         close = suggestion(name, COLUMNS)
         remedy = f"did you mean {close}?" if close else f"known are {', '.join(COLUMNS)}"
         raise RowError(f"{where}: {name or 'an empty name'} is no column that hexa knows; {remedy}")
-    twin = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if twin is not None:
-        raise RowError(f"{where}: {twin} stands twice; remove one of them")
+    duplicate = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if duplicate is not None:
+        raise RowError(f"{where}: {duplicate} stands twice; remove one of them")
     if "name" not in names:
         raise RowError(f"{where}: there is no column name; add it, every machine needs one")
     return names

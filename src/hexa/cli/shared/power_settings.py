@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
+from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.schema import Schema, schema_of
 from hexa.domain.written.shape import Path as FieldPath
 from hexa.domain.written.shape import misfits

@@ -21,7 +21,7 @@ from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import Asker, NodeStatus, Power, Reading
 from hexa.domain.rules.health import Signs
 from hexa.domain.rules.health_checks import check_of, recorded
-from hexa.domain.rules.power_cycle import NOT_ASKED, Patient, Verdict, verdict
+from hexa.domain.rules.power_cycle import NOT_ASKED, CycleCase, Verdict, verdict
 
 SILENT: Final = Life()
 
@@ -148,16 +148,16 @@ def namesakes_of(machine: MachineView, observed: Observed) -> tuple[str, ...]:
 
 def verdict_of(machine: MachineView, observed: Observed) -> Verdict:
     """Whether the machine's power may be cycled."""
-    patient = patient_of(machine, observed)
-    return NOT_ASKED if patient is None else verdict(patient)
+    case = cycle_case_of(machine, observed)
+    return NOT_ASKED if case is None else verdict(case)
 
 
-def patient_of(machine: MachineView, observed: Observed) -> Patient | None:
+def cycle_case_of(machine: MachineView, observed: Observed) -> CycleCase | None:
     """The machine and all that is known around it; None: nobody asks for a power cycle."""
     cycling = machine.phase is Phase.POWERING_OFF and machine.node.status.remediation.cycling
     if machine.group is None or machine.policy.power_cycle is None or not (machine.phase in ILL or cycling):
         return None
-    return Patient(
+    return CycleCase(
         node=machine.node,
         policy=machine.policy,
         limits=machine.limits,

@@ -117,7 +117,7 @@ class Exchange(Struct, frozen=True, tag=True):
     status: GroupStatus
 
 
-class Aside(Struct, frozen=True):
+class Replaced(Struct, frozen=True):
     """A machine whose place another takes: its status first, where that changes, then its wish, where that does."""
 
     key: Lookup
@@ -129,7 +129,7 @@ class Aside(Struct, frozen=True):
 class GiveWay(Struct, frozen=True, tag=True):
     """What follows from successors that were asked, machine by machine and at once; repeated, it writes nothing more."""
 
-    asides: tuple[Aside, ...]
+    replaced: tuple[Replaced, ...]
     pairs: tuple[Pair, ...]
 
 
@@ -284,7 +284,7 @@ def _pair(found: Replacement, *, hedge: bool) -> Pair:
     return Pair(found.failed.key, found.successor.key, hedge)
 
 
-def _replaced(pair: Pair, observed: GroupObserved) -> Aside | None:
+def _replaced(pair: Pair, observed: GroupObserved) -> Replaced | None:
     """The failed machine is marked, so that Cluster Autoscaler is told nothing of it; its wish follows."""
     key, node = pair.failed, observed.nodes.get(pair.failed.name)
     if node is None or phase_of(node.status) not in (Phase.START_FAILED, Phase.OFF):  # it came after all
@@ -292,17 +292,17 @@ def _replaced(pair: Pair, observed: GroupObserved) -> Aside | None:
     failed = phase_of(node.status) is Phase.START_FAILED
     status = structs.replace(node.status, replaced=True) if failed else None
     wish = WishRecord(power=Power.OFF, by=Asker.RECOVERY, reason=Reason.REPLACED, since=observed.now)
-    return Aside(key, status, wish, _told(observed, key, wish, f"{pair.successor.name} takes its place"))
+    return Replaced(key, status, wish, _told(observed, key, wish, f"{pair.successor.name} takes its place"))
 
 
-def _hedged(pair: Pair, observed: GroupObserved) -> Aside | None:
+def _hedged(pair: Pair, observed: GroupObserved) -> Replaced | None:
     """The silent machine is woken on; when it comes, it is one that came late."""
     key, node = pair.failed, observed.nodes.get(pair.failed.name)
     if node is None or phase_of(node.status) not in COMING:  # it came, or failed, meanwhile
         return None
     text = f"gives no sign of life since it was woken: {pair.successor.name} is woken beside it"
     news = News(of=key, uid=node.metadata.uid, what=What.HEDGED, why=text, severity=Severity.WARNING)
-    return Aside(key, structs.replace(node.status, replaced=True), None, news)
+    return Replaced(key, structs.replace(node.status, replaced=True), None, news)
 
 
 def _report(group: GroupView, observed: GroupObserved) -> Todo:

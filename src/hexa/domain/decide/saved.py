@@ -7,9 +7,9 @@ from hexa.domain.decide.conditions import described, findings_of
 from hexa.domain.decide.decision import Save
 from hexa.domain.decide.facts import (
     check_record,
+    cycle_case_of,
     marks_of,
     namesakes_of,
-    patient_of,
     signs_of,
     told_reading,
     with_status,
@@ -77,7 +77,7 @@ def findings(
         now=now,
         signs=signs or signs_of(machine, observed, status),
         namesakes=namesakes_of(machine, observed) if machine.phase in MAY_GO_OFF else (),
-        patient=patient_of(with_status(machine, status), observed),
+        cycle_case=cycle_case_of(with_status(machine, status), observed),
     )
     found = findings_of(
         status,

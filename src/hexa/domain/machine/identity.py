@@ -18,7 +18,7 @@ from hexa.domain.pods.drain import Blocker, Plan, pod_name, stays
 from hexa.domain.power.claims import claims
 from hexa.domain.resources.core import Malformed, Pod
 from hexa.domain.resources.identity import Identity
-from hexa.domain.resources.power import POWER_DRIVERS
+from hexa.domain.resources.power_spec import POWER_DRIVERS
 from hexa.domain.resources.v1alpha1 import JobRecord, Node, NodeStatus
 
 IDENTITY_CHANGED: Final = "IdentityChanged"

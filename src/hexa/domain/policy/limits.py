@@ -51,20 +51,20 @@ WAKES_PER_BOOT: Final = 6
 def machine_limits(
     node: Node, group: Group | None, *, kind: Sequence[float] = ()
 ) -> tuple[Limits, tuple[Problem, ...]]:
-    """The limits of one machine: its own fields over its group's over what its boots have taught over the defaults. `kind`: recent
+    """The limits of one machine: its own fields over its group's, over what was learned of boots, over the defaults. `kind`: recent
     boots of the other machines of its group, which stand in for its own while it has none."""
     reader, own, boots = Reader(), node.spec, node.status.boot_seconds
     floor = timedelta(seconds=min(boots or kind, default=0.0))
-    taught = Taught(slowest_boot(boots), floor)
+    learned = Learned(slowest_boot(boots), floor)
     if group is None:
-        limits = limits_of(reader, PROVISION_DEFAULT, (("spec", own),), taught)
+        limits = limits_of(reader, PROVISION_DEFAULT, (("spec", own),), learned)
         return limits, tuple(reader.problems)
     silent = Reader()  # the group's own problems are told on the group
     provision = silent.limit("", group.spec.max_node_provision_time, least=SHORTEST) or PROVISION_DEFAULT
     if (own.timeouts, own.retries, own.min_on_time, own.min_off_time) == (Timeouts(), Retries(), None, None):
-        return limits_of(silent, provision, (("", group.spec),), taught), ()
+        return limits_of(silent, provision, (("", group.spec),), learned), ()
     sources: tuple[Source, ...] = (("spec", own), ("", group.spec))
-    limits = limits_of(reader, provision, sources, taught)
+    limits = limits_of(reader, provision, sources, learned)
     return limits, tuple(problem for problem in reader.problems if problem.field.startswith("spec"))
 
 
@@ -100,23 +100,23 @@ def slowest_boot(boots: Sequence[float]) -> timedelta | None:
     return timedelta(seconds=sorted(boots)[math.ceil(LEARNED_SHARE * len(boots)) - 1])
 
 
-class Taught(Struct, frozen=True):
-    """What boots have taught."""
+class Learned(Struct, frozen=True):
+    """What was learned of boots."""
 
     slowest: timedelta | None = None
     """None: there were too few to tell."""
     shortest: timedelta = timedelta(0)
 
 
-NOT_TAUGHT: Final = Taught()
+NOTHING_LEARNED: Final = Learned()
 
 
-def learned_interval(default: timedelta, taught: Taught) -> timedelta:
+def learned_interval(default: timedelta, learned: Learned) -> timedelta:
     """A machine that gave no sign of life for a quarter longer than it boots has not got the wake; before its shortest boot is over
     it cannot have answered."""
-    if taught.slowest is not None:
-        default = min(default, max(1.25 * taught.slowest + timedelta(seconds=10), SHORTEST_INTERVAL))
-    return max(default, taught.shortest)
+    if learned.slowest is not None:
+        default = min(default, max(1.25 * learned.slowest + timedelta(seconds=10), SHORTEST_INTERVAL))
+    return max(default, learned.shortest)
 
 
 def learned_boot(default: timedelta, slowest: timedelta, *, interval: timedelta, attempts: int) -> timedelta:
@@ -126,8 +126,10 @@ def learned_boot(default: timedelta, slowest: timedelta, *, interval: timedelta,
     return min(default, max(needed, SHORTEST_BOOT))
 
 
-def limits_of(reader: Reader, provision: timedelta, sources: tuple[Source, ...], taught: Taught = NOT_TAUGHT) -> Limits:
-    """The limits that `sources` give, the first before the others, over what boots have taught, over the defaults."""
+def limits_of(
+    reader: Reader, provision: timedelta, sources: tuple[Source, ...], learned: Learned = NOTHING_LEARNED
+) -> Limits:
+    """The limits that `sources` give, the first before the others, over what was learned of boots, over the defaults."""
     given: dict[str, timedelta] = {}
     for prefix, spec in reversed(sources):
         given |= dict(_given(reader, prefix, spec, _SHORTEST_FIELDS))
@@ -137,10 +139,10 @@ def limits_of(reader: Reader, provision: timedelta, sources: tuple[Source, ...],
     boot = given.get("boot", provision * BOOT_SHARE)
     default = interval = given.get("wake_interval", boot / WAKES_PER_BOOT)
     if "wake_interval" not in given:
-        interval = learned_interval(interval, taught)
+        interval = learned_interval(interval, learned)
     patient = max(default, interval)
-    if taught.slowest is not None and "boot" not in given:
-        boot = learned_boot(boot, taught.slowest, interval=interval, attempts=attempts)
+    if learned.slowest is not None and "boot" not in given:
+        boot = learned_boot(boot, learned.slowest, interval=interval, attempts=attempts)
     power_on = min(interval * attempts, max(default * attempts, provision - boot))
     derived = {"boot": boot, "wake_interval": interval, "power_on": power_on} | given
     derived["patient_interval"] = patient

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.power import Http, PowerSpec
+from hexa.domain.resources.power_spec import Http, PowerSpec
 from hexa.domain.resources.v1alpha1 import Lookup, Node
 
 DUPLICATE_POWER: Final = "DuplicatePower"

@@ -13,14 +13,14 @@ from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.roles import FIELDS, drivers, roles, settings
 from hexa.domain.power.ways import Direction, lacks, own_pod
-from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
+from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.v1alpha1 import EnvVar, Node, PowerPodSpec, VolumeMount
 
 SECRETS: Final = "/etc/hexa/power"
 """Where Secrets are mounted in power Jobs, a folder each."""
 
 SOFT_TIMEOUT: Final = 120.0
-"""Seconds, where spec.power does not say (hexa.domain.resources.power)."""
+"""Seconds, where spec.power does not say (hexa.domain.resources.power_spec)."""
 
 SOFT_IN_VAIN: Final = "10s"
 """How long a system that hangs is given for an orderly shutdown."""

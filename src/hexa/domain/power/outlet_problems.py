@@ -7,7 +7,7 @@ from typing import Final
 
 from hexa.domain.duration import parse_duration
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.power import Http, HttpStatus, Pdu, PowerSpec
+from hexa.domain.resources.power_spec import Http, HttpStatus, Pdu, PowerSpec
 
 OID: Final = re.compile(r"\.?[0-9]{1,10}(\.[0-9]{1,10}){1,127}")
 """An object identifier of SNMP."""

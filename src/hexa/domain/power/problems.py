@@ -12,7 +12,7 @@ from hexa.domain.power.claims import IPV6, bare_host, plain_mac
 from hexa.domain.power.jobs import LEAST, SPARE, named_secrets
 from hexa.domain.power.roles import drivers, roles, settings
 from hexa.domain.power.ways import below_spec, own_pod
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import Node
 
 BY_NAME: Final = frozenset({"ipmi", "pdu", "ssh"})

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from hexa.domain.memo import remembered
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.power import POWER_DRIVERS, DriverName, PowerSpec
+from hexa.domain.resources.power_spec import POWER_DRIVERS, DriverName, PowerSpec
 
 FIELDS: Final[dict[DriverName, str]] = {"wakeOnLan": "wake_on_lan"}
 """Attribute of `PowerSpec`, where it differs from the name."""

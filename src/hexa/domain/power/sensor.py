@@ -8,7 +8,7 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.power.jobs import secret_names
 from hexa.domain.power.roles import FIELDS, ORDER, Ability, can, roles, tells
 from hexa.domain.power.ways import own_pod
-from hexa.domain.resources.power import POWER_DRIVERS, DriverName, PowerSpec
+from hexa.domain.resources.power_spec import POWER_DRIVERS, DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node
 
 READ_BY_AGENT: Final = frozenset({"ipmi", "redfish", "pdu", "http"})

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.roles import Roles, drivers, roles
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import HardOff, Node, PowerPodSpec
 
 Direction = Literal["on", "off"]

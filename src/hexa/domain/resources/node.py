@@ -7,7 +7,7 @@ from msgspec import Meta, field
 from hexa.domain.resources.core import Kind, Slice, Taint
 from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.pod_spec import PowerPodSpec
-from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
+from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.status import NodeStatus
 from hexa.domain.resources.values import Duration, Number, OnOff, OwnedMetadata, Period, Quantity, Rule, Rules, Time
 from hexa.domain.resources.wish import Hold

@@ -33,7 +33,7 @@ from hexa.domain.resources.pod_spec import (
     PowerPodSpec,
     VolumeMount,
 )
-from hexa.domain.resources.power import POWER_DRIVERS, PowerSpec
+from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.remediation import Remediation, RemediationStatus
 from hexa.domain.resources.status import EnergyAccount, HistoryEntry, JobRecord, NodeStatus, Registration, Shape
 from hexa.domain.resources.values import (

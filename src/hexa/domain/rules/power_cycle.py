@@ -48,7 +48,7 @@ class Site(Struct, frozen=True):
     """Machines that are lost."""
 
 
-class Patient(Struct, frozen=True, kw_only=True):
+class CycleCase(Struct, frozen=True, kw_only=True):
     """A machine, and all that is known around it."""
 
     node: Node
@@ -101,23 +101,23 @@ class Verdict(Struct, frozen=True):
 NOT_ASKED: Final = Verdict()
 
 
-def verdict(patient: Patient) -> Verdict:
+def verdict(case: CycleCase) -> Verdict:
     """Whether the machine's power may be cycled, and how long it must have been ill before."""
-    if patient.policy.power_cycle is None or not patient.member.wanted:
+    if case.policy.power_cycle is None or not case.member.wanted:
         return NOT_ASKED
-    if patient.phase not in ILL and not patient.begun:
+    if case.phase not in ILL and not case.begun:
         return NOT_ASKED
     for refuse in REFUSALS:
-        if (refusal := refuse(patient)) is not None:
+        if (refusal := refuse(case)) is not None:
             return Verdict(refusal=refusal)
-    return Verdict(after=patience(patient))
+    return Verdict(after=patience(case))
 
 
-def patience(patient: Patient) -> timedelta:
+def patience(case: CycleCase) -> timedelta:
     """Twice as long after each cycle in a row, and never so short that a reboot would count as illness."""
-    first = max(patient.rules.after, patient.limits.boot)
+    first = max(case.rules.after, case.limits.boot)
     wait = first
-    for _ in range(cycles_in_a_row(patient.node.status.remediation)):
+    for _ in range(cycles_in_a_row(case.node.status.remediation)):
         wait = min(wait * 2, max(first, LONGEST_WAIT))
     return wait
 
@@ -125,36 +125,34 @@ def patience(patient: Patient) -> timedelta:
 # --- what stands against it ---------------------------------------------------------------------------
 
 
-def _held(patient: Patient) -> Refusal | None:
-    now = patient.now
-    hold = active_hold(patient.node.spec.hold, now=now) or active_hold(patient.policy.hold, now=now)
+def _held(case: CycleCase) -> Refusal | None:
+    now = case.now
+    hold = active_hold(case.node.spec.hold, now=now) or active_hold(case.policy.hold, now=now)
     return None if hold is None else Refusal("Held", "a person holds it; hexa auto gives it back")
 
 
-def _vetoed(patient: Patient) -> Refusal | None:
+def _vetoed(case: CycleCase) -> Refusal | None:
     """What forbids an off, or a wake, forbids both in a row."""
-    if not patient.member.valid:
+    if not case.member.valid:
         return Refusal("Invalid", "its problems come first")
-    vetoes = (*patient.member.off_vetoes, *patient.member.on_vetoes)
+    vetoes = (*case.member.off_vetoes, *case.member.on_vetoes)
     return Refusal(vetoes[0].reason, vetoes[0].message) if vetoes else None
 
 
-def _control_plane(patient: Patient) -> Refusal | None:
-    if not patient.control_plane:
+def _control_plane(case: CycleCase) -> Refusal | None:
+    if not case.control_plane:
         return None
     return Refusal(Reason.CONTROL_PLANE, "its Kubernetes node is a control-plane member: a person decides")
 
 
-def _unproven(patient: Patient) -> Refusal | None:
-    if patient.holder is None or not patient.member.unproven:
+def _unproven(case: CycleCase) -> Refusal | None:
+    if case.holder is None or not case.member.unproven:
         return None
-    return Refusal(
-        Reason.WAKE_PROOF, f"hexa has not shown that it can wake this machine, and {standing(patient.holder)}"
-    )
+    return Refusal(Reason.WAKE_PROOF, f"hexa has not shown that it can wake this machine, and {standing(case.holder)}")
 
 
-def _unread(patient: Patient) -> Refusal | None:
-    if patient.sensed:
+def _unread(case: CycleCase) -> Refusal | None:
+    if case.sensed:
         return None
     text = (
         "nothing reads its power, so what hangs can't be told from what is off; add a driver that reads to spec.power"
@@ -162,33 +160,33 @@ def _unread(patient: Patient) -> Refusal | None:
     return Refusal("NoSensor", text)
 
 
-def _passes(patient: Patient) -> Refusal | None:
+def _passes(case: CycleCase) -> Refusal | None:
     """Its own health check is asked by another way than its kubelet is heard."""
-    check = patient.node.status.check
+    check = case.node.status.check
     if check is None or check.outcome is not CheckOutcome.PASSED:
         return None
     return Refusal("HealthCheckPasses", "its health check passes, so it works, and its kubelet or its network does not")
 
 
-def _other_name(patient: Patient) -> Refusal | None:
-    if not patient.namesakes:
+def _other_name(case: CycleCase) -> Refusal | None:
+    if not case.namesakes:
         return None
-    return Refusal("OtherName", f"Kubernetes node {runs_as(patient.namesakes[0])}")
+    return Refusal("OtherName", f"Kubernetes node {runs_as(case.namesakes[0])}")
 
 
-def _cannot_cut(patient: Patient) -> Refusal | None:
-    if patient.policy.hard_off is HardOff.FORBID and own_pod(patient.node, "off") is None:
+def _cannot_cut(case: CycleCase) -> Refusal | None:
+    if case.policy.hard_off is HardOff.FORBID and own_pod(case.node, "off") is None:
         return Refusal("HardOffForbidden", "hardOff of the group is Forbid, and a system that hangs can't be shut down")
-    if cuts(patient.node):
+    if cuts(case.node):
         return None
     return Refusal(
         "NoHardOff", "no driver of spec.power can cut the power of a system that hangs; add a BMC, a PDU or a plug"
     )
 
 
-def _given_up(patient: Patient) -> Refusal | None:
-    known = patient.node.status.remediation
-    if patient.begun or cycles_in_a_row(known) < patient.rules.cycles:
+def _given_up(case: CycleCase) -> Refusal | None:
+    known = case.node.status.remediation
+    if case.begun or cycles_in_a_row(known) < case.rules.cycles:
         return None
     last = known.cycled_at.isoformat(timespec="seconds") if known.cycled_at else "an unknown time"
     return Refusal(
@@ -196,16 +194,16 @@ def _given_up(patient: Patient) -> Refusal | None:
     )
 
 
-def _storm(patient: Patient) -> Refusal | None:
-    ill, most = sum(map(is_ill, patient.others)), most_ill(patient.rules, patient.others)
+def _storm(case: CycleCase) -> Refusal | None:
+    ill, most = sum(map(is_ill, case.others)), most_ill(case.rules, case.others)
     if ill <= most:
         return None
     text = f"{ill} machines of the group are ill, and spec.remediation.maxUnhealthy is {most}: look for what they share"
     return Refusal(STORM, text)
 
 
-def _doubt(patient: Patient) -> Refusal | None:
-    lost, heard = patient.site.lost + 1, patient.site.heard
+def _doubt(case: CycleCase) -> Refusal | None:
+    lost, heard = case.site.lost + 1, case.site.heard
     if heard == 0:
         return Refusal(IN_DOUBT, "no kubelet at all is heard: look at the API server, its leases and its network first")
     if lost > max(heard, 1):
@@ -216,8 +214,8 @@ def _doubt(patient: Patient) -> Refusal | None:
     return None
 
 
-def _other_cycles(patient: Patient) -> Refusal | None:
-    busy = next((m for m in patient.others if m.key != patient.member.key and _goes_on(m)), None)
+def _other_cycles(case: CycleCase) -> Refusal | None:
+    busy = next((m for m in case.others if m.key != case.member.key and _goes_on(m)), None)
     return (
         None if busy is None else Refusal(ONE_AT_A_TIME, f"the power of {busy.key.name} is being cycled: one at a time")
     )
@@ -229,7 +227,7 @@ def _goes_on(member: Member) -> bool:
     return member.cycling and member.wanted and not left_off
 
 
-REFUSALS: Final[Sequence[Callable[[Patient], Refusal | None]]] = (
+REFUSALS: Final[Sequence[Callable[[CycleCase], Refusal | None]]] = (
     _held,
     _vetoed,
     _control_plane,
@@ -267,24 +265,24 @@ def most_ill(rules: PowerCycleRules, members: Iterable[Member]) -> int:
 # --- in words -----------------------------------------------------------------------------------------
 
 
-def findings(patient: Patient, judged: Verdict) -> list[Finding]:
+def findings(case: CycleCase, judged: Verdict) -> list[Finding]:
     """What a person should know of it."""
     if judged.refusal is not None:
         return [Finding(REMEDIATION, judged.refusal.reason, judged.refusal.text, "False")]
     if judged.after is None:
         return []
-    known, rules = patient.node.status.remediation, patient.rules
+    known, rules = case.node.status.remediation, case.rules
     number = cycles_in_a_row(known)
-    if patient.begun:
+    if case.begun:
         return [Finding(REMEDIATION, "Cycling", f"its power is cycled, {known.cycles} of {rules.cycles} in a row")]
     span = format_duration(judged.after)
     text = f"its power is cycled ({number + 1} of {rules.cycles} in a row) once it has been silent, and has read On, for {span}"
     return [Finding(REMEDIATION, "Waiting", text)]
 
 
-def told(patient: Patient) -> list[Finding]:
+def told(case: CycleCase) -> list[Finding]:
     """The same, judged now."""
-    return findings(patient, verdict(patient))
+    return findings(case, verdict(case))
 
 
 def with_power_cycle(found: Sequence[Finding]) -> list[Finding]:

@@ -14,7 +14,7 @@ from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.resources.v1alpha1 import NodeStatus
 from hexa.domain.rules.health import Signs
 from hexa.domain.rules.notice import Tells
-from hexa.domain.rules.power_cycle import Patient
+from hexa.domain.rules.power_cycle import CycleCase
 from hexa.domain.rules.subject import Among
 
 
@@ -40,7 +40,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     signs: Signs
     namesakes: tuple[str, ...] = ()
     """Kubernetes nodes that may be the machine's under another name, where that matters."""
-    patient: Patient | None = None
+    cycle_case: CycleCase | None = None
     """What a power cycle is judged by; None: nobody asks for one."""
 
 

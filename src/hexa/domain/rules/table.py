@@ -185,7 +185,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
     Rule(
         name="power cycle",
         what="The power of a machine that is wanted on, reads On and is silent is cycled (spec.remediation).",
-        says=lambda scene: power_cycle.told(scene.patient) if scene.patient is not None else (),
+        says=lambda scene: power_cycle.told(scene.cycle_case) if scene.cycle_case is not None else (),
         tells=power_cycle.tells,
     ),
     Rule(

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.roles import drivers, settings
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, PowerPodSpec
 from hexa.domain.written.pod_specs import POD_FIELDS
 

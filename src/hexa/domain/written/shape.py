@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from hexa.domain.duration import DURATION_PATTERN, parse_duration
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.power import SNMP_PATTERN
+from hexa.domain.resources.power_spec import SNMP_PATTERN
 from hexa.domain.resources.remediation import PERCENT_PATTERN
 from hexa.domain.resources.schema import Schema
 from hexa.domain.resources.v1alpha1 import NUMBER_PATTERN, QUANTITY_PATTERN, THRESHOLD_PATTERN

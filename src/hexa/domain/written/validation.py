@@ -26,7 +26,7 @@ from hexa.domain.power.problems import power_problems
 from hexa.domain.power.roles import roles
 from hexa.domain.power.ways import Direction, lacks
 from hexa.domain.resources.core import Kind, Metadata
-from hexa.domain.resources.power import PowerSpec
+from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import (
     GROUPS,
     MACHINES,
@@ -262,9 +262,9 @@ def _labels_of(machine: Node) -> Shape:
 
 def _shared_names(machines: Sequence[Node]) -> Iterator[Found]:
     for name, group in groupby(sorted(machines, key=_kube_name), key=_kube_name):
-        twins = list(group)
-        for machine in twins if len(twins) > 1 else []:
-            others = sorted(str(_key(twin.metadata)) for twin in twins if twin is not machine)
+        claimants = list(group)
+        for machine in claimants if len(claimants) > 1 else []:
+            others = sorted(str(_key(other.metadata)) for other in claimants if other is not machine)
             yield Found(_subject(MACHINES, machine.metadata), shared_name_problem(name, others))
 
 

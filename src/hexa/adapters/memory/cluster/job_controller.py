@@ -6,9 +6,9 @@ from typing import Final
 from hexa.adapters.memory.clock import Timer, Timers
 from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.cluster.conditions import is_true, with_condition
+from hexa.adapters.memory.cluster.pod_controllers import pod_of
 from hexa.adapters.memory.cluster.pods import controller_of, finished, terminating
 from hexa.adapters.memory.cluster.store import Builtins, Event, Stored
-from hexa.adapters.memory.cluster.workloads import pod_of
 from hexa.domain.resources.core import JOBS, PODS
 from hexa.ports.kube import ChangeType
 

@@ -7,7 +7,7 @@ import trio
 from hexa.adapters.memory.site.site import Site
 from hexa.domain.errors import HexaError, Unavailable
 from hexa.domain.machine.trust import Sample
-from hexa.domain.resources.power import DriverName
+from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
 
 

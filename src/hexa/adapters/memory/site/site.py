@@ -21,11 +21,11 @@ from hexa.adapters.memory.cluster.eviction import BudgetController
 from hexa.adapters.memory.cluster.job_controller import JobController
 from hexa.adapters.memory.cluster.kinds import DAEMON_SETS, REPLICA_SETS
 from hexa.adapters.memory.cluster.node_lifecycle import NodeMonitor, NodeTainter, PodCollector, TaintEviction
+from hexa.adapters.memory.cluster.pod_controllers import DaemonSetController, ReplicaSetController
 from hexa.adapters.memory.cluster.pods import SECONDS_ANNOTATION, PodsByNode, comes_with_the_node, node_of
 from hexa.adapters.memory.cluster.scheduler import Scheduler
 from hexa.adapters.memory.cluster.store import Builtins, Event, Stored
 from hexa.adapters.memory.cluster.volumes import VolumeAttacher
-from hexa.adapters.memory.cluster.workloads import DaemonSetController, ReplicaSetController
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.memory.settings import STOCK, Settings
 from hexa.adapters.memory.site.faults import JOB_FAULTS, Fault, FaultKind, JobDefect, check, seconds, strike
