@@ -9,7 +9,7 @@ from tests.app.rig import SPACE, Rig, key, open_rig
 from trio.testing import MockClock
 
 from hexa.app.core import NoSensors
-from hexa.app.node.readings import Readings
+from hexa.app.node.power_readings import Readings
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.trust import read_twice
 from hexa.domain.resources.power_spec import DriverName

@@ -23,7 +23,7 @@ from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
-from hexa.app.node.readings import Readings
+from hexa.app.node.power_readings import Readings
 from hexa.cli.shared.checking import check, written_objects
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.core import NODES, Kind, Pod

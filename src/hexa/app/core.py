@@ -17,7 +17,7 @@ from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.app.node.kube_node_controller import KubeNodeController
-from hexa.app.node.readings import Readings
+from hexa.app.node.power_readings import Readings
 from hexa.app.store import Source, Store
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views

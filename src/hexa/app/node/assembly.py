@@ -8,10 +8,10 @@ from hexa.app.node.controller import NodeController
 from hexa.app.node.detaching import Detaching
 from hexa.app.node.duties import NodeDuties
 from hexa.app.node.health_checks import HealthChecks
+from hexa.app.node.looks import Reader
 from hexa.app.node.make_room import RoomMaker
 from hexa.app.node.observing import Observer
 from hexa.app.node.power_jobs import PowerJobs
-from hexa.app.node.reading import Reader
 from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.app.views.views import Views

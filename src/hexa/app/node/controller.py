@@ -13,8 +13,8 @@ from msgspec import Struct, structs
 from hexa.app.locks import GroupLocks
 from hexa.app.news import Newsroom
 from hexa.app.node.acting import Actor
+from hexa.app.node.looks import Reader
 from hexa.app.node.observing import Observer
-from hexa.app.node.reading import Reader
 from hexa.app.node.vigil import Vigil
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer

@@ -7,9 +7,9 @@ from typing import Any, Final
 from msgspec import structs
 
 from hexa.app.node.detaching import Detaching
-from hexa.app.node.names import name_facts
 from hexa.app.node.observing import Observer
 from hexa.app.node.power_jobs import PowerJobs
+from hexa.app.node.renaming import name_facts
 from hexa.app.pods import Drains, pods_on
 from hexa.app.store import Store
 from hexa.app.views.views import Views
