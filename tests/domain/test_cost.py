@@ -108,6 +108,7 @@ def test_pod_price_is_its_share_of_the_machine_and_its_own_rate() -> None:
     wanted = {"cpu": Decimal(2), "memory": Decimal(8)}
     price = pod_price(RATES, wanted, capacity, start=T0, end=at(HOUR))
     assert price == pytest.approx(0.16 * (0.5 * 0.25 + 0.5 * 0.5) + 0.01)
+    assert pod_price(RATES, wanted, capacity, start=T0, end=at(3 * HOUR)) == pytest.approx(3 * price)
     assert pod_price(RATES, {}, capacity, start=T0, end=at(HOUR)) == pytest.approx(0.01)
     assert pod_price(RATES, wanted, {}, start=T0, end=at(HOUR)) == pytest.approx(0.01)
 

@@ -36,8 +36,9 @@ from hexa.domain.machine.lifecycle import (
     step,
 )
 from hexa.domain.policy.limits import Limits
+from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.remediation import RemediationStatus
-from hexa.domain.resources.v1alpha1 import EnergyAccount, JobRecord, NodeStatus
+from hexa.domain.resources.v1alpha1 import EnergyAccount, HistoryEntry, JobRecord, NodeStatus
 
 # The documented table, written down a second time: phase | events by priority -> next phase | limit | duty.
 TABLE = """
@@ -255,6 +256,13 @@ def test_finished_boot_is_booked(phase: Phase) -> None:
     assert (after.welcomed, after.blocker) == (False, "")
 
 
+def test_boot_that_an_older_version_began_is_booked_from_its_first_wake() -> None:
+    """An older version did not store the first wake; the history says when the try that has just ended began."""
+    way = ((Phase.OFF, -300), (Phase.POWERING_ON, -90), (Phase.BOOTING, -60))
+    history = tuple(HistoryEntry(at=at(seconds), action=str(phase)) for phase, seconds in way)
+    assert entered(Phase.BOOTING, Event.NODE_READY, history=history).boot_seconds == (61.0, 90.0)
+
+
 def test_boot_seconds_keep_the_newest() -> None:
     """Ten boots are remembered, the newest last."""
     after = entered(Phase.BOOTING, Event.NODE_READY, boot_seconds=tuple(map(float, range(BOOTS_KEPT))))
@@ -312,9 +320,10 @@ def test_finished_power_off_is_booked() -> None:
 
 @pytest.mark.parametrize(("phase", "event"), [(p, e) for p, e, t in ARROWS if t is Phase.OFF], ids=str)
 def test_machine_that_is_off_may_be_woken_at_once(phase: Phase, event: Event) -> None:
-    """However it came to be off: no cool-off, no blocker and no mark of the past stands over a machine that is off."""
-    after = entered(phase, event, cool_until=at(600))
+    """However it came to be off: no cool-off, no blocker, no wake and no mark of the past stands over a machine that is off."""
+    after = entered(phase, event, cool_until=at(600), first_wake=FirstWake(at=at(-50)))
     assert (after.cool_until, after.blocker, after.replaced, after.welcomed) == (None, "", False, False)
+    assert (after.wakes, after.woken_at, after.first_wake) == (0, None, None)
 
 
 def test_failed_starts_are_remembered_through_off() -> None:

@@ -260,6 +260,14 @@ def test_hold_beats_every_wish() -> None:
         assert base_wish(node, now=NOW) == recorded_wish(node)
 
 
+def test_only_a_hold_that_says_off_makes_room() -> None:
+    """makeRoom wakes another machine for the pods of one that goes off; a machine that stays on keeps its pods."""
+    for power, asked, found in (("off", True, True), ("off", False, False), ("on", True, False)):
+        wanted = effective_wish(machine(hold=Hold(power=power, make_room=asked)), POLICY, now=NOW)
+        assert wanted is not None
+        assert wanted.make_room is found
+
+
 def test_hold_ends_at_its_time() -> None:
     """At `until` the wish beneath stands again; without `until` the hold stays."""
     node = recorded(machine(hold=Hold(power="on", until=at(200))), wish(OFF))
