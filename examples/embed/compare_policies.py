@@ -14,7 +14,8 @@ import msgspec
 
 from hexa.domain.group.sizing import Member, candidates, resters, target, to_wake
 from hexa.domain.machine.lifecycle import Event, Phase, count_energy, enter, phase_of, step
-from hexa.domain.money.rates import bill, hourly_price, rates_of
+from hexa.domain.money.account import bill
+from hexa.domain.money.rates import hourly_price, rates_of
 from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.resources.v1alpha1 import Asker, Group, Lookup, Node, NodeStatus, Power, WishRecord
 

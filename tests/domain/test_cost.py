@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.domain.builders import T0, at, machine
 
-from hexa.domain.money.rates import Rates, bill, has_energy, hourly_price, hours, node_price, pod_price, rates_of, watts
+from hexa.domain.money.account import Usage, bill, settle
+from hexa.domain.money.rates import Rates, has_energy, hourly_price, hours, node_price, pod_price, rates_of, watts
 from hexa.domain.resources.v1alpha1 import Energy, EnergyAccount, Pricing
 
 RATES = Rates(hourly=0.10, pod=0.01, idle_watts=50, max_watts=150, off_watts=2, boot_watt_hours=5, per_kwh=0.40)
@@ -142,6 +143,21 @@ def test_bill_counts_on_off_and_boots() -> None:
     assert found.money == pytest.approx(0.543 * 0.40 + 10 * 0.10)
     assert found.money_always_on == pytest.approx(1.2 * 0.40 + 24 * 0.10)
     assert found.saved == pytest.approx(found.money_always_on - found.money)
+
+
+def test_measured_energy_is_billed_as_it_is() -> None:
+    """10 h on at 50 W, 14 h off at 2 W and 0.3 kWh of work: always on does the same work, and saves no boot."""
+    usage = Usage(on_seconds=10 * HOUR, off_seconds=14 * HOUR, boots=3, kwh=0.543 + 0.3)
+    found = settle(RATES, usage)
+    assert (found.kwh, found.kwh_always_on) == pytest.approx((0.843, 1.2 + 0.3))
+    assert found.money == pytest.approx(0.843 * 0.40 + 10 * 0.10)
+
+
+def test_computed_work_is_the_work_that_was_done() -> None:
+    """At half load the work of 10 h on is 0.5 kWh, and always on does no more of it in the other 14 h."""
+    account = EnergyAccount(on_seconds=10 * HOUR, off_seconds=14 * HOUR, boots=3)
+    found = bill(RATES, account, utilisation=0.5)
+    assert (found.kwh, found.kwh_always_on) == pytest.approx((0.543 + 0.5, 1.2 + 0.5))
 
 
 def test_fixed_costs_save_nothing() -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from hexa.domain.group import sizing, template
 from hexa.domain.machine import acts, dues, facts, lifecycle, reason, sensing, wish
-from hexa.domain.money import rates
+from hexa.domain.money import account, rates
 from hexa.domain.pods import drain
 from hexa.domain.policy import limits, policy, problem, values
 from hexa.domain.resources import v1alpha1
 from hexa.domain.rules import acted, own
 
 NAMES = {
-    "hexa.domain.cost": [(rates, "bill"), (rates, "hourly_price"), (rates, "rates_of")],
+    "hexa.domain.cost": [(account, "bill"), (rates, "hourly_price"), (rates, "rates_of")],
     "hexa.domain.group": [
         (policy, "Policy"),
         (policy, "policy_of"),

@@ -113,13 +113,14 @@ def test_energy_and_money_follow_from_the_watts(report: Report) -> None:
 
 
 def test_hours_have_a_price_too() -> None:
-    """A machine's hourly rate is paid for its hours on, and for all hours by always-on."""
-    text = SMALL.replace("count: 3,", "count: 3, spec: {pricing: {hourlyRate: 2}},").replace(
+    """A machine's hourly rate is paid for its hours on, and for all hours by always-on; the monthly rate is due on or off."""
+    text = SMALL.replace("count: 3,", "count: 3, spec: {pricing: {hourlyRate: 2, monthlyRate: 730.5}},").replace(
         "pricePerKWh: 0.5", "pricePerKWh: 0"
     )
     found = simulate(read_scenario(text, source="x"))
-    assert found.money == pytest.approx(2 * found.machine_hours, abs=0.01)
-    assert found.money_always_on == pytest.approx(2 * 6, abs=0.01)
+    month = 6  # a month has 730.5 hours, and three machines were there for two each
+    assert found.money == pytest.approx(2 * found.machine_hours + month, abs=0.01)
+    assert found.money_always_on == pytest.approx(2 * 6 + month, abs=0.01)
 
 
 def test_jobs_are_never_cut_short() -> None:

@@ -1,5 +1,5 @@
-"""Moved to `hexa.domain.money.rates`."""
+"""Moved to `hexa.domain.money`."""
 
 from hexa.domain._moved import moved
 
-__getattr__ = moved(__name__, "hexa.domain.money.rates")
+__getattr__ = moved(__name__, "hexa.domain.money.rates", "hexa.domain.money.account")

@@ -19,6 +19,7 @@ from hexa.adapters.memory.settings import Settings as SiteSettings
 from hexa.adapters.memory.site.faults import FaultKind
 from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.domain.duration import parse_duration
+from hexa.domain.money.account import Bill, Usage, settle
 from hexa.domain.money.rates import Rates, rates_of
 from hexa.domain.names import SAFE_TO_EVICT
 from hexa.domain.policy.policy import policy_of
@@ -284,7 +285,7 @@ def _report(world: World, scenario: Scenario, recorder: Recorder, baseline: Wait
     machines = [world.hardware(name) for _, name in rows]
     rates = [_rates(world, name) for _, name in rows]
     hours, site = scenario.seconds / 3600, world.site.report()
-    always = [_always_kwh(each, hours) for each in machines]
+    bills = [_bill(each, hardware, scenario.seconds) for each, hardware in zip(rates, machines, strict=True)]
     return Report(
         title=scenario.title,
         description=scenario.description,
@@ -294,12 +295,12 @@ def _report(world: World, scenario: Scenario, recorder: Recorder, baseline: Wait
         machines=tuple(_machine(row, world.hardware(name), recorder) for row, name in rows),
         machine_hours=round(sum(each.meter.on_hours for each in machines), 3),
         machine_hours_always_on=hours * len(machines),
-        kwh=round(sum(each.meter.kwh for each in machines), 3),
-        kwh_always_on=round(sum(always), 3),
-        money=round(sum(_money(r, m.meter.kwh, m.meter.on_hours) for r, m in zip(rates, machines, strict=True)), 2),
-        money_always_on=round(sum(_money(r, kwh, hours) for r, kwh in zip(rates, always, strict=True)), 2),
+        kwh=round(sum(each.kwh for each in bills), 3),
+        kwh_always_on=round(sum(each.kwh_always_on for each in bills), 3),
+        money=round(sum(each.money for each in bills), 2),
+        money_always_on=round(sum(each.money_always_on for each in bills), 2),
         currency=_currency(world, scenario),
-        priced=any(each.per_kwh or each.hourly for each in rates),
+        priced=any(each.per_kwh or each.hourly or each.monthly for each in rates),
         pods=site.pods_run,
         pods_moved=recorder.evicted,
         waits=waits_of(site.waits),
@@ -341,22 +342,20 @@ def _machine(row: Machines, hardware: MemoryMachine, recorder: Recorder) -> Mach
     )
 
 
-def _always_kwh(hardware: MemoryMachine, hours: float) -> float:
-    """What the machine would have drawn had it been on all the time and done the same work."""
-    spec, meter = hardware.spec, hardware.meter
-    at_rest = (meter.on_hours * spec.idle_watts + (hours - meter.on_hours) * spec.off_watts) / 1000
-    work = meter.kwh - at_rest - hardware.boots * spec.boot_watt_hours / 1000
-    return hours * spec.idle_watts / 1000 + work
+def _bill(rates: Rates, hardware: MemoryMachine, seconds: float) -> Bill:
+    """What the machine cost, by what its meter counted and what it really draws, whatever its Node declares."""
+    spec, on = hardware.spec, hardware.meter.on_seconds
+    drawn = structs.replace(
+        rates, idle_watts=spec.idle_watts, off_watts=spec.off_watts, boot_watt_hours=spec.boot_watt_hours
+    )
+    usage = Usage(on_seconds=on, off_seconds=seconds - on, boots=hardware.boots, kwh=hardware.meter.kwh)
+    return settle(drawn, usage)
 
 
 def _rates(world: World, name: str) -> Rates:
     node = world.node(name)
     group = world.group(node.metadata.labels["group"])
     return rates_of(node, price_per_kwh=policy_of(group)[0].price_per_kwh)
-
-
-def _money(rates: Rates, kwh: float, on_hours: float) -> float:
-    return kwh * rates.per_kwh + on_hours * rates.hourly
 
 
 def _currency(world: World, scenario: Scenario) -> str:

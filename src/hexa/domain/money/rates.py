@@ -1,6 +1,6 @@
 """What machines and pods cost: hourly and pod rates, watts, a price over a window. Estimates, and labelled so.
 
-It knows rates and hours, not schedules; a tariff that changes by the hour would be another function here.
+It knows rates and hours, not schedules; what a machine used and was billed is in `account`.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,9 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.policy.values import parse_number
-from hexa.domain.resources.v1alpha1 import Energy, EnergyAccount, Node
+from hexa.domain.resources.v1alpha1 import Energy, Node
 
 HOUR: Final = timedelta(hours=1)
-MONTH: Final = timedelta(days=365.25 / 12)
 CPU_SHARE: Final = 0.5
 """Of a machine's price, what its cores cost; memory makes the rest. Only used where a pod has no podRate of its own."""
 
@@ -88,34 +87,6 @@ def pod_price(
 def _share(resource: str, requests: Mapping[str, Decimal], capacity: Mapping[str, Decimal]) -> float:
     size = capacity.get(resource, Decimal(0))
     return float(requests.get(resource, Decimal(0)) / size) if size else 0.0
-
-
-class Bill(Struct, frozen=True):
-    """What a span cost and what always-on would have cost."""
-
-    kwh: float
-    money: float
-    kwh_always_on: float
-    money_always_on: float
-
-    @property
-    def saved(self) -> float:
-        return self.money_always_on - self.money
-
-
-def bill(rates: Rates, account: EnergyAccount, *, utilisation: float = 0.0) -> Bill:
-    """The account's energy and money, against a machine that was on all the time."""
-    on, off = account.on_seconds / 3600, account.off_seconds / 3600
-    draw = watts(rates, utilisation=utilisation)
-    kwh = (on * draw + off * rates.off_watts + account.boots * rates.boot_watt_hours) / 1000
-    always = (on + off) * draw / 1000
-    flat = rates.monthly * (on + off) / (MONTH / HOUR)
-    return Bill(
-        kwh=kwh,
-        money=kwh * rates.per_kwh + on * rates.hourly + flat,
-        kwh_always_on=always,
-        money_always_on=always * rates.per_kwh + (on + off) * rates.hourly + flat,
-    )
 
 
 def has_energy(energy: Energy) -> bool:

@@ -22,9 +22,13 @@ class Meter:
         return f"<Meter {self.on_hours:.2f} h, {self.kwh:.3f} kWh>"
 
     @property
-    def on_hours(self) -> float:
+    def on_seconds(self) -> float:
         self._count()
-        return self._on_seconds / 3600
+        return self._on_seconds
+
+    @property
+    def on_hours(self) -> float:
+        return self.on_seconds / 3600
 
     @property
     def kwh(self) -> float:
