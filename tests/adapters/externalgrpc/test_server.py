@@ -3,6 +3,7 @@
 import functools
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ import trio
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, DataReceived, Event, StreamEnded, StreamReset
+from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
 from h2.settings import SettingCodes
 
 from hexa.adapters.externalgrpc import adapter, connection
@@ -32,6 +33,16 @@ HEADERS = [
     ("te", "trailers"),
     ("content-type", "application/grpc"),
 ]
+
+
+class Watch:
+    """What the server looks at to see what is overdue. Stopped, nothing ever is, however slow the machine of this test is."""
+
+    def __init__(self) -> None:
+        self.stopped = True
+
+    def monotonic(self) -> float:
+        return 0.0 if self.stopped else time.monotonic()
 
 
 class Peer:
@@ -72,6 +83,14 @@ class Peer:
                             await self.flush()
                     if isinstance(event, StreamEnded | StreamReset):
                         return headers, data
+
+    async def first(self, kind: type[Event], stream_id: int) -> Any:
+        """The first event of this kind on the stream."""
+        with trio.fail_after(60):
+            while True:
+                for event in await self.read():
+                    if isinstance(event, kind) and getattr(event, "stream_id", None) == stream_id:
+                        return event
 
     async def read_data(self, stream_id: int, size: int) -> bytes:
         """The first `size` bytes of an answer, for which the peer makes no new room."""
@@ -571,9 +590,13 @@ async def test_silence_is_cut_off(
     monkeypatch.setattr(adapter, "CALL_LIMIT", 0.2)
     address = await nursery.start(functools.partial(run_server, cloud, address="127.0.0.1:0"))
     assert await closed_by_server(await dial(address))
+    watch = Watch()
+    monkeypatch.setattr(adapter, "time", watch)
     peer = Peer(await dial(address))
+    await peer.answer(await peer.ask("NodeGroups", framed(b"")))
     stream_id = await peer.ask("NodeGroups", b"\0\0", end=False)
-    await peer.answer(stream_id)
+    watch.stopped = False
+    assert (await peer.first(StreamReset, stream_id)).error_code == ErrorCodes.CANCEL
     assert (await peer.answer(await peer.ask("NodeGroups", framed(b""))))[0]["grpc-status"] == "0"
 
 
@@ -646,12 +669,18 @@ async def test_large_answer_to_a_peer_with_little_room(address: str, messages: A
 async def test_peer_that_never_makes_room_is_cut_off(
     cloud: FakeCloud, nursery: trio.Nursery, messages: Any, large: int, monkeypatch: pytest.MonkeyPatch, dial: Dial
 ) -> None:
-    """An answer that is not fetched is not kept for ever."""
+    """An answer that is not fetched is not kept for ever: the call is ended, and other calls of the peer are answered."""
     monkeypatch.setattr(adapter, "CALL_LIMIT", 0.2)
+    watch = Watch()
+    monkeypatch.setattr(adapter, "time", watch)
     address = await nursery.start(functools.partial(run_server, cloud, address="127.0.0.1:0"))
     peer = Peer(await dial(address), window=0)
     stream_id = await peer.ask("NodeGroupNodes", framed(messages.NodeGroupNodesRequest(id=GROUP).SerializeToString()))
-    await peer.answer(stream_id)
+    assert await peer.first(ResponseReceived, stream_id)  # the answer begins, and waits for room
+    watch.stopped = False
+    assert (await peer.first(StreamReset, stream_id)).error_code == ErrorCodes.CANCEL
+    peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20})
+    assert (await peer.answer(await peer.ask("NodeGroups", framed(b""))))[0]["grpc-status"] == "0"
 
 
 async def test_peer_that_does_not_read_is_dropped(
