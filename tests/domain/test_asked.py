@@ -50,8 +50,8 @@ def test_a_request_asks_the_same_of_each_machine() -> None:
     assert asked(group(BOTH), C) is None
     assert asked(None, A) is None
     assert asked(group(), A) is None
-    assert asked_of(group(BOTH), group(request_of(WISH, [C]))) == {Lookup("site", name) for name in "abc"}
-    assert asked_of() == set()
+    assert asked_of(group(BOTH), group(request_of(WISH, [C]))) == tuple(Lookup("site", name) for name in "abc")
+    assert asked_of() == ()
 
 
 def test_whatever_else_is_wanted_of_a_machine_ends_its_request() -> None:

@@ -74,7 +74,7 @@ class Changes:
             self._queue.add(owner)
 
     def _control_pod_changed(self, old: Pod | None, new: Pod | None) -> None:
-        for node in {pod.spec.node_name for pod in (old, new) if pod is not None and pod.spec.node_name}:
+        for node in dict.fromkeys(pod.spec.node_name for pod in (old, new) if pod is not None and pod.spec.node_name):
             self._add_all(self._views.keys_of_kube_name(node))
 
     def _heard(self, node: str) -> None:

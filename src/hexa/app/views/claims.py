@@ -21,11 +21,11 @@ class Claims:
         self._of: dict[Lookup, frozenset[str]] = {}
         self._by_claim: dict[str, set[Lookup]] = {}
 
-    def move(self, key: Lookup, claims: frozenset[str]) -> set[Lookup]:
-        """The machine claims this and nothing else; returns the others for whom that changes something."""
+    def move(self, key: Lookup, claims: frozenset[str]) -> tuple[Lookup, ...]:
+        """The machine claims this and nothing else; returns the others for whom that changes something, in order of their names."""
         before = self._of.get(key, NOTHING)
         if before == claims:
-            return set()
+            return ()
         for claim in before - claims:
             self._by_claim[claim].discard(key)
             if not self._by_claim[claim]:
@@ -36,7 +36,8 @@ class Claims:
             self._of[key] = claims
         else:
             self._of.pop(key, None)
-        return {other for claim in before ^ claims for other in self._by_claim.get(claim, ())} - {key}
+        others = {other for claim in before ^ claims for other in self._by_claim.get(claim, ())} - {key}
+        return tuple(sorted(others, key=str))
 
     def rivals(self, key: Lookup) -> Rivals:
         """What the machine shares with others."""

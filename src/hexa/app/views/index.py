@@ -1,6 +1,5 @@
 """Machines by what they name: their Kubernetes node, their group, their providerID."""
 
-from collections.abc import Set
 from typing import Final, TypeVar
 
 from hexa.app.store import Store
@@ -14,8 +13,9 @@ NOBODY: Final[frozenset[Lookup]] = frozenset()
 K = TypeVar("K")
 
 
-class Index(dict[K, set[Lookup]]):
-    """Objects by something that changes, such as machines by their group: each stands at one value at most."""
+class Index(dict[K, dict[Lookup, None]]):
+    """Objects by something that changes, such as machines by their group: each stands at one value at most. Those of one value
+    stand in the order in which they came, so that whoever goes through them does so alike in every process."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class Index(dict[K, set[Lookup]]):
         if old == value:
             return
         if old is not None:
-            self[old].discard(key)
+            del self[old][key]
             if not self[old]:
                 del self[old]
             del self._values[key]
         if value is not None:
             self._values[key] = value
-            self.setdefault(value, set()).add(key)
+            self.setdefault(value, {})[key] = None
 
 
 class MachineIndex:
@@ -53,9 +53,9 @@ class MachineIndex:
 
     def claimants(self, name: str) -> frozenset[Lookup]:
         """All machines that claim the Kubernetes node, if there are several."""
-        found: Set[Lookup] = self.by_kube_name.get(name, NOBODY)
+        found = self.by_kube_name.get(name, {})
         if self.malformed:
-            found = found | self.malformed.get(name, NOBODY)
+            found = found | self.malformed.get(name, {})
         return frozenset(found) if len(found) > 1 else NOBODY
 
     def others(self, name: str, key: Lookup) -> frozenset[Lookup]:

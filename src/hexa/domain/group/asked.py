@@ -52,10 +52,10 @@ def asked(group: Group | None, node: Node) -> WishRecord | None:
     return _wish(found) if found is not None else None
 
 
-def asked_of(*groups: Group) -> set[Lookup]:
-    """Machines that any of these states of a group asks something of."""
-    names = {name for group in groups for request in group.status.requests for name in request.machines}
-    return {Lookup(group.metadata.namespace, name) for group in groups[:1] for name in names}
+def asked_of(*groups: Group) -> tuple[Lookup, ...]:
+    """Machines that any of these states of a group asks something of, in the order of the requests."""
+    names = dict.fromkeys(name for group in groups for request in group.status.requests for name in request.machines)
+    return tuple(Lookup(group.metadata.namespace, name) for group in groups[:1] for name in names)
 
 
 def as_asked(node: Node, wish: WishRecord) -> Node:
