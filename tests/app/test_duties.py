@@ -8,6 +8,7 @@ import trio
 from tests.app.rig import Rig, at, key, open_rig, stamp
 from trio.testing import MockClock
 
+from hexa.app.node.draining import evict
 from hexa.app.node.duties import NodeDuties, left_behind
 from hexa.domain.errors import Conflict, Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
@@ -296,23 +297,23 @@ def pod(name: str, **spec: Any) -> Pod:
     return Pod(metadata=Metadata(name=name, namespace="default"), spec=PodSpec(**spec))
 
 
-async def evicting(rig: Rig, *names: str) -> tuple[NodeDuties, Plan]:
-    """Duties, and a plan to evict these pods, which exist."""
+async def evicting(rig: Rig, *names: str) -> Plan:
+    """A plan to evict these pods, which exist."""
     for name in names:
         metadata = {"name": name, "namespace": "default", "labels": {"app": name}}
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         rig.api.create(PODS, {"metadata": metadata, "spec": {"nodeName": "m"}, "status": status}, keep_status=True)
     await rig.seen()
-    return NodeDuties(rig.kube, rig.store), Plan(evict=tuple(map(pod, names)))
+    return Plan(evict=tuple(map(pod, names)))
 
 
 async def test_who_blocks_is_named(autojump_clock: MockClock) -> None:
     """A disruption budget that allows nothing is named with the pod; the other pods go."""
     async with open_rig() as rig:
-        duties, plan = await evicting(rig, "free", "kept")
+        plan = await evicting(rig, "free", "kept")
         budget = {"selector": {"matchLabels": {"app": "kept"}}, "maxUnavailable": 0}
         rig.api.create(BUDGETS, {"metadata": {"name": "hands-off", "namespace": "default"}, "spec": budget})
-        blocker = await duties.evict(plan, grace=None)
+        blocker = await evict(rig.kube, plan, grace=None)
         assert blocker.startswith("default/kept: ")
         assert "hands-off" in blocker
         free = rig.api.get(PODS, "free", "default")
@@ -322,21 +323,21 @@ async def test_who_blocks_is_named(autojump_clock: MockClock) -> None:
 async def test_an_eviction_that_fails_is_told_after_the_others_were_asked(autojump_clock: MockClock) -> None:
     """One error neither hides in a group nor keeps the other pods."""
     async with open_rig() as rig:
-        duties, plan = await evicting(rig, "a", "b", "c")
+        plan = await evicting(rig, "a", "b", "c")
         rig.kube.fail_next(Unavailable("no answer"), verb="evict", name="b")
         with pytest.raises(Unavailable):
-            await duties.evict(plan, grace=None)
+            await evict(rig.kube, plan, grace=None)
         assert rig.kube.count("evict", PODS) == 3
 
 
 async def test_an_eviction_that_is_forbidden_blocks_and_is_named(autojump_clock: MockClock) -> None:
     """A pod that hexa may not evict, such as another tenant's, blocks the drain by name; the others go."""
     async with open_rig() as rig:
-        duties, plan = await evicting(rig, "ours", "theirs")
+        plan = await evicting(rig, "ours", "theirs")
         rig.kube.fail_next(
             Refused("needs verb create on pods/eviction", reason="Forbidden"), verb="evict", name="theirs"
         )
-        assert await duties.evict(plan, grace=None) == "default/theirs: needs verb create on pods/eviction"
+        assert await evict(rig.kube, plan, grace=None) == "default/theirs: needs verb create on pods/eviction"
         ours = rig.api.get(PODS, "ours", "default")
         assert ours is None or "deletionTimestamp" in ours.raw["metadata"]
 
@@ -344,9 +345,9 @@ async def test_an_eviction_that_is_forbidden_blocks_and_is_named(autojump_clock:
 async def test_a_pod_that_is_another_one_by_now_blocks_nothing(autojump_clock: MockClock) -> None:
     """A pod that was replaced by one of the same name since we looked is left for the next look."""
     async with open_rig() as rig:
-        duties, plan = await evicting(rig, "a")
+        plan = await evicting(rig, "a")
         rig.kube.fail_next(Conflict("another uid"), verb="evict", name="a")
-        assert await duties.evict(plan, grace=None) == ""
+        assert await evict(rig.kube, plan, grace=None) == ""
 
 
 @pytest.mark.parametrize(
@@ -359,12 +360,12 @@ async def test_the_grace_of_an_eviction(
     async with open_rig() as rig:
         given: list[int | None] = []
 
-        async def evict(name: str, *, grace: int | None = None, **_: Any) -> Any:
+        async def asked_for(name: str, *, grace: int | None = None, **_: Any) -> Any:
             given.append(grace)
 
-        rig.kube.evict = evict  # type: ignore[method-assign]
+        rig.kube.evict = asked_for  # type: ignore[method-assign]
         plan = Plan(evict=(pod("a", termination_grace_period_seconds=own),))
-        await NodeDuties(rig.kube, rig.store).evict(plan, grace=longest)
+        await evict(rig.kube, plan, grace=longest)
         assert given == [asked]
 
 

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from msgspec import structs
 
+from hexa.app.node.draining import evict
 from hexa.app.node.duties import NodeDuties
 from hexa.app.node.make_room import RoomMaker
 from hexa.app.node.power_jobs import PowerJobs
@@ -34,7 +35,7 @@ class Actor:
             case EndJobs(keep):
                 return structs.replace(_done(read, act), ended=await self._jobs.clean(machine, keep=keep))
             case Evict(grace):
-                return structs.replace(read, evicted=await self._nodes.evict(observed.plan, grace=grace))
+                return structs.replace(read, evicted=await evict(self._kube, observed.plan, grace=grace))
             case MakeRoom():
                 return structs.replace(read, room=await self._room.make(machine, observed.plan.homeless))
             case Welcome(ready_since):

@@ -1,27 +1,26 @@
-"""The work that phases demand of a machine's Kubernetes node and pods: cordon, evict, welcome, leave.
+"""The work that phases demand of a machine's Kubernetes node and pods: cordon, welcome, leave.
 
-Every duty may be repeated at any time, and is a no-op where its work is done. Power Jobs are in `power_jobs`.
+Every duty may be repeated at any time, and is a no-op where its work is done. Power Jobs are in `power_jobs`, evictions in
+`draining`.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from hexa.app.each import for_each
 from hexa.app.node.unmark import unmark
 from hexa.app.saving import merged
 from hexa.app.store import Store
 from hexa.domain.decide.kube_node_patch import core_patch
 from hexa.domain.decide.welcome import welcomed
-from hexa.domain.errors import Conflict, Refused
+from hexa.domain.errors import Refused
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import CORDON_ANNOTATION
-from hexa.domain.pods.drain import Plan, pod_name
+from hexa.domain.pods.drain import pod_name
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, Pod
 from hexa.domain.rules.out_of_service import clear_patch, taint_patch
-from hexa.ports.kube import Blocked, Evicted, Kube, Patch, PatchStyle
+from hexa.ports.kube import Kube, Patch, PatchStyle
 
-EVICTIONS_AT_ONCE: Final = 10
 SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown", "Shutdown", "NodeLost", "NodeAffinity"})
 
 
@@ -48,28 +47,6 @@ class NodeDuties:
         """Everything of ours goes."""
         if view.kube is not None:
             self._store.nodes.put(await unmark(self._kube, view.kube))
-
-    async def evict(self, plan: Plan, *, grace: int | None) -> str:
-        """Ask for every eviction of the plan; who blocks, if a disruption budget does or the API server refuses. Raises what an
-        eviction raised, once all were asked; a pod that is another one by now is left for the next look."""
-        blocked: list[str] = []
-
-        async def one(pod: Pod) -> None:
-            try:
-                answer = await self._evict(pod, grace)
-            except Conflict:
-                return
-            except Refused as error:  # another tenant's pod, for one: the drain says so until its deadline
-                answer = Blocked(str(error))
-            if isinstance(answer, Blocked):
-                blocked.append(f"{pod_name(pod)}: {answer.reason}")
-
-        await for_each(one, plan.evict, at_once=EVICTIONS_AT_ONCE)
-        return "; ".join(sorted(blocked))
-
-    async def _evict(self, pod: Pod, grace: int | None) -> Evicted | Blocked:
-        meta = pod.metadata
-        return await self._kube.evict(meta.name, namespace=meta.namespace, uid=meta.uid, grace=_grace(pod, grace))
 
     async def welcome(self, view: MachineView, *, ready_since: datetime) -> None:
         """Give back labels, annotations and taints, strip what is ours to strip, and uncordon: one write."""
@@ -162,13 +139,6 @@ def left_behind(pod: Pod | Malformed, *, boot: datetime) -> bool:
     return (
         pod.status.phase == "Failed" and pod.status.reason in SHUTDOWN_REASONS and (started is None or started < boot)
     )
-
-
-def _grace(pod: Pod, longest: int | None) -> int | None:
-    own = pod.spec.termination_grace_period_seconds
-    if longest is None:
-        return None
-    return longest if own is None else min(own, longest)
 
 
 def _seconds(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from hexa.domain.decide.decision import Decision, Edit, Evict, MakeRoom, OnNode, Start, Sweep, Touch, Welcome
 from hexa.domain.decide.observed import Observed
-from hexa.domain.decide.rest import BLOCKED_LOOK, DRAIN_LOOK, JOB_LOOK
+from hexa.domain.decide.rest import JOB_LOOK
 from hexa.domain.decide.saved import about, save
 from hexa.domain.decide.shapes import as_welcomed, shape_now, to_welcome
 from hexa.domain.machine.acts import may_cycle, may_leave, silent, wake_again
@@ -22,7 +22,7 @@ from hexa.domain.machine.marks import held_back, hold_back, suspended_now
 from hexa.domain.machine.power_job import Action, current, running, shut_down, with_job
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import NOTHING, News, Severity, What
-from hexa.domain.pods.drain import Plan
+from hexa.domain.pods.drain import BLOCKED_LOOK, DRAIN_LOOK, Plan
 from hexa.domain.resources.v1alpha1 import LeavePolicy, Power
 from hexa.domain.rules.out_of_service import freeing_until, proof_due
 
@@ -106,7 +106,7 @@ def drain(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | N
         return Evict(machine.policy.drain.grace)
     else:
         blocker = observed.read.evicted or plan.volumes
-    look = BLOCKED_LOOK if blocker and not plan.leaving else DRAIN_LOOK
+    look = plan.look_after(blocker)
     if blocker == status.blocker:
         return look
     news: tuple[News, ...] = NOTHING

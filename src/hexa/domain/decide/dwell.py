@@ -11,7 +11,7 @@ from msgspec import structs
 from hexa.domain.decide.decision import Decision, Edit, EndJobs, OnNode, Touch
 from hexa.domain.decide.duties import DO, Todo
 from hexa.domain.decide.observed import Observed
-from hexa.domain.decide.rest import DRAIN_LOOK, rest
+from hexa.domain.decide.rest import rest
 from hexa.domain.decide.saved import about, save
 from hexa.domain.decide.shapes import with_shape
 from hexa.domain.machine.facts import Facts
@@ -21,7 +21,7 @@ from hexa.domain.machine.power_job import current, running, shut_down, unwanted,
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import Severity, What
-from hexa.domain.pods.drain import Plan
+from hexa.domain.pods.drain import DRAIN_LOOK, Plan
 from hexa.domain.pods.left import few
 from hexa.domain.power.sensor import off_is_told_apart
 from hexa.domain.rules.out_of_service import Evidence, must_clear, wants_look

@@ -13,7 +13,7 @@ from hexa.domain.decide.facts import facts_of, inert, namesakes_of
 from hexa.domain.decide.first_sight import first_sight
 from hexa.domain.decide.identity_change import take_over
 from hexa.domain.decide.observed import Observed, Unread
-from hexa.domain.decide.rest import DRAIN_LOOK, JOB_LOOK
+from hexa.domain.decide.rest import JOB_LOOK
 from hexa.domain.decide.saved import MAY_GO_OFF, about, save
 from hexa.domain.decide.steps import take_step
 from hexa.domain.decide.wishes import corrected, written_down
@@ -25,6 +25,7 @@ from hexa.domain.machine.stamps import past
 from hexa.domain.machine.unclaimed_nodes import waited_since
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import What
+from hexa.domain.pods.drain import DRAIN_LOOK
 from hexa.domain.resources.v1alpha1 import Power
 
 

@@ -15,10 +15,6 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.rules.dependencies import lacks_room
 from hexa.domain.rules.judge import looks_at
 
-DRAIN_LOOK: Final = timedelta(seconds=1)
-"""Between looks at the pods of a machine that drains."""
-BLOCKED_LOOK: Final = timedelta(seconds=5)
-"""The same while something blocks the drain and nothing leaves (kubectl drain retries as often)."""
 LOST_LOOK: Final = timedelta(seconds=15)
 """Between looks at the pods of a lost machine that shall be off."""
 SENSOR_LOOK: Final = {

@@ -7,6 +7,7 @@ Cluster Autoscaler's annotations counts for every drain (`evictable`). It evicts
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,6 +22,11 @@ from hexa.domain.quantity import amounts, total
 from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint, Toleration
 
 FINISHED: Final = frozenset({"Succeeded", "Failed"})
+DRAIN_LOOK: Final = timedelta(seconds=1)
+"""Between looks at the pods of a machine that drains."""
+BLOCKED_LOOK: Final = timedelta(seconds=5)
+"""The same while something blocks the drain and nothing leaves: evictions that a disruption budget or the API server refused are
+asked for again as often as by kubectl drain."""
 REPELLING: Final = frozenset({"NoSchedule", "NoExecute"})
 
 
@@ -52,6 +58,10 @@ class Plan(Struct, frozen=True):
     def left(self) -> int:
         """What must be gone before the machine may be switched off: pods, and volumes that are waited for."""
         return len(self.evict) + len(self.leaving) + len(self.blockers) + bool(self.volumes)
+
+    def look_after(self, blocker: str) -> timedelta:
+        """How long until the next look, at which refused evictions are asked for again. `blocker`: who blocks; empty: nobody."""
+        return BLOCKED_LOOK if blocker and not self.leaving else DRAIN_LOOK
 
 
 def plan(
@@ -95,6 +105,14 @@ def controller_kind(pod: Pod | Malformed) -> str:
 def pod_name(pod: Pod | Malformed) -> str:
     """NAMESPACE/NAME."""
     return f"{pod.metadata.namespace}/{pod.metadata.name}"
+
+
+def grace_of(pod: Pod, *, longest: int | None) -> int | None:
+    """Seconds that the pod has to end; None: what it says itself. `longest`: that the group allows."""
+    own = pod.spec.termination_grace_period_seconds
+    if longest is None:
+        return None
+    return longest if own is None else min(own, longest)
 
 
 def _blocker(pod: Pod, rules: DrainRules, pinned_claims: frozenset[str]) -> Blocker | None:
