@@ -1,7 +1,10 @@
 """hexa simulate: scenarios that are played as they are written, mistakes that are told, reports that can be trusted."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -135,6 +138,21 @@ def test_the_same_seed_gives_the_same_report(report: Report) -> None:
     """A scenario and a seed determine every figure and every phase; another seed gives other runtimes."""
     assert simulate(small()) == report
     assert simulate(small(), seed=2) != report
+
+
+@pytest.mark.long
+def test_two_processes_give_the_same_report(tmp_path: Path) -> None:
+    """A scenario gives the same report to the byte in every process, whatever order Python gives to sets there."""
+    path = tmp_path / "burst.yaml"
+    many = SMALL.replace("count: 3", "count: 8").replace("boot: 30s", "boot: 30s, bootJitter: 0.3")
+    path.write_text(many.replace("count: 6", "count: 16"))
+    command = [sys.executable, "-m", "hexa", "simulate", str(path), "--json"]
+    first, second = (
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        for seed in ("1", "2")
+    )
+    assert first == second
+    assert len({machine["kwh"] for machine in json.loads(first)["machines"]}) > 4
 
 
 def test_progress_is_told() -> None:
