@@ -3,18 +3,32 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from msgspec import structs
+
 from hexa.domain.decide.observed import Observed
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.facts import LEASE_PERIOD, Facts
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.trust import Sample
+from hexa.domain.machine.wish import wish_patch
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy
-from hexa.domain.resources.core import Container, KubeNode, Metadata, OwnerReference, Pod, PodSpec, ResourceRequirements
+from hexa.domain.resources.core import (
+    Condition,
+    Container,
+    KubeNode,
+    KubeNodeStatus,
+    Metadata,
+    OwnerReference,
+    Pod,
+    PodSpec,
+    ResourceRequirements,
+)
 from hexa.domain.resources.v1alpha1 import (
     Asker,
+    Group,
     Lookup,
     Node,
     NodeSpec,
@@ -79,6 +93,21 @@ def machine(name: str = "m1", *, phase: Phase | None = None, **spec: Any) -> Nod
     return Node(metadata=metadata, spec=NodeSpec(**told), status=status(phase) if phase else NodeStatus())
 
 
+def wanting(node: Node, record: WishRecord) -> Node:
+    """The machine with that wish stored on it."""
+    patch = wish_patch(node, record)
+    metadata = structs.replace(node.metadata, annotations=node.metadata.annotations | patch["metadata"]["annotations"])
+    power = patch.get("spec", {}).get("powerState", node.spec.power_state)
+    return structs.replace(node, metadata=metadata, spec=structs.replace(node.spec, power_state=power))
+
+
+def rack(**policy: Any) -> GroupView:
+    """The group of the machines, with that policy."""
+    group = Group(metadata=OwnedMetadata(name="rack", namespace="site"))
+    told = Policy(**{"namespace": "site", "name": "rack", **policy})
+    return GroupView(key=Lookup("site", "rack"), group=group, policy=told, problems=())
+
+
 def view(node: Node, *, group: GroupView | None = None, kube: KubeNode | None = None, **known: Any) -> MachineView:
     """The machine as decisions see it: in the group, with that Kubernetes node, and nothing against it."""
     policy = NO_GROUP if group is None else group.policy
@@ -117,6 +146,15 @@ def pod(name: str = "web", *, kind: str = "ReplicaSet", requests: dict[str, str]
 
 
 def kube_node(name: str = "k1", **parts: Any) -> KubeNode:
-    """A Kubernetes node; `labels` and `annotations` go to its metadata."""
-    metadata = Metadata(name=name, labels=parts.pop("labels", {}), annotations=parts.pop("annotations", {}))
+    """A Kubernetes node; `labels`, `annotations` and `created` (seconds) go to its metadata, `ready` says what its kubelet says."""
+    created, ready = parts.pop("created", None), parts.pop("ready", None)
+    metadata = Metadata(
+        name=name,
+        uid=parts.pop("uid", ""),
+        labels=parts.pop("labels", {}),
+        annotations=parts.pop("annotations", {}),
+        creation_timestamp=None if created is None else at(created),
+    )
+    if ready is not None:
+        parts["status"] = KubeNodeStatus(conditions=(Condition(type="Ready", status=str(ready)),))
     return KubeNode(metadata=metadata, **parts)
