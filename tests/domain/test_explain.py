@@ -15,7 +15,7 @@ from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, RELEASED_ANNOTATION, SCA
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeSpec, Taint
-from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Lookup, Node, Paused, Power
+from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Lookup, Node, Paused, Power, PowerReading, Reading
 from hexa.domain.rules.acted import acted_power
 from hexa.domain.rules.own import off_vetoes, on_vetoes
 from hexa.domain.words.demands import demands
@@ -126,6 +126,14 @@ def test_every_phase_says_what_it_waits_for(node: Node, text: str, until: Any) -
     first = waits(known(node))[0]
     assert text in first.text
     assert first.until == until
+
+
+def test_a_machine_that_hangs_with_power_waits_for_its_cycle_alone() -> None:
+    """While it reads On no wake would help; where its power is not read, or not cycled, the wake stays what comes."""
+    hangs = {"reading": PowerReading(power=Reading.ON, source="pdu", at=T0)}
+    assert len(waits(known(in_phase(Phase.LOST, ON, **TO_BE_CYCLED, **hangs)))) == 1
+    assert len(waits(known(in_phase(Phase.LOST, ON, **TO_BE_CYCLED)))) == 2
+    assert "else it is woken" in waits(known(in_phase(Phase.LOST, ON, **hangs)))[0].text
 
 
 def test_steady_machines_wait_for_nothing() -> None:

@@ -1,29 +1,29 @@
 """Power cycles against illness: what a group's words mean, what stands against a cycle and in which order, and how it is cut."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from msgspec import structs
+from msgspec import Struct, structs
 from tests.domain.builders import JOB, LIMITS, ON, at, facts, machine, wish
 
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.acts import may_cycle
-from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.reason import Veto
 from hexa.domain.policy.policy import Policy, PowerCycleRules, policy_of
 from hexa.domain.power.jobs import pod_for
 from hexa.domain.power.ways import cuts
-from hexa.domain.resources.core import Condition, Metadata
+from hexa.domain.resources.core import Condition, KubeNode, Metadata
 from hexa.domain.resources.health import CheckOutcome, CheckRecord
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.remediation import RemediationStatus
-from hexa.domain.resources.v1alpha1 import Group, GroupSpec, HardOff, Hold, Lookup, Reading
+from hexa.domain.resources.v1alpha1 import Group, GroupSpec, HardOff, Hold, Lookup, Node, Reading
+from hexa.domain.rules.judge import awaited
 from hexa.domain.rules.power_cycle import CycleCase, Site, Verdict, findings, is_ill, most_ill, verdict
 from hexa.domain.rules.proof import Claim
-from hexa.domain.words.power_cycle import power_cycle_words
 
 MINUTE = timedelta(minutes=1)
 RULES = PowerCycleRules()
@@ -243,16 +243,35 @@ def test_job_that_cuts_waits_for_a_lease_period_of_sight() -> None:
 # --- in words ---------------------------------------------------------------------------------------------------
 
 
-def words(reason: str, status: str = "False") -> list[str]:
-    """What `hexa why` says of a machine with this condition."""
-    told = Condition(type="Remediation", status=status, reason=reason, message="TEXT")
-    node = machine("m1", phase=Phase.LOST)
-    return list(power_cycle_words(structs.replace(node, status=structs.replace(node.status, conditions=(told,)))))
+class Waits(Struct):
+    """A machine that somebody asks about."""
+
+    node: Node
+    policy: Policy = Policy()
+    kube: KubeNode | None = None
+    now: datetime = at(100)
+
+    @property
+    def phase(self) -> Phase:
+        return phase_of(self.node.status)
+
+
+def words(*told: Condition, phase: Phase = Phase.LOST) -> list[str]:
+    """What `hexa why` says first of a machine with these conditions."""
+    node = machine("m1", phase=phase)
+    waits = Waits(structs.replace(node, status=structs.replace(node.status, conditions=told)))
+    return [text for text, _ in awaited(waits)]
+
+
+def kept(reason: str, status: str = "False") -> Condition:
+    """What the agent keeps on a machine whose power may be cycled."""
+    return Condition(type="Remediation", status=status, reason=reason, message="TEXT")
 
 
 def test_why_says_what_comes_or_what_stands_against_it() -> None:
     """A machine that hangs: when its power is cycled, that it is, or by which rule it is not."""
-    assert words("Waiting", "True") == ["a sign of life; else TEXT"]
-    assert words("Cycling", "True") == ["its power to be cut; then it is woken again"]
-    assert words("Storm") == ["its kubelet, or a person; its power is not cycled, by Storm: TEXT"]
-    assert list(power_cycle_words(machine("m1", phase=Phase.LOST))) == []
+    assert words(kept("Waiting", "True")) == ["a sign of life; else TEXT"]
+    assert words(kept("Cycling", "True")) == ["its power to be cut; then it is woken again"]
+    assert words(kept("Storm")) == ["its kubelet, or a person; its power is not cycled, by Storm: TEXT"]
+    assert words() == []
+    assert words(kept("Storm"), phase=Phase.READY) == []

@@ -14,7 +14,7 @@ from hexa.domain.machine.reason import Veto
 from hexa.domain.resources.core import Condition
 from hexa.domain.rules.notice import Notice, Tells
 from hexa.domain.rules.rule import Rank, Scene
-from hexa.domain.rules.subject import Alone, Among
+from hexa.domain.rules.subject import Alone, Among, Waiting
 from hexa.domain.rules.table import ALONE, RULES
 
 Ends = Callable[[Among, datetime], Iterable[datetime | None]]
@@ -34,6 +34,7 @@ _LOOKED: Final[tuple[Ends, ...]] = _column((rule for rule in RULES if rule.looke
 _DUE: Final = _column(RULES, "due")
 _SAYS: Final = _column(RULES, "says")
 _TELLS: Final[tuple[Tells, ...]] = _column(RULES, "tells")
+_AWAITS: Final = _column(RULES, "awaits")
 _WHY: Final = _column(RULES, "why")
 
 RANKS: Final[Mapping[str, Rank]] = {
@@ -125,6 +126,12 @@ def tells(before: Sequence[Condition], after: Sequence[Condition]) -> Iterator[N
     """What is told of conditions that begin, by those of before and those that are stored now."""
     for rule in _TELLS:
         yield from rule(before, after)
+
+
+def awaited(machine: Waiting) -> Iterator[tuple[str, datetime | None]]:
+    """What the machine waits for in its phase by rules, and until when."""
+    for rule in _AWAITS:
+        yield from rule(machine)
 
 
 def beside(member: Member, others: Sequence[Member]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from hexa.domain.resources.health import CheckOutcome
 from hexa.domain.resources.v1alpha1 import HardOff, Node
 from hexa.domain.rules.notice import Notice, notices
 from hexa.domain.rules.proof import Claim, standing
+from hexa.domain.rules.subject import Waiting
 
 REMEDIATION: Final = "Remediation"
 """Condition of a machine that is ill in a group that cycles power: True while that is to come, False if something forbids it."""
@@ -296,6 +297,20 @@ def tells(before: Iterable[Condition], now: Iterable[Condition]) -> Iterator[Not
     found, old = _refusal(now), _refusal(before)
     if old is None or found is None or old.reason != found.reason:
         yield from notices(found, prefix="its power is not cycled: ")
+
+
+def awaits(machine: Waiting) -> Iterator[tuple[str, datetime | None]]:
+    """What is waited for, or what stands against a cycle: from the condition that the agent keeps, for whoever explains does not
+    hear kubelets."""
+    told = next((each for each in machine.node.status.conditions if each.type == REMEDIATION), None)
+    if told is None or machine.phase not in (Phase.POWERING_OFF, *FAILED):
+        return
+    if told.reason == "Waiting":
+        yield f"a sign of life; else {told.message}", None
+    elif told.reason == "Cycling":
+        yield "its power to be cut; then it is woken again", None
+    else:
+        yield f"its kubelet, or a person; its power is not cycled, by {told.reason}: {told.message}", None
 
 
 def _refusal(conditions: Iterable[Condition]) -> Condition | None:

@@ -15,7 +15,7 @@ from hexa.domain.resources.v1alpha1 import NodeStatus
 from hexa.domain.rules.health import Signs
 from hexa.domain.rules.notice import Tells
 from hexa.domain.rules.power_cycle import CycleCase
-from hexa.domain.rules.subject import Among
+from hexa.domain.rules.subject import Among, Waiting
 
 
 class Rank(IntEnum):
@@ -75,6 +75,8 @@ class Rule(Struct, Generic[M], frozen=True, kw_only=True):
     """Conditions beside that of its vetoes."""
     tells: Tells | None = None
     """What is told of its conditions when they begin."""
+    awaits: Callable[[Waiting], Iterable[tuple[str, datetime | None]]] | None = None
+    """What `hexa why` says first that a machine waits for in its phase, and until when; None: only news ends it."""
     why: Callable[[Member, Sequence[Member]], Iterator[str]] | None = None
     """What `hexa why` says that a machine waits for, of the machine and all of its group."""
     remedy: str = ""

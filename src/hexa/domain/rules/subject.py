@@ -40,6 +40,21 @@ class Alone(Protocol):
         """Another machine has the Kubernetes node that its spec names anew."""
 
 
+class Waiting(Protocol):
+    """A machine of which `hexa why` says what it waits for."""
+
+    @property
+    def node(self) -> Node: ...
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def kube(self) -> KubeNode | None: ...
+    @property
+    def phase(self) -> Phase: ...
+    @property
+    def now(self) -> datetime: ...
+
+
 class Among(Alone, Protocol):
     """A machine among others, which are given as values: nobody judges them anew while this one is judged."""
 

@@ -187,6 +187,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         what="The power of a machine that is wanted on, reads On and is silent is cycled (spec.remediation).",
         says=lambda scene: power_cycle.told(scene.cycle_case) if scene.cycle_case is not None else (),
         tells=power_cycle.tells,
+        awaits=power_cycle.awaits,
     ),
     Rule(
         name="out of service",
@@ -206,6 +207,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         ends=setting_up.ends,
         says=setting_up.says,
         tells=when_begun(NOT_SET_UP, what=What.NOT_SET_UP),
+        awaits=setting_up.awaits,
     ),
     Rule(
         name="health checks",

@@ -6,17 +6,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.domain.machine.arrival import lacking, set_up_until
 from hexa.domain.machine.button import wake_withheld
 from hexa.domain.machine.dues import limit_due, wake_due
 from hexa.domain.machine.lifecycle import Event, Phase
 from hexa.domain.machine.marks import leaving
 from hexa.domain.machine.wish import paused
-from hexa.domain.policy.conventions import DEFAULTS
 from hexa.domain.resources.v1alpha1 import Power, Reading
-from hexa.domain.rules.judge import beside
+from hexa.domain.rules.judge import awaited, beside
 from hexa.domain.words.known import Known
-from hexa.domain.words.power_cycle import power_cycle_words
 
 
 class Wait(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -63,8 +60,9 @@ def waits(known: Known) -> list[Wait]:
     pause = paused(known.node, now=known.now)
     if pause is not None:
         return [Wait(text="the end of its pause; until then it is only watched", until=pause.until)]
+    first = (Wait(text=text, until=until) for text, until in awaited(known))
     others = (Wait(text=text) for text in beside(known.member, known.others))
-    return [*_WAITS[known.phase](known), *_waits_for_job(known), *others]
+    return [*first, *_WAITS[known.phase](known), *_waits_for_job(known), *others]
 
 
 def _waits_for_job(known: Known) -> Iterator[Wait]:
@@ -107,20 +105,7 @@ def _coming(known: Known) -> Iterator[Wait]:
     yield Wait(text=f"{goal}; without one it has failed to start", until=_limit(known))
 
 
-def _set_up(known: Known) -> Iterator[Wait]:
-    """By the taints that are waited for by default: a site's own setting is the agent's."""
-    if (
-        known.kube is None
-        or (until := set_up_until(known.node.status, DEFAULTS, provision=known.policy.provision)) is None
-    ):
-        return
-    if (lacks := "; ".join(lacking(known.kube, known.node.status, DEFAULTS))) and known.now < until:
-        text = f"its Kubernetes node to be set up ({lacks}); until then it is hidden from Cluster Autoscaler"
-        yield Wait(text=text, until=until)
-
-
 def _ready(known: Known) -> Iterator[Wait]:
-    yield from _set_up(known)
     until = known.node.status.cool_until
     if known.acted is not Power.OFF:
         return
@@ -136,21 +121,17 @@ def _draining(known: Known) -> Iterator[Wait]:
 
 
 def _powering_off(known: Known) -> Iterator[Wait]:
-    yield from (Wait(text=text) for text in power_cycle_words(known.node))
     yield Wait(text="the machine to go dark; else it has failed to stop", until=_limit(known))
 
 
 def _failed(known: Known) -> Iterator[Wait]:
-    yield from (Wait(text=text) for text in power_cycle_words(known.node))
     then = "it is drained and switched off again" if known.phase is Phase.STOP_FAILED else "it is looked at anew"
     yield Wait(text=f"the end of its cool-off; then {then}", until=known.node.status.cool_until)
 
 
 def _lost(known: Known) -> Iterator[Wait]:
-    words = list(power_cycle_words(known.node))
-    yield from (Wait(text=text) for text in words)
-    if words and known.node.status.reading.power is Reading.ON:
-        return
+    if known.node.status.reading.power is Reading.ON and any(awaited(known)):
+        return  # its power is to be cycled
     if known.acted is Power.ON and known.facts.may_wake:
         yield Wait(text="its kubelet; else it is woken, unless it has power", until=_limit(known))
     elif known.acted is Power.OFF and known.policy.drain.force:
