@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, structs
 
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
+from hexa.domain.money.written_tariff import WrittenTariff
 from hexa.domain.policy.conventions import (
     API_SERVER_PODS,
     CONTROL_PODS,
@@ -170,6 +171,10 @@ class Config(Settings, frozen=True, kw_only=True):
             description="Pods that hold data for others; they keep their machine on unless its group says storage: ignore."
         ),
     ] = STORAGE_PODS
+    tariffs: Annotated[
+        dict[str, WrittenTariff],
+        Meta(description="Prices of energy by name; a Group takes one by spec.cost.tariff. See docs/tariffs.md."),
+    ] = msgspec.field(default_factory=dict)
     startup: StartupSettings = StartupSettings()
     gpu: GpuSettings = GpuSettings()
 

@@ -19,6 +19,7 @@ from hexa.cli.run import run as run_command
 from hexa.cli.shared.help import Command, Group
 from hexa.cli.simulate import simulate
 from hexa.cli.switch import auto, off, on, pause, resume
+from hexa.cli.tariff import tariff
 from hexa.cli.validate import validate
 from hexa.cli.version import shared_options, version
 from hexa.cli.why import why
@@ -57,6 +58,7 @@ for name, command in COMMANDS.items():
     app.command(name, cls=Command)(command)
 app.command("probe-nic", hidden=True, cls=Command)(probe_nic)
 app.add_typer(power, name="power")
+app.add_typer(tariff, name="tariff")
 
 
 def run() -> None:
