@@ -189,6 +189,7 @@ class Config(Settings, frozen=True, kw_only=True):
             control_pods=self.control_pods,
             api_server_pods=self.api_server_pods,
             storage_pods=self.storage_pods,
+            tariffs=tuple(self.tariffs),
         )
 
 

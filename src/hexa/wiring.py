@@ -25,12 +25,14 @@ from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
+from hexa.app.tariffs import Tariffs
 from hexa.config import Config, TlsSettings
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube
 from hexa.ports.power import Power
+from hexa.tariffs import keep_tariffs
 
 ANSWER: Final = 10.0
 """Seconds that a BMC, a PDU or a plug may take to answer the agent."""
@@ -57,7 +59,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     clock = SystemClock()
     ready = trio.Event()
     cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
-    grpc = config.grpc
+    grpc, tariffs = config.grpc, Tariffs()
     await check_server(address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls))
     async with (
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
@@ -77,6 +79,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             ),
             namespaces=config.namespaces,
             conventions=config.conventions,
+            tariffs=tariffs,
         ) as core,
         trio.open_nursery() as nursery,
     ):
@@ -86,6 +89,8 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
                 core.cloud, address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls), task_status=task_status
             )
 
+        if config.tariffs:
+            nursery.start_soon(functools.partial(keep_tariffs, tariffs, config.tariffs, clock=clock, journal=journal))
         bound = await nursery.start(serve)
         ready.set()
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)

@@ -19,6 +19,7 @@ from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.node.power_readings import Readings
 from hexa.app.store import Source, Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views
 from hexa.domain.policy.conventions import DEFAULTS, Conventions
@@ -78,11 +79,16 @@ class Core(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_core(
-    ports: Ports, *, namespaces: tuple[str, ...] = (), conventions: Conventions = DEFAULTS
+    ports: Ports,
+    *,
+    namespaces: tuple[str, ...] = (),
+    conventions: Conventions = DEFAULTS,
+    tariffs: Tariffs | None = None,
 ) -> AsyncIterator[Core]:
     """Fill the snapshot, then run every loop until the block ends. Yields once the first lists are in.
 
     `namespaces`: whose resources count (none: all). `conventions`: what differs from cluster to cluster.
+    `tariffs`: prices of energy, which may be replaced while the core works.
     """
     clock = WatchedClock(ports.clock)
     ports = structs.replace(ports, clock=clock)
@@ -95,7 +101,7 @@ async def open_core(
         heartbeats, extra = leases, (leases.source(),)
         watched = store.synced.is_set  # the first list is no change
         store.nodes.subscribe(lambda _, old, new: leases.node_changed(old, new) if watched() else None)
-    core = _assemble(ports, store, heartbeats)
+    core = _assemble(ports, store, heartbeats, tariffs)
     for keeper in (
         core.readings,
         core.checks,
@@ -128,7 +134,7 @@ async def _follow(
     await store.run(ports.kube, extra, news=news, task_status=task_status)
 
 
-def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
+def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tariffs | None) -> Core:
     news = Newsroom(logs(ports.journal), events(ports.journal))
     contained = Teller(store=store, kube=ports.kube, clock=ports.clock, news=news)
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
@@ -152,7 +158,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats) -> Core:
     if readings is not None:
         readings.subscribe(nodes.queue.add)
     return Core(
-        cloud=Provider(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks),
+        cloud=Provider(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks, tariffs=tariffs),
         store=store,
         views=views,
         nodes=nodes,

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from hexa.app.locks import GroupLocks
 from hexa.app.news import Newsroom
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
 from hexa.domain.decide.group_news import about_group
@@ -25,7 +26,7 @@ from hexa.domain.machine.lifecycle import COMING, Phase
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import NOT_ASKED, UP
 from hexa.domain.machine_view import MachineView
-from hexa.domain.money.rates import Rates, node_price, pod_price
+from hexa.domain.money.rates import node_price, pod_price
 from hexa.domain.names import GROUP_LABEL, UNSCHEDULABLE_TAINT
 from hexa.domain.news import Happened, News, OpenReason, Severity, What
 from hexa.domain.pods.requests import requests
@@ -76,9 +77,18 @@ class Provider:
     """The cloud that Cluster Autoscaler sees."""
 
     def __init__(
-        self, *, store: Store, views: Views, kube: Kube, clock: Clock, news: Newsroom, locks: GroupLocks
+        self,
+        *,
+        store: Store,
+        views: Views,
+        kube: Kube,
+        clock: Clock,
+        news: Newsroom,
+        locks: GroupLocks,
+        tariffs: Tariffs | None = None,
     ) -> None:
         self._store, self._views, self._clock, self._news = store, views, clock, news
+        self._tariffs = tariffs or Tariffs()
         self._wishes, self._locks = Wishes(store=store, views=views, kube=kube, clock=clock), locks
         self._group_post = store.fence.post(GROUPS, "answer", blocks=False)
         self._machine_post = store.fence.post(MACHINES, "answer", blocks=False)
@@ -155,17 +165,16 @@ class Provider:
         return msgspec.convert(view.policy.options, Options, from_attributes=True)
 
     def node_price(self, node: ExternalNode, start: datetime, end: datetime) -> float | None:
-        view = self._machine(node.name, node.provider_id)
-        if view is not None:
-            return node_price(view.rates, start=start, end=end)
-        rates = self._template_rates(node)
-        return node_price(rates, start=start, end=end) if rates is not None else None
+        machine = self._machine(node.name, node.provider_id) or self._of_template(node)
+        if machine is None:
+            return None
+        return node_price(self._tariffs.within(start, end).rates(machine), start=start, end=end)
 
     def pod_price(self, pod: Pod, start: datetime, end: datetime) -> float:
         """The least that the pod costs on any machine of ours: what the price expander compares a node's price with."""
-        wanted = requests(pod)
+        wanted, energy = requests(pod), self._tariffs.within(start, end)
         prices = [
-            pod_price(machine.rates, wanted, amounts(shape.capacity), start=start, end=end)
+            pod_price(energy.rates(machine), wanted, amounts(shape.capacity), start=start, end=end)
             for group in self._views.groups()
             for machine in self._views.members(group.key)
             if (shape := machine.shape) is not None
@@ -180,15 +189,15 @@ class Provider:
         label = self.gpu_label()
         return sorted({shape.labels[label] for shape in shapes if shape is not None and label in shape.labels})
 
-    def _template_rates(self, node: ExternalNode) -> Rates | None:
-        """A node made from a group's template: priced as the machine that would be woken next."""
+    def _of_template(self, node: ExternalNode) -> MachineView | None:
+        """A node made from a group's template is priced as the machine that would be woken next."""
         view = self._group_of_template(node)
         if view is None:
             return None
         members = self._views.members(view.key)
         first = fitting(view.policy, self._judged(view))
         keys = {first[0].key} if first else {machine.key for machine in members}
-        return next((machine.rates for machine in members if machine.key in keys), None)
+        return next((machine for machine in members if machine.key in keys), None)
 
     def _group_of_template(self, node: ExternalNode) -> GroupView | None:
         """Its label has the group's name; where namespaces share one, the node's name (template-node-for-ID-...) tells."""

@@ -12,6 +12,7 @@ from hexa.domain.group_view import GroupView
 from hexa.domain.machine.marks import released
 from hexa.domain.machine_view import membership_of
 from hexa.domain.policy.policy import Policy, policy_of
+from hexa.domain.policy.tariffs import unknown_tariff
 from hexa.domain.resources.v1alpha1 import GROUPS, Group, Lookup, Node, WishRecord
 
 
@@ -42,8 +43,9 @@ class GroupViews:
         with self._post.around(key):
             policy, problems = policy_of(group)
             self._post.works(key)
+            unknown = unknown_tariff(policy.tariff, self._store.conventions.tariffs)
             told = map(contained_problem, self._fence.breaches(GROUPS, key))
-            return GroupView(key=key, group=group, policy=policy, problems=(*problems, *told))
+            return GroupView(key=key, group=group, policy=policy, problems=(*problems, *unknown, *told))
         breach = self._fence.blocked(GROUPS, key)
         assert breach is not None
         return group_stand_in(key, group, breach)

@@ -92,6 +92,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Whether nodes of machines that are proven to be off are tainted, so that what is stuck on them is let go."""
     allow_control_plane: bool = False
     price_per_kwh: float = 0.0
+    tariff: str = ""
+    """Name of a tariff of the configuration; empty: `price_per_kwh` counts."""
     currency: str = "EUR"
 
 
@@ -130,6 +132,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
+        tariff=spec.cost.tariff,
         currency=spec.cost.currency,
     )
     return policy, (*reader.problems, *_contradictions(policy))

@@ -56,6 +56,13 @@ class Cost(Slice, frozen=True, kw_only=True):
             description="Price of a kilowatt-hour; with energy.* of the machines it becomes part of the hourly price."
         ),
     ] = field(name="pricePerKWh", default=None)
+    tariff: Annotated[
+        str,
+        Meta(
+            description="Name of a tariff of hexa's configuration. With energy.* of the machines it makes the price of an hour, "
+            "each hour its own; pricePerKWh counts where there is none of that name."
+        ),
+    ] = ""
 
 
 class LeavePolicy(StrEnum):
