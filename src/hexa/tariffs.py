@@ -34,23 +34,34 @@ class Loaded(Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
-async def keep_tariffs(
-    tariffs: Tariffs, written: Mapping[str, WrittenTariff], *, clock: Clock, journal: Journal, every: float = LOOK
-) -> None:
-    """Read the tariffs, and again whenever a file has changed; never returns. What is wrong is logged when it changes."""
-    told: frozenset[str] = frozenset()
-    seen: Stamps | None = None
-    loaded = Loaded({})
+class TariffFiles:
+    """The tariffs of the configuration, kept as their files are."""
+
+    def __init__(self, tariffs: Tariffs, written: Mapping[str, WrittenTariff]) -> None:
+        self._tariffs, self._written = tariffs, written
+        self._seen: Stamps | None = None
+        self._wrong: tuple[Problem, ...] = ()
+        self._told: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<TariffFiles {len(self._seen or ())} files>"
+
+    def look(self, now: datetime) -> list[str]:
+        """Read what has changed; what is wrong since then, in words. It reads files, and so blocks."""
+        if (found := stamps(self._written)) != self._seen:
+            loaded = load_tariffs(self._written, self._tariffs.known)
+            self._seen, self._wrong, self._tariffs.known = found, loaded.problems, loaded.tariffs
+        wrong = frozenset(str(each) for each in (*self._wrong, *ending(self._tariffs.known, now)))
+        new, self._told = wrong - self._told, wrong
+        return sorted(new)
+
+
+async def keep_tariffs(files: TariffFiles, *, clock: Clock, journal: Journal) -> None:
+    """Look at the files now and from time to time; never returns. What is wrong is logged once."""
     while True:
-        found = await trio.to_thread.run_sync(stamps, written)
-        if found != seen:
-            seen, loaded = found, await trio.to_thread.run_sync(load_tariffs, written)
-            tariffs.known = loaded.tariffs
-        now = frozenset(str(each) for each in (*loaded.problems, *ending(loaded.tariffs, clock.now())))
-        for text in sorted(now - told):
+        for text in await trio.to_thread.run_sync(files.look, clock.now()):
             journal.log("tariff", problem=text)
-        told = now
-        await trio.sleep(every)
+        await trio.sleep(LOOK)
 
 
 def stamps(written: Mapping[str, WrittenTariff]) -> Stamps:
@@ -80,17 +91,17 @@ def ending(tariffs: Mapping[str, Tariff], now: datetime) -> tuple[Problem, ...]:
     )
 
 
-def load_tariffs(written: Mapping[str, WrittenTariff]) -> Loaded:
-    """All of them. Reads files, and so blocks."""
-    found = {name: load_tariff(name, each) for name, each in written.items()}
+def load_tariffs(written: Mapping[str, WrittenTariff], before: Mapping[str, Tariff] | None = None) -> Loaded:
+    """All of them; of one whose file can't be read, what it was `before`. Reads files, and so blocks."""
+    found = {name: load_tariff(name, each, (before or {}).get(name)) for name, each in written.items()}
     return Loaded(
         {name: tariff for name, (tariff, _) in found.items()},
         tuple(problem for _, problems in found.values() for problem in problems),
     )
 
 
-def load_tariff(name: str, written: WrittenTariff) -> tuple[Tariff, tuple[Problem, ...]]:
-    """The tariff with the prices of its file, and what is wrong with it."""
+def load_tariff(name: str, written: WrittenTariff, before: Tariff | None = None) -> tuple[Tariff, tuple[Problem, ...]]:
+    """The tariff with the prices of its file, and what is wrong with it. `before`: what stands in for a file that can't be read."""
     if not written.file:
         return tariff_of(name, written)
     where = f"tariffs.{name}.file"
@@ -98,9 +109,9 @@ def load_tariff(name: str, written: WrittenTariff) -> tuple[Tariff, tuple[Proble
         series = read_prices(Path(written.file).read_text(encoding="utf-8"), source=written.file)
     except (OSError, UnicodeDecodeError, PricesError) as error:
         text = str(error) if isinstance(error, PricesError) else f"{written.file} can't be read: {error}"
-        problem = Problem(where, text, "write it by hexa tariff import; energy is free until then")
-        tariff, problems = tariff_of(name, written)
-        return tariff, (*problems, problem)
+        stands_in = "the prices that were read before count until then" if before else "energy is free until then"
+        tariff, problems = tariff_of(name, written, before.rows if before is not None else ())
+        return tariff, (*problems, Problem(where, text, f"write it by hexa tariff import; {stands_in}"))
     tariff, problems = tariff_of(name, written, series.rows)
     return tariff, (*problems, *_of_series(where, written, series))
 

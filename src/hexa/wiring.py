@@ -32,7 +32,7 @@ from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube
 from hexa.ports.power import Power
-from hexa.tariffs import keep_tariffs
+from hexa.tariffs import TariffFiles, keep_tariffs
 
 ANSWER: Final = 10.0
 """Seconds that a BMC, a PDU or a plug may take to answer the agent."""
@@ -90,7 +90,8 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             )
 
         if config.tariffs:
-            nursery.start_soon(functools.partial(keep_tariffs, tariffs, config.tariffs, clock=clock, journal=journal))
+            files = TariffFiles(tariffs, config.tariffs)
+            nursery.start_soon(functools.partial(keep_tariffs, files, clock=clock, journal=journal))
         bound = await nursery.start(serve)
         ready.set()
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)

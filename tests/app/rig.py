@@ -19,12 +19,14 @@ from hexa.app.locks import GroupLocks
 from hexa.app.news import Newsroom, events, logs
 from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
 from hexa.domain.group.asked import asked
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import recorded_wish, wish_patch
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
+from hexa.domain.policy.conventions import Conventions
 from hexa.domain.resources.core import NODES, Kind, KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Node, Power, WishRecord
 from hexa.ports.kube import Patch
@@ -55,14 +57,20 @@ class Rig:
     """Snapshot, API server and everything that can be built on them."""
 
     def __init__(
-        self, *, latency: float = 0.0, kube: type[MemoryKube] = MemoryKube, before: "Rig | None" = None
+        self,
+        *,
+        latency: float = 0.0,
+        kube: type[MemoryKube] = MemoryKube,
+        before: "Rig | None" = None,
+        tariffs: Tariffs | None = None,
     ) -> None:
         self.clock = before.clock if before is not None else MemoryClock()
         self.api = before.api if before is not None else MemoryApi(self.clock)
         self.kube = kube(self.api, latency=latency)
         self.journal = MemoryJournal(self.clock)
         self.news = Newsroom(logs(self.journal), events(self.journal))
-        self.store = Store(clock=self.clock)
+        known = () if tariffs is None else tuple(tariffs.known)
+        self.store = Store(clock=self.clock, conventions=Conventions(tariffs=known))
         self.views = Views(self.store)
         parts: dict[str, Any] = {
             "store": self.store,
@@ -72,7 +80,7 @@ class Rig:
             "news": self.news,
         }
         locks = GroupLocks()
-        self.cloud = Provider(**parts, locks=locks)
+        self.cloud = Provider(**parts, locks=locks, tariffs=tariffs)
         self.groups = GroupController(**parts, locks=locks)
         self.wishes = Wishes(store=self.store, views=self.views, kube=self.kube, clock=self.clock)
         self.kube_nodes = KubeNodeController(**parts)
@@ -188,11 +196,15 @@ def key(name: str) -> Lookup:
 
 @asynccontextmanager
 async def open_rig(
-    *, latency: float = 0.0, kube: type[MemoryKube] = MemoryKube, before: Rig | None = None
+    *,
+    latency: float = 0.0,
+    kube: type[MemoryKube] = MemoryKube,
+    before: Rig | None = None,
+    tariffs: Tariffs | None = None,
 ) -> AsyncIterator[Rig]:
     """A rig whose snapshot is fed; what the API server holds when the block begins is not there yet: call `seen`. `before`: whose
     API server it is, of an earlier life."""
-    rig = Rig(latency=latency, kube=kube, before=before)
+    rig = Rig(latency=latency, kube=kube, before=before, tariffs=tariffs)
     async with trio.open_nursery() as nursery:
 
         async def follow(*, task_status: trio.TaskStatus[None]) -> None:

@@ -10,11 +10,14 @@ import trio
 from tests.app.rig import CA, CAPACITY, OFF, ON, RECOVERY, SPACE, USER, Rig, at, key, open_rig, stamp, wish
 from trio.testing import MockClock
 
+from hexa.app.tariffs import Tariffs
 from hexa.domain.errors import Conflict, NotFound, Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.money.tariff import Priced, Tariff
 from hexa.domain.names import GROUP_LABEL, HOSTNAME_LABEL
 from hexa.domain.resources.core import NODES, Container, Metadata, Pod, PodSpec, ResourceRequirements
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
+from hexa.domain.weekly import window_of
 from hexa.ports.cloud import Denied, Done, ExternalNode, InstanceState, NodeTemplate, UnknownGroup
 from hexa.ports.kube import Patch
 
@@ -801,6 +804,37 @@ async def test_prices_over_the_asked_window(autojump_clock: MockClock) -> None:
         assert rig.cloud.node_price(ExternalNode("foreign"), *half) is None
         small, large = (rig.cloud.pod_price(pod(cpu), *half) for cpu in ("1", "2"))
         assert 0 < small < large < 0.125
+
+
+async def test_prices_follow_the_tariff_of_the_group(autojump_clock: MockClock) -> None:
+    """An hour at night costs what energy costs at night, for machines that are there and for templates; the cheaper group by the
+    hour is another one by day and by night. A tariff that nobody has leaves pricePerKWh, and the Group says so."""
+    night = Priced(window_of([], "22:00", "06:00"), 0.1)
+    tariffs = Tariffs({"night": Tariff(per_kwh=0.5, windows=(night,))})
+    async with open_rig(tariffs=tariffs) as rig:
+        rig.group(cost={"tariff": "night"})
+        rig.group("flat", cost={"pricePerKWh": "0.3"})
+        rig.group("typo", cost={"tariff": "nigth", "pricePerKWh": "0.4"})
+        for name in ("g", "flat", "typo"):
+            rig.machine(f"m-{name}", group=name, spec={"energy": {"maxWatts": 1000}})
+        await rig.seen()
+
+        def price(name: str, hour: int) -> float | None:
+            node = ExternalNode(f"template-node-for-d/{name}-1", labels={GROUP_LABEL: name})
+            return rig.cloud.node_price(node, at(hour * 3600), at((hour + 1) * 3600))
+
+        midnight = (24 - at(0).hour) % 24
+        assert [price("g", midnight + hour) for hour in (0, 12)] == pytest.approx([0.1, 0.5])
+        assert [price("flat", midnight + hour) for hour in (0, 12)] == pytest.approx([0.3, 0.3])
+        assert [price("typo", midnight + hour) for hour in (0, 12)] == pytest.approx([0.4, 0.4])
+        half = (at(midnight * 3600 + 5 * 3600 + 1800), at(midnight * 3600 + 6 * 3600 + 1800))
+        assert rig.cloud.node_price(ExternalNode("m-g"), *half) == pytest.approx(0.3)
+        (problem,) = rig.views.group(Lookup("d", "typo")).problems
+        assert str(problem).startswith(
+            "spec.cost.tariff: hexa's configuration has no tariff nigth; it has night; write one"
+        )
+        tariffs.known = {}
+        assert price("g", midnight) == 0.0  # energy without a price, until the file is back
 
 
 async def test_prices_tell_groups_of_one_name_apart(autojump_clock: MockClock) -> None:

@@ -21,7 +21,16 @@ TOLD_APART: Final = {
     "wish.py",
 }
 """Import paths of before, which the page tells of as a whole."""
-BENEATH: Final = {"duration.py", "errors.py", "memo.py", "names.py", "quantity.py", "spelling.py", "__init__.py"}
+BENEATH: Final = {
+    "duration.py",
+    "errors.py",
+    "memo.py",
+    "names.py",
+    "quantity.py",
+    "spelling.py",
+    "weekly.py",
+    "__init__.py",
+}
 
 
 def cells(heading: str) -> list[list[str]]:

@@ -104,12 +104,15 @@ def test_node_price_is_for_the_window_that_was_asked() -> None:
 
 
 def test_pod_price_is_its_share_of_the_machine_and_its_own_rate() -> None:
-    """Half for the share of cores, half for the share of memory, and podRate for each hour."""
+    """By the resource of which it asks for the largest share, and podRate for each hour."""
     capacity = {"cpu": Decimal(8), "memory": Decimal(16)}
     wanted = {"cpu": Decimal(2), "memory": Decimal(8)}
     price = pod_price(RATES, wanted, capacity, start=T0, end=at(HOUR))
-    assert price == pytest.approx(0.16 * (0.5 * 0.25 + 0.5 * 0.5) + 0.01)
+    assert price == pytest.approx(0.16 * 0.5 + 0.01)
     assert pod_price(RATES, wanted, capacity, start=T0, end=at(3 * HOUR)) == pytest.approx(3 * price)
+    asked, offered = {**wanted, "nvidia.com/gpu": Decimal(1)}, {**capacity, "nvidia.com/gpu": Decimal(1)}
+    gpu = pod_price(RATES, asked, offered, start=T0, end=at(HOUR))
+    assert gpu == pytest.approx(0.16 + 0.01)
     assert pod_price(RATES, {}, capacity, start=T0, end=at(HOUR)) == pytest.approx(0.01)
     assert pod_price(RATES, wanted, {}, start=T0, end=at(HOUR)) == pytest.approx(0.01)
 

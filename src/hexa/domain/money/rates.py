@@ -14,8 +14,6 @@ from hexa.domain.policy.values import parse_number
 from hexa.domain.resources.v1alpha1 import Energy, Node
 
 HOUR: Final = timedelta(hours=1)
-CPU_SHARE: Final = 0.5
-"""Of a machine's price, what its cores cost; memory makes the rest. Only used where a pod has no podRate of its own."""
 
 
 class Rates(Struct, frozen=True, kw_only=True):
@@ -79,8 +77,9 @@ def node_price(rates: Rates, *, start: datetime, end: datetime) -> float:
 def pod_price(
     rates: Rates, requests: Mapping[str, Decimal], capacity: Mapping[str, Decimal], *, start: datetime, end: datetime
 ) -> float:
-    """Price of a pod over the window: its share of such a machine, plus the machine's pod rate."""
-    share = CPU_SHARE * _share("cpu", requests, capacity) + (1 - CPU_SHARE) * _share("memory", requests, capacity)
+    """Price of a pod over the window: its share of such a machine by the resource of which it asks most, plus the machine's pod
+    rate (dominant share: Ghodsi et al., NSDI 2011)."""
+    share = max((_share(resource, requests, capacity) for resource in requests), default=0.0)
     return (hourly_price(rates) * share + rates.pod) * hours(start, end)
 
 

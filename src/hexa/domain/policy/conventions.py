@@ -90,8 +90,8 @@ class Conventions(Struct, frozen=True, kw_only=True):
     """API servers: the only one guards its machine, one of several does not."""
     storage_pods: tuple[PodSelector, ...] = STORAGE_PODS
     """Pods that hold data for others."""
-    tariffs: tuple[str, ...] | None = None
-    """Names of the tariffs that there are; None: nobody has said it."""
+    tariffs: tuple[str, ...] = ()
+    """Names of the tariffs that there are."""
 
     def starts(self, taint: str) -> bool:
         """Whether a taint with this key stands only until the node is set up."""

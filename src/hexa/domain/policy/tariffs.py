@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from hexa.domain.policy.problem import Problem
 
 
-def unknown_tariff(name: str, known: Sequence[str] | None) -> tuple[Problem, ...]:
-    """What is wrong with the name of a tariff; `known`: those of the configuration, None where nobody has said it."""
-    if not name or known is None or name in known:
+def unknown_tariff(name: str, known: Sequence[str]) -> tuple[Problem, ...]:
+    """What is wrong with the name of a tariff that is not among those `known`, the configuration's."""
+    if not name or name in known:
         return ()
     there = f"it has {', '.join(sorted(known))}" if known else "it has none"
     text = f"hexa's configuration has no tariff {name}; {there}"
