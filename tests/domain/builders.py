@@ -130,6 +130,11 @@ def view(node: Node, *, group: GroupView | None = None, kube: KubeNode | None = 
     )
 
 
+def standing(phase: Phase, *, spec: dict[str, Any] | None = None, **known: Any) -> Node:
+    """A machine in the phase since T0, with that status."""
+    return structs.replace(machine(**(spec or {})), status=status(phase, **known))
+
+
 def observed(now: float, **known: Any) -> Observed:
     """What is observed of a machine at `now` by an agent that has seen everything since long ago, and read nothing for this yet."""
     long_ago = at(LONG_AGO)

@@ -18,6 +18,7 @@ from tests.domain.builders import (
     pod,
     rack,
     read,
+    standing,
     status,
     view,
     wanting,
@@ -76,11 +77,6 @@ SHUTDOWN = JobRecord(name="job", action="shutdown", attempt=2)
 DONE = structs.replace(SHUTDOWN, outcome="done")
 HEARD: dict[str, Any] = {"heard": at(-5), "heard_until": at(35)}
 MINUTE = timedelta(minutes=1)
-
-
-def standing(phase: Phase, *, spec: dict[str, Any] | None = None, **known: Any) -> Node:
-    """A machine in the phase since T0, with that status."""
-    return structs.replace(machine(**(spec or {})), status=status(phase, **known))
 
 
 # --- facts of the table --------------------------------------------------------------------------------------
