@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from hexa.domain.decide.facts import with_status
 from hexa.domain.decide.observed import Observed
+from hexa.domain.decide.saved import completed
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.facts import LEASE_PERIOD, Facts
 from hexa.domain.machine.lifecycle import Phase
@@ -163,3 +165,8 @@ def kube_node(name: str = "k1", **parts: Any) -> KubeNode:
     if ready is not None:
         parts["status"] = KubeNodeStatus(conditions=(Condition(type="Ready", status=str(ready)),))
     return KubeNode(metadata=metadata, **parts)
+
+
+def settled(of: MachineView, seen: Observed) -> MachineView:
+    """The machine once all that follows from its status is stored with it."""
+    return with_status(of, completed(of, seen, of.node.status))
