@@ -1,13 +1,16 @@
 """Plays one script in virtual time and says what was broken."""
 
+from hashlib import sha256
 from time import process_time
 from typing import Any
 
+import msgspec
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START
+from hexa.adapters.memory.cluster.api import Backup
 from hexa.adapters.memory.cluster.kinds import REPLICA_SETS
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.domain.names import SAFE_TO_EVICT
@@ -34,6 +37,8 @@ class Outcome(Struct, frozen=True):
     jobs: int = 0
     hours: float = 0.0
     pods: int = 0
+    end: str = ""
+    """A digest of all that the API server holds in the end, versions and times included."""
 
     @property
     def rules(self) -> set[str]:
@@ -41,7 +46,7 @@ class Outcome(Struct, frozen=True):
 
 
 def play(script: Script) -> Outcome:
-    """Play it on a clock that jumps. The same script gives the same outcome (with PYTHONHASHSEED fixed)."""
+    """Play it on a clock that jumps. The same script gives the same outcome in every process."""
     began = process_time()
     found: list[Outcome] = []
     with repeatable_scheduling(script.seed):
@@ -77,7 +82,8 @@ async def _run(script: Script, found: list[Outcome]) -> None:
             guard.at_end()
             report = world.site.report()
             hours = trio.current_time() / 3600
-            found.append(Outcome(script.seed, tuple(guard.broken), jobs=guard.jobs, hours=hours, pods=report.pods_run))
+            end = _digest(world.site.api.snapshot())
+            found.append(Outcome(script.seed, tuple(guard.broken), 0.0, guard.jobs, hours, report.pods_run, end))
             nursery.cancel_scope.cancel()
 
 
@@ -142,4 +148,11 @@ def _told(error: BaseException) -> str:
 
 
 def _with_cpu(outcome: Outcome, cpu: float) -> Outcome:
-    return Outcome(outcome.seed, outcome.broken, cpu, outcome.jobs, outcome.hours, outcome.pods)
+    return structs.replace(outcome, cpu=cpu)
+
+
+def _digest(site: Backup) -> str:
+    held = [
+        (*where, key, stored.raw) for where, objects in sorted(site.objects.items()) for key, stored in objects.items()
+    ]
+    return sha256(msgspec.json.encode((site.version, held))).hexdigest()

@@ -1,5 +1,10 @@
 """Random fault runs: whatever goes wrong at a site, what must be so is so. `./dev faults` plays as many as you like."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.faults.draw import draw
@@ -33,7 +38,26 @@ def test_a_run_is_the_same_again() -> None:
     """A seed draws the same run each time, a run that was written down is the one that was drawn, and it ends the same way."""
     assert read(draw(7).written()) == draw(7)
     one, two = play(draw(3)), play(read(draw(3).written()))
-    assert (one.broken, one.jobs, one.pods) == (two.broken, two.jobs, two.pods)
+    assert (one.broken, one.jobs, one.pods, one.end) == (two.broken, two.jobs, two.pods, two.end)
+
+
+@pytest.mark.long
+def test_a_run_ends_the_same_way_in_every_process() -> None:
+    """Down to each version and time at the API server, whatever order Python gives to sets."""
+    code = "from tests.faults.draw import draw; from tests.faults.play import play\n"
+    code += "for depends in (False, True): print(play(draw(7010, depends=depends)).end)"
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    )
+    assert len(set(first.split())) == 2
+    assert first == second
 
 
 def test_no_size_is_asked_of_a_group_that_was_given_up() -> None:

@@ -48,7 +48,7 @@ class Dependencies:
         """Groups with maxSize of machines that depend on others, or others on them."""
         self._named: Final[dict[Lookup, set[Lookup]]] = {}
         """Those machines by their group."""
-        self._stale: Final[set[Lookup]] = set()
+        self._stale: Final[dict[Lookup, None]] = {}
         """Groups of which some machine has changed."""
         self._full: Final[set[Lookup]] = set()
         """Groups that have no room for one more."""
@@ -86,12 +86,12 @@ class Dependencies:
         """What is judged of some machine of the group has changed, or may have: whether it is full is looked at in the next
         `changed`."""
         if group in self._named:
-            self._stale.add(group)
+            self._stale[group] = None
 
     def _look_for_room(self) -> None:
         """Groups are full that were not, or have room again: whoever depends on a machine there that is off can come, or not."""
         while self._stale:
-            group = self._stale.pop()
+            group, _ = self._stale.popitem()
             named = [key for key in self._named.get(group, ()) if key in self._after]
             most = next((self._places[key][1] for key in named), None)
             full = most is not None and self._placed(group) >= most
@@ -148,13 +148,13 @@ class Dependencies:
             return None
         place = self._places[key] = view.group.key, view.policy.max_size
         self._named.setdefault(place[0], set()).add(key)
-        self._stale.add(place[0])
+        self._stale[place[0]] = None
         return place
 
     def _forget_place(self, key: Lookup) -> None:
         if (place := self._places.pop(key, None)) is None:
             return
-        self._stale.add(place[0])
+        self._stale[place[0]] = None
         self._named[place[0]].discard(key)
         if not self._named[place[0]]:
             del self._named[place[0]]

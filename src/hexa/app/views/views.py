@@ -202,7 +202,7 @@ class Views:
     def _roster_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         """What was worked out for the machine's group counts no more, as far as it goes back to this machine."""
         found = (membership_of(node) for node in (old, new) if node is not None)
-        groups = {group for group in found if group is not None}
+        groups = dict.fromkeys(group for group in found if group is not None)
         if old is not None and new is not None and _same_place(old, new):
             self._went_stale(membership_of(new), key)
         else:
