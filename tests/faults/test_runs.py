@@ -45,7 +45,7 @@ def test_a_run_is_the_same_again() -> None:
 def test_a_run_ends_the_same_way_in_every_process() -> None:
     """Down to each version and time at the API server, whatever order Python gives to sets."""
     code = "from tests.faults.draw import draw; from tests.faults.play import play\n"
-    code += "for depends in (False, True): print(play(draw(7010, depends=depends)).end)"
+    code += "print(play(draw(7062)).end)"  # several machines are asked for at once
     first, second = (
         subprocess.run(
             [sys.executable, "-c", code],
@@ -56,7 +56,7 @@ def test_a_run_ends_the_same_way_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2")
     )
-    assert len(set(first.split())) == 2
+    assert len(first) > 64
     assert first == second
 
 
