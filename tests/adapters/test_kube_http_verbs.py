@@ -20,6 +20,7 @@ from hexa.ports.kube import Blocked, Change, Evicted, Kube, Patch, PatchStyle, S
 
 SERVER = "https://kube.test:6443/prefix"
 PODS_URL = f"{SERVER}/api/v1/namespaces/default/pods"
+respx.mocks.HTTPCoreMocker.add_targets("hexa.adapters.kube_http.connection.Direct")
 
 
 class SomeClock:

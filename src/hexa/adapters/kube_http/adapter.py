@@ -18,7 +18,7 @@ from hexa.adapters.kube_http import wire
 from hexa.adapters.kube_http.client import httpx
 from hexa.adapters.kube_http.cluster import DEFAULT_TUNING, Cluster, KeyPair, Tuning
 from hexa.adapters.kube_http.credentials import Identity, identity, show_certificate, tls_context
-from hexa.adapters.kube_http.exchange import KEPT, Answer, Headers, Line, pool, url_of
+from hexa.adapters.kube_http.exchange import KEPT, Answer, Headers, Line, connections, url_of
 from hexa.adapters.kube_http.pace import Pace
 from hexa.adapters.kube_http.secrets import SECRETS, Secret
 from hexa.adapters.kube_http.wire import Call
@@ -362,11 +362,11 @@ async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_
     )
     headers = {**_HEADERS, **cluster.impersonate}
     client = httpx.AsyncClient(transport=transport, base_url=cluster.server, auth=who, headers=headers, trust_env=False)
-    connections = pool(context, proxy=cluster.proxy, socket_options=_socket_options())
     origin = url_of(client.base_url).origin
+    connect = connections(context, origin, proxy=cluster.proxy, socket_options=_socket_options())
     async with AsyncExitStack() as stack:
         watches = await stack.enter_async_context(client)
-        lines = [await stack.enter_async_context(Line(connections, origin)) for _ in range(REQUESTS_AT_ONCE)]
+        lines = [await stack.enter_async_context(Line(connect, origin)) for _ in range(REQUESTS_AT_ONCE)]
         yield HttpKube(lines, watches, who=who, cluster=cluster, tuning=tuning)
 
 

@@ -1,18 +1,18 @@
-"""One request and its answer over a connection of its own, by httpcore: what httpx puts around each costs as much as both.
+"""One request and its answer over a connection of its own: what httpx puts around each costs as much as both.
 
 It knows neither Kubernetes nor who we are. It follows no redirect and keeps no cookie.
 """
 
 import ssl
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, Final, Self
+from collections.abc import Callable, Sequence
+from typing import Final, Self
 
 import httpcore
 import trio
 from msgspec import Struct
 
 from hexa.adapters.kube_http.client import httpx
+from hexa.adapters.kube_http.connection import Direct
 
 KEPT: Final = 80.0
 """Seconds that an idle connection is kept. The API server closes idle ones after 90."""
@@ -21,6 +21,7 @@ _GOODBYE: Final = 1.0
 """Seconds that closing a connection may take."""
 
 Headers = Sequence[tuple[bytes, bytes]]
+Connection = Direct | httpcore.AsyncConnectionInterface
 
 
 class Answer(Struct, frozen=True):
@@ -38,10 +39,10 @@ class Answer(Struct, frozen=True):
 class Line:
     """One connection, made anew when it is gone. It bears one request at a time."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool, origin: httpcore.Origin) -> None:
-        """`pool` makes connections and holds none: with each request it would look at the sockets of all that it holds, twice."""
-        self._pool, self._origin = pool, origin
-        self._connection: httpcore.AsyncConnectionInterface | None = None
+    def __init__(self, connect: Callable[[], Connection], origin: httpcore.Origin) -> None:
+        """`connect`: gives a new connection, see `connections`."""
+        self._connect, self._origin = connect, origin
+        self._connection: Connection | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,13 +62,13 @@ class Line:
             raise
         return Answer(response.status, _unzipped(response.status, response.headers, body))
 
-    async def _connected(self) -> httpcore.AsyncConnectionInterface:
+    async def _connected(self) -> Connection:
         if self._connection is not None and self._connection.is_idle() and not self._connection.has_expired():
             return self._connection
         await self._drop()
         if self._origin.scheme not in (b"http", b"https"):
             raise httpcore.UnsupportedProtocol(f"unsupported protocol {self._origin.scheme.decode()!r}")
-        self._connection = self._pool.create_connection(self._origin)
+        self._connection = self._connect()
         return self._connection
 
     async def _drop(self) -> None:
@@ -84,65 +85,23 @@ def _unzipped(code: int, headers: Headers, body: bytes) -> bytes:
     return body
 
 
-def pool(
-    context: ssl.SSLContext, *, proxy: str, socket_options: Sequence[tuple[int, int, int]]
-) -> httpcore.AsyncConnectionPool:
+def connections(
+    context: ssl.SSLContext, origin: httpcore.Origin, *, proxy: str, socket_options: Sequence[tuple[int, int, int]]
+) -> Callable[[], Connection]:
     """What makes the connections, by way of the proxy where there is one."""
-    common: Mapping[str, Any] = {
-        "ssl_context": context,
-        "keepalive_expiry": KEPT,
-        "socket_options": socket_options,
-        "network_backend": _Backend(),
-    }
     if not proxy:
-        return httpcore.AsyncConnectionPool(**common)
+        return lambda: Direct(origin, context, kept=KEPT, socket_options=socket_options)
     via = httpx.Proxy(proxy)
-    return httpcore.AsyncHTTPProxy(proxy_url=url_of(via.url), proxy_auth=via.raw_auth, **common)
+    pool = httpcore.AsyncHTTPProxy(  # it holds none of them
+        proxy_url=url_of(via.url),
+        proxy_auth=via.raw_auth,
+        ssl_context=context,
+        keepalive_expiry=KEPT,
+        socket_options=socket_options,
+    )
+    return lambda: pool.create_connection(origin)
 
 
 def url_of(url: httpx.URL) -> httpcore.URL:
     """The same URL as httpcore has it."""
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-
-
-# ruff: noqa: ASYNC109  # the deadlines are httpcore's
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """Sends what was written when an answer is read: a request goes in one piece, its head with its body."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self._written: list[bytes] = []
-        self._patience: float | None = None
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._written:
-            await self._flush()
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._written.append(buffer)
-        self._patience = timeout
-
-    async def _flush(self) -> None:
-        written = b"".join(self._written)
-        self._written.clear()
-        with suppress(httpcore.WriteError):  # a server may answer before it has read all, and close
-            await self._stream.write(written, self._patience)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.TrioBackend):
-    async def connect_tcp(self, *place: Any, **how: Any) -> httpcore.AsyncNetworkStream:
-        return _Stream(await super().connect_tcp(*place, **how))
