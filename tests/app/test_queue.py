@@ -108,6 +108,27 @@ async def test_a_delay_given_while_running_holds(autojump_clock: MockClock) -> N
     assert times == [0, 7, 14]
 
 
+async def test_what_was_looked_at_is_no_news(autojump_clock: MockClock) -> None:
+    """What came in while a key was worked on brings it back no more once its work says that it has looked; what is due later
+    does, and so does what comes in after."""
+    work = Work()
+
+    async def looks(key: str) -> None:
+        await Work.work(work, key)
+        work.queue.add(key)
+        work.queue.looked(key)
+        if len(work.done) == 1:
+            work.queue.add(key, delay=5)
+            work.queue.looked(key)
+        elif len(work.done) == 2:
+            work.queue.add(key)
+
+    work.queue = KeyedQueue(looks, failed=lambda *_: None)
+    work.queue.add("a")
+    await run_for(100, work)
+    assert work.times("a") == [0, 5, 5]
+
+
 async def test_a_failing_key_backs_off_alone(autojump_clock: MockClock) -> None:
     """A key that keeps failing is tried more and more seldom, up to once a minute, and holds up no other key."""
     work = Work(errors={"bad": [Unavailable("no answer") for _ in range(1000)]})

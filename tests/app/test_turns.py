@@ -1,5 +1,6 @@
 """Cluster Autoscaler's questions pass before hexa's own work: little of it is done at a time while they come."""
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -35,6 +36,29 @@ async def test_little_is_done_at_a_time_while_questions_come(autojump_clock: Moc
             await trio.sleep(HOLD / 2)
         await trio.sleep(1)
         assert most == (FEW if asked else 20)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_question_waits_for_one_piece_of_work(nursery: trio.Nursery, asked: bool) -> None:
+    """While questions come, one piece of work begins in every other round of the event loop; else all that there are."""
+    turns, begun = Turns(), 0
+    found: list[int] = []
+
+    async def work() -> None:
+        nonlocal begun
+        for _ in range(20):
+            await turns.step()
+            begun += 1
+
+    if asked:
+        turns.asked()
+    for _ in range(5):
+        nursery.start_soon(work)
+    while sum(found) < 100:
+        begun = 0
+        await trio.lowlevel.checkpoint()
+        found.append(begun)
+    assert (max(found) == 1 and found.count(0) >= 99) if asked else max(found) > 1
 
 
 async def test_all_that_waits_for_a_turn_is_done(autojump_clock: MockClock, nursery: trio.Nursery) -> None:

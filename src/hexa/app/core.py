@@ -101,7 +101,8 @@ async def open_core(
         heartbeats, extra = leases, (leases.source(),)
         watched = store.synced.is_set  # the first list is no change
         store.nodes.subscribe(lambda _, old, new: leases.node_changed(old, new) if watched() else None)
-    core = _assemble(ports, store, heartbeats, tariffs)
+    turns = Turns()
+    core = _assemble(ports, store, heartbeats, tariffs, turns)
     for keeper in (
         core.readings,
         core.checks,
@@ -114,7 +115,6 @@ async def open_core(
     async with trio.open_nursery() as nursery:
         await nursery.start(_follow, store, ports, extra, core.news)
         nursery.start_soon(core.contained.queue.run)
-        turns = Turns()
         core.cloud.on_read = turns.asked
         nursery.start_soon(turns.run)
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
@@ -134,7 +134,7 @@ async def _follow(
     await store.run(ports.kube, extra, news=news, task_status=task_status)
 
 
-def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tariffs | None) -> Core:
+def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tariffs | None, turns: Turns) -> Core:
     news = Newsroom(logs(ports.journal), events(ports.journal))
     contained = Teller(store=store, kube=ports.kube, clock=ports.clock, news=news)
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
@@ -152,6 +152,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
         locks=locks,
         image=ports.image,
         checks=checks,
+        turns=turns,
     )
     if checks is not None:
         checks.subscribe(nodes.queue.add)
@@ -162,8 +163,8 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
         store=store,
         views=views,
         nodes=nodes,
-        groups=GroupController(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks),
-        kubernetes_nodes=KubeNodeController(store=store, views=views, kube=kube, clock=clock, news=news),
+        groups=GroupController(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks, turns=turns),
+        kubernetes_nodes=KubeNodeController(store=store, views=views, kube=kube, clock=clock, news=news, turns=turns),
         readings=readings,
         checks=checks,
         contained=contained,

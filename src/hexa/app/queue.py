@@ -100,6 +100,11 @@ class KeyedQueue(Generic[K]):
         if key not in self._running:  # else it is pushed when the present work ends
             self._push(key, when)
 
+    def looked(self, key: K) -> None:
+        """Its work has just taken in all that is known: what came in before brings it back no more. No `await` may lie between."""
+        if self._due.get(key, math.inf) <= trio.current_time():
+            del self._due[key]
+
     def share(self, limit: Limit) -> None:
         """Take turns with others: `limit` counts for all of them together."""
         self._limit = limit

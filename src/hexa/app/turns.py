@@ -10,8 +10,8 @@ import trio
 
 MANY: Final = 96
 """Machines, groups and nodes that are worked on at a time. Most of them wait for the API server."""
-FEW: Final = 1
-"""The same while questions come."""
+FEW: Final = 6
+"""The same while questions come: enough that the API server need not wait for us."""
 HOLD: Final = 0.25
 """Seconds after a question in which the next one is expected."""
 PATIENCE: Final = 0.03
@@ -27,6 +27,7 @@ class Turns:
         self.limit: Final = trio.CapacityLimiter(MANY)
         self._until = 0.0
         self._asked = trio.Event()
+        self._gate = trio.Lock()
 
     def __repr__(self) -> str:
         return f"<Turns {self.limit.borrowed_tokens} of {self.limit.total_tokens:g} taken>"
@@ -37,6 +38,15 @@ class Turns:
         if self.limit.total_tokens != FEW:
             self.limit.total_tokens = FEW
             self._asked.set()
+
+    async def step(self) -> None:
+        """To be awaited before work that computes for a millisecond: questions are answered in between. While they come, one such
+        piece begins in every other round of the event loop, so that a question waits for one and not for several."""
+        if self.limit.total_tokens >= MANY:
+            await trio.lowlevel.checkpoint()
+            return
+        async with self._gate:
+            await trio.lowlevel.checkpoint()
 
     async def acquire_on_behalf_of(self, borrower: object, /) -> None:
         """Wait for a turn; while questions come, for `PATIENCE` at most, unless `MANY` are taken."""

@@ -22,6 +22,7 @@ from hexa.app.pods import pods_on
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer
 from hexa.app.store import Store
+from hexa.app.turns import Turns
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
 from hexa.domain.decide.group import (
@@ -57,12 +58,16 @@ GATHER: Final = 0.1
 """Changes of machines are gathered for so many seconds: a thousand of them at once cost a few walks, not a thousand."""
 APART: Final = 0.5
 """Seconds between two walks while its machines go on to change."""
+APART_QUIET: Final = 2.0
+"""The same where nothing but a report came of the last walk: a walk looks at every machine of the group."""
 REPORT: Final = 2.0
 """Seconds between two reports while they do: the status of a group is for people, who read no faster."""
 AT_ONCE: Final = 2
 """Reports that need not wait, after a while without any."""
 AGAIN: Final = 60.0
 """Seconds until what is contained of a group is tried anew."""
+JUDGED_AT_ONCE: Final = 8
+"""Machines that are judged in a row."""
 STEPS_AT_ONCE: Final = 100
 """Decisions about one group in a row; then others have their turn."""
 
@@ -79,14 +84,24 @@ class GroupController:
     """Keeps every group within its limits and its status true."""
 
     def __init__(
-        self, *, store: Store, views: Views, kube: Kube, clock: Clock, news: Newsroom, locks: GroupLocks
+        self,
+        *,
+        store: Store,
+        views: Views,
+        kube: Kube,
+        clock: Clock,
+        news: Newsroom,
+        locks: GroupLocks,
+        turns: Turns | None = None,
     ) -> None:
         self._store, self._views, self._kube = store, views, kube
-        self._clock, self._news, self._locks = clock, news, locks
+        self._clock, self._news, self._locks, self._turns = clock, news, locks, turns or Turns()
         self._writer = Writer(kube, store)
         self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
         self._born = clock.now()
         self._worked: dict[Lookup, float] = {}
+        self._quiet: set[Lookup] = set()
+        """Groups of whose last walk nothing but a report came."""
         self._reported: dict[Lookup, float] = {}
         """When the reports so far would have been written at their pace."""
         self._tried: dict[Lookup, float] = {}
@@ -105,7 +120,8 @@ class GroupController:
 
     def _soon(self, group: Lookup) -> None:
         """Its machines change, and may go on to."""
-        rests = self._worked.get(group, -math.inf) + APART - trio.current_time()
+        apart = APART_QUIET if group in self._quiet else APART
+        rests = self._worked.get(group, -math.inf) + apart - trio.current_time()
         self.queue.add(group, delay=max(GATHER, rests))
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
@@ -127,9 +143,8 @@ class GroupController:
         """Findings speak of labels and taints of Kubernetes nodes."""
         if same_but_for_condition_taints(old, new):
             return
-        view = self._views.by_kube_name(key.name)
-        if view is not None and view.group is not None:
-            self._soon(view.group.key)
+        for machine in self._views.keys_of_kube_name(key.name):
+            self._machine_changed(machine, None, self._store.machines.objects.get(machine))
 
     def _sees_again(self) -> None:
         for key in self._store.groups.objects:
@@ -147,7 +162,9 @@ class GroupController:
         self._try_again(key)
         turn = Turn()
         self._worked[key] = trio.current_time()
+        self._quiet.add(key)
         for _ in range(STEPS_AT_ONCE):
+            await self._freshen(key)
             group = self._views.group(key)
             if group is None or (observed := self._observe(group, turn)) is None:
                 await self._not_there(key)
@@ -157,9 +174,17 @@ class GroupController:
                 self._rest(key, observed, decision)
                 return
             turn.gathered = isinstance(decision, Gather)
-            await trio.lowlevel.checkpoint()
+            if not isinstance(decision, Gather | Report):
+                self._quiet.discard(key)
             await self._take(group, decision, turn)
         self.queue.add(key)
+
+    async def _freshen(self, key: Lookup) -> None:
+        """Judge its machines a few at a time, so that Cluster Autoscaler's questions are answered in between."""
+        for count, _ in enumerate(self._views.freshened(key, self._clock.now()), 1):
+            if count % JUDGED_AT_ONCE == 0:
+                await self._turns.step()
+        await self._turns.step()
 
     async def _take(self, group: GroupView, decision: GroupDecision, turn: Turn) -> None:
         """Carry the decision out. What counts machines is decided anew under the group's lock: others may have been chosen
@@ -240,6 +265,7 @@ class GroupController:
 
     async def _not_there(self, key: Lookup) -> None:
         self._worked.pop(key, None)
+        self._quiet.discard(key)
         self._reported.pop(key, None)
         broken = self._store.groups.malformed.get(key)
         if broken is not None:

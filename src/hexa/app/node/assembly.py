@@ -14,6 +14,7 @@ from hexa.app.node.observing import Observer
 from hexa.app.node.power_jobs import PowerJobs
 from hexa.app.saving import Writer
 from hexa.app.store import Store
+from hexa.app.turns import Turns
 from hexa.app.views.views import Views
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
@@ -35,8 +36,9 @@ def node_controller(
     locks: GroupLocks,
     image: str = "",
     checks: HealthChecks | None = None,
+    turns: Turns | None = None,
 ) -> NodeController:
-    """`image`: what the Jobs of spec.power run."""
+    """`image`: what the Jobs of spec.power run. `turns`: shared with others that give way to questions."""
     power_jobs, writer = PowerJobs(jobs, store, image=image), Writer(kube, store)
     observer = Observer(
         store=store, heartbeats=heartbeats, sensors=sensors, checks=checks, jobs=power_jobs, clock=clock
@@ -63,6 +65,7 @@ def node_controller(
         locks=locks,
         heartbeats=heartbeats,
         clock=clock,
+        turns=turns or Turns(),
     )
     Changes(controller.queue, store=store, views=views, heartbeats=heartbeats)
     return controller

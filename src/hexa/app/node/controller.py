@@ -7,10 +7,9 @@ transition and no rule: what is to be done, `hexa.domain.decide` says.
 from datetime import timedelta
 from typing import Final
 
-import trio
 from msgspec import Struct, structs
 
-from hexa.app.locks import GroupLocks
+from hexa.app.locks import GroupLocks, held_at_once
 from hexa.app.news import Newsroom
 from hexa.app.node.acting import Actor
 from hexa.app.node.looks import Reader
@@ -19,6 +18,7 @@ from hexa.app.node.vigil import Vigil
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer
 from hexa.app.store import Store
+from hexa.app.turns import Turns
 from hexa.app.views.views import Views
 from hexa.domain.decide.decision import Decision, Edit, Look, Looked, OnNode, Rest, Save, Want
 from hexa.domain.decide.machine import decide, likely
@@ -67,7 +67,9 @@ class NodeController:
         locks: GroupLocks,
         heartbeats: Heartbeats,
         clock: Clock,
+        turns: Turns,
     ) -> None:
+        self._turns = turns
         self._store, self._views, self._observer, self._reader = store, views, observer, reader
         self._actor, self._writer, self._news, self._locks = actor, writer, news, locks
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
@@ -90,6 +92,8 @@ class NodeController:
         """Bring the machine as far as it can come now, and come back when time alone may bring it further."""
         known = Known()
         for _ in range(STEPS_AT_ONCE):
+            await self._turns.step()
+            known.read = outdated(known.read)
             turn = self._turn(key, known)
             if turn is None:
                 await self._not_there(key)
@@ -97,7 +101,6 @@ class NodeController:
             if isinstance(turn.decision, Rest):
                 self._rest(turn, turn.decision)
                 return
-            await trio.lowlevel.checkpoint()  # Cluster Autoscaler's questions are answered in between
             if not await self._take(turn, known):
                 self.queue.add(key, delay=KEPT_NOTHING)
                 return
@@ -125,10 +128,13 @@ class NodeController:
         return observed if read is None else structs.replace(observed, read=read)
 
     async def _take(self, turn: Turn, known: Known) -> bool:
-        """Carry the decision out; whether to go on. One that needs a lock is taken anew under it: others may have been chosen
-        meanwhile."""
+        """Carry the decision out; whether to go on. One that needs a lock for which others wait is taken anew under it: others may
+        have been chosen meanwhile."""
         if (lock := _lock_of(turn.decision)) is None:
             return await self._carry_out(turn, known)
+        if (held := held_at_once(self._locks.of(lock))) is not None:
+            with held:  # nothing has changed since it was decided: nobody else was at work
+                return await self._carry_out(turn, known)
         async with self._locks.of(lock):
             known.read = outdated(known.read)
             again = self._turn(turn.machine.key, known)
@@ -170,6 +176,7 @@ class NodeController:
 
     def _rest(self, turn: Turn, rest: Rest) -> None:
         key = turn.machine.key
+        self.queue.looked(key)  # our own writes are news as well
         if rest.lease is not None:  # looked at when its lease is late, not each time that it could be
             self.vigil.watch(key, node=turn.machine.kube_name, until=rest.lease)
         if rest.until is not None:

@@ -12,6 +12,7 @@ from hexa.app.news import Newsroom
 from hexa.app.node.unmark import unmark
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
+from hexa.app.turns import Turns
 from hexa.app.views.stand_in import is_stand_in
 from hexa.app.views.views import Views
 from hexa.domain.decide.kube_node import Give, KubeNodeObserved, LetBe, TakeOff, decide_kube_node
@@ -43,8 +44,11 @@ class NodeOwner:
 class KubeNodeController:
     """One Kubernetes node at a time: look at it, let the domain decide, write."""
 
-    def __init__(self, *, store: Store, views: Views, kube: Kube, clock: Clock, news: Newsroom) -> None:
+    def __init__(
+        self, *, store: Store, views: Views, kube: Kube, clock: Clock, news: Newsroom, turns: Turns | None = None
+    ) -> None:
         self._store, self._views, self._kube, self._clock, self._news = store, views, kube, clock, news
+        self._turns = turns or Turns()
         self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed, owner=NodeOwner(store.fence))
         self._new: dict[str, tuple[str, Registration]] = {}
         """Of Kubernetes nodes that were created before our eyes, until it is written down: uid, and what the kubelet had set."""
@@ -91,6 +95,7 @@ class KubeNodeController:
 
     async def reconcile(self, name: str) -> None:
         """Write what differs, in one patch."""
+        await self._turns.step()
         node = self._store.nodes.objects.get(Lookup("", name))
         if node is None:
             return

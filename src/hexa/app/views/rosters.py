@@ -1,8 +1,8 @@
 """The machines of each group, and what was worked out for all of them: a thousand questions between two changes cost one walk."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeGuard
 
 from msgspec import Struct
 
@@ -90,10 +90,21 @@ class Rosters:
             self._until = _first((self._until, roster.until))
         return roster.members
 
+    def freshened(self, group: Lookup, now: datetime) -> Iterator[Lookup]:
+        """Judge those of the group's machines that have changed, or were never judged, one for each step, so that others may run in
+        between: `judged` has little left to do then."""
+        roster = self._rosters.get(group)
+        anew = self._index.by_group.get(group, set()) - self._judged.keys() if roster is None else roster.stale
+        for key in sorted(anew, key=str):
+            view = self._machine(key)
+            if view is not None and not _is_fresh(self._judged.get(key), view, now):
+                self._judgement(view, now)
+                yield key
+
     def _judgement(self, view: MachineView, now: datetime) -> Judgement:
         """The machine as sizing sees it, judged anew only where its view or time has changed it."""
         known = self._judged.get(view.key)
-        if known is None or known.view is not view or (known.until is not None and now >= known.until):
+        if not _is_fresh(known, view, now):
             known = Judgement(view, member_stand_in(view), None)
             with self._post.around(view.key):
                 known = Judgement(view, view.member(now), view.judged_until(now))
@@ -126,6 +137,10 @@ class Rosters:
             roster.stale = set()
             roster.views = [view for old in roster.views if (view := fresh.get(old.key, old)) is not None]
         return roster
+
+
+def _is_fresh(known: Judgement | None, view: MachineView, now: datetime) -> TypeGuard[Judgement]:
+    return known is not None and known.view is view and (known.until is None or now < known.until)
 
 
 def _first(moments: Iterable[datetime | None]) -> datetime | None:

@@ -93,6 +93,10 @@ class Views:
         """The group's machines as sizing sees them, by name."""
         return self._rosters.judged(group, now)
 
+    def freshened(self, group: Lookup, now: datetime) -> Iterator[Lookup]:
+        """Judge those of the group's machines that have changed, one for each step, so that others may run in between."""
+        return self._rosters.freshened(group, now)
+
     def expired(self, now: datetime) -> bool:
         """Whether, since it was last asked, time alone has changed what was judged."""
         return self._rosters.expired(now)

@@ -4,6 +4,7 @@ machine. It knows the defaults, and no object of hexa's own."""
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -109,7 +110,8 @@ class Conventions(Struct, frozen=True, kw_only=True):
 DEFAULTS: Final = Conventions()
 
 
-def matches(name: str, patterns: Iterable[str]) -> bool:
+@lru_cache(maxsize=4096)
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
     """Whether any of the patterns, in which * stands for any text, is the name's."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
