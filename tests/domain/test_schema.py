@@ -118,7 +118,7 @@ def test_columns_exist_in_the_schema() -> None:
 
 @pytest.mark.parametrize("name", definitions())
 def test_deployed_crds_are_generated(name: str) -> None:
-    """deploy/crds holds what the types say now; `just crds` writes it."""
+    """deploy/crds holds what the types say now; `./dev crds` writes it."""
     plural, _, group = name.partition(".")
     file = CRDS / f"{group}_{plural}.yaml"
     document = read_document(file.read_text(encoding="utf-8"), source=file.name)

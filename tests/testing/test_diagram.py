@@ -152,7 +152,7 @@ def test_table_has_a_row_for_each_phase_in_order_of_priority() -> None:
 
 
 def test_committed_files_are_generated() -> None:
-    """docs/ shows the tables as they are; `just diagram` writes them."""
+    """docs/ shows the tables as they are; `./dev diagram` writes them."""
     assert (DOCS / "lifecycle.svg").read_text(encoding="utf-8") == diagram.svg()
     assert (DOCS / "lifecycle.md").read_text(encoding="utf-8") == diagram.page()
 
