@@ -43,6 +43,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     up = "../" * len(source.relative_to(DOCS).parts) if source.is_relative_to(DOCS) else ""
     for path, target in {**ELSEWHERE, "examples/": "examples/"}.items():
         markdown = markdown.replace(f"]({up}{path}", f"]({up.removeprefix('../')}{target}") if up else markdown
+    markdown = markdown if up else markdown.replace("](docs/", "](")
     markdown = re.sub(r"^<!-- not (run|applied): .+ -->\n\n?", "", markdown, flags=re.M)
     told = tally(source)
     return f"{markdown}\n\n---\n\n<small>{told}</small>\n" if told else markdown
