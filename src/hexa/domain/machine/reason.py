@@ -31,6 +31,7 @@ class Reason(StrEnum):
     """Others depend on it. Also the reason of the on wish of a machine that is woken for them."""
     WAKE_PROOF = "WakeProof"
     MIN_ON_TIME = "MinOnTime"
+    BLACKOUT = "Blackout"
     MIN_OFF_TIME = "MinOffTime"
     """It ranks the machine last, and bars nothing."""
 

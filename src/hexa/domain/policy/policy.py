@@ -12,6 +12,7 @@ from msgspec import Struct
 from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.values import SHORTEST, Reader
+from hexa.domain.resources.group import Blackout
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.v1alpha1 import (
     Group,
@@ -24,6 +25,7 @@ from hexa.domain.resources.v1alpha1 import (
     Storage,
     WakeProof,
 )
+from hexa.domain.weekly import Window, window_of, zone_of
 
 
 class DrainRules(Struct, frozen=True, kw_only=True):
@@ -62,6 +64,15 @@ class Options(Struct, frozen=True, kw_only=True):
     ignore_daemon_sets_utilization: bool | None = None
 
 
+class ZonedWindow(Struct, frozen=True):
+    """A weekly window by the clock of a zone, and why it is there."""
+
+    window: Window
+    zone: str
+    """IANA name of a zone that is known."""
+    reason: str = ""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """Everything a group says, in numbers."""
 
@@ -92,6 +103,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Whether nodes of machines that are proven to be off are tainted, so that what is stuck on them is let go."""
     allow_control_plane: bool = False
     price_per_kwh: float = 0.0
+    blackouts: tuple[ZonedWindow, ...] = ()
+    """Weekly windows in which no program switches a machine off."""
     tariff: str = ""
     """Name of a tariff of the configuration; empty: `price_per_kwh` counts."""
     currency: str = "EUR"
@@ -131,11 +144,24 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         power_cycle=_power_cycle(reader, spec.remediation),
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
+        blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         tariff=spec.cost.tariff,
         currency=spec.cost.currency,
     )
     return policy, (*reader.problems, *_contradictions(policy))
+
+
+def _blackout(reader: Reader, field: str, written: Blackout) -> ZonedWindow:
+    """One that can't be read holds at all times: nothing is switched off in doubt."""
+    try:
+        zone_of(written.zone)
+        window = window_of(written.days, written.start, written.end)
+    except ValueError as error:
+        remedy = "until then it holds at all times, and no program switches a machine off"
+        reader.problems.append(Problem(field, str(error), remedy))
+        return ZonedWindow(Window(), "UTC", written.reason)
+    return ZonedWindow(window, written.zone, written.reason)
 
 
 def _drain(reader: Reader, spec: GroupSpec) -> DrainRules:

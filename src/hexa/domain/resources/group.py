@@ -1,7 +1,7 @@
 """Group: its spec and status. What the fields mean is decided in `hexa.domain.policy.policy`."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, field
 
@@ -63,6 +63,28 @@ class Cost(Slice, frozen=True, kw_only=True):
             "each hour its own; pricePerKWh counts where there is none of that name."
         ),
     ] = ""
+
+
+TIME_OF_DAY_PATTERN: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+TimeOfDay = Annotated[str, Meta(extra={"x-crd": {"maxLength": 5, "pattern": TIME_OF_DAY_PATTERN}})]
+
+
+class Blackout(Slice, frozen=True, kw_only=True):
+    """A weekly window in which nothing is switched off."""
+
+    days: Annotated[
+        tuple[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], ...],
+        Meta(description="On which days it begins. Default: all."),
+    ] = ()
+    start: Annotated[TimeOfDay, Meta(description='Time of day by the clock of the zone, "HH:MM". Default 00:00.')] = (
+        field(name="from", default="00:00")
+    )
+    end: Annotated[
+        TimeOfDay,
+        Meta(description='Time of day, "24:00" at most; at or before from: on the next day. Default 24:00.'),
+    ] = field(name="to", default="24:00")
+    zone: Annotated[str, Meta(description="IANA name of the time zone, such as Europe/Berlin. Default UTC.")] = "UTC"
+    reason: Annotated[str, Meta(description="Why, for people who read it later.")] = ""
 
 
 class LeavePolicy(StrEnum):
@@ -195,6 +217,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "same. Default: none."
         ),
     ] = None
+    blackouts: Annotated[
+        tuple[Blackout, ...],
+        Meta(
+            description="Weekly windows in which neither Cluster Autoscaler nor hexa begins to switch a machine off; a person's off "
+            "and hold pass."
+        ),
+    ] = ()
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
     node_leave_policy: Annotated[
         LeavePolicy,

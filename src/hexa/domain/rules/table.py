@@ -15,6 +15,7 @@ from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.news import What
 from hexa.domain.rules import (
+    blackouts,
     control_plane,
     cool_off,
     dependencies,
@@ -94,6 +95,15 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         rank=Rank.STAYS,
         off=shortest_times.off,
         ends=lambda machine, now: (shortest_times.up_until(machine),),
+        remedy="hexa off {machine} passes it",
+    ),
+    Rule(
+        name="blackouts",
+        what="In weekly windows no program switches a machine off; a person's off passes.",
+        reason=Reason.BLACKOUT,
+        rank=Rank.STAYS,
+        off=blackouts.off,
+        ends=blackouts.ends,
         remedy="hexa off {machine} passes it",
     ),
     Rule(
