@@ -45,11 +45,11 @@ STREAM = (
 
 def test_a_watch_reads_the_same_wherever_its_bytes_are_cut() -> None:
     """Changes arrive complete and in order, whatever packets they came in."""
-    whole = list(wire.decode_changes(WATCH, Lines().feed(STREAM)))
+    whole: list[Any] = [wire.decode_change(WATCH, line) for line in Lines().feed(STREAM)]
     for cut in range(1, len(STREAM)):
         lines = Lines()
         pieces = [*lines.feed(STREAM[:cut]), *lines.feed(STREAM[cut:])]
-        assert list(wire.decode_changes(WATCH, pieces)) == whole
+        assert [wire.decode_change(WATCH, line) for line in pieces] == whole
     assert [(change.type.value, change.resource_version) for change in whole] == [
         ("ADDED", "5"),
         ("MODIFIED", "6"),
@@ -83,10 +83,10 @@ def test_a_line_that_has_not_ended_is_no_change_yet() -> None:
 def test_an_error_event_is_raised_after_the_changes_before_it() -> None:
     """A watch whose version is forgotten gives what it had and then says so."""
     gone = event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"})
-    changes = wire.decode_changes(WATCH, Lines().feed(event("ADDED", node("a", version="5")) + gone))
-    assert next(changes).type is ChangeType.ADDED
+    added, error = Lines().feed(event("ADDED", node("a", version="5")) + gone)
+    assert wire.decode_change(WATCH, added).type is ChangeType.ADDED
     with pytest.raises(Expired, match="too old resource version"):
-        next(changes)
+        wire.decode_change(WATCH, error)
 
 
 def test_a_page_keeps_its_good_objects_beside_a_bad_one() -> None:
@@ -258,5 +258,6 @@ def test_a_busy_server_is_not_a_disruption_budget(code: int, error: type[HexaErr
 def test_a_heartbeat_keeps_its_microseconds() -> None:
     """Two renewals within one second are told apart."""
     lease = {"metadata": {"name": "a", "resourceVersion": "5"}, "spec": {"renewTime": "2026-01-05T00:00:00.000001Z"}}
-    (change,) = wire.decode_changes(Call("watch", LEASES), Lines().feed(event("MODIFIED", lease)))
+    (line,) = Lines().feed(event("MODIFIED", lease))
+    change: Any = wire.decode_change(Call("watch", LEASES), line)
     assert change.object.spec.renew_time.microsecond == 1

@@ -10,7 +10,7 @@ import trio
 
 MANY: Final = 96
 """Machines, groups and nodes that are worked on at a time. Most of them wait for the API server."""
-FEW: Final = 6
+FEW: Final = 3
 """The same while questions come: enough that the API server need not wait for us."""
 HOLD: Final = 0.25
 """Seconds after a question in which the next one is expected."""

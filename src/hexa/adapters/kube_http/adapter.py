@@ -303,25 +303,29 @@ class _Changes(ReceiveChannel[Change[T]]):
         self._pieces = pieces
         self._lines = wire.Lines()
         self._pace = Pace(trio.current_time())
-        self._ready: deque[Change[T]] = deque()
+        self._ready: deque[bytes] = deque()
+        """Lines that were read and not decoded: each is decoded when it is asked for, and others run in between."""
         self._failure: HexaError | None = None
 
     async def receive(self) -> Change[T]:
         if self._ready:
             await trio.lowlevel.checkpoint()
-        while not self._ready:
+        while True:
             if self._failure is not None:
                 raise self._failure
-            await self._read()
-        return self._ready.popleft()
+            if (change := await self._next()) is not None:
+                return change
 
-    async def _read(self) -> None:
+    async def _next(self) -> Change[T] | None:
+        """What the next line says; None: there was none, or a failure."""
         try:
             with _translated(self._call, self._server):
-                for change in wire.decode_changes(self._call, self._lines.feed(await self._piece())):
-                    self._ready.append(change)
+                if self._ready:
+                    return wire.decode_change(self._call, self._ready.popleft())
+                self._ready.extend(self._lines.feed(await self._piece()))
         except HexaError as error:
             self._failure = error
+        return None
 
     async def _piece(self) -> bytes:
         if pause := self._pace.pause():

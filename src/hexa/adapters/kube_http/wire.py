@@ -1,7 +1,7 @@
 """Bytes of the Kubernetes API to structs and back, and its failures to ours. No await, no client."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, TypeVar, cast
 
@@ -206,19 +206,18 @@ class Lines:
         return [line for line in whole.split(b"\n") if line.strip()]
 
 
-def decode_changes(call: Call, lines: Iterable[bytes]) -> Iterator[Change[Any]]:
-    """Events of a watch; one that reports a failure is raised."""
-    for line in lines:
-        frame = _decode_frame(line)
-        match frame.type:
-            case "ADDED" | "MODIFIED" | "DELETED":
-                seen = decode_object(call.kind, frame.object)
-                yield Change(ChangeType(frame.type), seen, _version(seen))
-            case "BOOKMARK":
-                yield Change(ChangeType.BOOKMARK, None, _metadata(frame.object).resource_version)
-            case _:
-                status = decode_status(bytes(frame.object))
-                raise failure(call, status.code, status)
+def decode_change(call: Call, line: bytes) -> Change[Any]:
+    """An event of a watch; one that reports a failure is raised."""
+    frame = _decode_frame(line)
+    match frame.type:
+        case "ADDED" | "MODIFIED" | "DELETED":
+            seen = decode_object(call.kind, frame.object)
+            return Change(ChangeType(frame.type), seen, _version(seen))
+        case "BOOKMARK":
+            return Change(ChangeType.BOOKMARK, None, _metadata(frame.object).resource_version)
+        case _:
+            status = decode_status(bytes(frame.object))
+            raise failure(call, status.code, status)
 
 
 def _version(seen: object) -> str:

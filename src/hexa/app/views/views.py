@@ -250,12 +250,12 @@ class Views:
 
     def _forget_kube_name(self, name: str | None, *, but: Lookup | None = None) -> None:
         for key in self._index.by_kube_name.get(name or "", ()):
-            if key != but and (node := self._store.machines.objects.get(key)) is not None:
-                self._forget(membership_of(node))
+            if key != but:
+                self._forget_machine(key)
 
     def _forget_machine(self, key: Lookup) -> None:
         if (node := self._store.machines.objects.get(key)) is not None:
-            self._forget(membership_of(node))
+            self._went_stale(membership_of(node), key)
 
 
 def _same_place(one: Node, other: Node) -> bool:
