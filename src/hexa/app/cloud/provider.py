@@ -33,7 +33,7 @@ from hexa.domain.pods.requests import requests
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Power, WishRecord
 from hexa.domain.rules.hedge import hedged_by
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
@@ -73,6 +73,14 @@ class Call(Struct, frozen=True):
     view: GroupView
 
 
+class Shown(Struct, frozen=True):
+    """A group as Cluster Autoscaler is shown it, and what that was worked out from."""
+
+    view: GroupView
+    members: Sequence[Member]
+    answer: NodeGroup
+
+
 class Provider:
     """The cloud that Cluster Autoscaler sees."""
 
@@ -94,8 +102,12 @@ class Provider:
         self._machine_post = store.fence.post(MACHINES, "answer", blocks=False)
         self.on_read: Callable[[], object] = lambda: None
         """Called when something is asked."""
-        self._shown_at = -1
-        self._shown: dict[Lookup, NodeGroup] = {}
+        self._shown: dict[Lookup, Shown] = {}
+        store.groups.subscribe(self._group_changed)
+
+    def _group_changed(self, key: Lookup, old: Group | None, new: Group | None) -> None:
+        if new is None:
+            self._shown.pop(key, None)
 
     # --- reads ---
 
@@ -218,16 +230,13 @@ class Provider:
         return self._views.judged(view.key, self._clock.now())
 
     def _as_shown(self, view: GroupView) -> NodeGroup:
-        if self._shown_at != self.version():
-            self._shown_at = self.version()
-            self._shown.clear()
-        shown = self._shown.get(view.key)
-        if shown is None:
-            shown = self._shown[view.key] = self._show(view)
-        return shown
+        """Worked out once while nothing of the group changes, whatever else does."""
+        known, members = self._shown.get(view.key), self._judged(view)
+        if known is None or known.view is not view or known.members is not members:
+            known = self._shown[view.key] = Shown(view, members, self._show(view, members))
+        return known.answer
 
-    def _show(self, view: GroupView) -> NodeGroup:
-        members = self._judged(view)
+    def _show(self, view: GroupView, members: Sequence[Member]) -> NodeGroup:
         shapes = [machine.shape for machine in self._views.members(view.key) if machine.shape is not None]
         now_on = target(members)
         most = now_on if mixed(shapes) is not None else max_size(view.policy, members)
@@ -249,7 +258,7 @@ class Provider:
         if delta <= 0:
             return Denied("InvalidDelta", f"a size can be increased by 1 or more, not by {delta}")
         members = self._judged(view)
-        now_on, shown = target(members), self._show(view)
+        now_on, shown = target(members), self._show(view, members)
         if now_on + delta > shown.max_size:
             text = f"{view.id} has {now_on} of at most {shown.max_size} machines; {delta} more cannot come"
             return self._deny(call, What.MAX_SIZE_REACHED, text)
