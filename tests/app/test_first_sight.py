@@ -161,3 +161,19 @@ async def test_what_happens_to_one_machine_costs_no_look_at_the_others(
         assert group is not None
         assert group.status.target == 1
         assert looks == {"m0"}
+
+
+async def test_what_happens_to_one_kubernetes_node_costs_no_look_at_the_others(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its own machine is put together anew, however often Cluster Autoscaler asks for the group meanwhile."""
+    async with open_site(node="True") as (site, core):
+        await trio.sleep(120)
+        looks: set[str] = set()
+        judge = MachineViews.machine
+        core.cloud.groups()
+        monkeypatch.setattr(MachineViews, "machine", lambda views, key: (looks.add(key.name), judge(views, key))[1])
+        site.api.patch(NODES, ("", "m0"), Patch({"metadata": {"labels": {"rack": "a"}}}), manager="kubectl")
+        await trio.sleep(5)
+        assert len(core.cloud.groups()) == GROUP_COUNT
+        assert looks == {"m0"}
