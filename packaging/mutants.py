@@ -21,7 +21,8 @@ from tree import ROOT, uv
 TOOLS: Final = ROOT / ".dev" / "mutants"
 COPY: Final = ROOT / "build" / "mutants"
 DOMAIN: Final = "src/hexa/domain"
-MODULES: Final = ("facts", "sensing", "dues", "acts", "trust", "stamps", "lifecycle", "wish", "rates")
+DECIDE: Final = tuple(f"decide/{name}" for name in ("machine", "duties", "dwell", "steps", "saved", "wishes"))
+MODULES: Final = ("facts", "sensing", "dues", "acts", "trust", "stamps", "lifecycle", "wish", "rates", *DECIDE)
 """Where a wrong sign switches a machine off, or money is counted."""
 FLOOR: Final = 0.9
 """Share of the sample that must be killed; what only changes a text for people is left out of the count."""

@@ -221,6 +221,8 @@ def test_who_does_not_own_the_field_manages_nothing() -> None:
     assert powerstate_manager(by_hand) == ""
     other: dict[str, Any] = {"f:spec": {"f:pricing": {}}, "f:status": {"f:powerState": {}}}
     assert powerstate_manager(owned(machine(power_state="on"), "kustomize-controller", other)) == ""
+    labels: dict[str, Any] = {"f:metadata": {"f:labels": {}}}
+    assert powerstate_manager(owned(machine(power_state="on"), "kustomize-controller", labels)) == ""
 
 
 def test_forced_re_apply_of_gitops_makes_no_new_wish() -> None:
