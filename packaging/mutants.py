@@ -179,6 +179,12 @@ def _judge(states: dict[str, str]) -> int:
     texts = {name for name, changed in changes.items() if _text_only(changed)}
     for name in sorted(states.keys() - killed):
         print(f"{name}: {'a text only, ' if name in texts else ''}{states[name]}", *changes[name], sep="\n  ")
+    if late := sorted(name for name, state in states.items() if state == "timeout"):
+        print(
+            "killed by their time limit, which a busy machine may do by itself; try again by --mutant:",
+            *late,
+            sep="\n  ",
+        )
     print(f"all: {_share(len(killed), len(states))}")
     counted = states.keys() - texts
     print(f"without those that change a text only: {_share(len(killed - texts), len(counted))}")

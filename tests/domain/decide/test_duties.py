@@ -296,6 +296,8 @@ def test_volumes_that_are_not_detached_yet_are_waited_for() -> None:
         (ROOMY, Plan(blockers=(BARE,), homeless=(WEB,)), True),
         (ROOMY, Plan(blockers=(BARE, BARE), homeless=(WEB,)), False),
         ({"hold": Hold(power="off")}, Plan(blockers=(BARE,), homeless=(WEB,)), False),
+        ({"hold": Hold(power="off", make_room=True, until=at(31))}, Plan(blockers=(BARE,), homeless=(WEB,)), True),
+        ({"hold": Hold(power="off", make_room=True, until=at(30))}, Plan(blockers=(BARE,), homeless=(WEB,)), False),
         ({}, Plan(blockers=(BARE,), homeless=(WEB,)), False),
     ],
 )
@@ -426,6 +428,14 @@ def test_what_the_node_had_is_stored_before_it_goes() -> None:
     assert not opened.unschedulable
     assert deleted(leaving(closed))
     assert deleted(leaving(kube=ours))
+
+
+def test_a_node_waits_for_the_second_proof_that_frees_what_is_stuck() -> None:
+    """A reading Off alone lets the node go, and no pod: silence comes first, where the group asks for the taint."""
+    reads = {"now": 60, "facts": {"reading": (Reading.OFF, 59)}, "read": looked(stuck=("apps/web",))}
+    assert leaving(group=rack(out_of_service=True), **reads) == BLOCKED_LOOK
+    assert leaving(group=rack(out_of_service=True), **{**reads, "now": 78}) == 2 * SECOND
+    assert deleted(leaving(**reads))
 
 
 def test_a_node_waits_for_what_is_stuck_on_it() -> None:

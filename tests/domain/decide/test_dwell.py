@@ -239,12 +239,14 @@ def test_a_machine_that_came_up_while_it_is_only_watched_is_opened() -> None:
     """What hexa did to its node is undone and what it had is given back; a person's pause leaves all as it is."""
     for of in (
         watched(Phase.READY),
+        watched(Phase.READY, spec={"paused": Paused(until=at(30))}),
         watched(Phase.READY, kube=kube_node("m1", uid="u1", ready=True), welcomed=False, template=Shape()),
     ):
         assert isinstance(dwelling(of, paused=True, node_ready=True), Welcome)
     plain = kube_node("m1", uid="u1", ready=True)
     for of in (
         watched(Phase.READY, spec=PAUSED),
+        watched(Phase.READY, spec={"paused": Paused(until=at(31))}),
         watched(Phase.READY, kube=plain, welcomed=False),
         watched(Phase.READY, kube=plain, template=Shape()),
         watched(Phase.READY, kube=None),
@@ -266,6 +268,8 @@ def test_a_machine_that_came_up_while_it_is_only_watched_is_opened() -> None:
         (watched(Phase.STOP_FAILED, kube=kube_node("m1")), 890, None),
         (watched(Phase.STOP_FAILED, kube=None), 890, None),
         (watched(Phase.STOP_FAILED, spec=PAUSED), 890, None),
+        (watched(Phase.STOP_FAILED, spec={"paused": Paused(until=at(901))}), 890, None),
+        (watched(Phase.STOP_FAILED, spec={"paused": Paused(until=at(900))}), 890, Touch.UNMARK),
         (watched(Phase.STOP_FAILED, since=None), 890, None),
         (structs.replace(watched(Phase.STOP_FAILED), problems=()), 890, None),
     ],

@@ -30,6 +30,7 @@ from hexa.domain.names import (
     UNSCHEDULABLE_TAINT,
     provider_id,
 )
+from hexa.domain.policy.conventions import Conventions
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeSpec, KubeNodeStatus, Taint
 from hexa.domain.resources.v1alpha1 import Shape, TemplateSpec
@@ -96,6 +97,8 @@ def test_taints_beside_those_that_came_back_stay() -> None:
     had = structs.replace(SEEN, taints=(FAST, moment))
     back = returned(known(had), node(labels={"disk": "fast"}, annotations={"note": "mine"}, taints=(other,)))
     assert [taint["key"] for taint in back["spec"]["taints"]] == ["other", "fast"]
+    starting = known(had, conventions=Conventions(startup_taints=("fast",)))
+    assert returned(starting, node(labels={"disk": "fast"}, annotations={"note": "mine"}, taints=(other,))) == {}
     refuses = known(had, spec={"taints_to_remove": (Taint(key="fast"),)})
     assert returned(refuses, node(labels={"disk": "fast"}, annotations={"note": "mine"}, taints=(other,))) == {}
 

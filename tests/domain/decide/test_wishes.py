@@ -68,6 +68,7 @@ def test_what_a_person_asked_for_is_written_down_once() -> None:
     found = wanted(written_down(of, observed(30)))
     assert (found.wish.power, found.wish.by, found.wish.since) == (OFF, Asker.USER, at(30))
     assert told(found) == [(What.WISH_CHANGED, Severity.NORMAL, "user")]
+    assert found.news[0].why == "wanted off by user: PowerStateChanged"
     stored = wanting(of.node, found.wish)
     assert written_down(view(stored), observed(40, recorded=recorded_wish(stored))) is None
     assert written_down(view(machine()), observed(30)) is None
