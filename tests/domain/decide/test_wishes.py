@@ -28,6 +28,7 @@ from hexa.domain.group.sizing import Member
 from hexa.domain.machine.identity import NameFacts
 from hexa.domain.machine.lifecycle import Event, Phase
 from hexa.domain.machine.marks import hold_back
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import CORDON_ANNOTATION, OFF_FINALIZER
@@ -130,6 +131,24 @@ def test_a_machine_that_another_needs_is_wanted_on_where_its_group_has_room() ->
     assert wanted(needed(UP, group=rack(max_size=2)))
     assert wanted(needed(UP, group=rack()))
     assert wanted(needed(UP, group=None))
+
+
+def test_a_person_who_puts_a_machine_off_later_is_heard() -> None:
+    """The off counts over needs of before, and a need of later over the off."""
+    node = wanting(standing(Phase.OFF), wish(OFF, Asker.USER, since=at(10)))
+    for since, on in ((0, False), (20, True)):
+        of = view(node, ties=Ties(needs=(Need(Lookup("site", "m2"), wanted=True, on=False, since=at(since)),)))
+        assert (corrected(of, observed(30), None) is not None) is on
+
+
+def test_a_machine_that_was_woken_for_others_goes_off_once_nobody_needs_it() -> None:
+    """Without a group some time after the last need has ended; one of a group is its autoscaler's."""
+    node = wanting(standing(Phase.READY), wish(ON, Asker.RECOVERY, reason=Reason.NEEDED))
+    over = Ties(needs=(Need(Lookup("site", "m2"), wanted=False, on=False, ended=at(-600)),))
+    assert corrected(view(node, ties=over), observed(30), None) is None
+    alone = structs.replace(node, metadata=structs.replace(node.metadata, labels={}))
+    assert wanted(corrected(view(alone, ties=over), observed(0), None)).wish.power is OFF
+    assert corrected(view(alone, ties=over), observed(-1), None) is None
 
 
 def test_nobody_is_needed_before_it_is_known_or_as_it_goes_dark() -> None:
