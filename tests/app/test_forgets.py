@@ -75,7 +75,7 @@ async def come_and_go(pipeline: Pipeline, leases: Any) -> None:
 async def test_small_dictionaries_forget_what_is_deleted(autojump_clock: MockClock) -> None:
     """A thousand objects (groups, machines, nodes, Leases, Jobs) that came and went leave no trace but a bounded list."""
     async with open_pipeline() as pipeline, trio.open_nursery() as nursery:
-        leases = pipeline.nodes.vigil._heartbeats
+        leases = pipeline.nodes.lease_watch._heartbeats
         parts = [pipeline.nodes, pipeline.readings, pipeline.checks, pipeline.rig.groups, pipeline.rig.kube_nodes]
         await come_and_go(pipeline, leases)
         for part in parts:

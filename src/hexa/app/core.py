@@ -120,7 +120,7 @@ async def open_core(
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
             queue.share(turns)
             nursery.start_soon(queue.run)
-        nursery.start_soon(core.nodes.vigil.run)
+        nursery.start_soon(core.nodes.lease_watch.run)
         for loop in (core.readings, core.checks):
             if loop is not None:
                 nursery.start_soon(loop.queue.run)

@@ -11,7 +11,7 @@ from tests.domain.decide.replay import recorded
 from tests.faults.draw import draw
 from tests.faults.play import play
 
-from hexa.app.node import controller
+from hexa.app.node import deciding
 from hexa.domain.decide.decision import Decision
 from hexa.domain.decide.observed import Observed
 from hexa.domain.machine_view import MachineView
@@ -27,13 +27,13 @@ def test_a_thousand_recorded_decisions_are_decided_again_in_another_process(
 ) -> None:
     """Whoever keeps what hexa knew of a machine can find out, in a new process, what it decided."""
     lines: list[bytes] = []
-    decide = controller.decide
+    decide = deciding.decide
 
     def kept(machine: MachineView, observed: Observed) -> Decision:
         lines.append(recorded(machine, observed))
         return decide(machine, observed)
 
-    monkeypatch.setattr(controller, "decide", kept)
+    monkeypatch.setattr(deciding, "decide", kept)
     for seed in count(FIRST):
         if len(lines) >= ENOUGH:
             break

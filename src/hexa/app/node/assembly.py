@@ -5,9 +5,11 @@ from hexa.app.news import Newsroom
 from hexa.app.node.acting import Actor
 from hexa.app.node.changes import Changes
 from hexa.app.node.controller import NodeController
+from hexa.app.node.deciding import Decider
 from hexa.app.node.detaching import Detaching
 from hexa.app.node.duties import NodeDuties
 from hexa.app.node.health_checks import HealthChecks
+from hexa.app.node.lease_watch import LeaseWatch
 from hexa.app.node.looks import Reader
 from hexa.app.node.make_room import RoomMaker
 from hexa.app.node.observing import Observer
@@ -56,15 +58,12 @@ def node_controller(
     actor = Actor(store=store, kube=kube, jobs=power_jobs, nodes=NodeDuties(kube, store), writer=writer, room=room)
     controller = NodeController(
         store=store,
-        views=views,
-        observer=observer,
-        reader=reader,
+        decider=Decider(views=views, observer=observer, reader=reader),
         actor=actor,
         writer=writer,
         news=news,
         locks=locks,
-        heartbeats=heartbeats,
-        clock=clock,
+        lease_watch=LeaseWatch(heartbeats=heartbeats, clock=clock),
         turns=turns or Turns(),
     )
     Changes(controller.queue, store=store, views=views, heartbeats=heartbeats)

@@ -7,48 +7,24 @@ transition and no rule: what is to be done, `hexa.domain.decide` says.
 from datetime import timedelta
 from typing import Final
 
-from msgspec import Struct, structs
-
 from hexa.app.locks import GroupLocks, held_at_once
 from hexa.app.news import Newsroom
 from hexa.app.node.acting import Actor
-from hexa.app.node.looks import Reader
-from hexa.app.node.observing import Observer
-from hexa.app.node.vigil import Vigil
+from hexa.app.node.deciding import Decider, Known, Turn
+from hexa.app.node.lease_watch import LeaseWatch
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.app.turns import Turns
-from hexa.app.views.views import Views
-from hexa.domain.decide.decision import Decision, Edit, Look, Looked, OnNode, Rest, Save, Want
-from hexa.domain.decide.machine import decide, likely
-from hexa.domain.decide.observed import NOTHING_READ, Observed, Read, outdated
+from hexa.domain.decide.decision import Decision, Edit, Look, OnNode, Rest, Save, Want
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.machine_view import MachineView
 from hexa.domain.news import News, Severity, What, Work, failure
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
-from hexa.ports.clock import Clock
-from hexa.ports.heartbeats import Heartbeats
 
 STEPS_AT_ONCE: Final = 40
 """Decisions about one machine in a row; then others have their turn."""
 KEPT_NOTHING: Final = 60.0
 """Seconds until a status is written again of which the API server kept nothing."""
-
-
-class Known(Struct):
-    """What was read and done since the machine was last written."""
-
-    version: str = ""
-    read: Read = NOTHING_READ
-
-
-class Turn(Struct, frozen=True):
-    """A machine, what is known of it, and what is to be done."""
-
-    machine: MachineView
-    observed: Observed
-    decision: Decision
 
 
 class NodeController:
@@ -58,28 +34,24 @@ class NodeController:
         self,
         *,
         store: Store,
-        views: Views,
-        observer: Observer,
-        reader: Reader,
+        decider: Decider,
         actor: Actor,
         writer: Writer,
         news: Newsroom,
         locks: GroupLocks,
-        heartbeats: Heartbeats,
-        clock: Clock,
+        lease_watch: LeaseWatch,
         turns: Turns,
     ) -> None:
-        self._turns = turns
-        self._store, self._views, self._observer, self._reader = store, views, observer, reader
-        self._actor, self._writer, self._news, self._locks = actor, writer, news, locks
+        self._store, self._decider, self._actor, self._writer = store, decider, actor, writer
+        self._news, self._locks, self._turns, self.lease_watch = news, locks, turns, lease_watch
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
         )
-        self.vigil = Vigil(self.queue.add, heartbeats=heartbeats, clock=clock)
+        lease_watch.subscribe(self.queue.add)
 
     def clock_set(self, by: timedelta) -> None:
         """The clock was set."""
-        self._observer.clock_set(by)
+        self._decider.clock_set(by)
 
     def _failed(self, key: Lookup, error: HexaError) -> None:
         """Somebody else who writes the machine all the time is nothing that its owner could mend."""
@@ -93,8 +65,8 @@ class NodeController:
         known = Known()
         for _ in range(STEPS_AT_ONCE):
             await self._turns.step()
-            known.read = outdated(known.read)
-            turn = self._turn(key, known)
+            known.outdate()
+            turn = self._decider.turn(key, known)
             if turn is None:
                 await self._not_there(key)
                 return
@@ -106,27 +78,6 @@ class NodeController:
                 return
         self.queue.add(key)
 
-    def _turn(self, key: Lookup, known: Known) -> Turn | None:
-        machine = self._views.sound(key)
-        if machine is None:
-            return None
-        if (version := machine.node.metadata.resource_version) != known.version:
-            known.version, known.read = version, NOTHING_READ
-        observed = self._observer.observe(machine, known.read)
-        for at in likely(machine):
-            observed = self._glance(at, machine, observed)
-        decision = decide(machine, observed)
-        while isinstance(decision, Look) and (glanced := self._glance(decision.at, machine, observed)) is not observed:
-            observed = glanced
-            decision = decide(machine, observed)
-        known.read = observed.read
-        return Turn(machine, observed, decision)
-
-    def _glance(self, at: Looked, machine: MachineView, observed: Observed) -> Observed:
-        """With what the snapshot shows; the very same where that must be asked for."""
-        read = self._reader.glance(at, machine, observed)
-        return observed if read is None else structs.replace(observed, read=read)
-
     async def _take(self, turn: Turn, known: Known) -> bool:
         """Carry the decision out; whether to go on. One that needs a lock for which others wait is taken anew under it: others may
         have been chosen meanwhile."""
@@ -136,20 +87,20 @@ class NodeController:
             with held:  # nothing has changed since it was decided: nobody else was at work
                 return await self._carry_out(turn, known)
         async with self._locks.of(lock):
-            known.read = outdated(known.read)
-            again = self._turn(turn.machine.key, known)
+            known.outdate()
+            again = self._decider.turn(turn.machine.key, known)
             while again is not None and isinstance(again.decision, Look):
                 await self._carry_out(again, known)
-                again = self._turn(turn.machine.key, known)
+                again = self._decider.turn(turn.machine.key, known)
             if again is None or _lock_of(again.decision) not in (None, lock):
                 return True
             return await self._carry_out(again, known)
 
     async def _carry_out(self, turn: Turn, known: Known) -> bool:
-        machine, observed, decision = turn.machine, turn.observed, turn.decision
+        machine, decision = turn.machine, turn.decision
         match decision:
             case Look(at):
-                known.read = await self._reader.read(at, machine, observed)
+                known.read = await self._decider.look(at, turn)
             case Save():
                 return await self._save(turn, decision, known)
             case Want(wish, beside, news):
@@ -158,35 +109,34 @@ class NodeController:
             case Edit(body, news):
                 await self._writer.edit(machine.node, body)
                 self._news.tell(*news)
-                known.read = structs.replace(known.read, done=known.read.done | {"Edit"})
+                known.did("Edit")
             case Rest():
                 self._rest(turn, decision)
             case _:
-                known.read = outdated(await self._actor.act(decision, machine, observed))
+                known.read = await self._actor.act(decision, machine, turn.observed)
+                known.outdate()
                 self._news.tell(*(decision.news if isinstance(decision, OnNode) else ()))
         return True
 
     async def _save(self, turn: Turn, decision: Save, known: Known) -> bool:
         if await self._writer.status(turn.machine.node, decision.status) is not turn.machine.node:
-            self._observer.saved(turn.machine, decision)
+            self._decider.saved(turn, decision)
             self._news.tell(*decision.news)
             return True
-        first, known.read = not known.read.in_vain, structs.replace(known.read, in_vain=True)
-        return first
+        return known.wrote_in_vain()
 
     def _rest(self, turn: Turn, rest: Rest) -> None:
         key = turn.machine.key
         self.queue.looked(key)  # our own writes are news as well
         if rest.lease is not None:  # looked at when its lease is late, not each time that it could be
-            self.vigil.watch(key, node=turn.machine.kube_name, until=rest.lease)
+            self.lease_watch.watch(key, node=turn.machine.kube_name, until=rest.lease)
         if rest.until is not None:
             self.queue.add(key, delay=(rest.until - turn.observed.now).total_seconds())
 
     async def _not_there(self, key: Lookup) -> None:
         self._news.causes.forget(key)
-        self._observer.forget(key)
-        self._reader.forget(key)
-        broken = self._views.malformed_machine(key)
+        self._decider.forget(key)
+        broken = self._store.machines.malformed.get(key)
         if broken is not None:
             self._news.tell(News(of=key, what=What.DOES_NOT_DECODE, why=broken.problem, severity=Severity.WARNING))
             await self._writer.malformed(MACHINES, key, broken)

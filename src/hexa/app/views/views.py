@@ -26,7 +26,7 @@ from hexa.domain.machine.identity import kube_name, renamed
 from hexa.domain.machine.marks import leaving, released
 from hexa.domain.machine_view import MachineView, membership_of
 from hexa.domain.power.claims import claims
-from hexa.domain.resources.core import KubeNode, Malformed
+from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 
 
@@ -141,9 +141,6 @@ class Views:
 
     def keys_of_group(self, group: Lookup) -> Iterable[Lookup]:
         return tuple(self._index.by_group.get(group, ()))
-
-    def malformed_machine(self, key: Lookup) -> Malformed | None:
-        return self._store.machines.malformed.get(key)
 
     # --- changes ---
 

@@ -1,6 +1,6 @@
 """Waits for leases that are really late: a thousand machines that renew theirs in time cost a look at a number each, and no work.
 
-It knows no machine and writes nothing; who is late is told to whoever set the watch.
+It knows no machine and writes nothing; who is late is told to whoever subscribed.
 """
 
 import heapq
@@ -24,18 +24,23 @@ class Watch(Struct):
     """On Trio's clock: the wall clock may be set meanwhile."""
 
 
-class Vigil:
-    """`late(key)` is called once for each watch, when nothing was heard of its node in time."""
+class LeaseWatch:
+    """Machines whose Kubernetes nodes must be heard in time."""
 
-    def __init__(self, late: Callable[[Lookup], None], *, heartbeats: Heartbeats, clock: Clock) -> None:
-        self._late, self._heartbeats, self._clock = late, heartbeats, clock
+    def __init__(self, *, heartbeats: Heartbeats, clock: Clock) -> None:
+        self._heartbeats, self._clock = heartbeats, clock
+        self._on_late: list[Callable[[Lookup], None]] = []
         self._watches: dict[Lookup, Watch] = {}
         self._heap: list[tuple[float, int, Lookup]] = []
         self._count = 0
         self._news: trio.Event = trio.Event()
 
     def __repr__(self) -> str:
-        return f"<Vigil over {len(self._watches)} machines>"
+        return f"<LeaseWatch over {len(self._watches)} machines>"
+
+    def subscribe(self, late: Callable[[Lookup], None]) -> None:
+        """Call `late(key)` once for each watch, when nothing was heard of its node in time."""
+        self._on_late.append(late)
 
     def watch(self, key: Lookup, *, node: str, until: datetime) -> None:
         """Tell if the Kubernetes node `node` is not heard by `until`, nor for a lease period after it was heard last."""
@@ -76,4 +81,5 @@ class Vigil:
                 self._put(key, Watch(watch.node, self._moment(life.until)))
             else:
                 del self._watches[key]
-                self._late(key)
+                for late in self._on_late:
+                    late(key)
