@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from hexa.app.cloud import provider
 from hexa.app.commands import get, why
 from hexa.app.commands.shared.snapshot import Snapshot
-from hexa.app.contained import Teller
+from hexa.app.contained import BreachReporter
 from hexa.app.fence import CONTAINED, Fence
 from hexa.app.views import groups, machines, proofs
 from hexa.domain.machine.lifecycle import Phase
@@ -230,9 +230,9 @@ async def test_failure_51_what_is_contained_is_told_once(
     """People find a Warning Event, a condition that names the failure, and one log line with the traceback."""
     break_views(monkeypatch, named_bad)
     async with open_rig() as rig:
-        teller = Teller(store=rig.store, kube=rig.kube, clock=rig.clock, news=rig.news)
+        reporter = BreachReporter(store=rig.store, kube=rig.kube, clock=rig.clock, news=rig.news)
         async with trio.open_nursery() as nursery:
-            await nursery.start(teller.queue.run)
+            await nursery.start(reporter.queue.run)
             site(rig)
             await rig.seen()
             for _ in range(5):

@@ -25,7 +25,7 @@ REMEMBERED: Final = 1000
 """Failures that are not logged again."""
 
 
-class Teller:
+class BreachReporter:
     """Tells of what the store's fence contains."""
 
     def __init__(self, *, store: Store, kube: Kube, clock: Clock, news: Newsroom) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from hexa.app.clock import WatchedClock
 from hexa.app.cloud.provider import Provider
-from hexa.app.contained import Teller
+from hexa.app.contained import BreachReporter
 from hexa.app.group.controller import GroupController
 from hexa.app.locks import GroupLocks
 from hexa.app.news import Newsroom, events, logs
@@ -72,7 +72,7 @@ class Core(Struct, frozen=True):
     kubernetes_nodes: KubeNodeController
     readings: Readings | None
     checks: HealthChecks | None
-    contained: Teller
+    contained: BreachReporter
     news: Newsroom
     """Who wants to be told what happens subscribes here."""
 
@@ -136,7 +136,7 @@ async def _follow(
 
 def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tariffs | None, turns: Turns) -> Core:
     news = Newsroom(logs(ports.journal), events(ports.journal))
-    contained = Teller(store=store, kube=ports.kube, clock=ports.clock, news=news)
+    contained = BreachReporter(store=store, kube=ports.kube, clock=ports.clock, news=news)
     views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
     kube, clock = ports.kube, ports.clock
     readings, checks = _readings(ports, store, views, news), _checks(ports, store, views, news)
