@@ -9,7 +9,10 @@ from tests.app.unready import Unready
 from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
+from hexa.app.node.deciding import Decider, Turn
 from hexa.app.views.views import Views
+from hexa.domain.decide.decision import Looked
+from hexa.domain.decide.observed import Read
 from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS, PODS
@@ -216,6 +219,33 @@ async def test_a_lost_machine_whose_pods_leave_later_is_rested(autojump_clock: M
             if pod.spec.node_name == "box-1":
                 world.site.api.delete(PODS, (pod.metadata.namespace, pod.metadata.name), grace=0)
         await world.until(at(world, Phase.POWERING_OFF), within=120)
+
+
+async def test_news_that_come_during_a_look_are_not_passed_over(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the API server has answered may be older than what the watches tell meanwhile: the machine is looked at again."""
+    look, looks = Decider.look, list[float]()
+
+    async def told_meanwhile(decider: Decider, at: Looked, turn: Turn) -> Read:
+        read = await look(decider, at, turn)
+        if at is Looked.PLAN:
+            looks.append(trio.current_time())
+            if len(looks) == 5:
+                life = world.agent.life
+                assert life is not None
+                life.core.nodes.queue.add(turn.machine.key)
+        return read
+
+    monkeypatch.setattr(Decider, "look", told_meanwhile)
+    async with open_world(groups=[RACK], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        world.add_pods(1, cpu="1", nodeSelector={"kubernetes.io/hostname": "box-1"})
+        await world.until(lambda: world.waiting == 0, within=10)
+        world.edit("box-1", {"powerState": "off"})
+        await world.until(lambda: len(looks) > 6, within=120)
+        assert looks[4] - looks[3] > 1
+        assert looks[5] - looks[4] < 0.1
 
 
 @pytest.mark.parametrize("seconds", [3.0, 20.0])

@@ -127,7 +127,8 @@ class NodeController:
 
     def _rest(self, turn: Turn, rest: Rest) -> None:
         key = turn.machine.key
-        self.queue.looked(key)  # our own writes are news as well
+        if not turn.observed.read.fetched:  # else news since then bring it back
+            self.queue.looked(key)  # our own writes are news as well
         if rest.lease is not None:  # looked at when its lease is late, not each time that it could be
             self.lease_watch.watch(key, node=turn.machine.kube_name, until=rest.lease)
         if rest.until is not None:

@@ -90,6 +90,11 @@ class Read(Struct, frozen=True, kw_only=True, omit_defaults=True):
     in_vain: bool = False
     """A status was written, and the API server kept nothing of it: its CRDs are older than we are."""
 
+    @property
+    def fetched(self) -> bool:
+        """Whether something was asked of the API server: the snapshot may have told of a change since."""
+        return any(part is not UNSET for part in (self.job, self.order, self.plan, self.name, self.stuck))
+
 
 NOTHING_READ: Final = Read()
 
