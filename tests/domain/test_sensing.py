@@ -19,7 +19,7 @@ from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase, phase_of, s
 from hexa.domain.machine.sensing import EVENTS_NOT_SEEN_BLIND, EVENTS_OF_WISH_OR_TIME, sense
 from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.remediation import RemediationStatus
-from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
+from hexa.domain.resources.v1alpha1 import JobRecord, NodeStatus, Power, PowerReading, Reading
 
 LEASE = LEASE_PERIOD.total_seconds()
 HOUR = 3600.0
@@ -948,6 +948,26 @@ def test_a_reading_says_off_only_where_it_is_newer_than_the_last_sign_of_life() 
     assert not says_off(facts(5, reading=(Reading.OFF, 4), heard=4))
     assert says_off(facts(5, reading=(Reading.OFF, 4), heard=3))
     assert says_off(facts(5, reading=(Reading.OFF, 4)))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "known", "called_off"),
+    [
+        (None, {"wish": OFF}, True),
+        (1, {"wish": OFF}, True),
+        (2, {"wish": OFF}, False),
+        (2, {"wish": ON, "heard": 5}, True),
+        (None, {"wish": ON, "heard": 5}, True),
+        (None, {"wish": ON}, False),
+    ],
+)
+def test_a_power_cycle_that_nobody_waits_for_is_called_off_until_its_job_is_made(
+    attempt: int | None, known: dict[str, Any], called_off: bool
+) -> None:
+    """Once the Job of this attempt is there only a sign of life stops it: the power may be cut already."""
+    job = None if attempt is None else JobRecord(name="off", action="shutdown", attempt=attempt)
+    cut = status(Phase.POWERING_OFF, attempt=2, job=job, remediation=RemediationStatus(cycling=True))
+    assert (sense(cut, facts(10, **known), limits=LIMITS) is Event.OCCUPIED) is called_off
 
 
 def test_a_machine_that_is_wanted_again_before_its_shutdown_job_serves_on() -> None:
