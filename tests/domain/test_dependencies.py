@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.domain.builders import OFF, ON, at, machine, status, wish
+from tests.domain.builders import OFF, ON, T0, at, machine, status, wish
 
 from hexa.domain.group.sizing import Member, Replacement, candidates, counts, fitting, replacements, to_rest, to_wake
 from hexa.domain.machine.lifecycle import Phase
@@ -89,6 +89,7 @@ def test_the_last_word_between_a_person_and_a_need() -> None:
     ties = Ties(before=(put_off,))
     (veto,) = wake_vetoes(ties, wish(ON, CA, since=at(5)))
     assert "switched off by a person" in veto.message
+    assert veto.reason == "DependsOn"
     assert list(wake_vetoes(ties, wish(ON, CA, since=at(20)))) == []
     assert list(wake_vetoes(ties, wish(OFF, CA, since=at(5)))) == []
     assert list(wake_vetoes(Ties(before=(expected(Phase.OFF, wish(OFF, CA, since=at(10))),)), wish(ON, CA))) == []
@@ -122,6 +123,13 @@ def test_a_machine_needs_what_it_depends_on_while_it_is_on_or_wanted() -> None:
     assert not needs(Phase.START_FAILED, wish(OFF)).stands
     assert needs(Phase.UNKNOWN, ready=True).on
     assert not needs(Phase.UNKNOWN).stands
+    assert (needs(Phase.OFF).ended, needs(Phase.READY).ended) == (T0, None)
+
+
+def test_a_name_without_a_machine_is_told_by_what_is_wrong_with_it() -> None:
+    """There is none, or it is there and does not decode: a person mends another thing."""
+    assert missing(NAS, malformed=False).text.startswith("does not exist")
+    assert missing(NAS, malformed=True).text.startswith("does not decode")
 
 
 def test_what_is_needed_does_not_rest() -> None:

@@ -261,6 +261,7 @@ def test_boot_that_an_older_version_began_is_booked_from_its_first_wake() -> Non
     way = ((Phase.OFF, -300), (Phase.POWERING_ON, -90), (Phase.BOOTING, -60))
     history = tuple(HistoryEntry(at=at(seconds), action=str(phase)) for phase, seconds in way)
     assert entered(Phase.BOOTING, Event.NODE_READY, history=history).boot_seconds == (61.0, 90.0)
+    assert entered(Phase.POWERING_ON, Event.NODE_READY, history=history[:-1]).boot_seconds == (61.0, 90.0)
 
 
 def test_boot_seconds_keep_the_newest() -> None:

@@ -149,6 +149,13 @@ def test_each_reason_stands_against_a_cycle(reason: str) -> None:
     assert (told.status, told.reason) == (("False", reason) if reason else ("True", "Waiting"))
 
 
+def test_what_forbids_an_off_is_told_in_its_own_words() -> None:
+    """The veto says why the power of a machine that hangs is not cut."""
+    refusal = verdict(CASES["HostsControl"]).refusal
+    assert refusal is not None
+    assert refusal.text == "hexa runs on it"
+
+
 @pytest.mark.parametrize(("unproven", "holder"), [(True, None), (False, CLAIM), (False, None)])
 def test_wake_proof_stands_against_it_only_beside_another_that_is_off(unproven: bool, holder: Claim | None) -> None:
     """A proven machine may be cut at any time, an unproven one while no other one is off."""

@@ -49,6 +49,8 @@ def test_a_sensor_that_answers_again_brings_it_forward() -> None:
     assert sooner(failed(conditions=readable(-100)), limits=LIMITS, now=at(40)) is None
     assert sooner(failed(conditions=readable(30, "Unknown")), limits=LIMITS, now=at(40)) is None
     assert sooner(failed(), limits=LIMITS, now=at(40)) is None
+    serves = status(Phase.READY, failures=3, cool_until=at(240), conditions=readable(30))
+    assert sooner(serves, limits=LIMITS, now=at(40)) is None
 
 
 def test_it_is_brought_forward_once() -> None:

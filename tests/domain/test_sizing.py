@@ -1,5 +1,6 @@
 """From sizes to machines: what counts, who wakes and who rests first, and that no limit is passed by our own act."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from hexa.domain.group.sizing import (
     half_replaced,
     max_size,
     may_be_woken,
+    next_exercise,
     replacements,
     resters,
     target,
@@ -346,3 +348,21 @@ def test_earlier_replacement_does_not_stand_for_a_new_failure() -> None:
         taker = structs.replace(member(Phase.READY, name="taker"), wish=record)
         assert begun_replacements([failed, taker, spare]) == []
         assert [pair.successor.key.name for pair in replacements(policy(), [failed, taker, spare])] == ["spare"]
+
+
+def test_the_next_exercise_is_the_first_that_is_not_over() -> None:
+    """Of machines that rest and that nobody wants off; without exerciseEvery there is none."""
+    tried = [
+        Member(key=Lookup("site", name), phase=phase, tried_at=at(seconds))
+        for name, phase, seconds in (
+            ("a", Phase.OFF, -90),
+            ("b", Phase.OFF, 20),
+            ("c", Phase.OFF, 10),
+            ("d", Phase.READY, 0),
+        )
+    ]
+    exercises = Policy(exercise_every=timedelta(seconds=60))
+    assert next_exercise(exercises, tried, now=at(0)) == at(70)
+    assert next_exercise(exercises, tried, now=at(70)) == at(80)
+    assert next_exercise(exercises, tried, now=at(80)) is None
+    assert next_exercise(Policy(), tried, now=at(0)) is None

@@ -17,6 +17,7 @@ from hexa.domain.machine.wish import (
     corrected_wish,
     effective_wish,
     forgotten_wish,
+    gitops_manager,
     held,
     paused,
     powerstate_manager,
@@ -221,6 +222,7 @@ def test_who_does_not_own_the_field_manages_nothing() -> None:
     assert powerstate_manager(by_hand) == ""
     other: dict[str, Any] = {"f:spec": {"f:pricing": {}}, "f:status": {"f:powerState": {}}}
     assert powerstate_manager(owned(machine(power_state="on"), "kustomize-controller", other)) == ""
+    assert gitops_manager(owned(machine(), "kustomize-controller", other).metadata) == "kustomize-controller"
     labels: dict[str, Any] = {"f:metadata": {"f:labels": {}}}
     assert powerstate_manager(owned(machine(power_state="on"), "kustomize-controller", labels)) == ""
 

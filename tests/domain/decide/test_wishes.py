@@ -107,7 +107,7 @@ def test_a_machine_that_is_only_watched_keeps_its_wish() -> None:
 def test_the_groups_word_about_unexpected_power_counts() -> None:
     """Correct: it goes off again, by whoever wanted it off."""
     found = wanted(found_on(group=rack(on_unexpected_power=OnUnexpectedPower.CORRECT)))
-    assert (found.wish.power, found.wish.by) == (OFF, Asker.USER)
+    assert (found.wish.power, found.wish.by, found.wish.since) == (OFF, Asker.USER, at(30))
 
 
 NEEDED = Ties(needs=(Need(Lookup("site", "m2"), wanted=True, on=False),))
