@@ -110,3 +110,11 @@ def test_why_nobody_makes_room_is_told() -> None:
     assert full_text.startswith("maxSize of rack, shelf leaves no machine to make room")
     assert "apps/web" in full_text
     assert none == "no machine that could be woken has room for apps/web; apps/db"
+
+
+def test_a_pod_that_names_its_node_gets_that_one() -> None:
+    """By the field metadata.name, as DaemonSets name theirs."""
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["b"]}]
+    required = {"nodeSelectorTerms": [{"matchFields": fields}]}
+    bound = pod("web", affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}})
+    assert choose((bound,), [Offer(key("a"), LARGE), Offer(key("b"), SMALL)]).wake == (key("b"),)
