@@ -95,6 +95,15 @@ def test_the_last_word_between_a_person_and_a_need() -> None:
     assert list(wake_vetoes(Ties(before=(expected(Phase.OFF, wish(OFF, CA, since=at(10))),)), wish(ON, CA))) == []
 
 
+@pytest.mark.parametrize("later", [-1, 0, 1])
+def test_a_need_and_a_persons_off_never_wait_for_each_other(later: int) -> None:
+    """Either the machine is woken for the need, or who needs it is told and gives way, in the same second too."""
+    off, on = wish(OFF, ME, since=at(10)), wish(ON, US, since=at(10 + later))
+    woken = needed_wish(Ties(needs=(needs(Phase.OFF, on),)), off, held=False, room=True, grouped=True, now=at(20))
+    told = list(wake_vetoes(Ties(before=(expected(Phase.OFF, off),)), on))
+    assert (woken is not None, bool(told)) == ((True, False) if later >= 0 else (False, True))
+
+
 def test_waiting_is_told_only_where_it_matters() -> None:
     """Off and wanted on: who is waited for. Up, or not wanted: nothing."""
     ties = Ties(before=tuple(Prerequisite(Lookup("site", f"nas-{n}"), State.COMES) for n in range(5)))

@@ -102,6 +102,16 @@ def test_a_machine_on_its_way_may_be_woken_again_whatever_becomes_of_what_it_dep
     assert play(Script(seed=1, groups=groups, boxes=boxes, acts=acts, hurts=400)).broken == ()
 
 
+def test_a_need_of_the_same_second_as_a_persons_off_is_met() -> None:
+    """What depends on a machine that was declared off is wanted by minSize at once: one of the two does not wait for ever."""
+    boxes = (
+        Box(name="box-1", group="shelf", powered="off"),
+        Box(name="box-2", group="rack", depends=("box-1",)),
+    )
+    groups: dict[str, dict[str, int]] = {"rack": {"minSize": 1}, "shelf": {}}
+    assert play(Script(seed=1, groups=groups, boxes=boxes, acts=(), hurts=300)).broken == ()
+
+
 def test_a_persons_cordon_that_comes_back_with_a_snapshot_is_that_persons() -> None:
     """etcd is put back to a time in which a person had cordoned the node: hexa leaves the cordon to that person."""
     acts = (

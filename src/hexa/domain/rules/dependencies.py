@@ -272,12 +272,13 @@ def needed_wish(
 
 
 def _later(need: Need, wish: WishRecord | None) -> bool:
-    """Whether the need counts over an off that was asked for."""
+    """Whether the need counts over an off that was asked for. Of the same second the need counts: `_put_off_since` says the
+    contrary, and one of the two must wait for the other."""
     if wish is None or wish.by in PROGRAMS or wish.since is None:
         return True
     if wish.by is Asker.HOLD:
         return False
-    return need.since is not None and need.since > wish.since
+    return need.since is not None and need.since >= wish.since
 
 
 def lacks_room(ties: Ties, wish: WishRecord | None) -> bool:
