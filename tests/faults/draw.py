@@ -18,6 +18,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     groups = {name: _group(dice) for name in ("rack", "shelf")[: dice.choices((1, 2), (4, 1))[0]]}
     if seed % 4 == 0:  # no throw of the dice: the runs of other seeds stay what they are
         groups = {name: {**spec, "quarantineProbe": "Wake"} for name, spec in groups.items()}
+    if seed % 3 == 1:
+        groups = {name: spec | _rules(Random(f"rules {name} {seed}")) for name, spec in groups.items()}
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR
@@ -91,6 +93,22 @@ def _group(dice: Random) -> dict[str, Any]:
         },
     )
     return spec | {"drain": drain, "timeouts": timeouts, "retries": retries}
+
+
+BLACKOUTS = (
+    {"from": "00:20", "to": "00:50"},
+    {"days": ["Mon"], "from": "01:30", "to": "04:00", "zone": "Europe/Berlin"},
+    {"from": "23:00", "to": "00:15", "zone": "UTC"},
+    {"days": ["Mon", "Tue"], "from": "05:30", "to": "06:10", "zone": "Asia/Kolkata"},
+)
+"""A run begins on a Monday at midnight in UTC."""
+
+
+def _rules(dice: Random) -> dict[str, Any]:
+    """Rules that the first runs did not have."""
+    found = _some(dice, {"minOnTime": (0.5, ("2m", "10m", "40m")), "minOffTime": (0.5, ("2m", "20m"))})
+    blackouts = dice.sample(BLACKOUTS, dice.choice((0, 1, 1, 2)))
+    return found | ({"blackouts": blackouts} if blackouts else {})
 
 
 def _box(dice: Random, number: int, group: str) -> Box:
