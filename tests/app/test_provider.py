@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -833,6 +833,12 @@ async def test_prices_follow_the_tariff_of_the_group(autojump_clock: MockClock) 
         assert str(problem).startswith(
             "spec.cost.tariff: hexa's configuration has no tariff nigth; it has night; write one"
         )
+        forever = rig.cloud.node_price(ExternalNode("m-g"), at(0), datetime.max.replace(tzinfo=UTC))
+        year = rig.cloud.node_price(ExternalNode("m-g"), at(0), at(366 * 24 * 3600))
+        assert forever is not None
+        assert year == pytest.approx(366 * (8 * 0.1 + 16 * 0.5), rel=1e-3)
+        assert forever / year == pytest.approx((datetime.max.replace(tzinfo=UTC) - at(0)) / timedelta(days=366))
+        assert rig.cloud.node_price(ExternalNode("m-g"), datetime.min.replace(tzinfo=UTC), at(0)) == 0.0
         tariffs.known = {}
         assert price("g", midnight) == 0.0  # energy without a price, until the file is back
 

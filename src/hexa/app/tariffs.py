@@ -1,7 +1,7 @@
 """The tariffs that are known now. Whoever reads their files puts them here, and whoever prices asks."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import structs
@@ -9,6 +9,11 @@ from msgspec import structs
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.money.tariff import Tariff
+
+LONGEST: Final = timedelta(days=366)
+"""Of a span that is asked about: a longer one has the mean of its first year."""
+YEARS: Final = range(1970, 9000)
+"""In which a span may begin. Who asks about another knows no clock, and is told a price without a tariff."""
 
 
 class Tariffs:
@@ -29,7 +34,9 @@ class Prices:
     """What a kilowatt-hour costs in the mean of one span, by each tariff; reckoned once."""
 
     def __init__(self, known: Mapping[str, Tariff], start: datetime, end: datetime) -> None:
-        self._known, self._start, self._end = known, start, end
+        counts = start.year in YEARS
+        self._known: Mapping[str, Tariff] = known if counts else {}
+        self._start, self._end = start, min(end, start + LONGEST) if counts else end
         self._means: Final[dict[str, float]] = {}
 
     def rates(self, machine: MachineView) -> Rates:
