@@ -67,6 +67,10 @@ def test_show_draws_the_day_of_the_tariffs_zone(tmp_path: Path) -> None:
         (("show",), "name the configuration by --config or HEXA_CONFIG, or prices by --prices"),
         (("show", "nigth", "--config", "FILE"), "tariffs.nigth: no such tariff; it has night"),
         (("show", "--config", "FILE", "--day", "tomorrow"), "--day: 'tomorrow' is no date"),
+        (
+            ("show", "--config", "FILE", "--day", "9999-12-31"),
+            "--day: 9999-12-31 is too far away: write a year from 1970",
+        ),
         (("show", "--config", "FILE", "--zone", "Mars"), "--zone: 'Mars' is no time zone that is known here"),
     ],
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 tariff = typer.Typer(cls=Group, help="Prices of energy: docs/tariffs.md.", no_args_is_help=True)
 
+YEARS: Final = range(1970, 9000)
 FORMS: Final = ("csv", "nordpool", "octopus")
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="What was fetched; /dev/stdin reads standard input.")]
@@ -121,9 +122,12 @@ def _day(text: str) -> date:
     if not text:
         return datetime.now(UTC).date()  # noqa: TID251  # a command is where time comes from
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         fail(f"--day: {text!r} is no date: write one such as 2026-11-30", Exit.USAGE)
+    if day.year not in YEARS:
+        fail(f"--day: {text} is too far away: write a year from {YEARS[0]} to {YEARS[-1]}", Exit.USAGE)
+    return day
 
 
 def _read(reader: Any) -> Any:
