@@ -26,6 +26,8 @@ MODELS_NEED: Final = {"pydantic", "python-dateutil"}
 BUILD_SPECIFIC: Final = ("direct_url.json", "uv_cache.json", "uv_build.json")
 """Files that say where and when something was installed: the same code should give the same bytes."""
 
+SOURCES: Final = frozenset({".c", ".cpp", ".h", ".hpp", ".pxd", ".pyi", ".pyx"})
+"""What extension modules are compiled from, and stubs for type checkers."""
 NOT_RUN: Final = ("include", "tests", "greenlet/tests", "trio/_tests", "trio/_core/_tests")
 """Headers, and tests that were packed with what they test."""
 
@@ -66,6 +68,9 @@ def make(folder: Path, *, python: str, platform: str | None = None) -> None:
     for name in NOT_RUN:
         for path in folder.glob(name):
             shutil.rmtree(path)
+    for path in folder.rglob("*"):
+        if path.suffix in SOURCES:
+            path.unlink()
     for path in folder.glob("pygments/lexers/*.py"):
         if path.stem not in LEXERS:
             path.unlink()
