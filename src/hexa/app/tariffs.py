@@ -9,11 +9,10 @@ from msgspec import structs
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.money.tariff import Tariff
+from hexa.domain.weekly import YEARS
 
 LONGEST: Final = timedelta(days=366)
 """Of a span that is asked about: a longer one has the mean of its first year."""
-YEARS: Final = range(1970, 9000)
-"""In which a span may begin. Who asks about another knows no clock, and is told a price without a tariff."""
 
 
 class Tariffs:
@@ -34,7 +33,7 @@ class Prices:
     """What a kilowatt-hour costs in the mean of one span, by each tariff; reckoned once."""
 
     def __init__(self, known: Mapping[str, Tariff], start: datetime, end: datetime) -> None:
-        counts = start.year in YEARS
+        counts = start.year in YEARS  # who asks about another year knows no clock: a price without a tariff
         self._known: Mapping[str, Tariff] = known if counts else {}
         self._start, self._end = start, min(end, start + LONGEST) if counts else end
         self._means: Final[dict[str, float]] = {}

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 tariff = typer.Typer(cls=Group, help="Prices of energy: docs/tariffs.md.", no_args_is_help=True)
 
-YEARS: Final = range(1970, 9000)
 FORMS: Final = ("csv", "nordpool", "octopus")
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="What was fetched; /dev/stdin reads standard input.")]
@@ -119,6 +118,8 @@ def _drawn(tariff: "Tariff", day: date, zone: str) -> str:
 
 
 def _day(text: str) -> date:
+    from hexa.domain.weekly import YEARS
+
     if not text:
         return datetime.now(UTC).date()  # noqa: TID251  # a command is where time comes from
     try:

@@ -7,13 +7,15 @@ first. So no window begins twice, none is lost, and one that spans the change is
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
-DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+Day = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+DAYS: Final = get_args(Day)
+YEARS: Final = range(1970, 9000)
+"""Of which calendars speak: all that is reckoned from one of these is a date that there is."""
 DAY: Final = 24 * 60
 """Minutes of a day by the wall clock."""
 WEEK: Final = 7 * DAY
@@ -60,16 +62,11 @@ def window_of(days: Sequence[str], start: str, end: str) -> Window:
 def zone_of(name: str) -> ZoneInfo:
     """The zone of that IANA name. Raises `ValueError` with what is wanted."""
     try:
-        return _zone(name)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
             f"{name!r} is no time zone that is known here: write an IANA name such as Europe/Berlin"
         ) from error
-
-
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
 
 
 def moment(day: date, minutes: int, zone: ZoneInfo) -> datetime:

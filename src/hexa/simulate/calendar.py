@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.duration import parse_duration
+from hexa.domain.weekly import DAYS
 
-DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY: Final = timedelta(days=1)
 _TIME: Final = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)", re.ASCII)
 

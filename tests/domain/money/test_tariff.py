@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexa.domain.money.series import DAY, Row
-from hexa.domain.money.tariff import Charge, Priced, Tariff, flat
+from hexa.domain.money.tariff import Charge, Priced, Tariff
 from hexa.domain.weekly import DAYS, Window, moment, window_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -104,11 +104,12 @@ def test_a_day_of_92_and_one_of_100_quarters() -> None:
 def test_a_flat_tariff_is_one_step() -> None:
     """Whatever the span."""
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
-    (step,) = flat(0.3).steps(start, end)
+    flat = Tariff(per_kwh=0.3)
+    (step,) = flat.steps(start, end)
     assert (step.start, step.end, step.per_kwh) == (start, end, 0.3)
-    assert flat(0.3).cost(2.0, start, end) == pytest.approx(0.3 * 2 * 8760)
-    assert flat(0.3).mean(start, start) == 0.3
-    assert flat(0.3).cost(2.0, end, start) == 0.0
+    assert flat.cost(2.0, start, end) == pytest.approx(0.3 * 2 * 8760)
+    assert flat.mean(start, start) == 0.3
+    assert flat.cost(2.0, end, start) == 0.0
 
 
 def test_after_its_end_a_series_has_the_shape_of_its_last_day_and_then_its_mean() -> None:

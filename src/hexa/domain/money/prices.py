@@ -11,7 +11,7 @@ Every reader raises `PricesError` with the row, what is wrong and what is wanted
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -20,13 +20,11 @@ import msgspec
 from msgspec import Struct
 
 from hexa.domain.errors import HexaError
-from hexa.domain.money.series import Row
+from hexa.domain.money.series import MOST, Row
 
 HEADER: Final = ("start", "end", "value")
 MOST_ROWS: Final = 400_000
 """Ten years of quarters of an hour."""
-MOST_PRICE: Final = 1000.0
-"""Of a kilowatt-hour: what is beyond it has another unit."""
 UNITS: Final = {"kWh": 1.0, "MWh": 1000.0}
 """Kilowatt-hours of a unit."""
 MINOR: Final = {
@@ -58,7 +56,7 @@ class Series(Struct, frozen=True):
 def read_prices(text: str, *, source: str) -> Series:
     """The canonical form."""
     unit, lines = _header_of(text.splitlines(), source)
-    return _series(_rows(lines, source), unit=unit, source=source)
+    return _series(_rows(lines), unit=unit, source=source)
 
 
 def write_prices(series: Series) -> str:
@@ -71,7 +69,7 @@ def write_prices(series: Series) -> str:
 def import_csv(text: str, *, source: str, unit: str = "") -> Series:
     """CSV with a header that names start, end and value among others; `unit` where no line says it."""
     found, lines = _header_of(text.splitlines(), source, unit=unit)
-    return _series(_rows(lines, source), unit=found, source=source)
+    return _series(_rows(lines), unit=found, source=source)
 
 
 def import_nordpool(text: str, *, source: str, area: str = "") -> Series:
@@ -97,7 +95,7 @@ def import_nordpool(text: str, *, source: str, area: str = "") -> Series:
     return _series((row for row in rows if row[3] is not None), unit=f"{currency}/MWh", source=source)
 
 
-def import_octopus(text: str, *, source: str, **_: object) -> Series:
+def import_octopus(text: str, *, source: str) -> Series:
     """The JSON of Octopus Energy's API (Agile and others): `results` with `value_inc_vat` in pence, the newest first. A price whose
     end is not known yet holds until the next, the last one for half an hour."""
     results = _list(_object(text, source), "results", source)
@@ -116,13 +114,6 @@ def import_octopus(text: str, *, source: str, **_: object) -> Series:
     )
     return _series(rows, unit="pence/kWh", source=source)
 
-
-FORMS: Final[dict[str, Callable[..., Series]]] = {
-    "csv": import_csv,
-    "nordpool": import_nordpool,
-    "octopus": import_octopus,
-}
-"""What `hexa tariff import` reads."""
 
 _Raw = tuple[str, Any, Any, Any]
 """Where it stands; start, end and price as they were written."""
@@ -144,8 +135,7 @@ def _header_of(
     return unit, ((rows.line_num + first + 1, dict(zip(names, row, strict=False))) for row in rows if row)
 
 
-def _rows(lines: Iterable[tuple[int, Mapping[str, str]]], source: str) -> Iterator[_Raw]:
-    del source
+def _rows(lines: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[_Raw]:
     for number, row in lines:
         yield f"line {number}", row.get("start"), row.get("end"), row.get("value")
 
@@ -176,7 +166,7 @@ def _row(where: str, start: Any, end: Any, value: Any, divisor: float) -> Row:
         price = float(value) / divisor
     except (TypeError, ValueError):
         raise PricesError(f"{where}: {value!r:.40} is no price: write a number") from None
-    if not -MOST_PRICE <= price <= MOST_PRICE:
+    if not -MOST <= price <= MOST:
         raise PricesError(f"{where}: {price:g} for a kilowatt-hour can't be: look at the unit")
     return Row(begin, over, price)
 

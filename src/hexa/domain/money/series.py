@@ -3,12 +3,15 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from msgspec import Struct
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+MOST: Final = 1000.0
+"""Of a kilowatt-hour's price, up or down, in the currency: what is beyond it was written in another unit."""
 NEAR: Final = tuple(days * DAY for days in (1, 2, 3, 4, 5, 6, 7, -1, -2, -3, -4, -5, -6, -7))
 """How far away a day may be whose price stands in, the best first: the days before, then those after."""
 
@@ -81,8 +84,8 @@ def _row_at(rows: Sequence[Row], at: datetime) -> Row | None:
 
 def _mean(rows: Sequence[Row], start: datetime, end: datetime) -> float:
     """Of what the series knows from `start` to `end`."""
-    parts = [((min(row.end, end) - max(row.start, start)) / HOUR, row.per_kwh) for row in rows if row.end > start]
-    parts = [(hours, price) for hours, price in parts if hours > 0]
+    within = takewhile(lambda row: row.start < end, rows[bisect_right(rows, start, key=lambda row: row.end) :])
+    parts = [((min(row.end, end) - max(row.start, start)) / HOUR, row.per_kwh) for row in within]
     total = sum(hours for hours, _ in parts)
     return sum(hours * price for hours, price in parts) / total if total else rows[-1].per_kwh
 

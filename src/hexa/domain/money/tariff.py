@@ -90,11 +90,6 @@ class Tariff(Struct, frozen=True, kw_only=True):
                 yield Step(begin, over, (step.per_kwh + added) * (1 + self.tax), step.known)
 
 
-def flat(per_kwh: float, *, currency: str = "EUR") -> Tariff:
-    """One price at all times."""
-    return Tariff(per_kwh=per_kwh, currency=currency)
-
-
 def _holds(found: Sequence[tuple[datetime, datetime]], at: datetime) -> bool:
     index = bisect_right(found, at, key=lambda span: span[0]) - 1
     return index >= 0 and at < found[index][1]

@@ -7,15 +7,12 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
-from hexa.domain.money.series import Row
+from hexa.domain.money.series import MOST, Row
 from hexa.domain.money.tariff import Charge, Priced, Tariff
 from hexa.domain.policy.problem import Problem
 from hexa.domain.weekly import Window, clock, overlap, uncovered, window_of, zone_of
 
 UTC: Final = ZoneInfo("UTC")
-MOST: Final = 1000.0
-"""Of a kilowatt-hour's price, up or down, in the currency: what is beyond it was written in another unit."""
-
 Price = Annotated[float, Meta(ge=-MOST, le=MOST)]
 
 

@@ -1,7 +1,7 @@
 """Group: its spec and status. What the fields mean is decided in `hexa.domain.policy.policy`."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, field
 
@@ -11,6 +11,7 @@ from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.values import INT32_MAX, Conditions, Duration, Number, OwnedMetadata, Rule, Rules, Threshold
 from hexa.domain.resources.wish import Hold, Request
+from hexa.domain.weekly import Day
 
 
 class DrainPolicy(Slice, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ class Blackout(Slice, frozen=True, kw_only=True):
     """A weekly window in which nothing is switched off."""
 
     days: Annotated[
-        tuple[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], ...],
+        tuple[Day, ...],
         Meta(description="On which days it begins. Default: all."),
     ] = ()
     start: Annotated[TimeOfDay, Meta(description='Time of day by the clock of the zone, "HH:MM". Default 00:00.')] = (
