@@ -47,7 +47,7 @@ def test_a_file_that_changes_is_read_again_and_one_that_breaks_leaves_what_was(t
     (said,) = files.look(START)
     assert "can't be read" in said
     assert (price(), price("flat")) == (0.25, 0.3)
-    file.write_text(prices(0.2, hours=24))
+    file.write_text(prices(0.2, hours=24), encoding="utf-8-sig")  # as spreadsheets write
     assert (files.look(START), price()) == ([], 0.2)
     (said,) = files.look(START + 20 * HOUR)
     assert f"its last price is for {(START + 24 * HOUR).isoformat()}; bring newer ones" in said

@@ -106,7 +106,7 @@ def load_tariff(name: str, written: WrittenTariff, before: Tariff | None = None)
         return tariff_of(name, written)
     where = f"tariffs.{name}.file"
     try:
-        series = read_prices(Path(written.file).read_text(encoding="utf-8"), source=written.file)
+        series = read_prices(Path(written.file).read_text(encoding="utf-8-sig"), source=written.file)
     except (OSError, UnicodeDecodeError, PricesError) as error:
         text = str(error) if isinstance(error, PricesError) else f"{written.file} can't be read: {error}"
         stands_in = "the prices that were read before count until then" if before else "energy is free until then"
@@ -120,7 +120,7 @@ def _of_series(where: str, written: WrittenTariff, series: Series) -> tuple[Prob
     found = []
     if series.currency != written.currency:
         text = f"its prices are in {series.currency}, and the tariff's currency is {written.currency}"
-        found.append(Problem(where, text, f"set tariffs currency to {series.currency}, or import other prices"))
+        found.append(Problem(where, text, f"set the tariff's currency to {series.currency}, or import other prices"))
     if series.gaps:
         start, end = series.gaps[0]
         text = f"it has no price from {start.isoformat()} to {end.isoformat()}"

@@ -142,7 +142,7 @@ def _read(reader: Any) -> Any:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         fail(f"{file}: is not UTF-8 text", Exit.USAGE)
     except OSError as error:
