@@ -829,6 +829,10 @@ async def test_prices_follow_the_tariff_of_the_group(autojump_clock: MockClock) 
         assert [price("typo", midnight + hour) for hour in (0, 12)] == pytest.approx([0.4, 0.4])
         half = (at(midnight * 3600 + 5 * 3600 + 1800), at(midnight * 3600 + 6 * 3600 + 1800))
         assert rig.cloud.node_price(ExternalNode("m-g"), *half) == pytest.approx(0.3)
+        night_and_day = [
+            rig.cloud.pod_price(pod("2"), at(n * 3600), at((n + 1) * 3600)) for n in (midnight, midnight + 12)
+        ]
+        assert night_and_day == pytest.approx([0.1 * 0.5, 0.3 * 0.5])  # half of the cheapest machine of the hour
         (problem,) = rig.views.group(Lookup("d", "typo")).problems
         assert str(problem).startswith(
             "spec.cost.tariff: hexa's configuration has no tariff nigth; it has night; write one"

@@ -127,6 +127,13 @@ def test_after_its_end_a_series_has_the_shape_of_its_last_day_and_then_its_mean(
     ]
 
 
+def test_the_mean_that_stands_in_is_that_of_the_last_day_alone() -> None:
+    """A row that reaches into that day counts with its part in it."""
+    day = datetime(2026, 11, 30, tzinfo=UTC)
+    rows = (Row(day - 12 * timedelta(hours=1), day + DAY / 4, 0.9), Row(day + DAY / 4, day + DAY, 0.1))
+    assert Tariff(rows=rows).mean(day + 5 * DAY, day + 6 * DAY) == pytest.approx(0.9 / 4 + 0.1 * 3 / 4)
+
+
 def test_a_hole_in_a_series_is_filled_from_the_day_before() -> None:
     """And what is before its first row from the day after."""
     day = datetime(2026, 11, 30, tzinfo=UTC)

@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import Final
 
 from msgspec import Struct
@@ -62,10 +61,10 @@ def _guessed(rows: Sequence[Row], start: datetime, end: datetime) -> Iterator[St
     while at < shaped:
         row, away = _alike(rows, at)
         until = min(shaped, row.end + away) if row is not None else shaped
-        yield Step(at, until, row.per_kwh if row is not None else _mean(rows, last - DAY, last), known=False)
+        yield Step(at, until, row.per_kwh if row is not None else _mean_of_last_day(rows), known=False)
         at = until
     if at < end:
-        yield Step(at, end, _mean(rows, last - DAY, last), known=False)
+        yield Step(at, end, _mean_of_last_day(rows), known=False)
 
 
 def _alike(rows: Sequence[Row], at: datetime) -> tuple[Row | None, timedelta]:
@@ -82,12 +81,11 @@ def _row_at(rows: Sequence[Row], at: datetime) -> Row | None:
     return rows[index] if index < len(rows) and rows[index].start <= at else None
 
 
-def _mean(rows: Sequence[Row], start: datetime, end: datetime) -> float:
-    """Of what the series knows from `start` to `end`."""
-    within = takewhile(lambda row: row.start < end, rows[bisect_right(rows, start, key=lambda row: row.end) :])
-    parts = [((min(row.end, end) - max(row.start, start)) / HOUR, row.per_kwh) for row in within]
-    total = sum(hours for hours, _ in parts)
-    return sum(hours * price for hours, price in parts) / total if total else rows[-1].per_kwh
+def _mean_of_last_day(rows: Sequence[Row]) -> float:
+    start = rows[-1].end - DAY
+    within = rows[bisect_right(rows, start, key=lambda row: row.end) :]
+    parts = [((row.end - max(row.start, start)) / HOUR, row.per_kwh) for row in within]
+    return sum(hours * price for hours, price in parts) / sum(hours for hours, _ in parts)
 
 
 def joined(steps: Iterable[Step]) -> Iterator[Step]:
