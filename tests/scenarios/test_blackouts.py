@@ -27,13 +27,13 @@ async def test_no_off_begins_in_a_blackout(autojump_clock: MockClock) -> None:
         refused = await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")])
         assert isinstance(refused, Denied)
         assert refused.reason == "Blackout"
-        await world.until(lambda: not told(world), within=4000)
+        await world.until(lambda: not told(world), within=4000, every=20)
         assert (world.now.hour, world.now.minute) == (1, 0)
         assert await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")]) == Done()
         await reach(world, Phase.OFF, "box-1", within=300)
         assert await world.cloud.increase_size(ID, delta=1) == Done()
         await reach(world, Phase.READY, "box-1", within=300)
-        await world.until(lambda: told(world), within=24 * 3600)
+        await world.until(lambda: told(world), within=24 * 3600, every=20)
         assert (world.now.hour, world.now.minute) == (23, 50)
 
 
