@@ -94,7 +94,7 @@ async def test_a_write_that_does_nothing_is_found(method: str, rule: str) -> Non
 
 async def test_hexa_keeps_the_rules(autojump_clock: MockClock) -> None:
     """hexa's own provider passes the check, over a site in memory."""
-    rack = group("rack", maxSize=2)
+    rack = group("rack", maxSize=2, wakeProof="Ignore")
     machines = [machine(f"rack-{number}", group="rack") for number in (1, 2)]
     async with open_world(groups=[rack], machines=machines, autoscaler=None) as world:
         await world.until(lambda: set(world.phases().values()) == {Phase.OFF}, within=60)

@@ -28,8 +28,9 @@ _WEB: Final = Pod(
 async def check_cloud(cloud: Cloud, *, group: str) -> None:
     """Raise AssertionError, with a sentence, where `cloud` breaks a rule.
 
-    `group` has a minimum of 0 and room for one machine at least, and all of its machines are off and can come. Nothing
-    may change it meanwhile but this check, which leaves it as it was.
+    `group` has a minimum of 0 and room for one machine at least, and all of its machines are off, can come and
+    may be given back at once (hexa: wakeProof Ignore, or a machine that was taken back keeps the next one on). Nothing may change
+    it meanwhile but this check, which leaves it as it was.
     """
     _ensure(cloud.refresh(), "the snapshot is complete")
     _check_groups(cloud, group)
