@@ -65,6 +65,19 @@ async def test_first_sight_switches_nothing(autojump_clock: MockClock, sensor: b
         assert {name: world.node(name).spec.power_state for name in "abc"} == dict.fromkeys("abc")
 
 
+async def test_enough_machines_that_are_on_are_seen_before_another_is_woken_for_min_size(
+    autojump_clock: MockClock,
+) -> None:
+    """Installed over a group of which as many run as minSize asks for: the ones that are off stay off."""
+    machines = [machine(f"box-{i}", group="rack", on=i > 4, sensor=i % 2 == 0) for i in range(1, 9)]
+    async with open_world(groups=[rack(minSize=4)], machines=machines, autoscaler=None, agent=False) as world:
+        await trio.sleep(30)
+        await world.start_agent()
+        await trio.sleep(3600)
+        assert world.site.report().wakes == 0
+        assert [world.phase(f"box-{i}") for i in range(1, 9)] == [Phase.OFF] * 4 + [Phase.READY] * 4
+
+
 async def test_a_node_found_off_is_marked_with_its_cordon(autojump_clock: MockClock) -> None:
     """The node of a machine that lost its power gets its group's label, its providerID and hexa's cordon in one write:
     there is no moment at which Cluster Autoscaler sees a member that takes pods."""

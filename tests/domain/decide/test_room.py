@@ -14,6 +14,7 @@ from hexa.domain.decide.room import (
     WakeForRoom,
     decide_room,
     lending,
+    offered,
 )
 from hexa.domain.group.sizing import Member
 from hexa.domain.group_view import GroupView
@@ -116,3 +117,13 @@ def test_only_groups_in_use_lend_and_the_own_one_first() -> None:
     groups = [group("a"), group("gone", released=True), group("bad", broken=True), own]
     found = lending(groups, view(machine("leaves"), group=own))
     assert [each.key.name for each in found] == ["zoo", "a"]
+
+
+def test_a_machine_is_offered_under_the_name_of_its_kubernetes_node() -> None:
+    """A pod that selects a node by its name finds room on it, whatever the machine is called."""
+    one = lender(group(), "a")
+    node = one.machines[0].node
+    named = structs.replace(node, spec=structs.replace(node.spec, kubernetes_node_name="worker-7"))
+    known = structs.replace(one.machines[0], node=named)
+    (offer,) = offered([structs.replace(one, machines=(known,))], LEAVING)
+    assert offer.kube_name == "worker-7"

@@ -40,6 +40,8 @@ from hexa.domain.rules.judge import stays_until
 
 ARRIVES: Final = timedelta(minutes=1)
 """So long pods may take to come to a machine that is up; one that none comes to is idle."""
+FIRST_LOOK: Final = timedelta(minutes=1)
+"""So long the first look at a machine may take where a thousand are new."""
 LOOK: Final = timedelta(seconds=5)
 """Between looks at a machine that is about to be up."""
 
@@ -218,8 +220,20 @@ def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
 
 
 def _fill(group: GroupView, observed: GroupObserved) -> Todo:
+    """Machines that nobody has looked at yet may be on: they are waited for before one that is off is woken."""
     wake = to_wake(group.policy, observed.members)
+    if wake and (until := _looked_at_until(observed)) > observed.now:
+        return until
     return _ask(observed, wake, Power.ON, Reason.MIN_SIZE, f"minSize is {group.policy.min_size}")
+
+
+def _looked_at_until(observed: GroupObserved) -> datetime:
+    """Until when the first look at a machine is waited for; no later than now where each was looked at, or is too late."""
+    new = [
+        each.node.metadata.creation_timestamp for each in observed.machines if each.valid and not each.node.status.phase
+    ]
+    since = [observed.born if at is None or at > observed.now else max(observed.born, at) for at in new]
+    return max(since, default=observed.now - FIRST_LOOK) + FIRST_LOOK
 
 
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.decide.saved import about
 from hexa.domain.group.make_room import Offer, choose, coming, full, nobody, offers
@@ -99,7 +99,9 @@ def full_groups(lenders: Iterable[Lender]) -> list[str]:
 
 def _offers(lender: Lender, leaving: MachineView) -> list[Offer]:
     shapes = {m.key: m.shape for m in lender.machines if m.shape is not None and m.key != leaving.key}
-    return offers(lender.group.policy, lender.members, shapes)
+    names = {m.key: m.kube_name for m in lender.machines}
+    found = offers(lender.group.policy, lender.members, shapes)
+    return [structs.replace(offer, kube_name=names[offer.key]) for offer in found]
 
 
 # --- the rows ---------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Offer(Struct, frozen=True):
 
     key: Lookup
     shape: Shape
+    kube_name: str = ""
+    """Name of its Kubernetes node, where that is not its own."""
 
 
 class Choice(Struct, frozen=True):
@@ -84,7 +86,7 @@ class _Room:
     """What is left of a machine that would be woken."""
 
     def __init__(self, offer: Offer) -> None:
-        self._node = template_node(offer.key.name, offer.shape)
+        self._node = template_node(offer.kube_name or offer.key.name, offer.shape)
         self._free = room(self._node, {})
 
     def take(self, pod: Pod) -> bool:
