@@ -18,7 +18,7 @@ from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
 from hexa.domain.decide.group_news import about_group
 from hexa.domain.errors import Unavailable
-from hexa.domain.group.sizing import Member, cancellable, candidates, counts, fitting, max_size, target
+from hexa.domain.group.sizing import Member, cancellable, candidates, counts, fitting, least_size, max_size, target
 from hexa.domain.group.template import mixed, shown_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import ARRIVAL, ARRIVAL_TAINTS
@@ -60,6 +60,8 @@ STATES: Final[dict[Phase, InstanceState]] = {
     Phase.POWERING_OFF: InstanceState.DELETING,
     Phase.STOP_FAILED: InstanceState.DELETING,
 }
+AT_ALL_TIMES: Final = frozenset({Reason.HOLD, Reason.MODE})
+"""Reasons of vetoes that count in every phase: a wish that stands above any of Cluster Autoscaler's."""
 NAMED: Final = 10
 """So many machines are named in the log line of a request."""
 
@@ -242,7 +244,7 @@ class Provider:
         most = now_on if mixed(shapes) is not None else max_size(view.policy, members)
         ready = sum(member.phase is Phase.READY for member in members)
         debug = f"{view.key}: {len(members)} machines, {ready} Ready, {now_on} wanted"
-        return NodeGroup(id=view.id, min_size=min(view.policy.min_size, most), max_size=most, debug=debug)
+        return NodeGroup(id=view.id, min_size=min(least_size(view.policy, members), most), max_size=most, debug=debug)
 
     # --- writes ---
 
@@ -291,7 +293,7 @@ class Provider:
                 resting[machine.key] = machine
         for machine in resting.values():
             if vetoes := [
-                veto for veto in machine.off_vetoes(now) if machine.phase in UP or veto.reason == Reason.HOLD
+                veto for veto in machine.off_vetoes(now) if machine.phase in UP or veto.reason in AT_ALL_TIMES
             ]:
                 return self._deny(call, OpenReason(vetoes[0].reason), f"{machine.key}: {vetoes[0].message}")
         risky = [machine for machine in resting.values() if machine.phase is Phase.READY and machine.unproven(now)]

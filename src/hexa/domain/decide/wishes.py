@@ -17,6 +17,7 @@ from hexa.domain.machine.wish import (
     corrected_wish,
     held,
     recorded_wish,
+    settled_wish,
     unexpected,
 )
 from hexa.domain.machine_view import MachineView, membership_of
@@ -51,8 +52,11 @@ def corrected(machine: MachineView, observed: Observed, event: Event | None) -> 
 
 
 def _corrected(machine: MachineView, event: Event | None, now: datetime) -> WishRecord | None:
-    node, stands = machine.node, held(machine.node, machine.policy, now=now) is not None
-    found = corrected_wish(node, event, held=stands, room=True, now=now, policy=machine.policy)
+    node, policy = machine.node, machine.policy
+    stands = held(node, policy, now=now) is not None
+    if policy.wanted is not None and not stands:
+        return settled_wish(node, policy, now=now)
+    found = corrected_wish(node, event, held=stands, room=True, now=now, policy=policy)
     if found is not None or machine.phase is Phase.UNKNOWN or event is Event.POWER_GONE:
         return found
     wish, grouped = base_wish(node, now=now), membership_of(node) is not None

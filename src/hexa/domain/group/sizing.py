@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from hexa.domain.machine.lifecycle import COMING, TRYING, Phase
 from hexa.domain.machine.reason import Reason, Veto
-from hexa.domain.machine.wish import NOT_ASKED, PROGRAMS, UNASKED
+from hexa.domain.machine.wish import NOT_ASKED, PROGRAMS, UNASKED, overrules
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.health import NodeHealth
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
@@ -206,7 +206,9 @@ CANCELLABLE: Final = frozenset({Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Pha
 
 def cancellable(members: Iterable[Member]) -> list[Member]:
     """Requests not yet fulfilled, the one furthest from coming first. Never a machine whose node is Ready."""
-    open_requests = (m for m in members if counts(m) and m.phase in CANCELLABLE and not m.node_ready and not _held(m))
+    open_requests = (
+        m for m in members if counts(m) and m.phase in CANCELLABLE and not m.node_ready and not overrules(m.wish)
+    )
     return sorted((m for m in open_requests if not _comes_anyway(m)), key=_rest_rank)
 
 
@@ -216,14 +218,17 @@ def _comes_anyway(member: Member) -> bool:
     return needed or (member.phase is not Phase.OFF and member.fixed)
 
 
-def _held(member: Member) -> bool:
-    return member.wish is not None and member.wish.by is Asker.HOLD
-
-
 def max_size(policy: Policy, members: Sequence[Member]) -> int:
-    """The size that can really come: spec.maxSize bounded by the machines that are wanted or may be woken."""
+    """The size that can really come: spec.maxSize bounded by the machines that are wanted or may be woken. A group that wants all
+    its machines on has them all."""
     possible = sum(1 for member in members if counts(member) or may_be_woken(member))
-    return possible if policy.max_size is None else min(policy.max_size, possible)
+    return possible if policy.max_size is None or policy.wanted is Power.ON else min(policy.max_size, possible)
+
+
+def least_size(policy: Policy, members: Sequence[Member]) -> int:
+    """What Cluster Autoscaler is told as the least size, never above the greatest: spec.minSize, or all that there are of a group
+    that wants them on."""
+    return max_size(policy, members) if policy.wanted is Power.ON else policy.min_size
 
 
 def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
@@ -244,7 +249,7 @@ def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
 def _waits(member: Member) -> bool:
     """Not in the target now, and back in it when its next try begins."""
     tries_again = member.phase in (Phase.START_FAILED, Phase.UNKNOWN) or stranded(member)
-    return tries_again and member.wanted and member.valid and not counts(member) and not _held(member)
+    return tries_again and member.wanted and member.valid and not counts(member) and not overrules(member.wish)
 
 
 class Replacement(Struct, frozen=True):

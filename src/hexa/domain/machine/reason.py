@@ -21,6 +21,8 @@ class Reason(StrEnum):
     COOLING_OFF = "CoolingOff"
     HOLD = "Hold"
     """Also the reason of the wish that follows from a hold."""
+    MODE = "Mode"
+    """What the group wants of all its machines. Also the reason of the wish that follows from it."""
     PAUSED = "Paused"
     BUTTON_PRESSED = "ButtonPressed"
     """The power button was pressed, and nothing was heard since."""

@@ -1,8 +1,8 @@
 """Who decides: the wish for a machine, from hold, annotation and spec.powerState, and how a new wish is written.
 
-Rank: safety > hold > (mode > schedule) > Cluster Autoscaler and plain edits of spec.powerState, the last change winning
-between these two; hexa's own wishes (`recovery`) rank with them. Safety is vetoes: they come from `rules`, and what is acted on
-under them is in `rules.acted`.
+Rank: safety > hold > what the group wants of all its machines > Cluster Autoscaler and plain edits of spec.powerState, the last
+change winning between these two; hexa's own wishes (`recovery`) rank with them. Safety is vetoes: they come from `rules`, and what
+is acted on under them is in `rules.acted`.
 """
 
 import json
@@ -106,17 +106,27 @@ def held(node: Node, policy: Policy, *, now: datetime) -> Hold | None:
 
 
 def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord | None:
-    """What is wanted now, a hold included."""
-    base = base_wish(node, now=now)
-    hold = held(node, policy, now=now)
-    if hold is None:
-        return base
-    previous = node.status.wish
-    power = power_of(hold.power)
-    same = previous is not None and previous.by is Asker.HOLD and previous.power is power
-    since = previous.since if same and previous is not None else now
-    spec, make_room = base.spec if base else "", hold.make_room and power is Power.OFF
-    return WishRecord(power=power, by=Asker.HOLD, reason=Reason.HOLD, since=since, spec=spec, make_room=make_room)
+    """What is wanted now: a hold, else what the group wants of all its machines, else what stands beneath."""
+    base, hold = base_wish(node, now=now), held(node, policy, now=now)
+    if hold is not None:
+        power = power_of(hold.power)
+        wish = WishRecord(power=power, by=Asker.HOLD, reason=Reason.HOLD, since=now)
+        return _over(base, node, structs.replace(wish, make_room=hold.make_room and power is Power.OFF))
+    if policy.wanted is not None:
+        return _over(base, node, WishRecord(power=policy.wanted, by=policy.wanted_by, reason=Reason.MODE, since=now))
+    return base
+
+
+def _over(base: WishRecord | None, node: Node, wish: WishRecord) -> WishRecord:
+    """A wish above the one that is written down: since when it stands, the status tells."""
+    previous, spec = node.status.wish, base.spec if base else ""
+    same = previous is not None and (previous.by, previous.power) == (wish.by, wish.power)
+    return structs.replace(wish, spec=spec, since=previous.since if same and previous is not None else wish.since)
+
+
+def overrules(wish: WishRecord | None) -> bool:
+    """Whether it is above what Cluster Autoscaler, hexa and edits of spec.powerState want."""
+    return wish is not None and (wish.by is Asker.HOLD or wish.reason == Reason.MODE)
 
 
 def paused(node: Node, *, now: datetime) -> Paused | None:
@@ -168,7 +178,7 @@ WELCOME_LATE: Final = frozenset({Reason.REPLACED, Reason.GIVEN_UP})
 """Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
 NOBODYS_OFF: Final = WELCOME_LATE | {Reason.ADOPTED}
 """Reasons of off wishes that nobody would miss: a machine that is on after all stays on."""
-NOT_ASKED: Final = frozenset({*UNASKED, Reason.FOUND_ON, Reason.NEEDED, Reason.MAKES_ROOM})
+NOT_ASKED: Final = frozenset({*UNASKED, Reason.FOUND_ON, Reason.NEEDED, Reason.MAKES_ROOM, Reason.MODE})
 """Reasons of on wishes of this very machine: nobody asked for a machine of its group, and no other would do."""
 UNEXPECTED: Final = frozenset({Reason.FOUND_ON, Reason.FOUND_OFF, Reason.CORRECTED})
 """Reasons of what hexa makes of power that somebody else switched."""
@@ -198,6 +208,19 @@ def corrected_wish(
     if until is not None and until > now:
         return _recovery(Power.ON, Reason.DRAIN_GIVEN_UP, now)
     return _recovery(Power.ON, Reason.LATE_ARRIVAL, now) if wish.reason in WELCOME_LATE and room else None
+
+
+def settled_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord | None:
+    """While the group wants the same of all its machines: what a program asked for before is over once the machine is as it is
+    wanted, so that it stays as it is when the group wants that no more. None: the wish beneath stands."""
+    base = base_wish(node, now=now)
+    if base is None or base.by not in PROGRAMS or base.power is policy.wanted:
+        return None
+    found = _SETTLED.get(phase_of(node.status))
+    return _recovery(found, Reason.ADOPTED, now) if found is not None and found is policy.wanted else None
+
+
+_SETTLED: Final = {Phase.READY: Power.ON, Phase.OFF: Power.OFF}
 
 
 def _recovery(power: Power, reason: str, now: datetime) -> WishRecord:

@@ -15,12 +15,14 @@ from hexa.domain.policy.values import SHORTEST, Reader
 from hexa.domain.resources.group import Blackout
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.v1alpha1 import (
+    Asker,
     Group,
     GroupSpec,
     HardOff,
     Hold,
     LeavePolicy,
     OnUnexpectedPower,
+    Power,
     QuarantineProbe,
     Storage,
     WakeProof,
@@ -108,6 +110,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     tariff: str = ""
     """Name of a tariff of the configuration; empty: `price_per_kwh` counts."""
     currency: str = "EUR"
+    wanted: Power | None = None
+    """What the group wants of all its machines, beneath holds; None: each machine has its own wish."""
+    wanted_by: Asker = Asker.MODE
+    """Whose word that is."""
 
 
 EXERCISE_LEAST: Final = timedelta(hours=1)

@@ -15,7 +15,7 @@ from hexa.domain.group.sizing import Member
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.reason import Reason, Veto
-from hexa.domain.machine.wish import PROGRAMS
+from hexa.domain.machine.wish import PROGRAMS, overrules
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Node, Power, WishRecord
 from hexa.domain.spelling import suggestion
@@ -76,7 +76,7 @@ def prerequisite_of(
 ) -> Prerequisite:
     """What its dependents may expect of a machine. `full`: its group, where as many machines as its maxSize have a place there."""
     phase, off = phase_of(node.status), wish is not None and wish.power is Power.OFF
-    held = wish is not None and off and wish.by is Asker.HOLD
+    held = off and overrules(wish)
     put_off = wish.since if wish is not None and off and wish.by not in PROGRAMS else None
     if leaving:
         return Prerequisite(key, State.FAILS, "is given up by hexa (released, or being deleted)")
@@ -202,7 +202,7 @@ def crowd_vetoes(ties: Ties, wish: WishRecord | None) -> Iterator[Veto]:
     if not ties.crowds:
         return
     up = all(each.state is State.UP for each in ties.before)
-    held = wish is not None and wish.by is Asker.HOLD
+    held = overrules(wish)
     for crowd in ties.crowds:
         if not up or (crowd.own and not held):
             yield Veto(Reason.DEPENDS_ON, str(crowd.problem))
@@ -276,7 +276,7 @@ def _later(need: Need, wish: WishRecord | None) -> bool:
     contrary, and one of the two must wait for the other."""
     if wish is None or wish.by in PROGRAMS or wish.since is None:
         return True
-    if wish.by is Asker.HOLD:
+    if overrules(wish):
         return False
     return need.since is not None and need.since >= wish.since
 

@@ -136,7 +136,8 @@ def _vetoed(case: CycleCase) -> Refusal | None:
     """What forbids an off, or a wake, forbids both in a row."""
     if not case.member.valid:
         return Refusal("Invalid", "its problems come first")
-    vetoes = (*case.member.off_vetoes, *case.member.on_vetoes)
+    found = (*case.member.off_vetoes, *case.member.on_vetoes)
+    vetoes = [veto for veto in found if veto.reason != Reason.MODE]  # a group that wants its machines on wants this too
     return Refusal(vetoes[0].reason, vetoes[0].message) if vetoes else None
 
 

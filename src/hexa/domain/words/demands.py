@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from hexa.domain.machine.reason import Reason as Why
 from hexa.domain.machine.wish import base_wish, effective_wish, held, recorded_wish
 from hexa.domain.resources.v1alpha1 import Asker, Power, WishRecord
 from hexa.domain.words.known import Known
@@ -34,10 +35,11 @@ def demands(known: Known) -> list[Demand]:
 def _demand(known: Known, wish: WishRecord) -> Demand:
     hold = held(known.node, known.policy, now=known.now) if wish.by is Asker.HOLD else None
     field = "wish (annotation)" if wish == recorded_wish(known.node) else "spec.powerState"
+    place = f"Group {known.group} spec.mode" if wish.reason == Why.MODE else f"Node {known.key} {field}"
     return Demand(
         power=wish.power,
         by=wish.by,
-        object=hold_place(known) if hold is not None else f"Node {known.key} {field}",
+        object=hold_place(known) if hold is not None else place,
         reason=hold.reason if hold is not None else wish.reason,
         since=_since_of(known, wish),
         until=hold.until if hold is not None else wish.until,
