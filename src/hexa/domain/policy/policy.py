@@ -12,7 +12,7 @@ from msgspec import Struct
 from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.values import SHORTEST, Reader
-from hexa.domain.resources.group import Blackout
+from hexa.domain.resources.group import Blackout, Mode
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -110,10 +110,17 @@ class Policy(Struct, frozen=True, kw_only=True):
     tariff: str = ""
     """Name of a tariff of the configuration; empty: `price_per_kwh` counts."""
     currency: str = "EUR"
-    wanted: Power | None = None
-    """What the group wants of all its machines, beneath holds; None: each machine has its own wish."""
+    mode: Mode = Mode.AUTO
     wanted_by: Asker = Asker.MODE
-    """Whose word that is."""
+    """Whose word the mode is: the Group's own, or a schedule's."""
+
+    @property
+    def wanted(self) -> Power | None:
+        """What the group wants of all its machines, beneath holds; None: each machine has its own wish."""
+        return _WANTED.get(self.mode)
+
+
+_WANTED: Final = {Mode.ALWAYS_ON: Power.ON, Mode.ALWAYS_OFF: Power.OFF}
 
 
 EXERCISE_LEAST: Final = timedelta(hours=1)
@@ -139,6 +146,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         leave=spec.node_leave_policy,
         labels=spec.node_selector,
         hold=spec.hold,
+        mode=spec.mode,
         wake_proof=spec.wake_proof,
         proof_lasts=reader.limit("spec.wakeProofLasts", spec.wake_proof_lasts, least=EXERCISE_LEAST)
         or Policy().proof_lasts,

@@ -115,6 +115,14 @@ class Storage(StrEnum):
     IGNORE = "ignore"
 
 
+class Mode(StrEnum):
+    """Who decides about the machines of a group."""
+
+    AUTO = "Auto"
+    ALWAYS_ON = "AlwaysOn"
+    ALWAYS_OFF = "AlwaysOff"
+
+
 class HardOff(StrEnum):
     """Whether the power of running machines may be cut."""
 
@@ -166,6 +174,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         Hold | None,
         Meta(description="A person's word over every machine of the group; beats everything but safety."),
     ] = None
+    mode: Annotated[
+        Mode,
+        Meta(
+            description="Auto (default): Cluster Autoscaler decides, and spec.powerState. AlwaysOn: every machine is kept on, "
+            "whatever minSize and maxSize say. AlwaysOff: every machine is drained, switched off and kept off. A hold passes both.",
+        ),
+    ] = Mode.AUTO
     scale_down_utilization_threshold: Annotated[
         Threshold | None,
         Meta(

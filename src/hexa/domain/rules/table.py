@@ -23,6 +23,7 @@ from hexa.domain.rules import (
     hedge,
     hold,
     hosts,
+    modes,
     name_in_doubt,
     out_of_service,
     pause,
@@ -122,6 +123,14 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         on=hold.on,
         ends=hold.ends,
         remedy="hexa auto {name}",
+    ),
+    Rule(
+        name="mode",
+        what="A group may want all its machines on (AlwaysOn), or off (AlwaysOff); a person's hold passes.",
+        reason=Reason.MODE,
+        off=modes.off,
+        on=modes.on,
+        remedy="set spec.mode: Auto on the Group",
     ),
     Rule(
         name="pause",

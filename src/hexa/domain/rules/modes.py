@@ -1,0 +1,31 @@
+"""Mode: what a group wants of all its machines, beneath a person's hold. AlwaysOn keeps each on, AlwaysOff wakes none.
+
+The wish itself comes from the policy (`Policy.wanted`); here stands what it forbids, so that Cluster Autoscaler is told in advance.
+"""
+
+from datetime import datetime
+
+from hexa.domain.machine.reason import Reason, Veto
+from hexa.domain.machine.wish import held
+from hexa.domain.resources.group import Mode
+from hexa.domain.resources.v1alpha1 import Power
+from hexa.domain.rules.subject import Alone
+
+FIELD = "spec.mode"
+
+
+def off(machine: Alone, now: datetime) -> tuple[Veto, ...]:
+    """Forbidden to programs while the group wants its machines on."""
+    return _veto(machine, Power.ON, now)
+
+
+def on(machine: Alone, now: datetime) -> tuple[Veto, ...]:
+    """Barred while it wants them off."""
+    return _veto(machine, Power.OFF, now)
+
+
+def _veto(machine: Alone, to: Power, now: datetime) -> tuple[Veto, ...]:
+    policy = machine.policy
+    if policy.mode is Mode.AUTO or policy.wanted is not to or held(machine.node, policy, now=now) is not None:
+        return ()
+    return (Veto(Reason.MODE, f"the mode of the group is {policy.mode}", None, FIELD, of_group=True),)
