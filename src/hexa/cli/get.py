@@ -75,7 +75,8 @@ def _print(lines: "Lines", output: Format, now: "datetime", *, spaces: bool, ask
     wide = output is Format.WIDE
     shown = []
     if lines.groups:
-        shown.append(table(_group_columns(now, spaces), lines.groups, wide=wide))
+        modes = any(line.mode not in ("", "Auto") for line in lines.groups)
+        shown.append(table(_group_columns(now, spaces, modes=modes), lines.groups, wide=wide))
     if lines.machines:
         shown.append(table(_machine_columns(now, spaces), lines.machines, wide=wide))
     if shown:
@@ -105,7 +106,7 @@ def _machine_columns(now: "datetime", spaces: bool) -> "list[Column[MachineLine]
     ]
 
 
-def _group_columns(now: "datetime", spaces: bool) -> "list[Column[GroupLine]]":
+def _group_columns(now: "datetime", spaces: bool, *, modes: bool) -> "list[Column[GroupLine]]":
     return [
         *([Column["GroupLine"]("NAMESPACE", lambda line: line.namespace)] if spaces else []),
         Column("NAME", lambda line: line.name),
@@ -118,6 +119,7 @@ def _group_columns(now: "datetime", spaces: bool) -> "list[Column[GroupLine]]":
         Column("BOOTING", lambda line: str(line.booting), wide=True),
         Column("FAILED", lambda line: str(line.failed), wide=True),
         Column("HEALTH", lambda line: line.health, tone=lambda line: HEALTH_TONES.get(line.health)),
+        *([Column["GroupLine"]("MODE", lambda line: line.mode)] if modes else []),
         Column("HELD", _held),
         Column("AGE", lambda line: ago(line.created, now)),
         Column("BLOCKER", lambda line: line.blocker, tone=lambda _: Tone.BUSY),

@@ -51,6 +51,7 @@ class GroupLine(Struct, frozen=True, kw_only=True, rename="camel"):
     booting: int = 0
     failed: int = 0
     health: str = ""
+    mode: str = ""
     wish: str = ""
     """What a hold over the group wants."""
     until: datetime | None = None
@@ -130,6 +131,7 @@ def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
         booting=status.booting,
         failed=status.failed,
         health=status.health,
+        mode=policy.mode,
         wish=power_of(hold.power) if hold else "",
         until=hold.until if hold else None,
         minimum=policy.min_size,
