@@ -234,6 +234,13 @@ async def _resize(stage: Stage, act: Act) -> None:
     stage.later(act.duration, lambda: stage.edit(GROUPS, act.of, {"spec": back}))
 
 
+async def _mode(stage: Stage, act: Act) -> None:
+    """Another mode, for a while or for good."""
+    old = stage.script.groups[act.of].get("mode", "Auto")
+    stage.edit(GROUPS, act.of, {"spec": {"mode": act.value}})
+    stage.later(act.duration, lambda: stage.edit(GROUPS, act.of, {"spec": {"mode": old}}))
+
+
 async def _cordon(stage: Stage, act: Act) -> None:
     """A person cordons a node, and takes it back later."""
     node = stage.world.kube_node(act.of)
@@ -339,6 +346,7 @@ DO: dict[str, Callable[[Stage, Act], Awaitable[None]]] = {
     "pause": _pause,
     "maxSize": _resize,
     "minSize": _resize,
+    "mode": _mode,
     "cordon": _cordon,
     "release": _release,
     "deleteNode": _delete_node,

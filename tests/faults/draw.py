@@ -28,6 +28,9 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         acts += draw_odd(seed, hurts, groups, boxes)
         more, boxes = draw_devices(seed, hurts, boxes)
         acts += more
+    if seed % 5 == 0:
+        groups, more = _modes(Random(f"modes {seed}"), hurts, groups)
+        acts += more
     return Script(
         seed=seed,
         groups=groups,
@@ -109,6 +112,23 @@ def _rules(dice: Random) -> dict[str, Any]:
     found = _some(dice, {"minOnTime": (0.5, ("2m", "10m", "40m")), "minOffTime": (0.5, ("2m", "20m"))})
     blackouts = dice.sample(BLACKOUTS, dice.choice((0, 1, 1, 2)))
     return found | ({"blackouts": blackouts} if blackouts else {})
+
+
+MODES = ("AlwaysOn", "AlwaysOff")
+
+
+def _modes(dice: Random, hurts: float, groups: dict[str, Any]) -> tuple[dict[str, Any], list[Act]]:
+    """Some groups begin in a mode; one to four times somebody changes one, for a time or for good."""
+    begun = {
+        name: spec | ({"mode": dice.choice(MODES)} if dice.random() < 0.3 else {}) for name, spec in groups.items()
+    }
+    times = [round(dice.uniform(0, hurts * 0.9), 1) for _ in range(dice.randint(1, 4))]
+    changes = [
+        Act(at=at, what="mode", of=dice.choice(list(groups)), value=dice.choice((*MODES, "Auto")), duration=until)
+        for at in times
+        for until in (dice.choice((*SPANS, 1800.0, None)),)
+    ]
+    return begun, changes
 
 
 def _box(dice: Random, number: int, group: str) -> Box:

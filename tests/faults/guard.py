@@ -17,7 +17,7 @@ from hexa.domain.group.sizing import counts
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
 from hexa.domain.machine.reason import Reason
-from hexa.domain.machine.wish import recorded_wish
+from hexa.domain.machine.wish import overrules, recorded_wish
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     ACTION_LABEL,
@@ -300,7 +300,8 @@ class Guard:
             self._over_since.pop(group, None)
             return
         members = core.views.judged(view.key, now)
-        counted = [m for m in members if counts(m) and m.wish is not None and m.wish.by not in (Asker.USER, Asker.HOLD)]
+        asked = [m for m in members if m.wish is not None and m.wish.by is not Asker.USER and not overrules(m.wish)]
+        counted = [m for m in asked if counts(m)]
         able = [m for m in counted if not m.off_vetoes and m.phase is not Phase.UNKNOWN]
         over = len(counted) > view.policy.max_size and len(able) > 0
         since = self._over_since.setdefault(group, now) if over else None
