@@ -274,7 +274,17 @@ def _plain(status: NodeStatus, old: Phase, event: Event | None, now: datetime, l
 
 
 def _powering_on(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
+    status = _remember(status, wakes=_newest(status.switched.wakes, now, limits.wakes_kept))
     return send_wake(structs.replace(status, wakes=0, replaced=False, forced=False, blocker=""), now=now)
+
+
+def _newest(known: tuple[datetime, ...], now: datetime, kept: int) -> tuple[datetime, ...]:
+    """The moments that are remembered, with this one."""
+    return (*known, now)[-kept:] if kept > 0 else ()
+
+
+def _remember(status: NodeStatus, **moments: tuple[datetime, ...]) -> NodeStatus:
+    return structs.replace(status, switched=structs.replace(status.switched, **moments))
 
 
 def _booting(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
@@ -351,6 +361,7 @@ def _off(status: NodeStatus, old: Phase, event: Event | None, now: datetime, lim
     status = structs.replace(status, welcomed=False, forced=False, replaced=False)
     status = structs.replace(status, cool_until=None, blocker="")  # they spoke of a drain, and nothing is left to drain
     if old in (Phase.POWERING_OFF, Phase.STOP_FAILED):
+        status = _remember(status, offs=_newest(status.switched.offs, now, limits.offs_kept))
         status = structs.replace(status, last_shutdown_time=now, failures=0)
     return status
 

@@ -77,8 +77,8 @@ def _of(value: Any, now: datetime) -> Any:
         return min(aware(value), now)
     if isinstance(value, Struct):
         return _clamped(value, now)
-    if isinstance(value, tuple) and value and isinstance(value[0], Struct):
-        each = tuple(_clamped(item, now) for item in value)
+    if isinstance(value, tuple) and value and isinstance(value[0], Struct | datetime):
+        each = tuple(_of(item, now) for item in value)
         return value if all(map(is_, each, value)) else each
     return value
 

@@ -41,6 +41,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """For how long one that went dark is woken last."""
     hedge: bool = False
     """Whether a spare machine is woken beside one that stays silent."""
+    offs_kept: int = 0
+    """So many of its last offs are remembered, for rules that count them."""
+    wakes_kept: int = 0
+    """The same of wakes."""
 
 
 PROVISION_DEFAULT: Final = timedelta(minutes=15)

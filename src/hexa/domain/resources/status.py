@@ -66,6 +66,13 @@ class EnergyAccount(Slice, frozen=True, kw_only=True):
     counted_to: Annotated[datetime | None, Meta(description="The account is complete up to here.")] = None
 
 
+class Switched(Slice, frozen=True, kw_only=True):
+    """When the machine was last switched, as far as a rule counts that: the history of 20 actions may be too short for it."""
+
+    offs: Annotated[tuple[datetime, ...], Meta(description="When it was seen off after hexa's stop, newest last.")] = ()
+    wakes: Annotated[tuple[datetime, ...], Meta(description="When hexa began to wake it, newest last.")] = ()
+
+
 class NodeStatus(Slice, frozen=True, kw_only=True):
     phase: Annotated[
         str,
@@ -141,6 +148,9 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     remediation: Annotated[
         RemediationStatus, Meta(description="Illness of the machine and power cycles against it.")
     ] = RemediationStatus()
+    switched: Annotated[
+        Switched, Meta(description="When it was last switched, kept where maxCyclesPerDay or rateLimit counts it.")
+    ] = Switched()
     boot_seconds: Annotated[
         tuple[float, ...],
         Meta(description="Recent boots in seconds, from the first wake of each to Ready, newest last."),

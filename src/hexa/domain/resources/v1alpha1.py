@@ -35,7 +35,15 @@ from hexa.domain.resources.pod_spec import (
 )
 from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.remediation import Remediation, RemediationStatus
-from hexa.domain.resources.status import EnergyAccount, HistoryEntry, JobRecord, NodeStatus, Registration, Shape
+from hexa.domain.resources.status import (
+    EnergyAccount,
+    HistoryEntry,
+    JobRecord,
+    NodeStatus,
+    Registration,
+    Shape,
+    Switched,
+)
 from hexa.domain.resources.values import (
     INT32_MAX,
     NUMBER_PATTERN,
@@ -118,6 +126,7 @@ __all__ = [
     "Rule",
     "Rules",
     "Shape",
+    "Switched",
     "Storage",
     "Taint",
     "TemplateSpec",
