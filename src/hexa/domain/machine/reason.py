@@ -34,6 +34,7 @@ class Reason(StrEnum):
     WAKE_PROOF = "WakeProof"
     MIN_ON_TIME = "MinOnTime"
     BLACKOUT = "Blackout"
+    MAX_CYCLES = "MaxCycles"
     MIN_OFF_TIME = "MinOffTime"
     """It ranks the machine last, and bars nothing."""
 

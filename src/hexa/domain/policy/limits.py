@@ -39,6 +39,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long a machine that came up stays up."""
     min_off_time: timedelta | None = None
     """For how long one that went dark is woken last."""
+    max_cycles_per_day: int | None = None
+    """After so many offs within a day no program switches it off."""
     hedge: bool = False
     """Whether a spare machine is woken beside one that stays silent."""
     offs_kept: int = 0
@@ -65,7 +67,8 @@ def machine_limits(
         return limits, tuple(reader.problems)
     silent = Reader()  # the group's own problems are told on the group
     provision = silent.limit("", group.spec.max_node_provision_time, least=SHORTEST) or PROVISION_DEFAULT
-    if (own.timeouts, own.retries, own.min_on_time, own.min_off_time) == (Timeouts(), Retries(), None, None):
+    own_fields = (own.timeouts, own.retries, own.min_on_time, own.min_off_time, own.max_cycles_per_day)
+    if own_fields == (Timeouts(), Retries(), None, None, None):
         return limits_of(silent, provision, (("", group.spec),), learned), ()
     sources: tuple[Source, ...] = (("spec", own), ("", group.spec))
     limits = limits_of(reader, provision, sources, learned)
@@ -151,7 +154,8 @@ def limits_of(
     derived = {"boot": boot, "wake_interval": interval, "power_on": power_on} | given
     derived["patient_interval"] = patient
     hedge = next((spec.retries.hedge for _, spec in sources if spec.retries.hedge is not None), False)
-    return Limits(attempts=attempts, hedge=hedge, **derived)
+    cycles = next((spec.max_cycles_per_day for _, spec in sources if spec.max_cycles_per_day is not None), None)
+    return Limits(attempts=attempts, hedge=hedge, max_cycles_per_day=cycles, offs_kept=cycles or 0, **derived)
 
 
 def _given(

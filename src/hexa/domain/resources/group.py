@@ -233,6 +233,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "same. Default: none."
         ),
     ] = None
+    max_cycles_per_day: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        Meta(
+            description="After so many offs within 24 hours the machine stays on until the first of them is a day old: Cluster "
+            "Autoscaler, hexa and schedules wait for it, a person's off and hold pass. Default: no limit."
+        ),
+    ] = None
     blackouts: Annotated[
         tuple[Blackout, ...],
         Meta(

@@ -145,6 +145,13 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             "same. Overrides the group's."
         ),
     ] = None
+    max_cycles_per_day: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        Meta(
+            description="After so many offs within 24 hours the machine stays on until the first of them is a day old: Cluster "
+            "Autoscaler, hexa and schedules wait for it, a person's off and hold pass. Overrides the group's."
+        ),
+    ] = None
     hold: Annotated[
         Hold | None, Meta(description="A person's word over this machine; beats everything but safety.")
     ] = None

@@ -18,6 +18,7 @@ from hexa.domain.rules import (
     blackouts,
     control_plane,
     cool_off,
+    cycles,
     dependencies,
     health,
     hedge,
@@ -106,6 +107,15 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         off=blackouts.off,
         ends=blackouts.ends,
         remedy="hexa off {machine} passes it",
+    ),
+    Rule(
+        name="maxCyclesPerDay",
+        what="After so many offs within a day a machine stays on until the first of them is a day old; a person's off passes.",
+        reason=Reason.MAX_CYCLES,
+        rank=Rank.STAYS,
+        off=cycles.off,
+        ends=lambda machine, now: (cycles.stays_until(machine),),
+        remedy="hexa off {machine} passes it, or raise spec.maxCyclesPerDay",
     ),
     Rule(
         name="minOffTime",
