@@ -25,6 +25,7 @@ from hexa.domain.rules.acted import acted_power
 from hexa.domain.rules.dependencies import NO_TIES, Ties
 from hexa.domain.rules.proof import Claim, tried_at, unproven
 from hexa.domain.rules.quarantine import cooling, probe_due
+from hexa.domain.rules.traffic import NO_TRAFFIC, Traffic
 
 
 class MachineView(Struct, frozen=True, kw_only=True):
@@ -53,6 +54,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """Whether there is a Kubernetes node of its name; `kube` is None also for one that does not decode."""
     name_taken: bool = False
     """Another machine has the Kubernetes node that its spec names anew."""
+    traffic: Traffic = NO_TRAFFIC
+    """What the machines of its group do, itself included, as far as rules count that."""
     ties: Ties = NO_TIES
     """What it has to do with others by spec.dependsOn."""
     conventions: Conventions = DEFAULTS
@@ -133,11 +136,15 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """Those that have nothing to do with other machines."""
         return judge.own_on_vetoes(self, now)
 
+    def put_off(self, now: datetime) -> tuple[Veto, ...]:
+        """Every rule by which its wake, once it is wanted, does not begin yet."""
+        return judge.put_off(self, now)
+
     def may_wake(self, now: datetime) -> bool:
         """Whether a wake may be sent now. One that is on its way already does not wait for those that it depends on."""
         if self.phase in COMING:
             return not self.own_on_vetoes(now)
-        return not self.on_vetoes(now) and not judge.waits_for(self)
+        return not self.on_vetoes(now) and not judge.waits_for(self) and not self.put_off(now)
 
     def probed(self, now: datetime) -> bool:
         """Whether it is on, or on its way, to see whether it works again."""
@@ -168,6 +175,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             off_vetoes=off,
             fixed=judge.forbidden(off),
             last_vetoes=judge.last_vetoes(self, now),
+            put_off=self.put_off(now),
             failures=status.failures,
             boot_seconds=status.boot_seconds,
             hourly=hourly_price(self.rates),
@@ -175,6 +183,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             cooling=cooling(status, now),
             valid=self.valid and bool(status.phase),
             since=status.since,
+            switched=status.switched,
             silent=status.silent,
             waits_for=judge.waits_for(self),
             began=trying_since(status),

@@ -35,6 +35,8 @@ from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Power, WishRecord
 from hexa.domain.rules.hedge import hedged_by
+from hexa.domain.rules.judge import refused
+from hexa.domain.rules.rule import Bid
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -242,9 +244,18 @@ class Provider:
         shapes = [machine.shape for machine in self._views.members(view.key) if machine.shape is not None]
         now_on = target(members)
         most = now_on if mixed(shapes) is not None else max_size(view.policy, members)
+        most = min(most, now_on + self._granted(view, members, most - now_on))
         ready = sum(member.phase is Phase.READY for member in members)
         debug = f"{view.key}: {len(members)} machines, {ready} Ready, {now_on} wanted"
         return NodeGroup(id=view.id, min_size=min(least_size(view.policy, members), most), max_size=most, debug=debug)
+
+    def _granted(self, view: GroupView, members: Sequence[Member], most: int) -> int:
+        """How many of so many machines could be granted now. Cluster Autoscaler backs off from a group that refuses it: it is told
+        in advance."""
+        found = fitting(view.policy, members)[: max(most, 0)]
+        if refused(self._bid(view, Power.ON, found)) is None:
+            return most
+        return next(n for n in range(len(found)) if refused(self._bid(view, Power.ON, found[: n + 1])) is not None)
 
     # --- writes ---
 
@@ -260,11 +271,12 @@ class Provider:
         if delta <= 0:
             return Denied("InvalidDelta", f"a size can be increased by 1 or more, not by {delta}")
         members = self._judged(view)
-        now_on, shown = target(members), self._show(view, members)
+        now_on, shown, found = target(members), self._show(view, members), fitting(view.policy, members)
+        if len(found) >= delta and (veto := refused(self._bid(view, Power.ON, found[:delta]))):
+            return self._deny(call, OpenReason(veto.reason), f"{view.id}: {veto.message}")
         if now_on + delta > shown.max_size:
             text = f"{view.id} has {now_on} of at most {shown.max_size} machines; {delta} more cannot come"
             return self._deny(call, What.MAX_SIZE_REACHED, text)
-        found = fitting(view.policy, members)
         if len(found) < delta:
             return self._deny(
                 call, What.NOT_ENOUGH_MACHINES, f"{view.id} has {len(found)} machines to wake, {delta} asked"
@@ -302,6 +314,9 @@ class Provider:
                 f"{risky[1].key}: hexa has not shown that it can wake it, and {risky[0].key.name} is not proven either"
             )
             return self._deny(call, What.WAKE_PROOF, f"{text}; one such machine at a time may be off")
+        chosen = [machine.member(now) for machine in resting.values() if machine.phase in UP]
+        if chosen and (veto := refused(self._bid(view, Power.OFF, chosen))):
+            return self._deny(call, OpenReason(veto.reason), f"{view.id}: {veto.message}")
         leaving = sum(counts(machine.member(now)) for machine in resting.values())
         left = target(self._judged(view)) - leaving
         if leaving and left < view.policy.min_size:
@@ -328,6 +343,10 @@ class Provider:
             keys += hedged_by(members, keys)
             wish = self._wished(Power.OFF, Reason.REQUEST_TAKEN_BACK)
             return await self._wish_all(call, keys, lambda _: wish, count=len(keys))
+
+    def _bid(self, view: GroupView, power: Power, chosen: Sequence[Member]) -> Bid:
+        members, now = self._judged(view), self._clock.now()
+        return Bid(power=power, policy=view.policy, members=members, chosen=chosen, now=now)
 
     def _wished(self, power: Power, reason: str) -> WishRecord:
         return WishRecord(power=power, by=Asker.CLUSTER_AUTOSCALER, reason=reason, since=self._clock.now())

@@ -114,7 +114,7 @@ class GroupController:
         store.groups.subscribe(lambda key, _old, _new: self.queue.add(key))
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
-        views.proofs.on_slot(self._soon)
+        views.on_slot(self._soon)
         views.dependencies.on_ties(self._ties_changed)
         store.on_sight(self._sees_again)
 

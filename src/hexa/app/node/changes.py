@@ -27,7 +27,7 @@ class Changes:
         views.on_rivals(self._add_all)
         views.dependencies.on_ties(queue.add)
         store.groups.subscribe(self._group_changed)
-        views.proofs.on_slot(lambda group: self._add_all(views.keys_of_group(group)))
+        views.on_slot(lambda group: self._add_all(views.keys_of_group(group)))
         store.on_sight(lambda: self._add_all(store.machines.objects))
         store.nodes.subscribe(self._node_changed)
         store.jobs.subscribe(self._job_changed)

@@ -55,7 +55,7 @@ class KubeNodeController:
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(self._policy_changed)
-        views.proofs.on_slot(self._group_changed)
+        views.on_slot(self._group_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 

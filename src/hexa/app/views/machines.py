@@ -11,7 +11,8 @@ from hexa.app.views.guarding_pods import GuardingPods
 from hexa.app.views.hints import Hints
 from hexa.app.views.index import NOBODY, MachineIndex
 from hexa.app.views.parts import Parts, references
-from hexa.app.views.proofs import Proofs
+from hexa.app.views.proofs import beside
+from hexa.app.views.slots import Slots
 from hexa.app.views.stand_in import machine_stand_in
 from hexa.domain.group.template import declared_shape
 from hexa.domain.machine.identity import kube_name, renamed
@@ -25,6 +26,8 @@ from hexa.domain.power.ways import governed, hard_problems
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node
 from hexa.domain.rules.health_checks import check_problems
+from hexa.domain.rules.proof import Claim, Slot
+from hexa.domain.rules.traffic import NO_TRAFFIC, Move, Traffic
 
 NO_GROUP: Final = Policy()
 
@@ -39,7 +42,8 @@ class MachineViews:
         groups: GroupViews,
         index: MachineIndex,
         claims: Claims,
-        proofs: Proofs,
+        proofs: Slots[Claim, Slot],
+        traffic: Slots[Move, Traffic],
         dependencies: Dependencies,
         pods: GuardingPods,
         image_known: bool,
@@ -47,7 +51,7 @@ class MachineViews:
         self._store, self._fence = store, store.fence
         self._post = store.fence.post(MACHINES, "view")
         self._groups, self._index, self._claims, self._pods = groups, index, claims, pods
-        self._proofs, self._dependencies = proofs, dependencies
+        self._proofs, self._traffic, self._dependencies = proofs, traffic, dependencies
         self.image_known = image_known
         self._hints = Hints()
         self._known: Final[dict[Lookup, tuple[Parts, MachineView]]] = {}
@@ -110,12 +114,15 @@ class MachineViews:
         hosts = self._pods.hosted_on(name)
         new, several = renamed(node), self._index.claimants(name)
         taken = self._index.others(new, key) if new else NOBODY
-        waits_for = self._proofs.beside(key, group.key) if group is not None else None
+        waits_for = beside(self._proofs.slot(group.key), key) if group is not None else None
+        traffic = self._traffic.slot(group.key) if group is not None else NO_TRAFFIC
         ties = self._dependencies.ties(key)
         rivals, broken = self._claims.rivals(key), self._store.nodes.malformed.get(Lookup("", name))
         storage, asks = self._pods.stored_on(name), self._groups.asked(node)
         unread = membership is not None and membership in self._store.groups.malformed
-        parts = Parts(node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken, asks, unread, taken)
+        parts = Parts(
+            node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken, asks, unread, taken, traffic
+        )
         cached = self._known.get(key)
         if cached is None or not parts.same(cached[0]):
             cached = self._known[key] = (parts, self._assemble(key, parts))
@@ -159,6 +166,7 @@ class MachineViews:
             conventions=self._store.conventions,
             image_known=self.image_known,
             waits_for=parts.waits_for,
+            traffic=parts.traffic,
             ties=parts.ties,
             node_exists=kube is not None or parts.broken is not None,
             name_taken=bool(parts.taken),

@@ -17,6 +17,7 @@ from hexa.domain.resources.core import KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import Lookup, Node, WishRecord
 from hexa.domain.rules.dependencies import Ties
 from hexa.domain.rules.proof import Claim
+from hexa.domain.rules.traffic import NO_TRAFFIC, Traffic
 
 NOBODY: Final[frozenset[Lookup]] = frozenset()
 
@@ -43,6 +44,8 @@ class Parts(Struct, frozen=True):
     """Its Group is there, and does not decode."""
     taken: frozenset[Lookup] = NOBODY
     """Other machines whose Kubernetes node is the one that its spec names anew."""
+    traffic: Traffic = NO_TRAFFIC
+    """What the machines of its group do."""
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -60,6 +63,7 @@ class Parts(Struct, frozen=True):
             and self.asked == other.asked
             and self.group_broken == other.group_broken
             and self.taken == other.taken
+            and self.traffic == other.traffic
         )
 
 

@@ -8,12 +8,13 @@ from msgspec import Struct
 
 from hexa.app.store import Store
 from hexa.app.views.index import MachineIndex
-from hexa.app.views.proofs import Proofs
+from hexa.app.views.slots import Slots
 from hexa.app.views.stand_in import member_stand_in
 from hexa.domain.group.sizing import Member, placed
 from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 from hexa.domain.rules.hedge import with_takers
+from hexa.domain.rules.proof import Claim, Slot
 
 
 class Roster(Struct):
@@ -39,7 +40,12 @@ class Rosters:
     """Of every group. `machine`: a machine as it stands; None: there is none."""
 
     def __init__(
-        self, store: Store, index: MachineIndex, *, machine: Callable[[Lookup], MachineView | None], proofs: Proofs
+        self,
+        store: Store,
+        index: MachineIndex,
+        *,
+        machine: Callable[[Lookup], MachineView | None],
+        proofs: Slots[Claim, Slot],
     ) -> None:
         self._store, self._index, self._machine, self._proofs = store, index, machine, proofs
         self._post = store.fence.post(MACHINES, "view")

@@ -17,8 +17,10 @@ from hexa.app.views.groups import GroupViews, same_group
 from hexa.app.views.guarding_pods import GuardingPods
 from hexa.app.views.index import MachineIndex
 from hexa.app.views.machines import MachineViews
-from hexa.app.views.proofs import Proofs
+from hexa.app.views.proofs import PROOF
 from hexa.app.views.rosters import Rosters
+from hexa.app.views.slots import Slots
+from hexa.app.views.traffic import TRAFFIC
 from hexa.domain.group.asked import asked_of
 from hexa.domain.group.sizing import Member
 from hexa.domain.group_view import GroupView
@@ -39,9 +41,11 @@ class Views:
         self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
         self._claims, self._pods, self._index = Claims(), GuardingPods(store), MachineIndex(store)
         self._groups = GroupViews(store)
-        self.proofs: Final = Proofs(store, self._groups.policy, self._groups.as_asked)
+        policy, as_asked = self._groups.policy, self._groups.as_asked
+        self.proofs: Final = Slots(PROOF, store=store, policy=policy, as_asked=as_asked)
         """Which machine of each group may be off without wake proof."""
-        self.proofs.on_slot(self._forget)
+        self._traffic = Slots(TRAFFIC, store=store, policy=policy, as_asked=as_asked)
+        self.on_slot(self._forget)
         self._rosters = Rosters(store, self._index, machine=self.machine, proofs=self.proofs)
         self.dependencies: Final = Dependencies(store, view=self.machine, placed=self._rosters.placed)
         """What machines have to do with each other by spec.dependsOn."""
@@ -52,6 +56,7 @@ class Views:
             index=self._index,
             claims=self._claims,
             proofs=self.proofs,
+            traffic=self._traffic,
             dependencies=self.dependencies,
             pods=self._pods,
             image_known=image_known,
@@ -70,6 +75,12 @@ class Views:
     def on_rivals(self, told: Callable[[Iterable[Lookup]], None]) -> None:
         """Be told of machines whose hardware another began or ceased to claim."""
         self._on_rivals.append(told)
+
+    def on_slot(self, told: Callable[[Lookup], None]) -> None:
+        """Be told of groups of which something else follows for their machines: which of them may be off without wake proof, or
+        what the others do."""
+        self.proofs.on_slot(told)
+        self._traffic.on_slot(told)
 
     # --- groups ---
 
@@ -171,7 +182,7 @@ class Views:
         """Their group has changed. What one of them raises is its own matter."""
         for machine in machines:
             with self._post.around(machine):
-                self.proofs.changed(machine)
+                self._claims_changed(machine)
                 self.dependencies.changed(machine)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
@@ -195,10 +206,14 @@ class Views:
             self._forget_kube_name(name, but=key)
         self._index.by_group.move(key, membership_of(new) if new is not None and counts else None)
         self._index.find_provider_id(key)
-        self.proofs.changed(key)
+        self._claims_changed(key)
         if rivals := self._claims.move(key, claims(new) if new is not None and counts else NOTHING):
             self._rivals_changed(rivals)
         self.dependencies.changed(key)
+
+    def _claims_changed(self, key: Lookup) -> None:
+        self.proofs.changed(key)
+        self._traffic.changed(key)
 
     def _roster_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         """What was worked out for the machine's group counts no more, as far as it goes back to this machine."""
@@ -227,7 +242,7 @@ class Views:
         self._forget_kube_name(key.name)
         for machine in self.keys_of_kube_name(key.name):
             self._index.find_provider_id(machine)
-            self.proofs.changed(machine)
+            self._claims_changed(machine)
             self.dependencies.changed(machine)
 
     def _guarding_pods_changed(self) -> None:

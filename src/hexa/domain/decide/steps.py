@@ -13,25 +13,34 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.news import Change, News, Severity, What
 from hexa.domain.pods.drain import Plan
 from hexa.domain.pods.left import left_at_deadline
-from hexa.domain.resources.v1alpha1 import NodeStatus
+from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.rules.health import outage_of
 from hexa.domain.rules.quarantine import returned
+from hexa.domain.rules.traffic import counted
 
 WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
+BEGINS: Final = frozenset({Phase.POWERING_ON, Phase.DRAINING, Phase.POWERING_OFF})
+"""Entering these begins a wake or an off."""
 CYCLED: Final = "it reads On and its kubelet is silent; its power is cut, and its pods end without grace"
 
 
 def take_step(machine: MachineView, observed: Observed, event: Event, *, plan: Plan | None) -> Decision | None:
-    """The step that the table has for the event. One power cycle at a time in a group: that one is decided under its lock."""
+    """The step that the table has for the event."""
     status = step(machine.node.status, event, now=observed.now, limits=machine.limits)
     if event is Event.OVERDUE and machine.phase is Phase.DRAINING and plan is not None and not status.blocker:
         left = left_at_deadline(plan, longest=machine.policy.drain.grace, limit=machine.limits.drain)
         status = structs.replace(status, blocker=left)
     news = step_news(machine, observed, status, event)
-    if event is not Event.REMEDY or machine.group is None:
-        return save(machine, observed, status, news=news)
-    news = (about(machine, What.POWER_CYCLE, CYCLED, severity=Severity.WARNING), *news)
-    return save(machine, observed, status, news=news, lock=machine.group.key)
+    if event is Event.REMEDY and machine.group is not None:
+        news = (about(machine, What.POWER_CYCLE, CYCLED, severity=Severity.WARNING), *news)
+    return save(machine, observed, status, news=news, lock=_lock(machine, event, phase_of(status)))
+
+
+def _lock(machine: MachineView, event: Event, phase: Phase) -> Lookup | None:
+    """The group's, where it is counted how many of its machines do the same: then one of them is decided at a time."""
+    if machine.group is None:
+        return None
+    return machine.group.key if event is Event.REMEDY or (phase in BEGINS and counted(machine.policy)) else None
 
 
 def step_news(machine: MachineView, observed: Observed, status: NodeStatus, event: Event) -> tuple[News, ...]:

@@ -15,7 +15,7 @@ from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import NOT_ASKED, PROGRAMS, UNASKED, overrules
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.health import NodeHealth
-from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, Switched, WishRecord
 
 NOT_UP: Final = COMING | {Phase.OFF, Phase.UNKNOWN, Phase.START_FAILED}
 
@@ -32,6 +32,8 @@ class Member(Struct, frozen=True, kw_only=True):
     off_vetoes: tuple[Veto, ...] = ()
     last_vetoes: tuple[Veto, ...] = ()
     """Rules by which it is the last to be woken, and that bar nothing."""
+    put_off: tuple[Veto, ...] = ()
+    """Rules by which its wake waits for its turn; it may be chosen all the same."""
     fixed: bool = False
     """Safety forbids its off (`rules.judge`)."""
     failures: int = 0
@@ -51,6 +53,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """Left alone after a failure."""
     valid: bool = True
     since: datetime | None = None
+    switched: Switched = Switched()
+    """When it was last switched, as far as that is remembered."""
     pods: int = 0
     ill: bool = False
     """Lost or unable to join, and not off since."""
@@ -387,8 +391,9 @@ def exercise_due(policy: Policy, member: Member) -> datetime | None:
 
 
 def _may_exercise(members: Iterable[Member]) -> list[Member]:
-    """Those that can be woken without another one: what they depend on is up, or they depend on nothing."""
-    found = (m for m in members if m.phase is Phase.OFF and not m.wanted and may_be_woken(m) and not m.waits_for)
+    """Those that can be woken now and without another one: what they depend on is up, or they depend on nothing."""
+    able = (m for m in members if m.phase is Phase.OFF and not m.wanted and may_be_woken(m))
+    found = (m for m in able if not m.waits_for and not m.put_off)
     return [member for member in found if member.wish is None or member.wish.by not in (Asker.USER, Asker.SCHEDULE)]
 
 

@@ -15,6 +15,7 @@ from hexa.domain.machine.availability import Side, counted, woken
 from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.remediation import RemediationStatus
+from hexa.domain.resources.status import NEVER_SWITCHED
 from hexa.domain.resources.v1alpha1 import EnergyAccount, HistoryEntry, NodeStatus
 
 
@@ -284,7 +285,8 @@ def _newest(known: tuple[datetime, ...], now: datetime, kept: int) -> tuple[date
 
 
 def _remember(status: NodeStatus, **moments: tuple[datetime, ...]) -> NodeStatus:
-    return structs.replace(status, switched=structs.replace(status.switched, **moments))
+    switched = structs.replace(status.switched, **moments)
+    return structs.replace(status, switched=switched if switched != NEVER_SWITCHED else NEVER_SWITCHED)
 
 
 def _booting(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:

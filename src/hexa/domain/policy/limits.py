@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypedDict
 
 from msgspec import Struct
 
@@ -155,7 +155,16 @@ def limits_of(
     derived["patient_interval"] = patient
     hedge = next((spec.retries.hedge for _, spec in sources if spec.retries.hedge is not None), False)
     cycles = next((spec.max_cycles_per_day for _, spec in sources if spec.max_cycles_per_day is not None), None)
-    return Limits(attempts=attempts, hedge=hedge, max_cycles_per_day=cycles, offs_kept=cycles or 0, **derived)
+    counted: Counts = {"max_cycles_per_day": cycles, "offs_kept": cycles or 0, "wakes_kept": 0}
+    return Limits(attempts=attempts, hedge=hedge, **counted, **derived)
+
+
+class Counts(TypedDict):
+    """Numbers of a machine's switching."""
+
+    max_cycles_per_day: int | None
+    offs_kept: int
+    wakes_kept: int
 
 
 def _given(

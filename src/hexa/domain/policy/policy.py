@@ -66,6 +66,15 @@ class Options(Struct, frozen=True, kw_only=True):
     ignore_daemon_sets_utilization: bool | None = None
 
 
+class Rate(Struct, frozen=True, kw_only=True):
+    """How many machines of a group may be switched within a span."""
+
+    wakes: int | None = None
+    """None: as many as are asked to."""
+    rests: int | None = None
+    per: timedelta = timedelta(minutes=10)
+
+
 class ZonedWindow(Struct, frozen=True):
     """A weekly window by the clock of a zone, and why it is there."""
 
@@ -105,6 +114,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Whether nodes of machines that are proven to be off are tainted, so that what is stuck on them is let go."""
     allow_control_plane: bool = False
     price_per_kwh: float = 0.0
+    max_draining: int | None = None
+    """So many of its machines go down at once; None: as many as are asked to."""
+    rate: Rate | None = None
+    """None: nothing is bounded."""
     blackouts: tuple[ZonedWindow, ...] = ()
     """Weekly windows in which no program switches a machine off."""
     tariff: str = ""

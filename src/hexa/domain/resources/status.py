@@ -1,7 +1,7 @@
 """The status of a Node: what hexa keeps of a machine. This module only knows shapes."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
@@ -71,6 +71,10 @@ class Switched(Slice, frozen=True, kw_only=True):
 
     offs: Annotated[tuple[datetime, ...], Meta(description="When it was seen off after hexa's stop, newest last.")] = ()
     wakes: Annotated[tuple[datetime, ...], Meta(description="When hexa began to wake it, newest last.")] = ()
+
+
+NEVER_SWITCHED: Final = Switched()
+"""The one that is not written."""
 
 
 class NodeStatus(Slice, frozen=True, kw_only=True):
@@ -150,7 +154,7 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     ] = RemediationStatus()
     switched: Annotated[
         Switched, Meta(description="When it was last switched, kept where maxCyclesPerDay or rateLimit counts it.")
-    ] = Switched()
+    ] = NEVER_SWITCHED
     boot_seconds: Annotated[
         tuple[float, ...],
         Meta(description="Recent boots in seconds, from the first wake of each to Ready, newest last."),

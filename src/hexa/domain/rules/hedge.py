@@ -55,9 +55,9 @@ def _stands_in(member: Member) -> bool:
 
 
 def may_hedge(member: Member) -> bool:
-    """Whether a candidate is a spare: quick to come, shown to wake, not put off by a person."""
-    put_off = member.wish is not None and member.wish.by in PEOPLE
-    return member.phase in QUICK and not (member.unproven or put_off or member.waits_for)
+    """Whether a candidate is a spare: quick to come, shown to wake, not switched off by a person, and with no turn to wait for."""
+    by_person = member.wish is not None and member.wish.by in PEOPLE
+    return member.phase in QUICK and not (member.unproven or by_person or member.waits_for or member.put_off)
 
 
 def hedged_by(members: Sequence[Member], keys: Collection[Lookup]) -> list[Lookup]:

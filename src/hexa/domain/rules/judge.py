@@ -13,7 +13,7 @@ from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.reason import Veto
 from hexa.domain.resources.core import Condition
 from hexa.domain.rules.notice import Notice, Tells
-from hexa.domain.rules.rule import Rank, Scene
+from hexa.domain.rules.rule import Bid, Rank, Scene
 from hexa.domain.rules.subject import Alone, Among, Waiting
 from hexa.domain.rules.table import ALONE, RULES
 
@@ -28,6 +28,8 @@ _OFF: Final = _column(RULES, "off")
 _ON: Final = _column(RULES, "on")
 _OWN_ON: Final = _column(ALONE, "on")
 _LAST: Final = _column(RULES, "last")
+_LATER: Final = _column(RULES, "later")
+_GRANTS: Final = _column(RULES, "grants")
 _WAITS: Final = _column(RULES, "waits")
 _ENDS: Final[tuple[Ends, ...]] = _column(RULES, "ends")
 _LOOKED: Final[tuple[Ends, ...]] = _column((rule for rule in RULES if rule.looked), "ends")
@@ -66,6 +68,17 @@ def own_on_vetoes(machine: Alone, now: datetime) -> tuple[Veto, ...]:
 def last_vetoes(machine: Among, now: datetime) -> tuple[Veto, ...]:
     """Every rule by which the machine is the last to be chosen to wake."""
     return _vetoes(_LAST, machine, now)
+
+
+def put_off(machine: Among, now: datetime) -> tuple[Veto, ...]:
+    """Every rule by which a wake of the machine that is wanted does not begin yet. There is no other place where a wake is made to
+    wait for its turn."""
+    return _vetoes(_LATER, machine, now)
+
+
+def refused(bid: Bid) -> Veto | None:
+    """What forbids to grant all that is asked at once; None: nothing does."""
+    return next((veto for rule in _GRANTS for veto in rule(bid)), None)
 
 
 def _vetoes(

@@ -11,7 +11,8 @@ from hexa.domain.group.sizing import Member
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.reason import Reason, Veto
-from hexa.domain.resources.v1alpha1 import NodeStatus
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.v1alpha1 import NodeStatus, Power
 from hexa.domain.rules.health import Signs
 from hexa.domain.rules.notice import Tells
 from hexa.domain.rules.power_cycle import CycleCase
@@ -44,6 +45,17 @@ class Scene(Struct, frozen=True, kw_only=True):
     """What a power cycle is judged by; None: nobody asks for one."""
 
 
+class Bid(Struct, frozen=True, kw_only=True):
+    """What Cluster Autoscaler asks of machines of a group at once; what it may ask of each, the other columns say."""
+
+    power: Power
+    policy: Policy
+    members: Sequence[Member]
+    """All machines of the group."""
+    chosen: Sequence[Member]
+    now: datetime
+
+
 M = TypeVar("M")
 Vetoes = Callable[[M, datetime], Iterable[Veto]]
 
@@ -63,8 +75,12 @@ class Rule(Struct, Generic[M], frozen=True, kw_only=True):
     """Bars the machine from being chosen to wake."""
     last: Vetoes[M] | None = None
     """Makes it the last to be chosen, and bars nothing."""
+    later: Vetoes[M] | None = None
+    """Keeps a wake that is wanted from beginning now; the machine may be chosen all the same, and comes when its turn is."""
     waits: Callable[[M], tuple[str, ...]] | None = None
     """Machines that its wake waits for; it may be chosen all the same."""
+    grants: Callable[[Bid], Iterable[Veto]] | None = None
+    """Forbids to grant Cluster Autoscaler that several machines come, or go, at once: all of them, or none."""
     ends: Callable[[M, datetime], Iterable[datetime | None]] | None = None
     """When, by time alone, what it forbids or says changes. Those of the past do not count."""
     looked: bool = True

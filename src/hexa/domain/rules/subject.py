@@ -10,6 +10,7 @@ from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Node, WishRecord
 from hexa.domain.rules.dependencies import Ties
 from hexa.domain.rules.proof import Claim
+from hexa.domain.rules.traffic import Traffic
 
 
 class Alone(Protocol):
@@ -67,6 +68,10 @@ class Among(Alone, Protocol):
     @property
     def waits_for(self) -> Claim | None:
         """Another machine of the group, which is the one without wake proof that may be off."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the machines of its group do, itself included."""
 
     @property
     def ties(self) -> Ties:

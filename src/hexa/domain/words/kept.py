@@ -47,7 +47,9 @@ def _forbidden_by_others(kube: KubeNode) -> bool:
 
 def kept_from_waking(known: Known) -> list[Reason]:
     """Every rule that keeps the machine from being chosen to wake."""
-    found = [of_veto(known, veto) for veto in (*known.member.on_vetoes, *known.member.last_vetoes)]
+    found = [
+        of_veto(known, veto) for veto in (*known.member.on_vetoes, *known.member.put_off, *known.member.last_vetoes)
+    ]
     status, policy = known.node.status, known.policy
     if known.member.cooling:
         text = f"left alone after {status.failures} failures in a row"
