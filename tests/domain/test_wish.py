@@ -27,6 +27,7 @@ from hexa.domain.machine.wish import (
 )
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.policy.policy import Policy
+from hexa.domain.policy.schedules import Setter
 from hexa.domain.resources.core import ManagedFields
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -586,9 +587,10 @@ def test_machine_that_somebody_switched_on_is_kept_on(by: Asker) -> None:
 
 @pytest.mark.parametrize("by", Asker)
 def test_given_up_drain_takes_back_only_the_wish_of_a_program(by: Asker) -> None:
-    """Cluster Autoscaler's off, and hexa's own, are taken back, so that the target is true; a person's and a schedule's stay."""
+    """Cluster Autoscaler's off, and hexa's own, are taken back, so that the target is true, and so is a schedule's, which is
+    asked for again while its window holds; a person's stays."""
     node = standing(Phase.READY, wish(OFF, by), cool_until=at(200))
-    programs = {Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY}
+    programs = {Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY, Asker.SCHEDULE}
     assert correction(node) == ((ON, "DrainGivenUp") if by in programs else None)
     over = standing(Phase.READY, wish(OFF, by), cool_until=at(100))
     assert correction(over) is None
@@ -628,3 +630,18 @@ def test_correction_never_switches_off_what_was_asked_for(
     """hexa by itself never turns a wish for on into one for off."""
     found = corrected_wish(standing(phase, record), event, held=False, room=room, now=NOW)
     assert found is None or found.power is ON
+
+
+def test_the_wish_of_a_schedule_ends_with_its_window() -> None:
+    """While the window sets that size it is the schedule's, then hexa's own; nothing is written for that."""
+    node, setter = standing(Phase.READY, wish(ON, Asker.SCHEDULE)), Setter("", "", "UTC", at(0), at(60))
+    by = [
+        found.by
+        for set_ in ({"min_size": setter}, {"max_size": setter}, {})
+        if (found := effective_wish(node, Policy(by=set_), now=at(0))) is not None
+    ]
+    assert by == [Asker.SCHEDULE, Asker.RECOVERY, Asker.RECOVERY]
+    off = standing(Phase.READY, wish(OFF, Asker.SCHEDULE))
+    found = effective_wish(off, Policy(by={"max_size": setter}), now=at(0))
+    assert found is not None
+    assert found.by is Asker.SCHEDULE

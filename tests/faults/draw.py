@@ -20,6 +20,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         groups = {name: {**spec, "quarantineProbe": "Wake"} for name, spec in groups.items()}
     if seed % 3 == 1:
         groups = {name: spec | _rules(Random(f"rules {name} {seed}")) for name, spec in groups.items()}
+    if seed % 5 == 1:
+        groups = {name: spec | _schedules(Random(f"schedules {name} {seed}")) for name, spec in groups.items()}
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR
@@ -129,6 +131,23 @@ def _modes(dice: Random, hurts: float, groups: dict[str, Any]) -> tuple[dict[str
         for until in (dice.choice((*SPANS, 1800.0, None)),)
     ]
     return begun, changes
+
+
+SCHEDULES: tuple[dict[str, Any], ...] = (
+    {"from": "00:10", "to": "00:40", "minSize": 2},
+    {"from": "00:25", "to": "01:20", "zone": "UTC", "minSize": 0, "maxSize": 0, "reason": "night"},
+    {"days": ["Mon"], "from": "02:00", "to": "02:30", "zone": "Europe/Berlin", "maxSize": 1},
+    {"days": ["Mon"], "from": "06:15", "to": "08:00", "zone": "Asia/Kolkata", "minSize": 1, "maxSize": 3},
+    {"from": "00:05", "to": "04:00", "except": ["2026-01-05"], "minSize": 3},
+    {"days": ["Sun"], "from": "23:00", "to": "00:30", "minSize": 1},
+    {"from": "00:50", "to": "00:55", "minSize": 0, "maxSize": 0},
+    {"zone": "Nowhere", "minSize": 1, "maxSize": 0},
+)
+
+
+def _schedules(dice: Random) -> dict[str, Any]:
+    """Some of them, in any order: they overlap, and contradict each other and the group."""
+    return {"schedules": dice.sample(SCHEDULES, dice.choice((1, 1, 2, 3)))}
 
 
 def _box(dice: Random, number: int, group: str) -> Box:

@@ -13,7 +13,7 @@ from hexa.adapters.memory.cluster.pods import PodsByNode, comes_with_the_node, f
 from hexa.adapters.memory.ports.journal import Line
 from hexa.adapters.memory.site.machine import MemoryMachine, State
 from hexa.app.core import Core
-from hexa.domain.group.sizing import counts
+from hexa.domain.group.sizing import counts, to_wake
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
 from hexa.domain.machine.reason import Reason
@@ -87,6 +87,7 @@ class Guard:
         """A group allows that pods are lost."""
         self._pods = PodsByNode(self.world.site.api)
         self._over_since: dict[str, datetime] = {}
+        self._short_since: dict[str, datetime] = {}
         self._counted_at, self._at_once = 0.0, 0
         api = self.world.site.api
         api.listen(JOBS, self._job)
@@ -267,6 +268,7 @@ class Guard:
             self._look_at(box.name, now)
         for group in self.stage.script.groups:
             self._size(core, group, now)
+            self._schedule(core, group, now)
 
     def _stepped(self, now: datetime) -> bool:
         """Whether somebody set the clock since the last look."""
@@ -310,6 +312,23 @@ class Guard:
         elif now - max(since, self._blind_at) > SLACK:
             names = [m.key.name for m in counted]
             self.say("max", f"{group}: {names} are wanted, maxSize is {view.policy.max_size}")
+
+    def _schedule(self, core: Core, group: str, now: datetime) -> None:
+        """Where a schedule raises minSize, who may be woken is asked; and what is told of the next change is to come."""
+        view = core.views.group(Lookup(NAMESPACE, group))
+        if view is None or not view.policy.schedules or not view.valid or view.released:
+            self._short_since.pop(group, None)
+            return
+        missing = [member.key.name for member in to_wake(view.policy, core.views.judged(view.key, now))]
+        since = self._short_since.setdefault(group, now) if missing and view.policy.by else None
+        calm = now - max(since or now, self._blind_at)
+        if since is None:
+            self._short_since.pop(group, None)
+        elif calm > SLACK:
+            self.say("schedule", f"{group}: minSize is {view.policy.min_size} for {calm}, and {missing} are not asked")
+        told = self.world.group(group).status.next_schedule_change
+        if told is not None and now - max(told.at, self._blind_at) > SLACK:
+            self.say("schedule", f"{group}: the next change is told for {told.at:%H:%M}")
 
     # --- after the run ------------------------------------------------------------------------
 

@@ -76,7 +76,8 @@ def _print(lines: "Lines", output: Format, now: "datetime", *, spaces: bool, ask
     shown = []
     if lines.groups:
         modes = any(line.mode not in ("", "Auto") for line in lines.groups)
-        shown.append(table(_group_columns(now, spaces, modes=modes), lines.groups, wide=wide))
+        scheduled = any(line.next_change is not None for line in lines.groups)
+        shown.append(table(_group_columns(now, spaces, modes=modes, scheduled=scheduled), lines.groups, wide=wide))
     if lines.machines:
         shown.append(table(_machine_columns(now, spaces), lines.machines, wide=wide))
     if shown:
@@ -106,7 +107,7 @@ def _machine_columns(now: "datetime", spaces: bool) -> "list[Column[MachineLine]
     ]
 
 
-def _group_columns(now: "datetime", spaces: bool, *, modes: bool) -> "list[Column[GroupLine]]":
+def _group_columns(now: "datetime", spaces: bool, *, modes: bool, scheduled: bool) -> "list[Column[GroupLine]]":
     return [
         *([Column["GroupLine"]("NAMESPACE", lambda line: line.namespace)] if spaces else []),
         Column("NAME", lambda line: line.name),
@@ -121,6 +122,7 @@ def _group_columns(now: "datetime", spaces: bool, *, modes: bool) -> "list[Colum
         Column("HEALTH", lambda line: line.health, tone=lambda line: HEALTH_TONES.get(line.health)),
         *([Column["GroupLine"]("MODE", lambda line: line.mode)] if modes else []),
         Column("HELD", _held),
+        *([Column["GroupLine"]("NEXT CHANGE", _next_change)] if scheduled else []),
         Column("AGE", lambda line: ago(line.created, now)),
         Column("BLOCKER", lambda line: line.blocker, tone=lambda _: Tone.BUSY),
     ]
@@ -128,3 +130,8 @@ def _group_columns(now: "datetime", spaces: bool, *, modes: bool) -> "list[Colum
 
 def _held(line: "GroupLine") -> str:
     return line.wish if line.until is None else f"{line.wish} until {clock(line.until)}"
+
+
+def _next_change(line: "GroupLine") -> str:
+    """When a schedule changes its sizes, and what to."""
+    return f"{clock(line.next_change)}: {line.changes}" if line.next_change is not None else ""

@@ -119,6 +119,7 @@ def _group(answer: "GroupAnswer", now: datetime) -> Iterator[str]:
     yield from _part("Size", [told])
     yield from _part("Woken now, to reach minSize", answer.waking_now)
     yield from _part("Rested now, to come down to maxSize", answer.resting_now)
+    yield from _part("Schedules", answer.schedules)
     yield from _part("Next to wake", answer.next_to_wake or ["nobody could be woken"])
     yield from _part("Next to rest", answer.next_to_rest or ["nobody may rest"])
     if answer.members:

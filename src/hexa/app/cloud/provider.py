@@ -320,9 +320,8 @@ class Provider:
         leaving = sum(counts(machine.member(now)) for machine in resting.values())
         left = target(self._judged(view)) - leaving
         if leaving and left < view.policy.min_size:
-            return self._deny(
-                call, What.MIN_SIZE_REACHED, f"{view.id} would have {left} machines, minSize is {view.policy.min_size}"
-            )
+            least = f"minSize is {view.policy.min_size}{view.policy.by.get('min_size', '')}"
+            return self._deny(call, What.MIN_SIZE_REACHED, f"{view.id} would have {left} machines, {least}")
         failed = {key for key, machine in resting.items() if machine.phase is Phase.START_FAILED}
 
         given_up, rest = (self._wished(Power.OFF, reason) for reason in (Reason.GIVEN_UP, Reason.SCALE_DOWN))

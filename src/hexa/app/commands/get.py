@@ -57,6 +57,9 @@ class GroupLine(Struct, frozen=True, kw_only=True, rename="camel"):
     until: datetime | None = None
     minimum: int = field(name="min", default=0)
     maximum: int | None = field(name="max", default=None)
+    next_change: datetime | None = None
+    """When a schedule changes its sizes next."""
+    changes: str = ""
     blocker: str = ""
     created: datetime | None = None
 
@@ -136,6 +139,8 @@ def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
         until=hold.until if hold else None,
         minimum=policy.min_size,
         maximum=policy.max_size,
+        next_change=policy.next_change.at if policy.next_change else None,
+        changes=policy.next_change.what if policy.next_change else "",
         blocker=_of_group(snapshot, view),
         created=view.group.metadata.creation_timestamp,
     )

@@ -1,6 +1,6 @@
 """What `hexa why` answers for a machine and for a group; the reasons themselves are the domain's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -14,7 +14,9 @@ from hexa.domain.group_view import GroupView
 from hexa.domain.machine.availability import counts_since
 from hexa.domain.machine.lifecycle import Phase, count_availability
 from hexa.domain.machine_view import MachineView
+from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.schedules import FIELDS
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.words.demands import Demand, demands
@@ -93,6 +95,8 @@ class GroupAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """Those that hexa wakes to reach minSize."""
     resting_now: tuple[str, ...]
     """Those that hexa rests to come down to maxSize."""
+    schedules: tuple[str, ...]
+    """What schedules set now, and what they change next."""
     members: tuple[MemberAnswer, ...]
     problems: tuple[str, ...]
     conditions: tuple[Condition, ...]
@@ -188,12 +192,20 @@ def explain_group(snapshot: Snapshot, key: Lookup) -> GroupAnswer | BrokenAnswer
         next_to_rest=tuple(member.key.name for member in resters(members)),
         waking_now=tuple(member.key.name for member in to_wake(policy, members)),
         resting_now=tuple(member.key.name for member in to_rest(policy, members)),
+        schedules=tuple(_schedules(policy)),
         members=tuple(_contained_member(snapshot, each) for each in snapshot.views.members(key)),
         problems=tuple(map(str, (*view.problems, *_hints(snapshot, view)))),
         conditions=group.status.conditions,
         stale=_stale(snapshot, "the last change of its spec is not in its status yet" if old else ""),
         notes=snapshot.notes,
     )
+
+
+def _schedules(policy: Policy) -> Iterator[str]:
+    for value, setter in policy.by.items():
+        yield f"{FIELDS[value]} is {getattr(policy, value)}{setter}"
+    if policy.next_change is not None:
+        yield str(policy.next_change)
 
 
 def _hints(snapshot: Snapshot, view: GroupView) -> list[Problem]:

@@ -115,6 +115,7 @@ class GroupController:
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
         views.on_slot(self._soon)
+        views.on_turn(self.queue.add)
         views.dependencies.on_ties(self._ties_changed)
         store.on_sight(self._sees_again)
 
@@ -291,6 +292,7 @@ class GroupController:
             machines=tuple(self._views.members(group.key)),
             nodes={name: node for name, node in nodes if node is not None},
             found=tuple(self._findings(group)) if turn.gathered else None,
+            changes_at=self._views.changes_at(group.key),
             report_in=timedelta(seconds=max(rests, 0.0)),
             done=turn.done,
         )

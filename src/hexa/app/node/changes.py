@@ -25,6 +25,7 @@ class Changes:
         store.machines.subscribe(self._machine_changed)
         store.fence.subscribe(self._fence_changed)
         views.on_rivals(self._add_all)
+        views.on_turn(lambda group: self._add_all(views.keys_of_group(group)))
         views.dependencies.on_ties(queue.add)
         store.groups.subscribe(self._group_changed)
         views.on_slot(lambda group: self._add_all(views.keys_of_group(group)))

@@ -56,6 +56,7 @@ class KubeNodeController:
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(self._policy_changed)
         views.on_slot(self._group_changed)
+        views.on_turn(self._group_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 

@@ -1,8 +1,13 @@
-"""Views of groups, each kept while its spec stays the same, and what requests on groups ask of their machines."""
+"""Views of groups, each kept while its spec stays the same and no schedule changes what it means, and what requests on groups ask
+of their machines.
+"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import structs
 
 from hexa.app.fence import contained_problem
 from hexa.app.store import Store
@@ -11,28 +16,78 @@ from hexa.domain.group.asked import as_asked, asked
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.marks import released
 from hexa.domain.machine_view import membership_of
-from hexa.domain.policy.policy import Policy, policy_of
+from hexa.domain.policy.policy import Policy, policy_at, policy_of
+from hexa.domain.policy.schedules import lead_of
 from hexa.domain.policy.tariffs import unknown_tariff
 from hexa.domain.resources.v1alpha1 import GROUPS, Group, Lookup, Node, WishRecord
 
+LEARNED: Final = timedelta(seconds=5)
+"""Until what boots have taught counts."""
+
 
 class GroupViews:
-    """Every group of the snapshot."""
+    """Every group of the snapshot. `boots`: recent boots of each of a group's machines, in seconds."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._fence = store, store.fence
+    def __init__(self, store: Store, *, boots: Callable[[Lookup], Iterable[Sequence[float]]]) -> None:
+        self._store, self._fence, self._boots = store, store.fence, boots
         self._post = store.fence.post(GROUPS, "view")
         self._known: Final[dict[Lookup, GroupView]] = {}
+        self._until: Final[dict[Lookup, datetime]] = {}
+        """When schedules change the policy of a group next."""
+        self.until: datetime | None = None
+        """The first of them; None: no group has schedules."""
 
     def forget(self, key: Lookup) -> None:
         """The group is gone, or is to be put together anew."""
         self._known.pop(key, None)
+        self._changes(key, None)
+
+    def changes_at(self, key: Lookup) -> datetime | None:
+        """When schedules change the group's policy next; None: it has none."""
+        return self._until.get(key)
+
+    def boots_changed(self, key: Lookup) -> None:
+        """Boots of the group took another time: in a while its schedules are looked at again, once for many boots."""
+        if (until := self._until.get(key)) is not None:
+            self._changes(key, min(until, self._store.clock.now() + LEARNED))
+
+    def clock_set(self) -> None:
+        """All schedules are looked at again."""
+        for key in tuple(self._until):
+            self._changes(key, self._store.clock.now())
+
+    def turned(self, now: datetime) -> list[Lookup]:
+        """Groups whose policy time alone has changed since it was last asked: their views are new."""
+        due = [key for key, until in self._until.items() if until <= now]
+        return [key for key in due if self._turn(key, now)]
+
+    def _turn(self, key: Lookup, now: datetime) -> bool:
+        self._changes(key, None)
+        if (known := self._known.get(key)) is None:
+            return False
+        with self._post.around(key):
+            policy, until = self._policy_at(key, known.policy, now)
+            self._changes(key, until)
+            if policy == known.policy:
+                return False
+            self._known[key] = structs.replace(known, policy=policy)
+        return True
+
+    def _policy_at(self, key: Lookup, policy: Policy, now: datetime) -> tuple[Policy, datetime | None]:
+        return policy_at(policy, now=now, lead=lead_of(self._boots(key))) if policy.schedules else (policy, None)
+
+    def _changes(self, key: Lookup, until: datetime | None) -> None:
+        if until is not None:
+            self._until[key] = until
+        elif self._until.pop(key, None) is None:
+            return
+        self.until = min(self._until.values(), default=None)
 
     def group(self, key: Lookup) -> GroupView | None:
         """The group; None if there is none (or it does not decode)."""
         group = self._store.groups.objects.get(key)
         if group is None:
-            self._known.pop(key, None)
+            self.forget(key)
             return None
         known = self._known.get(key)
         if known is None or not same_group(known.group, group):
@@ -42,6 +97,8 @@ class GroupViews:
     def _view(self, key: Lookup, group: Group) -> GroupView:
         with self._post.around(key):
             policy, problems = policy_of(group)
+            policy, until = self._policy_at(key, policy, self._store.clock.now())
+            self._changes(key, until)
             self._post.works(key)
             unknown = unknown_tariff(policy.tariff, self._store.conventions.tariffs)
             told = map(contained_problem, self._fence.breaches(GROUPS, key))
@@ -52,7 +109,7 @@ class GroupViews:
 
     def try_group(self, key: Lookup) -> None:
         """Try anew what is contained of the group."""
-        self._known.pop(key, None)
+        self.forget(key)
         with suppress(Exception):  # the fence knows
             self._store.groups.tell_again(key)
         self.group(key)

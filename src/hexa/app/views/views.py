@@ -4,7 +4,7 @@ It reads the snapshot and writes nothing. How a view is put together, `machines`
 machines of a group, `rosters`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,15 +39,16 @@ class Views:
         self._store = store
         self._post = store.fence.post(MACHINES, "view")
         self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
+        self._on_turn: list[Callable[[Lookup], None]] = []
         self._claims, self._pods, self._index = Claims(), GuardingPods(store), MachineIndex(store)
-        self._groups = GroupViews(store)
+        self._groups = GroupViews(store, boots=self._boots)
         policy, as_asked = self._groups.policy, self._groups.as_asked
         self.proofs: Final = Slots(PROOF, store=store, policy=policy, as_asked=as_asked)
         """Which machine of each group may be off without wake proof."""
         self._traffic = Slots(TRAFFIC, store=store, policy=policy, as_asked=as_asked)
         self.on_slot(self._forget)
-        self._rosters = Rosters(store, self._index, machine=self.machine, proofs=self.proofs)
-        self.dependencies: Final = Dependencies(store, view=self.machine, placed=self._rosters.placed)
+        self._rosters = Rosters(store, self._index, machine=self._machine, proofs=self.proofs)
+        self.dependencies: Final = Dependencies(store, view=self._machine, placed=self._rosters.placed)
         """What machines have to do with each other by spec.dependsOn."""
         self.dependencies.on_ties(self._forget_machine)
         self._machines = MachineViews(
@@ -70,6 +71,8 @@ class Views:
 
     def clock_set(self, by: timedelta) -> None:
         """The clock was set: what was judged is judged anew."""
+        self._groups.clock_set()
+        self._turn()
         self._rosters.judge_anew()
 
     def on_rivals(self, told: Callable[[Iterable[Lookup]], None]) -> None:
@@ -82,14 +85,39 @@ class Views:
         self.proofs.on_slot(told)
         self._traffic.on_slot(told)
 
+    def on_turn(self, told: Callable[[Lookup], None]) -> None:
+        """Call `told(group)` when time alone has changed what the group says: a schedule begins or ends."""
+        self._on_turn.append(told)
+
+    def _turn(self) -> None:
+        """Before anything is answered: groups whose schedules begin or end."""
+        if self._groups.until is None or (now := self._store.clock.now()) < self._groups.until:
+            return
+        for key in self._groups.turned(now):
+            self._rosters.forget(key)
+            self._changed(self.keys_of_group(key))
+            self._store.touch()
+            for told in self._on_turn:
+                told(key)
+
+    def _boots(self, group: Lookup) -> Iterator[Sequence[float]]:
+        nodes = (self._store.machines.objects.get(key) for key in self.keys_of_group(group))
+        return (node.status.boot_seconds for node in nodes if node is not None)
+
     # --- groups ---
+
+    def changes_at(self, key: Lookup) -> datetime | None:
+        """When time alone changes what the group says; None: it has no schedules."""
+        return self._groups.changes_at(key)
 
     def group(self, key: Lookup) -> GroupView | None:
         """The group; None if there is none (or it does not decode)."""
+        self._turn()
         return self._groups.group(key)
 
     def groups(self) -> Iterator[GroupView]:
         """All groups, by id."""
+        self._turn()
         return self._groups.groups()
 
     def try_group(self, key: Lookup) -> None:
@@ -98,28 +126,38 @@ class Views:
 
     def members(self, group: Lookup) -> list[MachineView]:
         """The group's machines, by name."""
+        self._turn()
         return self._rosters.members(group)
 
     def judged(self, group: Lookup, now: datetime) -> list[Member]:
         """The group's machines as sizing sees them, by name."""
+        self._turn()
         return self._rosters.judged(group, now)
 
     def freshened(self, group: Lookup, now: datetime) -> Iterator[Lookup]:
         """Judge those of the group's machines that have changed, one for each step, so that others may run in between."""
+        self._turn()
         return self._rosters.freshened(group, now)
 
     def expired(self, now: datetime) -> bool:
         """Whether, since it was last asked, time alone has changed what was judged."""
+        self._turn()
         return self._rosters.expired(now)
 
     # --- machines ---
 
     def machine(self, key: Lookup) -> MachineView | None:
         """The machine; None if there is none (or it does not decode). One that is contained is shown by a stand-in."""
+        self._turn()
+        return self._machines.machine(key)
+
+    def _machine(self, key: Lookup) -> MachineView | None:
+        """The same for who puts other answers together: nothing changes while that is done."""
         return self._machines.machine(key)
 
     def sound(self, key: Lookup) -> MachineView | None:
         """The machine for the one who works on it: what is contained is tried anew. Raises what its data raises."""
+        self._turn()
         return self._machines.sound(key)
 
     @property
@@ -227,6 +265,7 @@ class Views:
         if old is None or new is None or old.status.boot_seconds != new.status.boot_seconds:
             for group in groups:
                 self._machines.forget_boots(group)
+                self._groups.boots_changed(group)
 
     def _rivals_changed(self, rivals: Iterable[Lookup]) -> None:
         for key in rivals:

@@ -34,6 +34,8 @@ from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.group import ScheduleChange
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Lookup, Node, NodeStatus, Power, WishRecord
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
 from hexa.domain.rules.judge import stays_until
@@ -88,6 +90,8 @@ class GroupObserved(Struct, frozen=True, kw_only=True):
     """The same machines by name, as they are stored."""
     found: tuple[Finding, ...] | None = None
     """What a person should know of the group; None: not gathered yet."""
+    changes_at: datetime | None = None
+    """When a schedule changes what the group says; None: it has none."""
     report_in: timedelta = timedelta(0)
     """Until the next report may be written: the status of a group is for people, who read no faster."""
     done: Done = NOTHING_DONE
@@ -165,7 +169,7 @@ Todo = GroupDecision | datetime | None
 
 def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
     """What is to be done with the group next. Ask again after it is done."""
-    dues: list[datetime] = []
+    dues = [observed.changes_at] if observed.changes_at is not None else []
     works = group.valid and not group.released and observed.seeing
     for row in (*(WORK if works else ()), _report):
         found = row(group, observed)
@@ -224,7 +228,8 @@ def _fill(group: GroupView, observed: GroupObserved) -> Todo:
     wake = to_wake(group.policy, observed.members)
     if wake and (until := _looked_at_until(observed)) > observed.now:
         return until
-    return _ask(observed, wake, Power.ON, Reason.MIN_SIZE, f"minSize is {group.policy.min_size}")
+    text = f"minSize is {group.policy.min_size}{group.policy.by.get('min_size', '')}"
+    return _ask(observed, wake, Power.ON, Reason.MIN_SIZE, text, by=_asker(group, "min_size"))
 
 
 def _looked_at_until(observed: GroupObserved) -> datetime:
@@ -238,7 +243,13 @@ def _looked_at_until(observed: GroupObserved) -> datetime:
 
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:
     rest = to_rest(group.policy, observed.members)
-    return _ask(observed, rest, Power.OFF, Reason.MAX_SIZE, f"maxSize is {group.policy.max_size}")
+    text = f"maxSize is {group.policy.max_size}{group.policy.by.get('max_size', '')}"
+    return _ask(observed, rest, Power.OFF, Reason.MAX_SIZE, text, by=_asker(group, "max_size"))
+
+
+def _asker(group: GroupView, value: str) -> Asker:
+    """Who asks for what a value of the policy demands."""
+    return Asker.SCHEDULE if value in group.policy.by else Asker.RECOVERY
 
 
 def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
@@ -328,7 +339,7 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
         return Gather()
     found, generation = once_each(observed.found), stored.metadata.generation
     new = group_status(observed.members, found, old=stored.status, generation=generation, now=observed.now)
-    new = structs.replace(new, requests=left)
+    new = structs.replace(new, requests=left, next_schedule_change=_next_change(group.policy))
     if new == stored.status:
         return None
     before = {condition.type for condition in stored.status.conditions}
@@ -336,13 +347,26 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
     return Report(new, tuple(about_group(stored, OpenReason(each.reason), each.message) for each in begun))
 
 
+def _next_change(policy: Policy) -> ScheduleChange | None:
+    change = policy.next_change
+    return ScheduleChange(at=change.at, what=change.what) if change is not None else None
+
+
 # --- wishes -----------------------------------------------------------------------------------------
 
 
-def _ask(observed: GroupObserved, members: Sequence[Member], power: Power, reason: Reason, text: str) -> Todo:
+def _ask(
+    observed: GroupObserved,
+    members: Sequence[Member],
+    power: Power,
+    reason: Reason,
+    text: str,
+    *,
+    by: Asker = Asker.RECOVERY,
+) -> Todo:
     if not members:
         return None
-    wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)
+    wish = WishRecord(power=power, by=by, reason=reason, since=observed.now)
     news = tuple(_told(observed, member.key, wish, text) for member in members)
     return Ask(tuple((member.key, wish) for member in members), news)
 

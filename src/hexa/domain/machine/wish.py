@@ -17,6 +17,7 @@ from hexa.domain.machine.lifecycle import TRANSITIONS, Event, Phase, phase_of
 from hexa.domain.machine.reason import Reason, until_text
 from hexa.domain.names import WISH_ANNOTATION
 from hexa.domain.policy.policy import Policy
+from hexa.domain.policy.schedules import Setter
 from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.bounds import bounded
 from hexa.domain.resources.core import UNREADABLE, ManagedFields
@@ -100,6 +101,19 @@ def _spec_then(recorded: WishRecord) -> Power:
     return Power(recorded.spec) if recorded.spec else recorded.power
 
 
+def standing_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord | None:
+    """The wish beneath any hold, as it stands now: a schedule's ends with its window, and is hexa's own then."""
+    wish = base_wish(node, now=now)
+    if wish is None or wish.by is not Asker.SCHEDULE:
+        return wish
+    return wish if sets_wish(wish, policy) is not None else structs.replace(wish, by=Asker.RECOVERY)
+
+
+def sets_wish(wish: WishRecord, policy: Policy) -> Setter | None:
+    """The schedule behind a wish; None: none holds that would ask for it."""
+    return policy.by.get("min_size" if wish.power is Power.ON else "max_size") if wish.by is Asker.SCHEDULE else None
+
+
 def held(node: Node, policy: Policy, *, now: datetime) -> Hold | None:
     """The hold that stands over the machine: its own, else its group's."""
     return active_hold(node.spec.hold, now=now) or active_hold(policy.hold, now=now)
@@ -107,7 +121,7 @@ def held(node: Node, policy: Policy, *, now: datetime) -> Hold | None:
 
 def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord | None:
     """What is wanted now: a hold, else what the group wants of all its machines, else what stands beneath."""
-    base, hold = base_wish(node, now=now), held(node, policy, now=now)
+    base, hold = standing_wish(node, policy, now=now), held(node, policy, now=now)
     if hold is not None:
         power = power_of(hold.power)
         wish = WishRecord(power=power, by=Asker.HOLD, reason=Reason.HOLD, since=now)
@@ -139,7 +153,7 @@ def paused(node: Node, *, now: datetime) -> Paused | None:
 
 def wish_patch(node: Node, wish: WishRecord) -> dict[str, Any]:
     """The merge patch that records `wish`: the annotation, and spec.powerState with it unless a GitOps manager owns that."""
-    writes_spec = not powerstate_manager(node) and not (node.spec.power_state is None and wish.by is Asker.RECOVERY)
+    writes_spec = not powerstate_manager(node) and not (node.spec.power_state is None and wish.by in OURS)
     spec = spec_power(node)
     kept = wish.power if writes_spec else spec
     record = structs.replace(wish, spec=kept.value if kept else "")
@@ -163,8 +177,10 @@ def _annotation(record: WishRecord) -> dict[str, str]:
     return {WISH_ANNOTATION: json.dumps(msgspec.to_builtins(record), sort_keys=True)}
 
 
-PROGRAMS: Final = frozenset({Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY})
-"""Who asks without a person's or a schedule's word behind it: their off is taken back where it can't be had."""
+OURS: Final = frozenset({Asker.RECOVERY, Asker.SCHEDULE})
+"""Who leaves spec.powerState alone where it is absent."""
+PROGRAMS: Final = frozenset({Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY, Asker.SCHEDULE})
+"""Who asks for any machine of a group: their off is taken back where it can't be had. (A schedule's is asked for again.)"""
 
 UP: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING})
 """Phases in which an off that safety forbids means: keep it."""

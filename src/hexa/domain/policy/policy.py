@@ -4,13 +4,14 @@ It turns resources into plain numbers and into `Problem`s that name field and re
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
 from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.schedules import Change, Schedule, Setter, Values, clashes, instant, read_schedules
 from hexa.domain.policy.values import SHORTEST, Reader
 from hexa.domain.resources.group import Blackout, Mode
 from hexa.domain.resources.remediation import Remediation
@@ -85,7 +86,7 @@ class ZonedWindow(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """Everything a group says, in numbers."""
+    """Everything a group says, in numbers. With `schedules` it is that of an instant: see `policy_at`."""
 
     namespace: str = ""
     name: str = ""
@@ -120,6 +121,13 @@ class Policy(Struct, frozen=True, kw_only=True):
     """None: nothing is bounded."""
     blackouts: tuple[ZonedWindow, ...] = ()
     """Weekly windows in which no program switches a machine off."""
+    schedules: tuple[Schedule, ...] = ()
+    """Weekly windows in which values are others than `base`."""
+    base: Values = Values()
+    """What the spec itself says, where there are schedules."""
+    by: dict[str, Setter] = {}
+    """Of the values that a schedule sets now, which one."""
+    next_change: Change | None = None
     tariff: str = ""
     """Name of a tariff of the configuration; empty: `price_per_kwh` counts."""
     currency: str = "EUR"
@@ -147,6 +155,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
     given = reader.limit("spec.maxNodeProvisionTime", spec.max_node_provision_time, least=SHORTEST)
     provision = given or PROVISION_DEFAULT
     limits = limits_of(reader, provision, (("spec", spec),))
+    schedules, of_schedules = read_schedules(spec.schedules)
     policy = Policy(
         namespace=group.metadata.namespace,
         name=group.metadata.name,
@@ -172,11 +181,24 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
+        schedules=schedules,
+        base=Values(min_size=spec.min_size, max_size=spec.max_size) if schedules else Values(),
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         tariff=spec.cost.tariff,
         currency=spec.cost.currency,
     )
-    return policy, (*reader.problems, *_contradictions(policy))
+    clashing = clashes(policy.base, schedules)
+    return policy, (*reader.problems, *of_schedules, *clashing, *_contradictions(policy))
+
+
+def policy_at(policy: Policy, *, now: datetime, lead: timedelta) -> tuple[Policy, datetime | None]:
+    """The policy as its schedules make it now, and until when it stays so; None: it has no schedules. `lead`: how long before a
+    window machines are woken (`schedules.lead_of`)."""
+    if not policy.schedules:
+        return policy, None
+    found = instant(policy.base, policy.schedules, now=now, lead=lead)
+    new = structs.replace(policy, **structs.asdict(found.values), by=found.by, next_change=found.change)
+    return new, found.until
 
 
 def _blackout(reader: Reader, field: str, written: Blackout) -> ZonedWindow:

@@ -1,5 +1,6 @@
 """Group: its spec and status. What the fields mean is decided in `hexa.domain.policy.policy`."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
@@ -86,6 +87,41 @@ class Blackout(Slice, frozen=True, kw_only=True):
     ] = field(name="to", default="24:00")
     zone: Annotated[str, Meta(description="IANA name of the time zone, such as Europe/Berlin. Default UTC.")] = "UTC"
     reason: Annotated[str, Meta(description="Why, for people who read it later.")] = ""
+
+
+DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+Date = Annotated[str, Meta(extra={"x-crd": {"maxLength": 10, "pattern": DATE_PATTERN}})]
+MOST_SCHEDULES: Final = 32
+
+
+class Schedule(Slice, frozen=True, kw_only=True):
+    """A weekly window in which values of the group are others; what it does not set stays as it is."""
+
+    days: Annotated[tuple[Day, ...], Meta(description="On which days it begins. Default: all.")] = ()
+    start: Annotated[TimeOfDay, Meta(description='Time of day by the clock of the zone, "HH:MM". Default 00:00.')] = (
+        field(name="from", default="00:00")
+    )
+    end: Annotated[
+        TimeOfDay,
+        Meta(description='Time of day, "24:00" at most; at or before from: on the next day. Default 24:00.'),
+    ] = field(name="to", default="24:00")
+    zone: Annotated[str, Meta(description="IANA name of the time zone, such as Europe/Berlin. Default UTC.")] = "UTC"
+    but: Annotated[
+        tuple[Date, ...],
+        Meta(description='Dates, "YYYY-MM-DD" in the zone, on which it does not begin: holidays.'),
+    ] = field(name="except", default=())
+    min_size: Annotated[
+        Annotated[int, Meta(ge=0, le=INT32_MAX)] | None,
+        Meta(
+            description="minSize while it holds. Machines that it needs are woken before, by what their boots have taken, so that "
+            "they are Ready when it begins."
+        ),
+    ] = None
+    max_size: Annotated[
+        Annotated[int, Meta(ge=0, le=INT32_MAX)] | None,
+        Meta(description="maxSize while it holds: hexa drains down to it when it begins."),
+    ] = None
+    reason: Annotated[str, Meta(description="What it is called, for people who read it later.")] = ""
 
 
 class LeavePolicy(StrEnum):
@@ -247,6 +283,14 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "and hold pass."
         ),
     ] = ()
+    schedules: Annotated[
+        tuple[Schedule, ...],
+        Meta(
+            max_length=MOST_SCHEDULES,
+            description="Weekly windows in which minSize and maxSize are others. Where several hold at once, the later in the list "
+            "wins, field by field.",
+        ),
+    ] = ()
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
     node_leave_policy: Annotated[
         LeavePolicy,
@@ -315,6 +359,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
     cost: Annotated[Cost, Meta(description="Tariff of the group's machines.")] = Cost()
 
 
+class ScheduleChange(Slice, frozen=True, kw_only=True):
+    """When schedules make values of the group others, and which."""
+
+    at: Annotated[datetime, Meta(description="When.")]
+    what: Annotated[str, Meta(description="What changes, in a sentence.")] = ""
+
+
 class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
     size: Annotated[int, Meta(description="Machines that belong to the group.")] = 0
     target: Annotated[
@@ -338,6 +389,10 @@ class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
             description="Requests for several machines that are stored here and not yet on all of them, oldest first."
         ),
     ] = ()
+    next_schedule_change: Annotated[
+        ScheduleChange | None,
+        Meta(description="The next change by spec.schedules; absent: there is none in three weeks."),
+    ] = None
     observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
 

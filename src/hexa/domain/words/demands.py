@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.machine.reason import Reason as Why
-from hexa.domain.machine.wish import base_wish, effective_wish, held, recorded_wish
+from hexa.domain.machine.wish import effective_wish, held, recorded_wish, sets_wish, standing_wish
 from hexa.domain.resources.v1alpha1 import Asker, Power, WishRecord
 from hexa.domain.words.known import Known
 
@@ -25,7 +25,7 @@ class Demand(Struct, frozen=True, kw_only=True, rename="camel"):
 def demands(known: Known) -> list[Demand]:
     """Who wants what of the machine, the one that decides first; empty: nobody ever asked, it stays as found."""
     node, now = known.node, known.now
-    decides, beneath = effective_wish(node, known.policy, now=now), base_wish(node, now=now)
+    decides, beneath = effective_wish(node, known.policy, now=now), standing_wish(node, known.policy, now=now)
     found = [] if decides is None else [_demand(known, decides)]
     if decides is not None and beneath is not None and decides.by is not beneath.by:
         found.append(_demand(known, beneath))
@@ -34,7 +34,13 @@ def demands(known: Known) -> list[Demand]:
 
 def _demand(known: Known, wish: WishRecord) -> Demand:
     hold = held(known.node, known.policy, now=known.now) if wish.by is Asker.HOLD else None
-    field = "wish (annotation)" if wish == recorded_wish(known.node) else "spec.powerState"
+    recorded, setter = recorded_wish(known.node), sets_wish(wish, known.policy)
+    if setter is not None:
+        place, reason = f"Group {known.group} {setter.field}", f"{wish.reason}{setter}"
+        since = _since_of(known, wish)
+        return Demand(power=wish.power, by=wish.by, object=place, reason=reason, since=since, until=setter.end)
+    stored = recorded is not None and structs.replace(wish, by=recorded.by) == recorded
+    field = "wish (annotation)" if stored else "spec.powerState"
     place = f"Group {known.group} spec.mode" if wish.reason == Why.MODE else f"Node {known.key} {field}"
     return Demand(
         power=wish.power,

@@ -8,6 +8,7 @@ from hexa.domain.group.sizing import counts, may_be_woken, target
 from hexa.domain.machine.reason import Reason as Why
 from hexa.domain.machine.reason import Veto
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.policy.schedules import FIELDS
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.rules.judge import REMEDIES
 from hexa.domain.words.known import Known
@@ -30,8 +31,7 @@ def kept_on(known: Known) -> list[Reason]:
     policy, size = known.policy, target(known.others)
     if known.group is not None and counts(known.member) and size <= policy.min_size:
         text = f"the group has {size} machines on or coming, and minSize is {policy.min_size}"
-        where = f"Group {known.group} spec.minSize"
-        found.append(Reason(rule="MinSize", text=text, object=where, remedy="lower minSize"))
+        found.append(_of_size(known, "min_size", rule="MinSize", text=text, remedy="lower minSize"))
     if known.kube is not None and _forbidden_by_others(known.kube):
         text = f"somebody set {SCALE_DOWN_DISABLED}=true, so Cluster Autoscaler never asks for its off"
         name = known.kube.metadata.name
@@ -59,9 +59,17 @@ def kept_from_waking(known: Known) -> list[Reason]:
     size = target(known.others)
     if may_be_woken(known.member) and policy.max_size is not None and size >= policy.max_size:
         text = f"the group has {size} machines on or coming, and maxSize is {policy.max_size}"
-        where = f"Group {known.group} spec.maxSize"
-        found.append(Reason(rule="MaxSize", text=text, object=where, remedy="raise maxSize"))
+        found.append(_of_size(known, "max_size", rule="MaxSize", text=text, remedy="raise maxSize"))
     return found
+
+
+def _of_size(known: Known, value: str, *, rule: str, text: str, remedy: str) -> Reason:
+    """A size of the group, with the schedule that sets it now."""
+    setter = known.policy.by.get(value)
+    if setter is None:
+        return Reason(rule=rule, text=text, object=f"Group {known.group} spec.{FIELDS[value]}", remedy=remedy)
+    where = f"Group {known.group} {setter.field}"
+    return Reason(rule=rule, text=f"{text}{setter}", object=where, until=setter.end, remedy=f"{remedy} there")
 
 
 def of_veto(known: Known, veto: Veto) -> Reason:

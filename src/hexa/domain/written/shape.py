@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from hexa.domain.duration import DURATION_PATTERN, parse_duration
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.group import TIME_OF_DAY_PATTERN
+from hexa.domain.resources.group import DATE_PATTERN, TIME_OF_DAY_PATTERN
 from hexa.domain.resources.power_spec import SNMP_PATTERN
 from hexa.domain.resources.remediation import PERCENT_PATTERN
 from hexa.domain.resources.schema import Schema
@@ -216,6 +216,7 @@ _PATTERNS: Final = {
     THRESHOLD_PATTERN: _SHARES,
     QUANTITY_PATTERN: _QUANTITIES,
     TIME_OF_DAY_PATTERN: 'write a time of day such as "07:30", "24:00" at most',
+    DATE_PATTERN: 'write a date such as "2026-12-24"',
     PERCENT_PATTERN: 'write a number, or a share such as "40%"',
     SNMP_PATTERN: "write the number or the text that the PDU answers",
 }

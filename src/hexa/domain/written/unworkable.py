@@ -131,7 +131,7 @@ MACHINE_ROWS: Final[tuple[MachineRow, ...]] = (
 
 
 def _no_room(policy: Policy, members: Sequence[Node], shapes: Sequence[Shape | None]) -> Iterator[Problem]:
-    if policy.max_size == 0:
+    if policy.max_size == 0 and "max_size" not in policy.by:
         text = "is 0: no machine of the group is ever woken, and those that are on are switched off"
         yield _warning("spec.maxSize", text, "raise it, or remove it to allow all machines", "MaxSizeZero")
 
