@@ -38,7 +38,7 @@ class TariffFiles:
     """The tariffs of the configuration, kept as their files are."""
 
     def __init__(self, tariffs: Tariffs, written: Mapping[str, WrittenTariff]) -> None:
-        self._tariffs, self._written = tariffs, written
+        self.tariffs, self._written = tariffs, written
         self._seen: Stamps | None = None
         self._wrong: tuple[Problem, ...] = ()
         self._told: frozenset[str] = frozenset()
@@ -49,9 +49,9 @@ class TariffFiles:
     def look(self, now: datetime) -> list[str]:
         """Read what has changed; what is wrong since then, in words. It reads files, and so blocks."""
         if (found := stamps(self._written)) != self._seen:
-            loaded = load_tariffs(self._written, self._tariffs.known)
-            self._seen, self._wrong, self._tariffs.known = found, loaded.problems, loaded.tariffs
-        wrong = frozenset(str(each) for each in (*self._wrong, *ending(self._tariffs.known, now)))
+            loaded = load_tariffs(self._written, self.tariffs.known)
+            self._seen, self._wrong, self.tariffs.known = found, loaded.problems, loaded.tariffs
+        wrong = frozenset(str(each) for each in (*self._wrong, *ending(self.tariffs.known, now)))
         new, self._told = wrong - self._told, wrong
         return sorted(new)
 
@@ -61,6 +61,7 @@ async def keep_tariffs(files: TariffFiles, *, clock: Clock, journal: Journal) ->
     while True:
         for text in await trio.to_thread.run_sync(files.look, clock.now()):
             journal.log("tariff", problem=text)
+        files.tariffs.tell()
         await trio.sleep(LOOK)
 
 

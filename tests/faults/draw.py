@@ -23,6 +23,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     if seed % 5 == 1:
         groups = {name: spec | _schedules(Random(f"schedules {name} {seed}")) for name, spec in groups.items()}
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
+    if seed % 5 == 1:
+        groups, boxes = _ordered(Random(f"order {seed}"), groups, boxes)
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR
     acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
@@ -148,6 +150,24 @@ SCHEDULES: tuple[dict[str, Any], ...] = (
 def _schedules(dice: Random) -> dict[str, Any]:
     """Some of them, in any order: they overlap, and contradict each other and the group."""
     return {"schedules": dice.sample(SCHEDULES, dice.choice((1, 1, 2, 3)))}
+
+
+ORDER = ("reliability", "energy", "boot", "wear", "cost", "index")
+
+
+def _ordered(dice: Random, groups: dict[str, Any], boxes: tuple[Box, ...]) -> tuple[dict[str, Any], tuple[Box, ...]]:
+    """Groups with an order, and machines that differ in what it compares; of some not all is known."""
+    cost = {"pricePerKWh": 0.3, "currency": "EUR"}
+    groups = {
+        name: spec | {"order": dice.sample(ORDER, dice.randint(1, len(ORDER))), "cost": cost}
+        for name, spec in groups.items()
+    }
+    fields = {
+        "index": (0.5, (0, 1, 1, 7)),
+        "energy": (0.7, ({"maxWatts": 60}, {"maxWatts": "90.5", "idleWatts": 20}, {"idleWatts": 40})),
+        "pricing": (0.4, ({"hourlyRate": 0.02}, {"hourlyRate": "0.1"})),
+    }
+    return groups, tuple(structs.replace(box, more=box.more | _some(dice, fields)) for box in boxes)
 
 
 def _box(dice: Random, number: int, group: str) -> Box:

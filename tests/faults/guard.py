@@ -13,7 +13,8 @@ from hexa.adapters.memory.cluster.pods import PodsByNode, comes_with_the_node, f
 from hexa.adapters.memory.ports.journal import Line
 from hexa.adapters.memory.site.machine import MemoryMachine, State
 from hexa.app.core import Core
-from hexa.domain.group.sizing import counts, to_wake
+from hexa.domain.group.sizing import Member, came_late, counts, rest_rank, to_wake
+from hexa.domain.group.standing import rank
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
 from hexa.domain.machine.reason import Reason
@@ -48,6 +49,11 @@ IN_FLIGHT = timedelta(seconds=1)
 LOOKS = 60.0
 """Seconds between looks."""
 WRITES_AT_ONCE = 2000
+
+
+def standing_rank(member: Member) -> Any:
+    """Sorts those first that the order of their group has first."""
+    return rank(member.standing), member.key.name
 
 
 class Runaway(Exception):
@@ -269,6 +275,7 @@ class Guard:
         for group in self.stage.script.groups:
             self._size(core, group, now)
             self._schedule(core, group, now)
+            self._order(core, group, now)
 
     def _stepped(self, now: datetime) -> bool:
         """Whether somebody set the clock since the last look."""
@@ -329,6 +336,25 @@ class Guard:
         told = self.world.group(group).status.next_schedule_change
         if told is not None and now - max(told.at, self._blind_at) > SLACK:
             self.say("schedule", f"{group}: the next change is told for {told.at:%H:%M}")
+
+    def _order(self, core: Core, group: str, now: datetime) -> None:
+        """Who would be woken first is the last to rest, by the same figures, where nothing but the order of the group decides."""
+        view = core.views.group(Lookup(NAMESPACE, group))
+        if view is None or not view.policy.order:
+            return
+        members = core.views.judged(view.key, now)
+        alike = [member for member in members if member.valid and member.phase is Phase.OFF and not member.replaced]
+        wake, rest = ([m.key.name for m in sorted(alike, key=by)] for by in (standing_rank, rest_rank))
+        late = [m for m in alike if came_late(m)]
+        if not late and wake != rest[::-1]:
+            self.say("order", f"{group} wakes {wake} and rests {rest}")
+        odd = [
+            m.key.name
+            for m in alike
+            if [key for key, _ in m.standing[: len(view.policy.order)]] != [*view.policy.order]
+        ]
+        if odd:
+            self.say("order", f"{group}: {odd} stand by another order than {view.policy.order}")
 
     # --- after the run ------------------------------------------------------------------------
 

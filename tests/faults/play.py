@@ -112,6 +112,7 @@ def _machine(box: Box, number: int, *, cut: bool) -> Machine:
         spec["dependsOn"] = list(box.depends)
     if box.powered:
         spec["powerState"] = box.powered
+    spec |= box.more
     hardware = {"cpu": box.cpu, "boot_seconds": box.boot, "boot_jitter": 0.2, "off_seconds": box.off}
     hardware["hard_off"] = cut
     return machine(box.name, group=box.group, on=box.on, sensor=box.sensor, spec=spec, **hardware)

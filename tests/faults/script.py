@@ -25,6 +25,8 @@ class Box(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     """spec.powerState from the start."""
     metered: bool = False
     """The watts of a plug tell its power."""
+    more: dict[str, Any] = {}
+    """More of its spec."""
 
 
 ON_WATTS = 20.0

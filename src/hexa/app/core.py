@@ -137,7 +137,7 @@ async def _follow(
 def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tariffs | None, turns: Turns) -> Core:
     news = Newsroom(logs(ports.journal), events(ports.journal))
     contained = BreachReporter(store=store, kube=ports.kube, clock=ports.clock, news=news)
-    views, locks = Views(store, image_known=bool(ports.image)), GroupLocks()
+    views, locks = Views(store, image_known=bool(ports.image), tariffs=tariffs), GroupLocks()
     kube, clock = ports.kube, ports.clock
     readings, checks = _readings(ports, store, views, news), _checks(ports, store, views, news)
     nodes = node_controller(

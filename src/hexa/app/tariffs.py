@@ -1,6 +1,6 @@
 """The tariffs that are known now. Whoever reads their files puts them here, and whoever prices asks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +9,8 @@ from msgspec import structs
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.money.tariff import Tariff
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.v1alpha1 import OrderBy
 from hexa.domain.weekly import YEARS
 
 LONGEST: Final = timedelta(days=366)
@@ -20,9 +22,26 @@ class Tariffs:
 
     def __init__(self, known: Mapping[str, Tariff] | None = None) -> None:
         self.known: Mapping[str, Tariff] = known or {}
+        self._told: Mapping[str, Tariff] = self.known
+        self._on_change: Final[list[Callable[[], None]]] = []
 
     def __repr__(self) -> str:
         return f"<Tariffs {', '.join(self.known) or 'none'}>"
+
+    def on_change(self, notify: Callable[[], None]) -> None:
+        """Call `notify()` when it is told that they were replaced."""
+        self._on_change.append(notify)
+
+    def tell(self) -> None:
+        """Tell whoever keeps something of theirs, if they were replaced. Whoever replaces them calls this, in a task of ours."""
+        if self.known is not self._told:
+            self._told = self.known
+            for notify in self._on_change:
+                notify()
+
+    def of(self, policy: Policy) -> Tariff | None:
+        """The tariff of a group that compares its machines by their price; None: it has none, or compares nothing by it."""
+        return self.known.get(policy.tariff) if OrderBy.COST in policy.order else None
 
     def within(self, start: datetime, end: datetime) -> "Prices":
         """The prices of a span."""

@@ -102,6 +102,7 @@ def _machine(answer: "MachineAnswer", now: datetime) -> Iterator[str]:
         yield from _part("Kept on by", (_reason(reason, now) for reason in answer.kept_on))
     if answer.phase != "Ready":
         yield from _part("Kept from being woken by", (_reason(reason, now) for reason in answer.kept_from_waking))
+    yield from _part("Order in its group", answer.order)
     yield from _part("Problems", answer.problems)
     if answer.drain is not None:
         yield "Drain"

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.group.sizing import Member
+from hexa.domain.group.standing import Standing, standing_of, traits_of
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import lacking, set_up_until
 from hexa.domain.machine.identity import kube_name
@@ -13,6 +14,8 @@ from hexa.domain.machine.marks import leaving
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import effective_wish
 from hexa.domain.money.rates import Rates, hourly_price
+from hexa.domain.money.series import Step
+from hexa.domain.money.tariff import Tariff, step_at
 from hexa.domain.names import CORDON_ANNOTATION, MEMBERSHIP_LABEL, provider_id
 from hexa.domain.policy.conventions import DEFAULTS, Conventions
 from hexa.domain.policy.limits import Limits
@@ -59,6 +62,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     ties: Ties = NO_TIES
     """What it has to do with others by spec.dependsOn."""
     conventions: Conventions = DEFAULTS
+    tariff: Tariff | None = None
+    """Of its group, where that compares machines by their price."""
 
     @property
     def kube_name(self) -> str:
@@ -161,7 +166,21 @@ class MachineView(Struct, frozen=True, kw_only=True):
 
     def judged_until(self, now: datetime) -> datetime | None:
         """When a judgement of this machine changes by time alone."""
-        return judge.changes_at(self, now)
+        changes, price = judge.changes_at(self, now), self._price(now)
+        if price is None:
+            return changes
+        return price.end if changes is None else min(changes, price.end)
+
+    def _price(self, now: datetime) -> Step | None:
+        return step_at(self.tariff, now) if self.tariff is not None else None
+
+    def _standing(self, now: datetime) -> Standing:
+        """Where it stands by the order of its group."""
+        if not self.policy.order:
+            return ()
+        price = self._price(now)
+        rates = self.rates if price is None else structs.replace(self.rates, per_kwh=price.per_kwh)
+        return standing_of(self.policy.order, traits_of(self.node, rates, self.shape, tariff=price is not None))
 
     def member(self, now: datetime) -> Member:
         """The machine as sizing sees it."""
@@ -179,6 +198,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
             failures=status.failures,
             boot_seconds=status.boot_seconds,
             hourly=hourly_price(self.rates),
+            index=self.node.spec.index,
+            standing=self._standing(now),
             replaced=status.replaced,
             cooling=cooling(status, now),
             valid=self.valid and bool(status.phase),

@@ -165,6 +165,8 @@ class What(StrEnum):
     """Refused: one machine at a time may be off that hexa has not shown to wake."""
     MIN_SIZE_REACHED = "MinSizeReached"
     """Refused: the group would have too few machines."""
+    CHOSEN = "Chosen"
+    """Why machines of a group with spec.order were woken, or rested, and not the next one."""
 
     # Objects that hexa cannot work with, and hexa itself.
     DOES_NOT_DECODE = "DoesNotDecode"

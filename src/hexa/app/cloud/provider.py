@@ -18,6 +18,7 @@ from hexa.app.views.views import Views
 from hexa.app.wishes import Wish, Wishes
 from hexa.domain.decide.group_news import about_group
 from hexa.domain.errors import Unavailable
+from hexa.domain.group.choice import chosen
 from hexa.domain.group.sizing import Member, cancellable, candidates, counts, fitting, least_size, max_size, target
 from hexa.domain.group.template import mixed, shown_shape
 from hexa.domain.group_view import GroupView
@@ -282,7 +283,7 @@ class Provider:
                 call, What.NOT_ENOUGH_MACHINES, f"{view.id} has {len(found)} machines to wake, {delta} asked"
             )
         wish = self._wished(Power.ON, Reason.SCALE_UP)
-        return await self._wish_all(call, [member.key for member in found], lambda _: wish, count=delta)
+        return await self._wish_all(call, [member.key for member in found], lambda _: wish, count=delta, able=found)
 
     async def delete_nodes(self, group: str, *, nodes: Sequence[ExternalNode]) -> Done | UnknownGroup | Denied:
         view = self._group(group)
@@ -337,11 +338,12 @@ class Provider:
             call = self._call("DecreaseTargetSize", What.REQUEST_TAKEN_BACK, view)
             members = self._judged(self._sighted(call))
             spare = target(members) - view.policy.min_size
-            found = cancellable(members)[: max(min(-delta, spare), 0)]
+            able = cancellable(members)
+            found = able[: max(min(-delta, spare), 0)]
             keys = [member.key for member in found]
             keys += hedged_by(members, keys)
             wish = self._wished(Power.OFF, Reason.REQUEST_TAKEN_BACK)
-            return await self._wish_all(call, keys, lambda _: wish, count=len(keys))
+            return await self._wish_all(call, keys, lambda _: wish, count=len(keys), able=able)
 
     def _bid(self, view: GroupView, power: Power, chosen: Sequence[Member]) -> Bid:
         members, now = self._judged(view), self._clock.now()
@@ -350,14 +352,20 @@ class Provider:
     def _wished(self, power: Power, reason: str) -> WishRecord:
         return WishRecord(power=power, by=Asker.CLUSTER_AUTOSCALER, reason=reason, since=self._clock.now())
 
-    async def _wish_all(self, call: Call, keys: list[Lookup], wish: Wish, *, count: int) -> Done | Denied:
-        """Store the wish for `count` of the machines, the first ones first."""
+    async def _wish_all(
+        self, call: Call, keys: list[Lookup], wish: Wish, *, count: int, able: Sequence[Member] = ()
+    ) -> Done | Denied:
+        """Store the wish for `count` of the machines, the first ones first. `able`: those that hexa chose from."""
         asked = await self._wishes.ask(call.view.key, keys, wish, count=count)
         if asked is None:
             return Denied("MachinesChanged", f"{count} machines could not be asked: they were changed meanwhile")
         if asked:
             self._news.causes.began(call.cause, asked)
-            self._news.tell(_asked(call, asked, wish(asked[0]).power))
+            power = wish(asked[0]).power
+            self._news.tell(_asked(call, asked, power))
+            if text := chosen(able, [key.name for key in asked], wake=power is Power.ON):
+                told = about_group(call.view.group, What.CHOSEN, text, severity=Severity.NORMAL, cause=call.cause)
+                self._news.tell(told)
         return Done()
 
     def _call(self, rpc: str, what: What, view: GroupView) -> Call:

@@ -23,6 +23,7 @@ from hexa.domain.words.demands import Demand, demands
 from hexa.domain.words.explain import hindrance, obstacle, stale, summary
 from hexa.domain.words.kept import Reason, kept_from_waking, kept_on
 from hexa.domain.words.known import Known
+from hexa.domain.words.order import order
 from hexa.domain.words.waits import Wait, cause, waits
 from hexa.domain.written.hints import group_hints
 from hexa.ports.kube import Kube
@@ -57,6 +58,8 @@ class MachineAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     waits: tuple[Wait, ...]
     kept_on: tuple[Reason, ...]
     kept_from_waking: tuple[Reason, ...]
+    order: tuple[str, ...]
+    """Its place among the machines of its group that may be woken, or rested, and what puts it there."""
     problems: tuple[str, ...]
     conditions: tuple[Condition, ...]
     kubernetes_node: str
@@ -137,6 +140,7 @@ async def explain_machine(kube: Kube, snapshot: Snapshot, key: Lookup) -> Machin
         waits=tuple(waits(known)),
         kept_on=tuple(kept_on(known)),
         kept_from_waking=tuple(kept_from_waking(known)),
+        order=tuple(order(known)),
         problems=tuple(map(str, known.problems)),
         conditions=status.conditions,
         kubernetes_node=_kubernetes_node(view),

@@ -4,6 +4,7 @@ from typing import Final
 
 from hexa.app.fence import Breach, contained_problem
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.views.claims import Claims
 from hexa.app.views.dependencies import Dependencies
 from hexa.app.views.groups import GroupViews
@@ -47,8 +48,9 @@ class MachineViews:
         dependencies: Dependencies,
         pods: GuardingPods,
         image_known: bool,
+        tariffs: Tariffs,
     ) -> None:
-        self._store, self._fence = store, store.fence
+        self._store, self._fence, self._tariffs = store, store.fence, tariffs
         self._post = store.fence.post(MACHINES, "view")
         self._groups, self._index, self._claims, self._pods = groups, index, claims, pods
         self._proofs, self._traffic, self._dependencies = proofs, traffic, dependencies
@@ -120,8 +122,23 @@ class MachineViews:
         rivals, broken = self._claims.rivals(key), self._store.nodes.malformed.get(Lookup("", name))
         storage, asks = self._pods.stored_on(name), self._groups.asked(node)
         unread = membership is not None and membership in self._store.groups.malformed
+        tariff = self._tariffs.of(group.policy) if group is not None else None
         parts = Parts(
-            node, group, kube, hosts, storage, several, rivals, waits_for, ties, broken, asks, unread, taken, traffic
+            node,
+            group,
+            kube,
+            hosts,
+            storage,
+            several,
+            rivals,
+            waits_for,
+            ties,
+            broken,
+            asks,
+            unread,
+            taken,
+            traffic,
+            tariff,
         )
         cached = self._known.get(key)
         if cached is None or not parts.same(cached[0]):
@@ -170,4 +187,5 @@ class MachineViews:
             ties=parts.ties,
             node_exists=kube is not None or parts.broken is not None,
             name_taken=bool(parts.taken),
+            tariff=parts.tariff,
         )

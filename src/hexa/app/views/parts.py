@@ -10,6 +10,7 @@ from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name, kube_name
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import membership_of
+from hexa.domain.money.tariff import Tariff
 from hexa.domain.names import MEMBERSHIP_LABEL
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.claims import rivals_problem
@@ -46,6 +47,8 @@ class Parts(Struct, frozen=True):
     """Other machines whose Kubernetes node is the one that its spec names anew."""
     traffic: Traffic = NO_TRAFFIC
     """What the machines of its group do."""
+    tariff: Tariff | None = None
+    """By which its group compares prices."""
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -64,6 +67,7 @@ class Parts(Struct, frozen=True):
             and self.group_broken == other.group_broken
             and self.taken == other.taken
             and self.traffic == other.traffic
+            and self.tariff is other.tariff
         )
 
 

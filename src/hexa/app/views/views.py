@@ -11,6 +11,7 @@ from typing import Final
 from hexa.app.cache import same_but_for_version
 from hexa.app.fence import Subject
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.views.claims import NOTHING, Claims
 from hexa.app.views.dependencies import Dependencies
 from hexa.app.views.groups import GroupViews, same_group
@@ -35,7 +36,7 @@ from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 class Views:
     """Every machine and group of the snapshot. `image_known`: whether the Jobs of spec.power have one."""
 
-    def __init__(self, store: Store, *, image_known: bool = True) -> None:
+    def __init__(self, store: Store, *, image_known: bool = True, tariffs: Tariffs | None = None) -> None:
         self._store = store
         self._post = store.fence.post(MACHINES, "view")
         self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
@@ -61,7 +62,10 @@ class Views:
             dependencies=self.dependencies,
             pods=self._pods,
             image_known=image_known,
+            tariffs=tariffs or Tariffs(),
         )
+        if tariffs is not None:
+            tariffs.on_change(self._tariffs_changed)
         store.groups.subscribe(self._group_changed)
         store.machines.subscribe(self._machine_changed)
         store.nodes.subscribe(self._node_changed)
@@ -283,6 +287,10 @@ class Views:
             self._index.find_provider_id(machine)
             self._claims_changed(machine)
             self.dependencies.changed(machine)
+
+    def _tariffs_changed(self) -> None:
+        self._rosters.forget_all()
+        self._store.touch()
 
     def _guarding_pods_changed(self) -> None:
         self._pods.changed()

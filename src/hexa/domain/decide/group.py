@@ -13,16 +13,19 @@ from msgspec import Struct, structs
 from hexa.domain.decide.conditions import group_status
 from hexa.domain.decide.group_news import about_group
 from hexa.domain.group.asked import exchanged, lost, open_requests
+from hexa.domain.group.choice import chosen
 from hexa.domain.group.sizing import (
     Member,
     Replacement,
     begun_replacements,
     candidates,
     exercising,
+    fitting,
     half_replaced,
     next_exercise,
     next_probe,
     replacements,
+    resters,
     to_exercise,
     to_probe,
     to_rest,
@@ -229,7 +232,8 @@ def _fill(group: GroupView, observed: GroupObserved) -> Todo:
     if wake and (until := _looked_at_until(observed)) > observed.now:
         return until
     text = f"minSize is {group.policy.min_size}{group.policy.by.get('min_size', '')}"
-    return _ask(observed, wake, Power.ON, Reason.MIN_SIZE, text, by=_asker(group, "min_size"))
+    able = fitting(group.policy, observed.members) if wake else ()
+    return _ask(observed, wake, Power.ON, Reason.MIN_SIZE, text, by=_asker(group, "min_size"), able=able)
 
 
 def _looked_at_until(observed: GroupObserved) -> datetime:
@@ -244,7 +248,8 @@ def _looked_at_until(observed: GroupObserved) -> datetime:
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:
     rest = to_rest(group.policy, observed.members)
     text = f"maxSize is {group.policy.max_size}{group.policy.by.get('max_size', '')}"
-    return _ask(observed, rest, Power.OFF, Reason.MAX_SIZE, text, by=_asker(group, "max_size"))
+    able = resters(observed.members) if rest else ()
+    return _ask(observed, rest, Power.OFF, Reason.MAX_SIZE, text, by=_asker(group, "max_size"), able=able)
 
 
 def _asker(group: GroupView, value: str) -> Asker:
@@ -355,6 +360,12 @@ def _next_change(policy: Policy) -> ScheduleChange | None:
 # --- wishes -----------------------------------------------------------------------------------------
 
 
+def _choice(observed: GroupObserved, able: Sequence[Member], names: Sequence[str], *, wake: bool) -> tuple[News, ...]:
+    """Why these of the machines that were able, where the group has an order."""
+    text = chosen(able, names, wake=wake)
+    return (about_group(observed.stored, What.CHOSEN, text, severity=Severity.NORMAL),) if text else NOTHING
+
+
 def _ask(
     observed: GroupObserved,
     members: Sequence[Member],
@@ -363,11 +374,14 @@ def _ask(
     text: str,
     *,
     by: Asker = Asker.RECOVERY,
+    able: Sequence[Member] = (),
 ) -> Todo:
+    """`able`: those that these were chosen from, the first to be chosen first."""
     if not members:
         return None
+    why = _choice(observed, able, [member.key.name for member in members], wake=power is Power.ON)
     wish = WishRecord(power=power, by=by, reason=reason, since=observed.now)
-    news = tuple(_told(observed, member.key, wish, text) for member in members)
+    news = (*(_told(observed, member.key, wish, text) for member in members), *why)
     return Ask(tuple((member.key, wish) for member in members), news)
 
 
@@ -377,8 +391,9 @@ def _successors(observed: GroupObserved, pairs: Sequence[Replacement], reason: R
         return None
     wishes = {pair.successor.key: _in_place_of(pair, observed, reason) for pair in pairs}
     news = (_told(observed, key, wish, text.format(wish.replaces)) for key, wish in wishes.items())
+    why = _choice(observed, candidates(observed.members), [key.name for key in wishes], wake=True)
     asked = tuple(_pair(pair, hedge=reason is Reason.HEDGE) for pair in pairs)
-    return Ask(tuple(wishes.items()), tuple(news), asked)
+    return Ask(tuple(wishes.items()), (*news, *why), asked)
 
 
 def _in_place_of(pair: Replacement, observed: GroupObserved, reason: Reason) -> WishRecord:

@@ -10,12 +10,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from hexa.domain.group.standing import Standing, back, name_back, rank
 from hexa.domain.machine.lifecycle import COMING, TRYING, Phase
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import NOT_ASKED, PROGRAMS, UNASKED, overrules
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.health import NodeHealth
-from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, Switched, WishRecord
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, OrderBy, Power, Switched, WishRecord
 
 NOT_UP: Final = COMING | {Phase.OFF, Phase.UNKNOWN, Phase.START_FAILED}
 
@@ -39,6 +40,9 @@ class Member(Struct, frozen=True, kw_only=True):
     failures: int = 0
     boot_seconds: tuple[float, ...] = ()
     hourly: float = 0.0
+    index: int | None = None
+    standing: Standing = ()
+    """Where it stands by the order of its group; empty: the group has none."""
     replaced: bool = False
     """It is written down that another took its place."""
     taken: bool = False
@@ -143,8 +147,8 @@ def may_be_woken(member: Member) -> bool:
 
 def candidates(members: Iterable[Member]) -> list[Member]:
     """Machines that may be woken, best first: not the last by a rule, not put off by a person, quickest phase, waiting for
-    no other, fewest failures, cheapest, fastest."""
-    return sorted(filter(may_be_woken, members), key=_wake_rank)
+    no other, and first by the order of the group."""
+    return sorted(filter(may_be_woken, members), key=wake_rank)
 
 
 def fitting(policy: Policy, members: Sequence[Member]) -> list[Member]:
@@ -173,12 +177,34 @@ def _brought(member: Member, named: Mapping[str, Member]) -> set[str]:
     return found
 
 
-def _wake_rank(member: Member) -> tuple[bool, bool, int, bool, int, float, float, str]:
+Urgency = tuple[bool, bool, int, bool]
+
+
+def urgency(member: Member) -> Urgency:
+    """What comes before every order of who is woken first: last by a rule, put off by a person, its phase, waiting for others."""
     put_off = member.wish is not None and member.wish.by is Asker.USER
+    phase = WAKE_ORDER.get(member.phase, WAKE_ORDER[Phase.OFF])
+    return bool(member.last_vetoes), put_off, phase, bool(member.waits_for)
+
+
+def standing(member: Member) -> Standing:
+    """Where the machine stands in its group. Without an order: fewest failures, cheapest, fastest, what is not known as 0."""
+    if member.standing:
+        return member.standing
     boot = median(member.boot_seconds) if member.boot_seconds else 0.0
-    waits = bool(member.waits_for)
-    order = WAKE_ORDER.get(member.phase, WAKE_ORDER[Phase.OFF])
-    return bool(member.last_vetoes), put_off, order, waits, member.failures, member.hourly, boot, str(member.key)
+    index = None if member.index is None else float(member.index)
+    failures = float(member.failures)
+    return (
+        (OrderBy.RELIABILITY, failures),
+        (OrderBy.COST, member.hourly),
+        (OrderBy.BOOT, boot),
+        (OrderBy.INDEX, index),
+    )
+
+
+def wake_rank(member: Member) -> tuple[Urgency, tuple[tuple[bool, float], ...], str]:
+    """Sorts those first that are woken first."""
+    return urgency(member), rank(standing(member)), str(member.key)
 
 
 def may_rest(member: Member) -> bool:
@@ -187,9 +213,9 @@ def may_rest(member: Member) -> bool:
 
 
 def resters(members: Iterable[Member]) -> list[Member]:
-    """Machines that count and may rest, first to go first: not yet up, then those that came late, failed most, dearest, fewest
-    pods. Of those without wake proof the first only: it must come up again before the next may go."""
-    found = sorted((m for m in members if counts(m) and may_rest(m)), key=_rest_rank)
+    """Machines that count and may rest, first to go first: not yet up, then those that came late, with the fewest pods, and last by
+    the order of the group. Of those without wake proof the first only: it must come up again before the next may go."""
+    found = sorted((m for m in members if counts(m) and may_rest(m)), key=rest_rank)
     risky = [member for member in found if member.unproven and member.phase is not Phase.OFF]
     return [member for member in found if member not in risky[1:]]
 
@@ -197,11 +223,18 @@ def resters(members: Iterable[Member]) -> list[Member]:
 REST_ORDER: Final = {Phase.OFF: 0, Phase.POWERING_ON: 1, Phase.BOOTING: 2, Phase.LOST: 3}
 
 
-def _rest_rank(member: Member) -> tuple[int, bool, int, int, float, str]:
-    unasked = member.wish is not None and member.wish.reason in UNASKED
-    late = member.replaced or unasked  # what took its place has the pods, and nobody waits for the other
+def rest_rank(member: Member) -> tuple[int, bool, int, tuple[tuple[bool, float], ...], tuple[int, ...] | str]:
+    """Sorts those first that rest first: the order of the group backwards. Without one boots don't count, nor names backwards."""
     place = REST_ORDER.get(member.phase, len(REST_ORDER))
-    return place, not late, member.pods, -member.failures, -member.hourly, str(member.key)
+    if member.standing:
+        return place, not came_late(member), member.pods, back(member.standing), name_back(member.key.name)
+    counted = tuple(each for each in standing(member) if each[0] is not OrderBy.BOOT)
+    return place, not came_late(member), member.pods, back(counted), str(member.key)
+
+
+def came_late(member: Member) -> bool:
+    """What took its place has the pods, or nobody asked for it: nobody waits for it."""
+    return member.replaced or (member.wish is not None and member.wish.reason in UNASKED)
 
 
 CANCELLABLE: Final = frozenset({Phase.OFF, Phase.POWERING_ON, Phase.BOOTING, Phase.UNKNOWN})
@@ -213,7 +246,7 @@ def cancellable(members: Iterable[Member]) -> list[Member]:
     open_requests = (
         m for m in members if counts(m) and m.phase in CANCELLABLE and not m.node_ready and not overrules(m.wish)
     )
-    return sorted((m for m in open_requests if not _comes_anyway(m)), key=_rest_rank)
+    return sorted((m for m in open_requests if not _comes_anyway(m)), key=rest_rank)
 
 
 def _comes_anyway(member: Member) -> bool:
@@ -246,7 +279,7 @@ def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
     if policy.max_size is None:
         return []
     surplus = target(members) - policy.max_size
-    waiting = sorted(filter(_waits, members), key=_rest_rank)
+    waiting = sorted(filter(_waits, members), key=rest_rank)
     return waiting[: max(len(waiting) + surplus, 0)] + resters(members)[: max(surplus, 0)]
 
 

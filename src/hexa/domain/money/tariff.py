@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from hexa.domain.memo import ByIdentity
 from hexa.domain.money.series import HOUR, Row, Step, joined, series_steps
-from hexa.domain.weekly import Window, edges, spans
+from hexa.domain.weekly import YEARS, Window, edges, spans
 
 BERTH: Final = timedelta(days=2)
 """Around a moment in which a weekly tariff has a step that holds then."""
@@ -93,3 +94,18 @@ class Tariff(Struct, frozen=True, kw_only=True):
 def _holds(found: Sequence[tuple[datetime, datetime]], at: datetime) -> bool:
     index = bisect_right(found, at, key=lambda span: span[0]) - 1
     return index >= 0 and at < found[index][1]
+
+
+_LAST: Final[ByIdentity[Tariff, Step]] = ByIdentity()
+"""Of each tariff the step that was asked about last."""
+
+
+def step_at(tariff: Tariff, moment: datetime) -> Step | None:
+    """The step that holds at that moment, worked out once for all who ask in it; None: no clock shows such a year."""
+    if moment.year not in YEARS:
+        return None
+    known = _LAST.get(tariff)
+    if known is None or not known.start <= moment < known.end:
+        known = tariff.at(moment)
+        _LAST.put(tariff, known)
+    return known

@@ -23,6 +23,7 @@ from hexa.domain.resources.v1alpha1 import (
     Hold,
     LeavePolicy,
     OnUnexpectedPower,
+    OrderBy,
     Power,
     QuarantineProbe,
     Storage,
@@ -128,6 +129,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     by: dict[str, Setter] = {}
     """Of the values that a schedule sets now, which one."""
     next_change: Change | None = None
+    order: tuple[OrderBy, ...] = ()
+    """What machines are compared by, the first that differs decides; empty: nobody said."""
     tariff: str = ""
     """Name of a tariff of the configuration; empty: `price_per_kwh` counts."""
     currency: str = "EUR"
@@ -183,6 +186,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
         schedules=schedules,
         base=Values(min_size=spec.min_size, max_size=spec.max_size) if schedules else Values(),
+        order=tuple(dict.fromkeys(spec.order)),
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         tariff=spec.cost.tariff,
         currency=spec.cost.currency,

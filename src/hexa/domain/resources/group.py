@@ -174,6 +174,17 @@ class OnUnexpectedPower(StrEnum):
     IGNORE = "Ignore"
 
 
+class OrderBy(StrEnum):
+    """What machines of a group are compared by."""
+
+    RELIABILITY = "reliability"
+    ENERGY = "energy"
+    BOOT = "boot"
+    WEAR = "wear"
+    COST = "cost"
+    INDEX = "index"
+
+
 class GroupSpec(Slice, frozen=True, kw_only=True):
     RULES: ClassVar[Rules] = (
         Rule(
@@ -289,6 +300,17 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             max_length=MOST_SCHEDULES,
             description="Weekly windows in which minSize and maxSize are others. Where several hold at once, the later in the list "
             "wins, field by field.",
+        ),
+    ] = ()
+    order: Annotated[
+        tuple[OrderBy, ...],
+        Meta(
+            max_length=6,
+            description="Which machine is woken first, and rested last: by the first of these in which two differ. reliability (fewer "
+            "failures in a row), energy (watts at full load for each core), boot (the median of its recent boots), wear (fewer boots "
+            "so far), cost (price of this hour), index (spec.index of the machine). What is not known of a machine puts it last in "
+            "that. Default: reliability, cost, boot, index.",
+            extra={"x-crd": {"x-kubernetes-list-type": "set"}},
         ),
     ] = ()
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()

@@ -9,7 +9,18 @@ from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.pod_spec import PowerPodSpec
 from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.status import NodeStatus
-from hexa.domain.resources.values import Duration, Number, OnOff, OwnedMetadata, Period, Quantity, Rule, Rules, Time
+from hexa.domain.resources.values import (
+    INT32_MAX,
+    Duration,
+    Number,
+    OnOff,
+    OwnedMetadata,
+    Period,
+    Quantity,
+    Rule,
+    Rules,
+    Time,
+)
 from hexa.domain.resources.wish import Hold
 
 
@@ -120,6 +131,13 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             extra={"x-crd": {"x-kubernetes-list-type": "set"}},
         ),
     ] = ()
+    index: Annotated[
+        Annotated[int, Meta(ge=0, le=INT32_MAX)] | None,
+        Meta(
+            description="Its place where the group's order says index, or nothing else tells two machines apart: the lowest is woken "
+            "first and rested last, those without one come after, by name."
+        ),
+    ] = None
     pricing: Annotated[Pricing, Meta(description="What the machine costs.")] = Pricing()
     energy: Annotated[Energy, Meta(description="What the machine draws.")] = Energy()
     template: Annotated[

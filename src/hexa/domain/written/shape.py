@@ -97,6 +97,8 @@ class _Check:
             yield from self.at(item, schema["items"], (*path, index))
         for key in schema.get("x-kubernetes-list-map-keys", ()):
             yield from _twins(value, key, path)
+        if schema.get("x-kubernetes-list-type") == "set":
+            yield from _doubles(value, path)
 
     def unknown(self, path: Path, properties: Mapping[str, Schema]) -> str:
         name = str(path[-1])
@@ -136,6 +138,13 @@ def _twins(items: list[Any], key: str, path: Path) -> Iterator[Problem]:
         if isinstance(name, str) and seen.setdefault(name, index) != index:
             where = (*path, index, key)
             yield _problem(where, f"{name!r} is item {seen[name]} already", f"give each its own {key}", "Duplicate")
+
+
+def _doubles(items: list[Any], path: Path) -> Iterator[Problem]:
+    texts = [item if isinstance(item, str) else None for item in items]
+    for index, text in enumerate(texts):
+        if text is not None and (first := texts.index(text)) != index:
+            yield _problem((*path, index), f'"{text}" is item {first} already', "name it once", "Duplicate")
 
 
 def _is_integer(value: Any) -> bool:
