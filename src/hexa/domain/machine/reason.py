@@ -35,6 +35,7 @@ class Reason(StrEnum):
     MIN_ON_TIME = "MinOnTime"
     BLACKOUT = "Blackout"
     MAX_CYCLES = "MaxCycles"
+    MAX_DRAINING = "MaxDraining"
     MIN_OFF_TIME = "MinOffTime"
     """It ranks the machine last, and bars nothing."""
 

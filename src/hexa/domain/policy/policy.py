@@ -183,6 +183,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         power_cycle=_power_cycle(reader, spec.remediation),
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
+        max_draining=spec.max_draining,
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
         schedules=schedules,
         base=Values(min_size=spec.min_size, max_size=spec.max_size) if schedules else Values(),

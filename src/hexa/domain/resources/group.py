@@ -287,6 +287,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "Autoscaler, hexa and schedules wait for it, a person's off and hold pass. Default: no limit."
         ),
     ] = None
+    max_draining: Annotated[
+        Annotated[int, Meta(ge=1, le=INT32_MAX)] | None,
+        Meta(
+            description="Most machines that are drained or switched off at once: Cluster Autoscaler, hexa and schedules wait for "
+            "it, a person's off and hold pass. Default: no limit."
+        ),
+    ] = None
     blackouts: Annotated[
         tuple[Blackout, ...],
         Meta(

@@ -20,6 +20,7 @@ from hexa.domain.rules import (
     cool_off,
     cycles,
     dependencies,
+    draining,
     health,
     hedge,
     hold,
@@ -204,6 +205,15 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         off=lambda machine, now: proof.proof_vetoes(machine.node, machine.policy, machine.waits_for, now=now),
         ends=lambda machine, now: (proof.proof_ends(machine.node.status, machine.policy),) if machine.group else (),
         remedy="wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
+    ),
+    Rule(
+        name="maxDraining",
+        what="So many machines of a group go down at once; a person's off passes, and counts.",
+        reason=Reason.MAX_DRAINING,
+        rank=Rank.STAYS,
+        off=draining.off,
+        grants=draining.grants,
+        remedy="wait, or raise spec.maxDraining; hexa off {machine} passes it",
     ),
     Rule(
         name="hedge",
