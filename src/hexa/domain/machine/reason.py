@@ -36,6 +36,8 @@ class Reason(StrEnum):
     BLACKOUT = "Blackout"
     MAX_CYCLES = "MaxCycles"
     MAX_DRAINING = "MaxDraining"
+    RATE_LIMIT = "RateLimit"
+    """Of an off, and of a wake that waits for its turn."""
     MIN_OFF_TIME = "MinOffTime"
     """It ranks the machine last, and bars nothing."""
 

@@ -155,7 +155,8 @@ def limits_of(
     derived["patient_interval"] = patient
     hedge = next((spec.retries.hedge for _, spec in sources if spec.retries.hedge is not None), False)
     cycles = next((spec.max_cycles_per_day for _, spec in sources if spec.max_cycles_per_day is not None), None)
-    counted: Counts = {"max_cycles_per_day": cycles, "offs_kept": cycles or 0, "wakes_kept": 0}
+    wakes, offs = _kept(sources, cycles or 0)
+    counted: Counts = {"max_cycles_per_day": cycles, "offs_kept": offs, "wakes_kept": wakes}
     return Limits(attempts=attempts, hedge=hedge, **counted, **derived)
 
 
@@ -165,6 +166,13 @@ class Counts(TypedDict):
     max_cycles_per_day: int | None
     offs_kept: int
     wakes_kept: int
+
+
+def _kept(sources: tuple[Source, ...], cycles: int) -> tuple[int, int]:
+    """How many of its last wakes and offs are remembered: as many as alone would use up a bound of the group's."""
+    rates = [spec.rate_limit for _, spec in sources if isinstance(spec, GroupSpec) and spec.rate_limit is not None]
+    wakes = max((rate.wakes or 0 for rate in rates), default=0)
+    return wakes, max((cycles, *(rate.rests or 0 for rate in rates)))
 
 
 def _given(

@@ -13,7 +13,7 @@ from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import Change, Schedule, Setter, Values, clashes, instant, read_schedules
 from hexa.domain.policy.values import SHORTEST, Reader
-from hexa.domain.resources.group import Blackout, Mode
+from hexa.domain.resources.group import Blackout, Mode, RateLimit
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -184,6 +184,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
         max_draining=spec.max_draining,
+        rate=_rate(reader, spec.rate_limit),
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
         schedules=schedules,
         base=Values(min_size=spec.min_size, max_size=spec.max_size) if schedules else Values(),
@@ -216,6 +217,13 @@ def _blackout(reader: Reader, field: str, written: Blackout) -> ZonedWindow:
         reader.problems.append(Problem(field, str(error), remedy))
         return ZonedWindow(Window(), "UTC", written.reason)
     return ZonedWindow(window, written.zone, written.reason)
+
+
+def _rate(reader: Reader, written: RateLimit | None) -> Rate | None:
+    if written is None or (written.wakes is None and written.rests is None):
+        return None
+    per = reader.limit("spec.rateLimit.per", written.per, least=SHORTEST) or Rate().per
+    return Rate(wakes=written.wakes, rests=written.rests, per=per)
 
 
 def _drain(reader: Reader, spec: GroupSpec) -> DrainRules:

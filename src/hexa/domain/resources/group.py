@@ -124,6 +124,20 @@ class Schedule(Slice, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="What it is called, for people who read it later.")] = ""
 
 
+class RateLimit(Slice, frozen=True, kw_only=True):
+    """How many machines are switched within a span."""
+
+    wakes: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        Meta(description="Most machines that begin to be woken within it. Default: no limit."),
+    ] = None
+    rests: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        Meta(description="Most machines that begin to be switched off within it. Default: no limit."),
+    ] = None
+    per: Annotated[Duration | None, Meta(description="The span. Default 10m.")] = None
+
+
 class LeavePolicy(StrEnum):
     DELETE = "Delete"
     KEEP = "Keep"
@@ -292,6 +306,14 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         Meta(
             description="Most machines that are drained or switched off at once: Cluster Autoscaler, hexa and schedules wait for "
             "it, a person's off and hold pass. Default: no limit."
+        ),
+    ] = None
+    rate_limit: Annotated[
+        RateLimit | None,
+        Meta(
+            description="How many machines of the group are woken, and switched off, within a span. A wake beyond it waits for its "
+            "turn, whoever wants it, and Cluster Autoscaler is granted what can be Ready within maxNodeProvisionTime; an off waits, "
+            "unless a person wants it."
         ),
     ] = None
     blackouts: Annotated[
