@@ -12,6 +12,8 @@ from hexa.domain.names import CONTROL_PLANE_TAINTS
 from hexa.domain.people.doctor.autoscaler import flags_of, judge_flags, judge_startup_taints
 from hexa.domain.people.rights import RIGHTS, Scope, for_tenant
 from hexa.domain.policy.conventions import STARTUP_TAINTS
+from hexa.domain.policy.policy import Options as GroupOptions
+from hexa.domain.policy.policy import Policy
 from hexa.yaml import read_documents, write_document
 
 EVERY = pytest.mark.parametrize("overlay", list(Overlay))
@@ -161,10 +163,11 @@ def autoscaler_words(objects: list[Any]) -> list[str]:
 
 @EVERY
 def test_cluster_autoscaler_looks_often_and_finds_groups_similar(overlay: Overlay) -> None:
-    """It looks each 2 s, and the label with the group's name does not keep it from balancing groups of equal machines; a flag of
-    the site's own has the last word."""
+    """It looks each 2 s, gives up idle machines from a minute after a scale-up on, and the label with the group's name does not keep
+    it from balancing groups of equal machines; a flag of the site's own has the last word."""
     flags = flags_of(autoscaler_words(installed(overlay)))
     assert flags.text("scan-interval") == "2s"
+    assert flags.text("scale-down-delay-after-add") == "1m"
     assert flags.all("balancing-ignore-label") == ("infra.homecluster.dev/group",)
     own = flags_of(autoscaler_words(installed(overlay, autoscaler_flags=("--scan-interval=5s",))))
     assert own.text("scan-interval") == "5s"
@@ -232,3 +235,21 @@ def test_the_doctor_says_what_a_longer_interval_costs(flags: tuple[str, ...], co
         text for each in found if "until a machine is woken" in (text := each.text) and f"up to {cost} " not in text
     ] == []
     assert bool(list(judge_flags(flags_of(["--cloud-config=f", *flags]), [], "CA", nodes=1))) is bool(cost)
+
+
+@pytest.mark.parametrize(
+    ("flags", "unneeded", "warns"),
+    [((), 300.0, "10m"), ((), 600.0, ""), ((), None, ""), (("--scale-down-delay-after-add=1m",), 60.0, "")],
+)
+def test_the_doctor_says_where_idle_machines_stay_on_for_longer(
+    flags: tuple[str, ...], unneeded: float | None, warns: str
+) -> None:
+    """Cluster Autoscaler gives up no machine for ten minutes after any scale-up, unless it is told otherwise: a group whose idle time
+    is shorter is named."""
+    policy = Policy(namespace="homelab", name="rack", options=GroupOptions(scale_down_unneeded_time=unneeded))
+    words = ["--cloud-config=f", "--scan-interval=2s", *flags]
+    found = [each.text for each in judge_flags(flags_of(words), [policy], "CA", nodes=1)]
+    assert bool(found) is bool(warns)
+    assert all(
+        f"--scale-down-delay-after-add={warns} is longer" in text and "homelab/rack (5m)" in text for text in found
+    )

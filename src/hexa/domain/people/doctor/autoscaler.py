@@ -16,6 +16,10 @@ from hexa.domain.policy.policy import Policy
 PAGE: Final = "docs/cluster-autoscaler.md"
 SCAN: Final = timedelta(seconds=2)
 """What the manifests set."""
+DELAY_AFTER_ADD: Final = timedelta(minutes=10)
+"""Its default."""
+SHORT_DELAY: Final = timedelta(minutes=1)
+"""What the manifests set."""
 NEW_POD: Final = timedelta(seconds=2)
 """A loop that finds only pods younger than this leaves them to the next one (its log: "very new, waiting one iteration")."""
 SILENT: Final = timedelta(minutes=5)
@@ -91,6 +95,7 @@ def judge_flags(flags: Flags, policies: Sequence[Policy], about: str, *, nodes: 
         yield from _balancing(flags, about)
     yield from _too_few(flags, about, nodes)
     yield from _too_short(flags, policies, about)
+    yield from _idle_too_long(flags, policies, about)
 
 
 def _balancing(flags: Flags, about: str) -> Iterator[Finding]:
@@ -136,6 +141,20 @@ def _too_short(flags: Flags, policies: Sequence[Policy], about: str) -> Iterator
                 f"{policy.namespace}/{policy.name} may take ({format_duration(needs)}): it gives up machines that still come"
             )
             yield error(about, text, "raise the flag, or set maxNodeProvisionTime on the group")
+
+
+def _idle_too_long(flags: Flags, policies: Sequence[Policy], about: str) -> Iterator[Finding]:
+    """After it has added a machine, of whatever group, it gives up none for a time."""
+    delay = flags.duration("scale-down-delay-after-add", DELAY_AFTER_ADD)
+    for policy in policies:
+        unneeded = policy.options.scale_down_unneeded_time
+        if unneeded is not None and unneeded < delay.total_seconds():
+            text = (
+                f"--scale-down-delay-after-add={format_duration(delay)} is longer than scaleDownUnneededTime of group "
+                f"{policy.namespace}/{policy.name} ({format_duration(timedelta(seconds=unneeded))}): after any scale-up idle "
+                "machines stay on for that long"
+            )
+            yield warning(about, text, f"use --scale-down-delay-after-add={format_duration(SHORT_DELAY)}")
 
 
 # --- how it finds hexa ----------------------------------------------------------------------------
