@@ -163,8 +163,8 @@ def autoscaler_words(objects: list[Any]) -> list[str]:
 
 @EVERY
 def test_cluster_autoscaler_looks_often_and_finds_groups_similar(overlay: Overlay) -> None:
-    """It looks each 2 s, gives up idle machines from a minute after a scale-up on, and the label with the group's name does not keep
-    it from balancing groups of equal machines; a flag of the site's own has the last word."""
+    """It looks each 2 s, gives up idle machines from a minute after a scale-up on, and the label with the group's name does not
+    keep it from balancing groups of equal machines; a flag of the site's own has the last word."""
     flags = flags_of(autoscaler_words(installed(overlay)))
     assert flags.text("scan-interval") == "2s"
     assert flags.text("scale-down-delay-after-add") == "1m"
@@ -244,8 +244,8 @@ def test_the_doctor_says_what_a_longer_interval_costs(flags: tuple[str, ...], co
 def test_the_doctor_says_where_idle_machines_stay_on_for_longer(
     flags: tuple[str, ...], unneeded: float | None, warns: str
 ) -> None:
-    """Cluster Autoscaler gives up no machine for ten minutes after any scale-up, unless it is told otherwise: a group whose idle time
-    is shorter is named."""
+    """Cluster Autoscaler gives up no machine for ten minutes after any scale-up, unless it is told otherwise: a group whose idle
+    time is shorter is named."""
     policy = Policy(namespace="homelab", name="rack", options=GroupOptions(scale_down_unneeded_time=unneeded))
     words = ["--cloud-config=f", "--scan-interval=2s", *flags]
     found = [each.text for each in judge_flags(flags_of(words), [policy], "CA", nodes=1)]
