@@ -239,7 +239,7 @@ class Agent:
                 return ()
             case Looked.WOKEN:
                 return on_their_way(node.status for each, node in self.site.nodes.items() if each != name)
-            case Looked.NAME | Looked.STUCK:
+            case Looked.NAME | Looked.STUCK | Looked.LOAD | Looked.PRICE:
                 raise AssertionError(f"the site has nothing of the kind: {looked}")
             case _:
                 assert_never(looked)

@@ -153,6 +153,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
         image=ports.image,
         checks=checks,
         turns=turns,
+        tariffs=tariffs,
     )
     if checks is not None:
         checks.subscribe(nodes.queue.add)

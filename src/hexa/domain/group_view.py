@@ -6,6 +6,7 @@ from hexa.domain.machine.marks import released
 from hexa.domain.names import group_id
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem, usable
+from hexa.domain.resources.group import Mode
 from hexa.domain.resources.v1alpha1 import Group, Lookup
 
 
@@ -25,6 +26,11 @@ class GroupView(Struct, frozen=True, kw_only=True):
     @property
     def valid(self) -> bool:
         return usable(self.problems)
+
+    @property
+    def observes(self) -> bool:
+        """Nothing is done to its machines."""
+        return self.policy.mode is Mode.OBSERVE
 
     @property
     def released(self) -> bool:

@@ -22,6 +22,7 @@ from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem, usable
 from hexa.domain.resources.core import Condition, KubeNode
+from hexa.domain.resources.group import Mode
 from hexa.domain.resources.v1alpha1 import Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.rules import judge
 from hexa.domain.rules.acted import acted_power
@@ -100,6 +101,19 @@ class MachineView(Struct, frozen=True, kw_only=True):
     def leaving(self) -> bool:
         """Released or being deleted: nothing more is done to it."""
         return leaving(self.node)
+
+    @property
+    def observing(self) -> bool:
+        """Its group only observes: nothing is done to it."""
+        return self.group is not None and self.policy.mode is Mode.OBSERVE
+
+    @property
+    def to_be_seen_anew(self) -> bool:
+        """Its group has ceased to observe, and the machine does not know yet."""
+        receipt = self.node.status.receipt
+        if receipt is None or receipt.until is not None or self.observing or self.group_unreadable:
+            return False
+        return self.group is None or self.group.valid
 
     @property
     def ungrouped(self) -> bool:
@@ -202,7 +216,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             standing=self._standing(now),
             replaced=status.replaced,
             cooling=cooling(status, now),
-            valid=self.valid and bool(status.phase),
+            valid=self.valid and bool(status.phase) and not self.to_be_seen_anew,
             since=status.since,
             switched=status.switched,
             silent=status.silent,
@@ -214,6 +228,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
             tried_at=tried_at(status),
             health=status.health,
             probe_due=probe_due(status, limits=self.limits),
+            observed=self.observing,
+            idle=status.receipt is not None and status.receipt.idle_since is not None,
         )
 
 

@@ -63,7 +63,7 @@ STATES: Final[dict[Phase, InstanceState]] = {
     Phase.POWERING_OFF: InstanceState.DELETING,
     Phase.STOP_FAILED: InstanceState.DELETING,
 }
-AT_ALL_TIMES: Final = frozenset({Reason.HOLD, Reason.MODE})
+AT_ALL_TIMES: Final = frozenset({Reason.HOLD, Reason.MODE, Reason.OBSERVE})
 """Reasons of vetoes that count in every phase: a wish that stands above any of Cluster Autoscaler's."""
 NAMED: Final = 10
 """So many machines are named in the log line of a request."""
@@ -397,6 +397,8 @@ def is_member(view: MachineView, now: datetime) -> bool:
     always, and a new one before its kubelet is Ready since Cluster Autoscaler 1.35 (an answer to GetOptions sets its start-up
     time to 0). Then the machine would not count as upcoming any more, and another would be asked for.
     """
+    if view.observing:
+        return view.phase is Phase.READY
     wish = view.wish(now)
     wanted = wish is not None and wish.power is Power.ON
     quiet = view.probed(now)
@@ -436,6 +438,8 @@ def instance(view: MachineView, member: Member, *, spare: bool) -> Instance | No
     """The machine as Cluster Autoscaler is shown it; None: not at all."""
     if not member.valid or (view.phase in COMING and member.gave_way):
         return None
+    if member.observed:
+        return _seen_up(view) if counts(member) else None
     match view.phase:
         case Phase.UNKNOWN:
             return Instance(view.provider_id, InstanceState.RUNNING) if view.node_ready else None
@@ -447,6 +451,13 @@ def instance(view: MachineView, member: Member, *, spare: bool) -> Instance | No
         case _:
             coming_back = member.wanted and STATES[view.phase] is InstanceState.DELETING
             return Instance(view.provider_id, InstanceState.CREATING if coming_back else STATES[view.phase])
+
+
+def _seen_up(view: MachineView) -> Instance | None:
+    """A machine that is only observed, by the providerID that its Kubernetes node has: hexa gives it none, and an instance that no
+    node has Cluster Autoscaler would delete."""
+    provider_id = view.kube.spec.provider_id if view.kube is not None else ""
+    return Instance(provider_id, InstanceState.RUNNING) if provider_id else None
 
 
 def _failed(view: MachineView) -> Instance:

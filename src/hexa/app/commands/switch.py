@@ -127,7 +127,11 @@ def hazards(known: Known) -> Iterator[str]:
         remedy = f"; {stands.remedy}" if stands.remedy else ""
         blocked = "it will be Blocked by " if wish is not None and wish.power is Power.OFF else ""
         yield f"{blocked}{stands.rule}: {stands.text}{remedy}"
-    if wish is not None:
+    if wish is None:
+        yield from (
+            f"{veto.reason}: {veto.message}" for veto in known.member.on_vetoes if veto.reason == Reason.OBSERVE
+        )
+    else:
         told = stands.rule if stands is not None else ""
         vetoes = known.member.off_vetoes if wish.power is Power.OFF else known.member.on_vetoes
         yield from (f"{v.reason}: {v.message}" for v in vetoes if v.reason == UNAVAILABLE[wish.power] != told)

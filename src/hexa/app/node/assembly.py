@@ -16,6 +16,7 @@ from hexa.app.node.observing import Observer
 from hexa.app.node.power_jobs import PowerJobs
 from hexa.app.saving import Writer
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views
 from hexa.ports.clock import Clock
@@ -39,6 +40,7 @@ def node_controller(
     image: str = "",
     checks: HealthChecks | None = None,
     turns: Turns | None = None,
+    tariffs: Tariffs | None = None,
 ) -> NodeController:
     """`image`: what the Jobs of spec.power run. `turns`: shared with others that give way to questions."""
     power_jobs, writer = PowerJobs(jobs, store, image=image), Writer(kube, store)
@@ -53,6 +55,7 @@ def node_controller(
         jobs=power_jobs,
         detaching=Detaching(kube, news=news),
         observer=observer,
+        tariffs=tariffs or Tariffs(),
     )
     room = RoomMaker(store=store, views=views, writer=writer, locks=locks, clock=clock, news=news)
     actor = Actor(store=store, kube=kube, jobs=power_jobs, nodes=NodeDuties(kube, store), writer=writer, room=room)

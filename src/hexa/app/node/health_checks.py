@@ -145,7 +145,7 @@ class HealthChecks:
         if is_stand_in(view) or not self._store.checks.complete:
             return  # it is looked at again with the first sight
         node, found = view.node, self._cron_jobs.get(view.node.metadata.uid)
-        check = check_of(node, kubernetes_node=view.kube_name)
+        check = None if view.observing else check_of(node, kubernetes_node=view.kube_name)
         if check is None:
             self._runs.pop(key, None)
             if found is not None:

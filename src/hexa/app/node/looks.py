@@ -12,17 +12,18 @@ from hexa.app.node.power_jobs import PowerJobs
 from hexa.app.node.renaming import name_facts
 from hexa.app.pods import Drains, pods_on
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.views.views import Views
 from hexa.domain.decide.decision import Looked
 from hexa.domain.decide.facts import namesakes_of
-from hexa.domain.decide.observed import Observed, OrderSeen, Read
+from hexa.domain.decide.observed import Load, Observed, OrderSeen, Read
 from hexa.domain.machine.boot import on_their_way
 from hexa.domain.machine.identity import in_doubt, names_now, renamed
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.power_job import Action, current
 from hexa.domain.machine.unclaimed_nodes import runs_as
 from hexa.domain.machine_view import MachineView
-from hexa.domain.pods.drain import Plan
+from hexa.domain.pods.drain import Plan, plan
 from hexa.domain.resources.v1alpha1 import JobRecord, Lookup
 from hexa.domain.rules.out_of_service import stuck
 from hexa.domain.rules.power_cycle import Site
@@ -43,9 +44,11 @@ class Reader:
         jobs: PowerJobs,
         detaching: Detaching,
         observer: Observer,
+        tariffs: Tariffs,
     ) -> None:
         self._store, self._views, self._kube, self._heartbeats = store, views, kube, heartbeats
         self._jobs, self._detaching, self._observer = jobs, detaching, observer
+        self._tariffs = tariffs
         self._drains = Drains(kube, store.nodes)
 
     def forget(self, key: Lookup) -> None:
@@ -81,12 +84,12 @@ class Reader:
         others = namesakes_of(machine, observed)
         pods, wish = await pods_on(self._kube, machine.kube_name), machine.wish(observed.now)
         forced = machine.node.status.forced
-        plan = await self._drains.plan(machine, pods, by=wish.by if wish is not None else None, forced=forced)
+        found = await self._drains.plan(machine, pods, by=wish.by if wish is not None else None, forced=forced)
         if name := renamed(machine.node):
-            plan = in_doubt(plan, await pods_on(self._kube, name), names_now(name))
+            found = in_doubt(found, await pods_on(self._kube, name), names_now(name))
         for other in others:
-            plan = in_doubt(plan, await pods_on(self._kube, other), runs_as(other))
-        return await self._detaching.waits(machine, plan, pods, now=observed.now)
+            found = in_doubt(found, await pods_on(self._kube, other), runs_as(other))
+        return await self._detaching.waits(machine, found, pods, now=observed.now)
 
     async def _name(self, machine: MachineView, observed: Observed) -> Any:
         return await name_facts(machine, observed, kube=self._kube, views=self._views, heartbeats=self._heartbeats)
@@ -96,6 +99,17 @@ class Reader:
         found = tuple(stuck(await pods_on(self._kube, machine.kube_name), machine.kube))
         self._observer.looked_for_stuck(machine, found=bool(found))
         return found
+
+    async def _load(self, machine: MachineView, observed: Observed) -> Load:
+        """Volumes are not waited for: the machine is not drained."""
+        before, pods = observed.pods_seen_at, await pods_on(self._kube, machine.kube_name)
+        self._observer.looked_for_pods(machine, observed.now)
+        return Load(idle=plan(pods, rules=machine.policy.drain).left == 0, before=before)
+
+    def _price(self, machine: MachineView, observed: Observed) -> float:
+        receipt = machine.node.status.receipt
+        since = receipt.counted_to if receipt is not None else None
+        return self._tariffs.within(min(since or observed.now, observed.now), observed.now).rates(machine).per_kwh
 
     def _members(self, machine: MachineView, observed: Observed) -> Any:
         return tuple(self._views.judged(machine.group.key, observed.now)) if machine.group is not None else ()
@@ -124,6 +138,7 @@ class Reader:
         Looked.SITE: _site,
         Looked.UNCLAIMED: _unclaimed,
         Looked.WOKEN: _woken,
+        Looked.PRICE: _price,
     }
     """Asks nobody."""
     _FRESH: Final[dict[Looked, Callable[["Reader", MachineView, Observed], Awaitable[Any]]]] = {
@@ -132,5 +147,6 @@ class Reader:
         Looked.PLAN: _plan,
         Looked.NAME: _name,
         Looked.STUCK: _stuck,
+        Looked.LOAD: _load,
     }
     """Asks the API server, if need be."""

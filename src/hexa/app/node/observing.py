@@ -41,6 +41,8 @@ class Observer:
         """Attempts begun in place of one whose Job may be forgotten."""
         self._nothing_stuck: dict[Lookup, datetime | None] = {}
         """Machines on which nothing was stuck, by the phase's begin: nothing comes to a node that is off."""
+        self._pods_seen: dict[Lookup, datetime] = {}
+        """When the pods of a machine that is only observed were last looked at."""
         self._marked: Index[Lookup] = Index()
         """Kubernetes nodes by the machine whose marks they bear."""
         store.nodes.subscribe(lambda key, _, new: self._marked.move(key, owner_of(new) if new is not None else None))
@@ -54,7 +56,7 @@ class Observer:
 
     def forget(self, key: Lookup) -> None:
         """The machine is gone."""
-        for known in (self._first_seen, self._renewed, self._nothing_stuck):
+        for known in (self._first_seen, self._renewed, self._nothing_stuck, self._pods_seen):
             known.pop(key, None)
 
     def saved(self, machine: MachineView, saved: Save) -> None:
@@ -70,6 +72,10 @@ class Observer:
             self._nothing_stuck.pop(machine.key, None)
         else:
             self._nothing_stuck[machine.key] = machine.node.status.since
+
+    def looked_for_pods(self, machine: MachineView, now: datetime) -> None:
+        """The machine's pods were looked at."""
+        self._pods_seen[machine.key] = now
 
     def observe(self, machine: MachineView, read: Read) -> Observed:
         """All that is known now."""
@@ -97,6 +103,7 @@ class Observer:
             jobs=self._jobs.names(key),
             marked_node="" if status.phase else min((each.name for each in self._marked.get(key, ())), default=""),
             nothing_stuck=key in self._nothing_stuck and self._nothing_stuck[key] == status.since,
+            pods_seen_at=self._pods_seen.get(key),
             read=read,
         )
 

@@ -35,6 +35,10 @@ class Looked(StrEnum):
     """What is heard of all other kubelets."""
     UNCLAIMED = "unclaimed"
     """Kubernetes nodes that no machine claims."""
+    LOAD = "load"
+    """Whether pods are on it that would have to move, read fresh."""
+    PRICE = "price"
+    """What a kilowatt-hour has cost since its receipt was last written."""
     WOKEN = "woken"
     """When others of its group that are on their way were first woken."""
 

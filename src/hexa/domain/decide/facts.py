@@ -123,7 +123,7 @@ def check_record(machine: MachineView, observed: Observed, status: NodeStatus) -
     seen = observed.check
     if seen is None:
         return None
-    if check_of(machine.node, kubernetes_node=machine.kube_name) is None:
+    if machine.observing or check_of(machine.node, kubernetes_node=machine.kube_name) is None:
         return None if seen.gone or status.check is None else CheckRecord(name=status.check.name)
     return recorded(status, name=seen.name, run=seen.run)
 

@@ -36,6 +36,7 @@ from hexa.domain.machine.findings import Finding, once_each
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
+from hexa.domain.money.receipt import group_receipt
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.group import ScheduleChange
@@ -173,7 +174,7 @@ Todo = GroupDecision | datetime | None
 def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
     """What is to be done with the group next. Ask again after it is done."""
     dues = [observed.changes_at] if observed.changes_at is not None else []
-    works = group.valid and not group.released and observed.seeing
+    works = group.valid and not group.released and observed.seeing and not group.observes
     for row in (*(WORK if works else ()), _report):
         found = row(group, observed)
         if isinstance(found, datetime):
@@ -337,14 +338,17 @@ def _hedged(pair: Pair, observed: GroupObserved) -> Replaced | None:
 
 def _report(group: GroupView, observed: GroupObserved) -> Todo:
     stored = observed.stored
-    left = () if group.released else open_requests(stored.status.requests, observed.nodes)
+    left = () if group.released or group.observes else open_requests(stored.status.requests, observed.nodes)
     if observed.report_in > timedelta(0) and left == stored.status.requests:
         return observed.now + observed.report_in
     if observed.found is None:
         return Gather()
     found, generation = once_each(observed.found), stored.metadata.generation
     new = group_status(observed.members, found, old=stored.status, generation=generation, now=observed.now)
+    receipts = (node.status.receipt for node in observed.nodes.values())
+    found_receipts = (each for each in receipts if each is not None)
     new = structs.replace(new, requests=left, next_schedule_change=_next_change(group.policy))
+    new = structs.replace(new, receipt=group_receipt(found_receipts, currency=group.policy.currency))
     if new == stored.status:
         return None
     before = {condition.type for condition in stored.status.conditions}

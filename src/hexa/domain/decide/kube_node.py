@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from hexa.domain.decide.kube_node_patch import comes_with_cordon, core_patch, parted, with_registration
 from hexa.domain.machine.identity import kube_name
-from hexa.domain.machine.marks import MARKS, leaving, marked, owner_of
+from hexa.domain.machine.marks import MARKS, leaving, marked, owner_of, suspended_by_us
 from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Node, Registration
@@ -67,6 +67,19 @@ def decide_kube_node(observed: KubeNodeObserved) -> KubeNodeDecision:
     return LetBe()
 
 
+def _observed(observed: KubeNodeObserved) -> KubeNodeDecision | None:
+    """The machine's group only observes: what hexa put on the node before goes, and nothing is put on it."""
+    machine = observed.machine
+    if machine is None or observed.contained or not machine.observing:
+        return None
+    ours = owner_of(observed.node) in (None, machine.key)
+    return (
+        TakeOff()
+        if observed.seeing and ours and (_has_marks(observed.node) or suspended_by_us(observed.node))
+        else LetBe()
+    )
+
+
 def _given_up(observed: KubeNodeObserved) -> KubeNodeDecision | None:
     """It carries marks of a machine that we would know of, and that is deleted, released or another node's."""
     node, machine = observed.node, observed.machine
@@ -110,6 +123,7 @@ def _lacking(observed: KubeNodeObserved) -> KubeNodeDecision | None:
 
 
 ROWS: Final[tuple[Callable[[KubeNodeObserved], KubeNodeDecision | None], ...]] = (
+    _observed,
     _given_up,
     _let_be,
     _parted,

@@ -16,6 +16,7 @@ from hexa.domain.decide.observed import Observed, Unread
 from hexa.domain.decide.rest import JOB_LOOK
 from hexa.domain.decide.saved import MAY_GO_OFF, about, save
 from hexa.domain.decide.steps import take_step
+from hexa.domain.decide.watching import watch
 from hexa.domain.decide.wishes import corrected, written_down
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import handback, held_back, let_go, owner_of
@@ -117,6 +118,7 @@ def _cordon_first(machine: MachineView, observed: Observed) -> Decision | None:
 
 ROWS: Final[tuple[Callable[[MachineView, Observed], Decision | None], ...]] = (
     _part,
+    watch,
     first_sight,
     _clamp,
     written_down,

@@ -54,6 +54,15 @@ class OrderSeen(Struct, frozen=True):
     """There is a Job of its name that was made well before the attempt began."""
 
 
+class Load(Struct, frozen=True):
+    """What a look at the machine's pods has shown."""
+
+    idle: bool
+    """No pods are on it that would have to move."""
+    before: datetime | None
+    """When this agent had looked before."""
+
+
 class Swept(Struct, frozen=True):
     """What became of the pods that the last power-off left behind."""
 
@@ -74,6 +83,8 @@ class Read(Struct, frozen=True, kw_only=True, omit_defaults=True):
     site: Site | UnsetType = UNSET
     unclaimed: tuple[KubeNode, ...] | UnsetType = UNSET
     woken: tuple[datetime, ...] | UnsetType = UNSET
+    load: Load | UnsetType = UNSET
+    price: float | UnsetType = UNSET
     done: frozenset[str] = frozenset()
     """Acts that were carried out, and need not be repeated now."""
     started: JobRecord | None = None
@@ -93,7 +104,7 @@ class Read(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def fetched(self) -> bool:
         """Whether something was asked of the API server: the snapshot may have told of a change since."""
-        return any(part is not UNSET for part in (self.job, self.order, self.plan, self.name, self.stuck))
+        return any(part is not UNSET for part in (self.job, self.order, self.plan, self.name, self.stuck, self.load))
 
 
 NOTHING_READ: Final = Read()
@@ -101,7 +112,7 @@ NOTHING_READ: Final = Read()
 
 def outdated(read: Read) -> Read:
     """Without what the snapshot showed: others were at work since."""
-    return structs.replace(read, members=UNSET, site=UNSET, unclaimed=UNSET, woken=UNSET)
+    return structs.replace(read, members=UNSET, site=UNSET, unclaimed=UNSET, woken=UNSET, price=UNSET)
 
 
 class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -143,6 +154,8 @@ class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A Kubernetes node that bears the machine's marks."""
     nothing_stuck: bool = False
     """Since the phase began nothing was stuck on its Kubernetes node."""
+    pods_seen_at: datetime | None = None
+    """When this agent last looked at the machine's pods for its receipt."""
     read: Read = NOTHING_READ
 
     @property
@@ -182,6 +195,24 @@ class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def unclaimed(self) -> tuple[KubeNode, ...]:
         return _known(self.read.unclaimed, Looked.UNCLAIMED)
+
+    @property
+    def load(self) -> Load:
+        return _known(self.read.load, Looked.LOAD)
+
+    @property
+    def price(self) -> float:
+        return _known(self.read.price, Looked.PRICE)
+
+    @property
+    def last_look(self) -> datetime | None:
+        """When the machine's pods were looked at before this decision."""
+        return self.pods_seen_at if isinstance(self.read.load, UnsetType) else self.read.load.before
+
+    def pods_due(self, span: timedelta) -> bool:
+        """Whether they are to be looked at now, or were for this decision."""
+        at = self.pods_seen_at
+        return not isinstance(self.read.load, UnsetType) or at is None or not at <= self.now < at + span
 
     @property
     def woken(self) -> tuple[datetime, ...]:

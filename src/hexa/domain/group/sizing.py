@@ -71,6 +71,10 @@ class Member(Struct, frozen=True, kw_only=True):
     health: NodeHealth = NodeHealth.UNKNOWN
     probe_due: datetime | None = None
     """When it is due for a quiet wake; None: it is in no quarantine."""
+    observed: bool = False
+    """Its group only observes: it counts while it is up, whatever anybody wants."""
+    idle: bool = False
+    """Observed, and no pods are on it that would have to move."""
 
     @property
     def quiet(self) -> bool:
@@ -103,6 +107,8 @@ IN_TARGET: Final = frozenset(
 
 def counts(member: Member) -> bool:
     """Whether the machine counts in the group's target: wanted on, and it can still come."""
+    if member.observed:
+        return member.valid and member.phase is Phase.READY
     if not member.wanted or not member.valid or member.quiet:
         return False
     if member.phase is Phase.UNKNOWN:
@@ -257,15 +263,15 @@ def _comes_anyway(member: Member) -> bool:
 
 def max_size(policy: Policy, members: Sequence[Member]) -> int:
     """The size that can really come: spec.maxSize bounded by the machines that are wanted or may be woken. A group that wants all
-    its machines on has them all."""
+    its machines on, or only observes, has them all."""
     possible = sum(1 for member in members if counts(member) or may_be_woken(member))
-    return possible if policy.max_size is None or policy.wanted is Power.ON else min(policy.max_size, possible)
+    return possible if policy.max_size is None or policy.fixed else min(policy.max_size, possible)
 
 
 def least_size(policy: Policy, members: Sequence[Member]) -> int:
     """What Cluster Autoscaler is told as the least size, never above the greatest: spec.minSize, or all that there are of a group
-    that wants them on."""
-    return max_size(policy, members) if policy.wanted is Power.ON else policy.min_size
+    that can neither grow nor shrink."""
+    return max_size(policy, members) if policy.fixed else policy.min_size
 
 
 def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     """Also the reason of the wish that follows from a hold."""
     MODE = "Mode"
     """What the group wants of all its machines. Also the reason of the wish that follows from it."""
+    OBSERVE = "Observe"
+    """Its group only observes."""
     PAUSED = "Paused"
     BUTTON_PRESSED = "ButtonPressed"
     """The power button was pressed, and nothing was heard since."""

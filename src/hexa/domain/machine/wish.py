@@ -21,6 +21,7 @@ from hexa.domain.policy.schedules import Setter
 from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.bounds import bounded
 from hexa.domain.resources.core import UNREADABLE, ManagedFields
+from hexa.domain.resources.group import Mode
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Hold,
@@ -120,7 +121,10 @@ def held(node: Node, policy: Policy, *, now: datetime) -> Hold | None:
 
 
 def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord | None:
-    """What is wanted now: a hold, else what the group wants of all its machines, else what stands beneath."""
+    """What is wanted now: a hold, else what the group wants of all its machines, else what stands beneath. Nothing, where the group
+    only observes: a hold is not acted on there either."""
+    if policy.mode is Mode.OBSERVE:
+        return None
     base, hold = standing_wish(node, policy, now=now), held(node, policy, now=now)
     if hold is not None:
         power = power_of(hold.power)

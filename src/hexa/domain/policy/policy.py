@@ -143,6 +143,11 @@ class Policy(Struct, frozen=True, kw_only=True):
         """What the group wants of all its machines, beneath holds; None: each machine has its own wish."""
         return _WANTED.get(self.mode)
 
+    @property
+    def fixed(self) -> bool:
+        """Whether Cluster Autoscaler is told a group that can neither grow nor shrink, whatever its limits say."""
+        return self.mode in (Mode.ALWAYS_ON, Mode.OBSERVE)
+
 
 _WANTED: Final = {Mode.ALWAYS_ON: Power.ON, Mode.ALWAYS_OFF: Power.OFF}
 

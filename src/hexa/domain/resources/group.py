@@ -9,6 +9,7 @@ from msgspec import Meta, field
 from hexa.domain.resources.core import Kind, Slice
 from hexa.domain.resources.health import GroupHealth
 from hexa.domain.resources.limits import Retries, Timeouts
+from hexa.domain.resources.receipt import GroupReceipt
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.values import INT32_MAX, Conditions, Duration, Number, OwnedMetadata, Rule, Rules, Threshold
 from hexa.domain.resources.wish import Hold, Request
@@ -171,6 +172,7 @@ class Mode(StrEnum):
     AUTO = "Auto"
     ALWAYS_ON = "AlwaysOn"
     ALWAYS_OFF = "AlwaysOff"
+    OBSERVE = "Observe"
 
 
 class HardOff(StrEnum):
@@ -239,7 +241,8 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         Mode,
         Meta(
             description="Auto (default): Cluster Autoscaler decides, and spec.powerState. AlwaysOn: every machine is kept on, "
-            "whatever minSize and maxSize say. AlwaysOff: every machine is drained, switched off and kept off. A hold passes both.",
+            "whatever minSize and maxSize say. AlwaysOff: every machine is drained, switched off and kept off. A hold passes both. Observe: nothing is switched, and nothing "
+            "written but status and Events; status.receipt says what could have been saved.",
         ),
     ] = Mode.AUTO
     scale_down_utilization_threshold: Annotated[
@@ -443,6 +446,10 @@ class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
     next_schedule_change: Annotated[
         ScheduleChange | None,
         Meta(description="The next change by spec.schedules; absent: there is none in three weeks."),
+    ] = None
+    receipt: Annotated[
+        GroupReceipt | None,
+        Meta(description="What could have been saved while the group observed, with mode: Observe."),
     ] = None
     observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()

@@ -9,6 +9,7 @@ from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.core import Slice, Taint
 from hexa.domain.resources.health import Availability, CheckRecord, NodeHealth
 from hexa.domain.resources.identity import Identity
+from hexa.domain.resources.receipt import Receipt
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.values import Conditions
 from hexa.domain.resources.wish import PowerReading, WishRecord
@@ -163,5 +164,9 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
     energy: Annotated[EnergyAccount, Meta(description="Hours on and off and boots, for energy and cost.")] = (
         EnergyAccount()
     )
+    receipt: Annotated[
+        Receipt | None,
+        Meta(description="What could have been saved while its group observed, with mode: Observe."),
+    ] = None
     history: Annotated[tuple[HistoryEntry, ...], Meta(description="The last 20 actions, newest last.")] = ()
     observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0

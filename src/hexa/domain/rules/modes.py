@@ -1,6 +1,8 @@
-"""Mode: what a group wants of all its machines, beneath a person's hold. AlwaysOn keeps each on, AlwaysOff wakes none.
+"""Mode: what a group wants of all its machines, beneath a person's hold. AlwaysOn keeps each on, AlwaysOff wakes none; Observe does
+nothing to any.
 
 The wish itself comes from the policy (`Policy.wanted`); here stands what it forbids, so that Cluster Autoscaler is told in advance.
+What becomes of a machine that is only observed is decided in `decide.watching`.
 """
 
 from datetime import datetime
@@ -22,6 +24,13 @@ def off(machine: Alone, now: datetime) -> tuple[Veto, ...]:
 def on(machine: Alone, now: datetime) -> tuple[Veto, ...]:
     """Barred while it wants them off."""
     return _veto(machine, Power.OFF, now)
+
+
+def observe(machine: Alone, now: datetime) -> tuple[Veto, ...]:
+    """Against an off and a wake alike, a person's hold too."""
+    if machine.policy.mode is not Mode.OBSERVE:
+        return ()
+    return (Veto(Reason.OBSERVE, "its group only observes (mode Observe)", None, FIELD, of_group=True),)
 
 
 def _veto(machine: Alone, to: Power, now: datetime) -> tuple[Veto, ...]:

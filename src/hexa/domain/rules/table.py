@@ -145,6 +145,14 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         remedy="set spec.mode: Auto on the Group",
     ),
     Rule(
+        name="observe",
+        what="Of a group that only observes no machine is switched, by nobody's word.",
+        reason=Reason.OBSERVE,
+        off=modes.observe,
+        on=modes.observe,
+        remedy="set spec.mode: Auto on the Group",
+    ),
+    Rule(
         name="pause",
         what="A paused machine is only watched.",
         reason=Reason.PAUSED,

@@ -119,6 +119,8 @@ def summary(known: Known) -> str:
     first = next(iter(demands(known)), None)
     what = f"{name} {IS[known.phase]}"
     if first is None:
+        if observed := next((veto.message for veto in known.member.off_vetoes if veto.reason == Why.OBSERVE), ""):
+            return f"{what}; {observed}"
         return f"{what}, and nobody ever asked for anything: it stays as found"
     wanted = f"{first.by} wants it {first.power}"
     stands = obstacle(known)

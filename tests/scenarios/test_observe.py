@@ -1,0 +1,148 @@
+"""A group that only observes: what hexa writes in a day, what Cluster Autoscaler can do, and what the receipt says."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from tests.scenarios.stage import QUICK, boxes, rack, reach, up
+from trio.testing import MockClock
+
+from hexa.adapters.memory.ports.kube import MemoryKube
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.marks import marked
+from hexa.domain.names import OFF_FINALIZER
+from hexa.domain.resources.core import Kind
+from hexa.domain.resources.receipt import Receipt, Saving
+from hexa.ports.cloud import Denied, ExternalNode
+from hexa.ports.kube import Patch
+from hexa.testing.world import Machine, World, machine, open_world
+from hexa.testing.world.agent import MortalKube
+
+ID = "machines/rack"
+STATUS = {"patch infra.homecluster.dev/nodes/status", "patch infra.homecluster.dev/groups/status"}
+DAY = 24 * 3600.0
+ENERGY = {"idleWatts": 60, "offWatts": 2, "bootWattHours": 3}
+
+
+def plugged(count: int, *, on: int) -> list[Machine]:
+    """So many machines, the first of them on, each with a reading of its power and a known draw."""
+    return [
+        machine(f"box-{n}", group="rack", on=n <= on, sensor=True, boot_seconds=8.0, spec={"energy": ENERGY})
+        for n in range(1, count + 1)
+    ]
+
+
+@pytest.fixture
+def audit(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Every write of hexa's, by verb, kind and subresource, whichever life of it made it."""
+    found: Counter[str] = Counter()
+
+    def counted(verb: str, call: Any) -> Any:
+        async def counting(self: MemoryKube, kind: Any, *args: Any, **named: Any) -> Any:
+            parts = (each for each in (*args, *named.values()) if isinstance(each, Patch))
+            if isinstance(self, MortalKube):
+                what = f"{kind.api_version.partition('/')[0]}/{kind.plural}" if isinstance(kind, Kind) else "pods"
+                found[f"{verb} {what}{''.join(f'/{patch.subresource}' for patch in parts if patch.subresource)}"] += 1
+            return await call(self, kind, *args, **named)
+
+        return counting
+
+    for verb in ("create", "patch", "delete", "evict"):
+        monkeypatch.setattr(MemoryKube, verb, counted(verb, getattr(MemoryKube, verb)))
+    return found
+
+
+async def test_a_day_of_it_writes_status_and_events_only(autojump_clock: MockClock, audit: Counter[str]) -> None:
+    """With minSize unmet, pods that wait, an autoscaler that asks, a machine that somebody switches on by hand, a person's edit of
+    spec.powerState, a hold and a restart of hexa: no Job, no write to a Kubernetes node, to metadata or to a spec."""
+    group = rack(mode="Observe", minSize=3, scaleDownUnneededTime="10m", cost={"pricePerKWh": 0.5})
+    async with open_world(groups=[group], machines=plugged(4, on=2), site=QUICK) as world:
+        day = world.now
+        world.add_pods(20, cpu="2")
+        await reach(world, Phase.READY, "box-1", within=120)
+        await reach(world, Phase.OFF, "box-4", within=120)
+        world.hardware("box-3").press_on()
+        await reach(world, Phase.READY, "box-3", within=120)
+        world.scale(0)
+        world.edit("box-1", {"powerState": "off"})
+        world.edit("box-4", {"hold": {"power": "on"}})
+        await world.restart_agent()
+        await world.until(lambda: (world.now - day).total_seconds() > DAY, within=DAY + 60, every=600)
+        assert [world.phase(f"box-{n}") for n in (1, 2, 3, 4)] == [Phase.READY, Phase.READY, Phase.READY, Phase.OFF]
+        assert set(audit) == STATUS
+        assert audit.total() < 2 * 3 * 24 + 60  # once an hour for a machine, and for its group
+        shown = world.cloud.groups()[0]
+        assert (shown.min_size, shown.max_size, world.cloud.target_size(ID)) == (3, 3, 3)
+
+
+async def test_cluster_autoscaler_can_do_nothing(autojump_clock: MockClock) -> None:
+    """It is shown what is up as members, refused whatever it asks, and told of no instance that no Kubernetes node carries."""
+    async with open_world(
+        groups=[rack(mode="Observe")], machines=plugged(2, on=1), autoscaler=None, site=QUICK
+    ) as world:
+        await reach(world, Phase.READY, "box-1", within=120)
+        shown = world.cloud.groups()[0]
+        assert (shown.min_size, shown.max_size, world.cloud.target_size(ID)) == (1, 1, 1)
+        assert world.cloud.instances(ID) == []
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert (node.spec.provider_id, marked(node)) == ("", False)
+        assert isinstance(await world.cloud.increase_size(ID, delta=1), Denied)
+        refused = await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")])
+        assert isinstance(refused, Denied)
+        assert refused.reason == "Observe"
+
+
+async def test_what_hexa_had_put_is_taken_off_once(autojump_clock: MockClock, audit: Counter[str]) -> None:
+    """Labels, annotations and the finalizer of machines that hexa had in its hands go; then nothing more is written, and when
+    the mode ends the machines stay as they are found."""
+    async with open_world(groups=[rack()], machines=boxes(3), autoscaler=None, site=QUICK) as world:
+        await up(world, "box-1", "box-2")
+        await world.settle()
+        world.edit_group("rack", {"mode": "Observe"})
+        await world.settle()
+        for name in ("box-1", "box-2", "box-3"):
+            assert OFF_FINALIZER not in world.node(name).metadata.finalizers
+            node = world.kube_node(name)
+            assert node is None or not marked(node)
+        audit.clear()
+        world.hardware("box-2").lose_power()
+        await reach(world, Phase.LOST, "box-2", within=300)
+        await world.restart_agent()
+        await world.settle()
+        assert set(audit) == STATUS
+        world.edit_group("rack", {"mode": "Auto"})
+        await world.until(lambda: _marked(world, "box-1"), within=120)
+        await world.settle()
+        assert (world.phase("box-1"), world.phase("box-3")) == (Phase.READY, Phase.OFF)
+
+
+def _marked(world: World, name: str) -> bool:
+    node = world.kube_node(name)
+    return node is not None and marked(node)
+
+
+async def test_the_receipt_of_a_night(autojump_clock: MockClock) -> None:
+    """A machine with a pod was needed; one without could have rested all night, at its watts and price; the sum has both."""
+    group = rack(mode="Observe", scaleDownUnneededTime="10m", cost={"pricePerKWh": 0.5, "currency": "CHF"})
+    async with open_world(groups=[group], machines=plugged(2, on=2), autoscaler=None, site=QUICK) as world:
+        for name in ("box-1", "box-2"):
+            await reach(world, Phase.READY, name, within=120)
+        world.cordon("box-2")
+        world.add_pods(1, cpu="1")
+        await world.until(lambda: world.now.hour == 8, within=DAY, every=60)
+        busy, idle = (_saving(world, name) for name in ("box-1", "box-2"))
+        assert (busy.off_seconds, busy.offs, busy.kept[0].reason) == (0.0, 0, "Pods")
+        assert 6 * 3600 < idle.off_seconds < 8 * 3600
+        assert (idle.offs, idle.kept[0].reason) == (1, "Unneeded")
+        assert abs(idle.kwh - (58 * idle.off_seconds / 3_600_000 - 0.003)) < 1e-3
+        assert abs(idle.money - idle.kwh * 0.5) < 1e-3
+        total = world.group("rack").status.receipt
+        assert total is not None
+        assert (total.machines, total.saving.off_seconds, total.saving.currency) == (2, idle.off_seconds, "CHF")
+
+
+def _saving(world: World, name: str) -> Saving:
+    receipt = world.node(name).status.receipt
+    assert isinstance(receipt, Receipt)
+    return receipt.saving
