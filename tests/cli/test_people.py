@@ -445,6 +445,41 @@ def test_history(hexa: Hexa) -> None:
     assert lines[-1].startswith("since it was enrolled: ")
 
 
+def test_modes_are_shown_and_named(hexa: Hexa, world: World) -> None:
+    """get has a column for them where a group has one; a word that is not acted on is told at once, and why names the mode."""
+    assert "MODE" not in hexa("get").stdout
+    world.edit_group("rack", {"mode": "AlwaysOn"})
+    shown = hexa("get", "groups").stdout.splitlines()
+    assert shown[0].split()[6] == "MODE"
+    assert [line.split()[6] for line in shown[1:]] == ["Auto", "AlwaysOn"]
+    assert "on by mode" in hexa("why", "box-2").stdout
+    assert "Group machines/rack spec.mode" in hexa("why", "box-2").stdout
+    world.edit_group("rack", {"mode": "Observe"})
+    assert "box-2 is off; its group only observes (mode Observe)" in hexa("why", "box-2").stdout
+    told = hexa("on", "box-2")
+    assert "Observe: its group only observes (mode Observe)" in told.output
+
+
+def test_a_receipt_is_shown_by_machine_and_group(hexa: Hexa, world: World) -> None:
+    """With what it leaves out; without one it says how to get one."""
+    assert "set spec.mode: Observe on a Group" in hexa("receipt").stderr
+    assert hexa("receipt", "rack").exit_code == 1
+    kept = [{"reason": "Pods", "seconds": 36000.0}, {"reason": "Unneeded", "seconds": 1200.0}]
+    saving = {"offSeconds": 7200.0, "offs": 1, "kwh": 0.113, "money": 0.0565, "currency": "EUR", "kept": kept}
+    receipt = {"since": "2026-01-05T00:00:00Z", "saving": saving}
+    for name in ("box-1", "box-2"):
+        patch = Patch({"status": {"receipt": receipt}}, subresource="status")
+        world.site.api.patch(MACHINES, ("machines", name), patch)
+    shown = hexa("receipt")
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert [line[1] for line in lines[1:]] == ["box-1", "box-2", "all"]
+    assert shown.stdout.splitlines()[-1].endswith("4.0 h       2     0.23  0.11 EUR  Pods 20.0 h, Unneeded 0.7 h")
+    assert "no energy is known of box-1, box-2: set spec.energy.idleWatts" in shown.stderr
+    assert "hexa has not shown that it can wake box-1, box-2" in shown.stderr
+    told = json.loads(hexa("receipt", "rack", "-o", "json").stdout)
+    assert [line["offHours"] for line in told["lines"]] == [2.0, 2.0, 4.0]
+
+
 def test_without_rights_on_the_cluster_it_says_what_is_missing(hexa: Hexa, stage: Stage) -> None:
     """Who may read the namespace only still gets an answer, with a note."""
     stage.kube.fail_next(Refused("list nodes is forbidden"), verb="list", kind=NODES)

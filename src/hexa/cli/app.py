@@ -14,6 +14,7 @@ from hexa.cli.history import history
 from hexa.cli.manifests import manifests
 from hexa.cli.power import power
 from hexa.cli.probe_nic import probe_nic
+from hexa.cli.receipt import receipt
 from hexa.cli.release import release
 from hexa.cli.run import run as run_command
 from hexa.cli.shared.help import Command, Group
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "get": get,
     "why": why,
     "history": history,
+    "receipt": receipt,
     "on": on,
     "off": off,
     "auto": auto,
