@@ -19,6 +19,7 @@ from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.node.power_readings import Readings
 from hexa.app.store import Source, Store
+from hexa.app.pending import PendingPods
 from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views
@@ -71,6 +72,7 @@ class Core(Struct, frozen=True):
     groups: GroupController
     kubernetes_nodes: KubeNodeController
     readings: Readings | None
+    pending: PendingPods
     checks: HealthChecks | None
     contained: BreachReporter
     news: Newsroom
@@ -120,6 +122,7 @@ async def open_core(
         for queue in (core.nodes.queue, core.groups.queue, core.kubernetes_nodes.queue):
             queue.share(turns)
             nursery.start_soon(queue.run)
+        nursery.start_soon(core.pending.queue.run)
         nursery.start_soon(core.nodes.lease_watch.run)
         for loop in (core.readings, core.checks):
             if loop is not None:
@@ -145,6 +148,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
         views=views,
         kube=kube,
         jobs=ports.jobs,
+    pending = PendingPods(store=store, kube=kube, news=news)
         heartbeats=heartbeats,
         sensors=readings or ports.sensors,
         clock=clock,
@@ -164,7 +168,17 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
         store=store,
         views=views,
         nodes=nodes,
-        groups=GroupController(store=store, views=views, kube=kube, clock=clock, news=news, locks=locks, turns=turns),
+        groups=GroupController(
+            store=store,
+            views=views,
+            kube=kube,
+            clock=clock,
+            news=news,
+            locks=locks,
+            turns=turns,
+            pending=pending,
+        ),
+        pending=pending,
         kubernetes_nodes=KubeNodeController(store=store, views=views, kube=kube, clock=clock, news=news, turns=turns),
         readings=readings,
         checks=checks,

@@ -95,6 +95,7 @@ FAILED: Final = {
     Work.CHECK: Line("health check put off", "machine"),
     Work.READING: Line("power not read", "machine"),
     Work.WATCH: Line("watch failed", "kind", _kind),
+    Work.PENDING: Line("pending pod put off", "pod"),
     Work.CONDITION: Line("condition not written", "object", _object),
     Work.OBJECT: Line("contained", "object", _object),
     Work.NEWS: Line("news not told", "object", _object),

@@ -13,7 +13,8 @@ from msgspec import Struct, structs
 
 from hexa.app.cache import Cache
 from hexa.domain.machine_view import MachineView, ready
-from hexa.domain.pods.drain import FINISHED, Blocker, Plan, claims_of, homeless, plan, pod_name, room_beside
+from hexa.domain.pods.drain import FINISHED, Plan, claims_of, homeless, plan, room_beside, with_homeless
+from hexa.domain.pods.pending import keeping_pinned
 from hexa.domain.pods.places import asked_of_node
 from hexa.domain.pods.volumes import tied
 from hexa.domain.policy.policy import DrainRules
@@ -86,17 +87,11 @@ class Drains:
         pods, rules = tuple(pods), rules_of(view, by=by)
         pinned = frozenset[str]() if rules.pinned else await self._pinned_claims(view, pods)
         planned = plan(pods, rules=rules, pinned_claims=pinned, forced=forced)
+        if view.policy.wake_for_pinned and view.kube is not None and not forced:
+            planned = keeping_pinned(planned, view.kube)
         if forced or by is Asker.CLUSTER_AUTOSCALER or not planned.evict or planned.blockers:
             return planned
-        stuck = await self._homeless(view, planned.evict, moves_without_volumes=rules.pinned)
-        blockers = tuple(
-            Blocker(pod_name(pod), "NoRoom", "it fits on no other node")
-            for pod in planned.evict
-            if pod.metadata.uid in stuck
-        )
-        movable = tuple(pod for pod in planned.evict if pod.metadata.uid not in stuck)
-        rest = tuple(pod for pod in planned.evict if pod.metadata.uid in stuck)
-        return Plan(movable, planned.leaving, blockers, homeless=rest)
+        return with_homeless(planned, await self._homeless(view, planned.evict, moves_without_volumes=rules.pinned))
 
     # --- volumes ---
 
@@ -118,21 +113,10 @@ class Drains:
 
     async def _tied(self, pod: Pod) -> list[Mapping[str, Any]]:
         """Node selectors of the pod's volumes: where they can be had."""
-        found = [each for claim in claims_of(pod) for each in await self._volumes(pod.metadata.namespace, claim)]
-        volumes = (each for each in found if isinstance(each, PersistentVolume))
-        return [required for each in volumes if (required := each.spec.node_affinity.get("required"))]
+        return await tied_to(self._kube, pod)
 
     async def _volumes(self, namespace: str, name: str) -> list[PersistentVolume | Malformed | None]:
-        """The volume of a claim, if it has one; None for a claim that does not decode."""
-        found: list[PersistentVolume | Malformed | None] = []
-        for claim in (
-            await self._kube.list(CLAIMS, Selector(namespace=namespace, fields=f"metadata.name={name}"))
-        ).items:
-            if isinstance(claim, Malformed):
-                found.append(None)
-            elif volume := claim.spec.volume_name:
-                found += (await self._kube.list(VOLUMES, Selector(fields=f"metadata.name={volume}"))).items
-        return found
+        return await volumes_of(self._kube, namespace, name)
 
     # --- room ---
 
@@ -170,6 +154,49 @@ class Drains:
                 asked_at = trio.current_time()
                 self._used = _used((await self._kube.list(PODS, RUNNING)).items, asked_at)
             return self._used
+
+
+async def volumes_of(kube: Kube, namespace: str, name: str) -> list[PersistentVolume | Malformed | None]:
+    """The volume of a claim, if it has one; None for a claim that does not decode."""
+    found: list[PersistentVolume | Malformed | None] = []
+    for claim in (await kube.list(CLAIMS, Selector(namespace=namespace, fields=f"metadata.name={name}"))).items:
+        if isinstance(claim, Malformed):
+            found.append(None)
+        elif volume := claim.spec.volume_name:
+            found += (await kube.list(VOLUMES, Selector(fields=f"metadata.name={volume}"))).items
+    return found
+
+
+async def tied_to(kube: Kube, pod: Pod) -> list[Mapping[str, Any]]:
+    """Node selectors of the pod's volumes: where they can be had."""
+    found = [each for claim in claims_of(pod) for each in await volumes_of(kube, pod.metadata.namespace, claim)]
+    volumes = (each for each in found if isinstance(each, PersistentVolume))
+    return [required for each in volumes if (required := each.spec.node_affinity.get("required"))]
+
+
+def planned_drain(
+    view: MachineView,
+    pods: Sequence[Pod | Malformed],
+    *,
+    pinned: frozenset[str],
+    nodes: Iterable[KubeNode],
+    every: Iterable[Pod | Malformed],
+    tied: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> Plan:
+    """What a drain that hexa begins would do, by what was read before. `pinned`: NAMESPACE/NAME of claims whose volume is tied to
+    the machine; `nodes`, `every`: all nodes of the cluster, and all pods that take room; `tied`: by uid the node selectors of a
+    pod's volumes."""
+    rules = rules_of(view, by=None)
+    planned = plan(pods, rules=rules, pinned_claims=pinned)
+    if view.policy.wake_for_pinned and view.kube is not None:
+        planned = keeping_pinned(planned, view.kube)
+    if not planned.evict or planned.blockers:
+        return planned
+    used = _used(every, 0.0)
+    others = [n for n in nodes if n.metadata.name not in used.unknown | {view.kube_name} and _hospitable(n)]
+    rooms = [room_beside(node, used.amounts.get(node.metadata.name, {})) for node in others]
+    stuck = homeless(planned.evict, rooms, tied={} if rules.pinned else tied)
+    return with_homeless(planned, {pod.metadata.uid for pod in stuck})
 
 
 async def drain_plan(

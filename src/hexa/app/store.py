@@ -36,6 +36,8 @@ SHORT_WATCHES: Final = 3
 DOUBT_PAUSE: Final = 60.0
 """Seconds between two times that everything is listed afresh because the API server refused our writes."""
 SPELLS_KEPT: Final = 100
+PENDING: Final = Selector(fields="status.phase=Pending,spec.nodeName=")
+"""Pods that wait for a place."""
 
 
 class Source(Struct, frozen=True):
@@ -77,6 +79,8 @@ class Store:
         self.jobs: Cache[Job] = Cache(JOBS, fence)
         self.checks: OptionalCache[CronJob] = OptionalCache(CRON_JOBS, fence)
         """CronJobs of health checks."""
+        self.pending: OptionalCache[Pod] = OptionalCache(PODS, fence)
+        """Pods that wait for a place, where a Group asks for them."""
         self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS, fence) for _ in self.control_selectors)
         self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS, fence) for _ in self.storage_selectors)
         self.version = 0
@@ -132,6 +136,7 @@ class Store:
         """The watches that hexa can do without."""
         for namespace in self.namespaces or (None,):
             yield Source(CRON_JOBS, Selector(namespace=namespace, labels=CHECK_LABEL), self.checks)
+        yield Source(PODS, PENDING, self.pending)
 
     @property
     def watching_since(self) -> datetime | None:

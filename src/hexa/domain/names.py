@@ -50,6 +50,9 @@ REGISTERED_ANNOTATION: Final = f"{API_GROUP}/registered"
 RELEASED_ANNOTATION: Final = f"{API_GROUP}/released"
 """On Node and Group resources: `hexa release` was here (value: RFC 3339 time), and hexa keeps its hands off until it is removed."""
 
+WOKEN_FOR_ANNOTATION: Final = f"{API_GROUP}/woken-for"
+"""On Node resources: JSON [{uid, pod, wakes}] of pods that wait and that the machine was woken for (spec.wakeForPinned)."""
+
 OFF_FINALIZER: Final = f"{API_GROUP}/off"
 """On Node resources of machines that are off: status holds what their Kubernetes nodes had."""
 
@@ -58,6 +61,9 @@ FINALIZER_ANNOTATION: Final = f"{API_GROUP}/finalizer"
 
 OFF_FORBIDDEN_ANNOTATION: Final = f"{API_GROUP}/scale-down-disabled-by"
 """On Kubernetes nodes: `SCALE_DOWN_DISABLED` is ours; the value is the CamelCase rule that forbids an off."""
+
+KEPT_ON_ANNOTATION: Final = f"{API_GROUP}/kept-on-by"
+"""On Kubernetes nodes: the rule that keeps the machine on, and why (spec.reportBlockers)."""
 
 HOLDS_DATA_LABEL: Final = f"{API_GROUP}/holds-data"
 """On pods: "true": it holds data for others, and keeps its machine on; "false": it does not, whatever selects it."""

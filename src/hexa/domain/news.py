@@ -43,6 +43,8 @@ class Work(StrEnum):
     """A machine's power is read."""
     WATCH = "watch"
     """All objects of a kind are watched."""
+    PENDING = "pending pod"
+    """Where the volumes of a pod that waits can be had is read."""
     CONDITION = "condition"
     """The condition of a contained object is written."""
     OBJECT = "object"
@@ -101,6 +103,8 @@ class What(StrEnum):
     """Its Kubernetes node bears the taint out-of-service."""
     IN_SERVICE = "InService"
     """That taint was removed."""
+    KEPT_ON = "KeptOn"
+    """Another rule than before keeps it on."""
     READ_AGAIN = "ReadAgain"
     """Its power was not read for a while, and is again."""
 
@@ -147,6 +151,12 @@ class What(StrEnum):
     """Pods came during its exercise or its probe: it stays on."""
     MAKES_ROOM = "MakesRoom"
     """On, for pods of a machine that a person wants off."""
+    PINNED_POD = "PinnedPod"
+    """On, for a pod that can run on no other machine."""
+    LEARN_SHAPE = "LearnShape"
+    """On, to learn the shape of a group that a pod waits for."""
+    NOT_NEEDED = "NotNeeded"
+    """Off, before it was up: no pod waits for it any more."""
 
     # Cluster Autoscaler calls.
     SCALE_UP = "ScaleUp"
@@ -167,6 +177,10 @@ class What(StrEnum):
     """Refused: the group would have too few machines."""
     CHOSEN = "Chosen"
     """Why machines of a group with spec.order were woken, or rested, and not the next one."""
+
+    # Pods.
+    MACHINE_BOOTS = "MachineBoots"
+    """A machine boots that will serve the pod."""
 
     # Objects that hexa cannot work with, and hexa itself.
     DOES_NOT_DECODE = "DoesNotDecode"

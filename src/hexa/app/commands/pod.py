@@ -4,21 +4,24 @@ The template, the machines that can come and their limits are those that Cluster
 judged by `hexa.domain.pods.fitting`, as the reference autoscaler does.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 
 from hexa.app.commands.shared.snapshot import Snapshot
-from hexa.domain.errors import NotFound
+from hexa.app.pods import tied_to
+from hexa.domain.errors import NotFound, Refused
 from hexa.domain.group.sizing import candidates, max_size, target
-from hexa.domain.group.template import shown_shape
+from hexa.domain.group.template import named_shape, shown_shape
+from hexa.domain.group.woken_for import MOST_WAKES, in_vain
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import COMING, Phase
 from hexa.domain.machine.marks import how_to_take_back, released
-from hexa.domain.machine_view import ready
+from hexa.domain.machine_view import MachineView, ready
 from hexa.domain.pods.drain import FINISHED, controller_kind, welcomes
 from hexa.domain.pods.fitting import Misfit, accepts, misfits, room, template_node
+from hexa.domain.pods.pending import EXPENDABLE, Pending, fits_pinned, sound, sound_selector
 from hexa.domain.pods.requests import requests
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import total
@@ -28,8 +31,6 @@ from hexa.domain.words.explain import obstacle
 from hexa.domain.words.kept import Reason, kept_from_waking
 from hexa.ports.kube import Kube, Selector
 
-EXPENDABLE: Final = -10
-"""Cluster Autoscaler wakes nothing for pods of a lower priority (--expendable-pods-priority-cutoff)."""
 SCHEDULER: Final = "default-scheduler"
 
 
@@ -70,7 +71,7 @@ async def explain_pod(kube: Kube, snapshot: Snapshot, key: Lookup) -> PodAnswer:
         pod = await _one(kube, key)
     if placed := _placed(pod):
         return PodAnswer(pod=str(key), summary=f"{key} {placed}", notes=snapshot.notes)
-    site = _Site(snapshot, pod, pods)
+    site = _Site(snapshot, pod, pods, await _tied(kube, pod))
     verdicts = tuple(site.judge(view) for view in snapshot.views.groups())
     return PodAnswer(
         pod=str(key),
@@ -80,6 +81,15 @@ async def explain_pod(kube: Kube, snapshot: Snapshot, key: Lookup) -> PodAnswer:
         scheduler=_scheduler(pod),
         notes=snapshot.notes,
     )
+
+
+async def _tied(kube: Kube, pod: Pod) -> tuple[Mapping[str, Any], ...]:
+    """Where its volumes can be had, as far as the person may know."""
+    try:
+        found = tuple(await tied_to(kube, pod))
+    except Refused:
+        return ()
+    return tuple(each for each in found if sound_selector(each))
 
 
 async def _one(kube: Kube, key: Lookup) -> Pod:
@@ -133,7 +143,10 @@ def _remarks(pod: Pod) -> Iterator[str]:
 class _Site:
     """The pod, the groups, and the room that other pods leave."""
 
-    def __init__(self, snapshot: Snapshot, pod: Pod, pods: Sequence[Pod]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, pod: Pod, pods: Sequence[Pod], tied: tuple[Mapping[str, Any], ...] = ()
+    ) -> None:
+        self.waiting = Pending(pod=pod, tied=tied)
         self.snapshot, self.pod, self.needs = snapshot, pod, requests(pod)
         self.pods: dict[str, list[Pod]] = {}
         self.daemons: dict[str, Pod] = {}
@@ -155,6 +168,8 @@ class _Site:
     def judge(self, view: GroupView) -> GroupVerdict:
         """What the group can do for it."""
         shapes = {m.key: m.shape for m in self.snapshot.views.members(view.key) if m.shape is not None}
+        if sound(self.pod.spec.affinity) and (pinned := self._pinned(view)) is not None:
+            return pinned
         members = self.snapshot.views.judged(view.key, self.snapshot.now)
         able = [member.key for member in candidates(members)]
         shown, where = shown_shape(shapes, able), f"Group {view.key}"
@@ -173,6 +188,40 @@ class _Site:
         if coming:
             return GroupVerdict(group=str(view.key), serves=True, text=f"{', '.join(coming)} is on its way")
         return GroupVerdict(group=str(view.key), reasons=tuple(self._full(view)))
+
+    def _pinned(self, view: GroupView) -> GroupVerdict | None:
+        """What becomes of it where it can run on one machine of the group only; None: it is not so."""
+        for machine in self.snapshot.views.members(view.key):
+            shape = machine.shape
+            if shape is None or machine.phase in (Phase.READY, Phase.DRAINING):
+                continue
+            if fits_pinned(template_node(machine.kube_name, named_shape(machine.kube_name, shape)), self.waiting):
+                reason = self._not_woken(view, machine)
+                text = f"it can run on {machine.key.name} only, which hexa wakes for it"
+                group = str(view.key)
+                return (
+                    GroupVerdict(group=group, reasons=(reason,))
+                    if reason
+                    else GroupVerdict(group=group, serves=True, text=text)
+                )
+        return None
+
+    def _not_woken(self, view: GroupView, machine: MachineView) -> Reason | None:
+        """Why the machine that it names is not woken for it."""
+        known, only = self.snapshot.known(machine), f"it can run on {machine.key.name} only"
+        if not view.policy.wake_for_pinned:
+            text = f"{only}, and Cluster Autoscaler wakes nothing for such a pod"
+            where = f"Group {view.key} spec.wakeForPinned"
+            return Reason(rule="Pinned", text=text, object=where, remedy=f"set it to true, or: hexa on {machine.key}")
+        if in_vain(machine.node, [self.waiting]):
+            text = f"{only}, which was woken {MOST_WAKES} times for it in vain"
+            return Reason(
+                rule="WokenInVain",
+                text=text,
+                object=f"Node {machine.key}",
+                remedy="make the pod anew once it would fit",
+            )
+        return next(iter(kept_from_waking(known)), None)
 
     def _misfits(self, node: KubeNode) -> Iterator[Misfit]:
         """What keeps it off an empty machine, on which the DaemonSets' pods run."""

@@ -18,6 +18,7 @@ from hexa.app.each import for_each
 from hexa.app.fence import Subject
 from hexa.app.locks import GroupLocks
 from hexa.app.news import Newsroom
+from hexa.app.pending import PendingPods
 from hexa.app.pods import pods_on
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer
@@ -43,13 +44,15 @@ from hexa.domain.decide.group import (
     decide_group,
 )
 from hexa.domain.errors import Conflict, HexaError
+from hexa.domain.group.template import shown_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine_view import membership_of
 from hexa.domain.news import About, News, Severity, What, Work, failure
 from hexa.domain.pods.drain import plan
+from hexa.domain.pods.pending import Pending
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, Node
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, Node, Shape
 from hexa.domain.written.group_findings import group_findings, member_findings
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube
@@ -93,8 +96,9 @@ class GroupController:
         news: Newsroom,
         locks: GroupLocks,
         turns: Turns | None = None,
+        pending: PendingPods | None = None,
     ) -> None:
-        self._store, self._views, self._kube = store, views, kube
+        self._store, self._views, self._kube, self._pending = store, views, kube, pending
         self._clock, self._news, self._locks, self._turns = clock, news, locks, turns or Turns()
         self._writer = Writer(kube, store)
         self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
@@ -118,6 +122,14 @@ class GroupController:
         views.on_turn(self.queue.add)
         views.dependencies.on_ties(self._ties_changed)
         store.on_sight(self._sees_again)
+        if pending is not None:
+            pending.subscribe(self._others_wait)
+
+    def _others_wait(self) -> None:
+        """Other pods wait for a place."""
+        for key, group in self._store.groups.objects.items():
+            if group.spec.wake_for_pinned or group.spec.learn_shape:
+                self._soon(key)
 
     def _soon(self, group: Lookup) -> None:
         """Its machines change, and may go on to."""
@@ -220,9 +232,9 @@ class GroupController:
                     raise Conflict(f"{group.key}: machines have changed since they were counted")
                 turn.done = structs.replace(turn.done, asked=(*turn.done.asked, *pairs))
                 self._news.tell(*news)
-            case WishFor(key, wish, news):
+            case WishFor(key, wish, news, beside):
                 if (machine := self._store.machines.objects.get(key)) is not None:
-                    await self._writer.wish(machine, wish)
+                    await self._writer.wish(machine, wish, beside)
                     self._news.tell(*news)
             case Exchange(status):
                 await self._writer.group_status(self._store.groups.objects[group.key], status)
@@ -295,7 +307,24 @@ class GroupController:
             changes_at=self._views.changes_at(group.key),
             report_in=timedelta(seconds=max(rests, 0.0)),
             done=turn.done,
+            waiting=self._waiting(group),
+            other_shapes=self._other_shapes(group) if group.policy.learn_shape else (),
         )
+
+    def _waiting(self, group: GroupView) -> tuple[Pending, ...] | None:
+        """Pods that wait, where the group asks for them."""
+        asks = group.policy.wake_for_pinned or group.policy.learn_shape
+        return self._pending.waiting() if self._pending is not None and asks else None
+
+    def _other_shapes(self, group: GroupView) -> tuple[Shape, ...]:
+        """What Cluster Autoscaler is shown of the other groups."""
+        found: list[Shape] = []
+        for other in self._views.groups():
+            machines = self._views.members(other.key) if other.key != group.key and other.valid else ()
+            shown = shown_shape({m.key: m.shape for m in machines if m.shape is not None}, ())
+            if isinstance(shown, Shape):
+                found.append(shown)
+        return tuple(found)
 
     def _findings(self, group: GroupView) -> Iterator[Finding]:
         """What a person should know of the group. What one of its machines raises is that machine's own matter."""

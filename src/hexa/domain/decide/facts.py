@@ -17,6 +17,7 @@ from hexa.domain.machine.trust import Life, Sample, Told, told
 from hexa.domain.machine.unclaimed_nodes import namesakes, newcomers, possible_nodes, waited_since
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
+from hexa.domain.pods.drain import WAKES_AGAIN, Plan
 from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import Asker, NodeStatus, Power, Reading
 from hexa.domain.rules.health import Signs
@@ -43,13 +44,18 @@ def facts_of(machine: MachineView, observed: Observed, *, plan: bool) -> Facts:
         job_done=record is not None and record.outcome == Outcome.DONE,
         job_begun=record is not None or observed.stops,
         pods=observed.plan.left if plan else None,
-        force=machine.policy.drain.force,
+        force=machine.policy.drain.force and not (plan and wakes_again(machine, observed.plan)),
         paused=inert(machine, now),
         crowded=_crowded(machine, observed),
         may_wake=machine.may_wake(now),
         blind_seconds=observed.blind_seconds,
         power_cycle_after=verdict_of(machine, observed).after,
     )
+
+
+def wakes_again(machine: MachineView, plan: Plan) -> bool:
+    """Whether pods that are evicted would wake the machine again at once (spec.wakeForPinned): no deadline forces that."""
+    return machine.policy.wake_for_pinned and any(blocker.reason in WAKES_AGAIN for blocker in plan.blockers)
 
 
 def inert(machine: MachineView, now: datetime) -> bool:

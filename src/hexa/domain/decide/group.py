@@ -6,12 +6,13 @@ It is a table: the first row that has something to do decides. Nothing here wait
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct, structs
 
 from hexa.domain.decide.conditions import group_status
 from hexa.domain.decide.group_news import about_group
+from hexa.domain.decide.waiting_pods import not_needed, told_in_vain, wake_for_pods
 from hexa.domain.group.asked import exchanged, lost, open_requests
 from hexa.domain.group.choice import chosen
 from hexa.domain.group.sizing import (
@@ -38,9 +39,20 @@ from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.receipt import group_receipt
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
+from hexa.domain.pods.pending import Pending
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.group import ScheduleChange
-from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Lookup, Node, NodeStatus, Power, WishRecord
+from hexa.domain.resources.v1alpha1 import (
+    Asker,
+    Group,
+    GroupStatus,
+    Lookup,
+    Node,
+    NodeStatus,
+    Power,
+    Shape,
+    WishRecord,
+)
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
 from hexa.domain.rules.judge import stays_until
 
@@ -99,6 +111,10 @@ class GroupObserved(Struct, frozen=True, kw_only=True):
     report_in: timedelta = timedelta(0)
     """Until the next report may be written: the status of a group is for people, who read no faster."""
     done: Done = NOTHING_DONE
+    waiting: tuple[Pending, ...] | None = None
+    """Pods that say where they can run, and wait; None: not known, or no group asks for it."""
+    other_shapes: tuple[Shape, ...] = ()
+    """What other groups are shown as, where the group is to learn its shape."""
 
 
 # --- what is to be done -----------------------------------------------------------------------------
@@ -119,6 +135,8 @@ class WishFor(Struct, frozen=True, tag=True):
     key: Lookup
     wish: WishRecord
     news: tuple[News, ...]
+    beside: dict[str, Any] = {}
+    """A change of metadata in the same patch."""
 
 
 class Exchange(Struct, frozen=True, tag=True):
@@ -258,6 +276,23 @@ def _asker(group: GroupView, value: str) -> Asker:
     return Asker.SCHEDULE if value in group.policy.by else Asker.RECOVERY
 
 
+def _not_needed(group: GroupView, observed: GroupObserved) -> Todo:
+    """A machine that was woken for pods, and that need not come any more."""
+    found = not_needed(group.policy, observed.members, observed.nodes, observed.waiting)
+    if found is None:
+        return None
+    return _wish_for(observed, found.member, Power.OFF, Reason.NOT_NEEDED, found.text)
+
+
+def _wake_for_pods(group: GroupView, observed: GroupObserved) -> Todo:
+    """Pods wait that Cluster Autoscaler can't help."""
+    waiting, others = observed.waiting or (), observed.other_shapes
+    found = wake_for_pods(group.policy, observed.members, observed.machines, waiting, others=others)
+    if found is None:
+        return None
+    return _wish_for(observed, found.member, Power.ON, found.reason, found.text, beside=found.beside)
+
+
 def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
     """A machine that was woken for its proof, or as a probe, rests again once it is up and idle."""
     dues: list[datetime] = []
@@ -343,7 +378,8 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
         return observed.now + observed.report_in
     if observed.found is None:
         return Gather()
-    found, generation = once_each(observed.found), stored.metadata.generation
+    in_vain = told_in_vain(observed.machines, observed.waiting or ())
+    found, generation = once_each((*observed.found, *in_vain)), stored.metadata.generation
     new = group_status(observed.members, found, old=stored.status, generation=generation, now=observed.now)
     receipts = (node.status.receipt for node in observed.nodes.values())
     found_receipts = (each for each in receipts if each is not None)
@@ -405,11 +441,19 @@ def _in_place_of(pair: Replacement, observed: GroupObserved, reason: Reason) -> 
     return WishRecord(power=Power.ON, by=Asker.RECOVERY, reason=reason, since=observed.now, replaces=name)
 
 
-def _wish_for(observed: GroupObserved, member: Member, power: Power, reason: Reason, text: str) -> Todo:
+def _wish_for(
+    observed: GroupObserved,
+    member: Member,
+    power: Power,
+    reason: Reason,
+    text: str,
+    *,
+    beside: dict[str, Any] | None = None,
+) -> Todo:
     if member.key.name not in observed.nodes:
         return None
     wish = WishRecord(power=power, by=Asker.RECOVERY, reason=reason, since=observed.now)
-    return WishFor(member.key, wish, (_told(observed, member.key, wish, text),))
+    return WishFor(member.key, wish, (_told(observed, member.key, wish, text),), beside or {})
 
 
 def _told(observed: GroupObserved, key: Lookup, wish: WishRecord, text: str) -> News:
@@ -420,11 +464,13 @@ def _told(observed: GroupObserved, key: Lookup, wish: WishRecord, text: str) -> 
 
 WORK: Final[tuple[Callable[[GroupView, GroupObserved], Todo], ...]] = (
     _exchange,
+    _not_needed,
     _replace,
     _rest_replaced,
     _hedge,
     _fill,
     _lower,
+    _wake_for_pods,
     _end_exercise,
     _exercise,
     _give_way,

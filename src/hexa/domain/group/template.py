@@ -128,6 +128,11 @@ def declared_shape(machine: Node, policy: Policy, conventions: Conventions = DEF
     return structs.replace(seen, capacity=capacity, allocatable=allocatable, labels=labels, taints=kept)
 
 
+def named_shape(name: str, shape: Shape) -> Shape:
+    """The shape with the host name that the machine had, or will have: its Kubernetes node's name."""
+    return structs.replace(shape, labels={HOSTNAME_LABEL: name, **shape.labels})
+
+
 def _never_seen(seen: Shape, declared: Mapping[str, str]) -> dict[str, str]:
     """What every kubelet offers, for a machine that was never seen and declares something else."""
     return {} if seen.capacity or not declared else {"pods": PODS_DEFAULT, EPHEMERAL: STORAGE_UNKNOWN, **declared}

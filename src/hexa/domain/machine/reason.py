@@ -85,6 +85,10 @@ class Reason(StrEnum):
     """An off: nobody needs it any more of those that it was woken for."""
     MAKES_ROOM = "MakesRoom"
     """Woken for pods of another machine, which a person wants off."""
+    PINNED_POD = "PinnedPod"
+    """Woken for a pod that can run on no other machine."""
+    LEARN_SHAPE = "LearnShape"
+    """Woken for a pod that asks for a machine of a group of which none was ever seen."""
 
 
 class Veto(Struct, frozen=True):

@@ -198,7 +198,9 @@ WELCOME_LATE: Final = frozenset({Reason.REPLACED, Reason.GIVEN_UP})
 """Nobody wants the machine itself off: when it comes after all, it stays while the group has room."""
 NOBODYS_OFF: Final = WELCOME_LATE | {Reason.ADOPTED}
 """Reasons of off wishes that nobody would miss: a machine that is on after all stays on."""
-NOT_ASKED: Final = frozenset({*UNASKED, Reason.FOUND_ON, Reason.NEEDED, Reason.MAKES_ROOM, Reason.MODE})
+NOT_ASKED: Final = frozenset(
+    {*UNASKED, Reason.FOUND_ON, Reason.NEEDED, Reason.MAKES_ROOM, Reason.MODE, Reason.PINNED_POD}
+)
 """Reasons of on wishes of this very machine: nobody asked for a machine of its group, and no other would do."""
 UNEXPECTED: Final = frozenset({Reason.FOUND_ON, Reason.FOUND_OFF, Reason.CORRECTED})
 """Reasons of what hexa makes of power that somebody else switched."""

@@ -162,6 +162,17 @@ RIGHTS: Final = (
     ),
     Right(
         group="",
+        resource="pods",
+        verbs=("list", "watch"),
+        scope=CLUSTER,
+        tenant=CLUSTER,
+        used_by="agent",
+        reason="Pods that wait for a place are watched where a Group says wakeForPinned or learnShape, and not before: it wakes a"
+        " machine for some of them.",
+        optional=True,
+    ),
+    Right(
+        group="",
         resource="pods/eviction",
         verbs=("create",),
         scope=CLUSTER,
@@ -224,6 +235,21 @@ def for_sensors(secrets: Iterable[str]) -> tuple[Right, ...]:
         tenant=NAMESPACE,
         used_by="agent",
         reason="Credentials of management controllers, by which the agent reads the power of machines with spec.power.",
+    )
+    return (right,)
+
+
+def for_eta() -> tuple[Right, ...]:
+    """What Events on pods that a waking machine will serve need beside the table: off until asked for (eta)."""
+    right = Right(
+        group="",
+        resource="events",
+        verbs=("create",),
+        scope=CLUSTER,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Pods that wait are told which machine boots for them, and when it is Ready (eta): pods are in any namespace.",
+        optional=True,
     )
     return (right,)
 

@@ -6,7 +6,7 @@ Cluster Autoscaler's annotations counts for every drain (`evictable`). It evicts
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -27,6 +27,10 @@ DRAIN_LOOK: Final = timedelta(seconds=1)
 BLOCKED_LOOK: Final = timedelta(seconds=5)
 """The same while something blocks the drain and nothing leaves: evictions that a disruption budget or the API server refused are
 asked for again as often as by kubectl drain."""
+PINNED_VOLUME: Final = "PinnedVolume"
+PINNED_POD: Final = "PinnedPod"
+WAKES_AGAIN: Final = frozenset({PINNED_VOLUME, PINNED_POD})
+"""Reasons of pods that, once evicted, can run on no other machine when they come back."""
 REPELLING: Final = frozenset({"NoSchedule", "NoExecute"})
 
 
@@ -89,6 +93,14 @@ def plan(
     return Plan(tuple(evict), tuple(leaving), tuple(blockers))
 
 
+def with_homeless(planned: Plan, stuck: Collection[str]) -> Plan:
+    """The plan in which pods that fit on no other node block. `stuck`: their uids."""
+    rest = tuple(pod for pod in planned.evict if pod.metadata.uid in stuck)
+    movable = tuple(pod for pod in planned.evict if pod.metadata.uid not in stuck)
+    blockers = tuple(Blocker(pod_name(pod), "NoRoom", "it fits on no other node") for pod in rest)
+    return Plan(movable, planned.leaving, blockers, homeless=rest)
+
+
 def stays(pod: Pod | Malformed) -> bool:
     """Pods that a drain leaves alone: of DaemonSets, mirrors of static pods, and finished ones."""
     finished = not isinstance(pod, Malformed) and pod.status.phase in FINISHED
@@ -129,7 +141,7 @@ def _blocker(pod: Pod, rules: DrainRules, pinned_claims: frozenset[str]) -> Bloc
     if not rules.pinned and claims & pinned_claims:
         volume = min(claims & pinned_claims)
         return Blocker(
-            name, "PinnedVolume", f"volume {volume} is tied to the machine (spec.drain.allowPinned allows it)"
+            name, PINNED_VOLUME, f"volume {volume} is tied to the machine (spec.drain.allowPinned allows it)"
         )
     return None
 

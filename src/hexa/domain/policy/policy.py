@@ -131,6 +131,12 @@ class Policy(Struct, frozen=True, kw_only=True):
     next_change: Change | None = None
     order: tuple[OrderBy, ...] = ()
     """What machines are compared by, the first that differs decides; empty: nobody said."""
+    report_blockers: bool = False
+    """The rule that keeps a machine on is told in status, on its Kubernetes node and in an Event."""
+    wake_for_pinned: bool = False
+    """A machine is woken for a pod that can run on no other one."""
+    learn_shape: bool = False
+    """A machine of a group of unknown shape is woken for a pod that asks for the group's labels."""
     tariff: str = ""
     """Name of a tariff of the configuration; empty: `price_per_kwh` counts."""
     currency: str = "EUR"
@@ -194,12 +200,15 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         schedules=schedules,
         base=Values(min_size=spec.min_size, max_size=spec.max_size) if schedules else Values(),
         order=tuple(dict.fromkeys(spec.order)),
+        report_blockers=spec.report_blockers,
+        wake_for_pinned=spec.wake_for_pinned,
+        learn_shape=spec.learn_shape,
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         tariff=spec.cost.tariff,
         currency=spec.cost.currency,
     )
     clashing = clashes(policy.base, schedules)
-    return policy, (*reader.problems, *of_schedules, *clashing, *_contradictions(policy))
+    return policy, (*reader.problems, *of_schedules, *clashing, *_contradictions(policy), *_pinned(spec))
 
 
 def policy_at(policy: Policy, *, now: datetime, lead: timedelta) -> tuple[Policy, datetime | None]:
@@ -210,6 +219,18 @@ def policy_at(policy: Policy, *, now: datetime, lead: timedelta) -> tuple[Policy
     found = instant(policy.base, policy.schedules, now=now, lead=lead)
     new = structs.replace(policy, **structs.asdict(found.values), by=found.by, next_change=found.change)
     return new, found.until
+
+
+def _pinned(spec: GroupSpec) -> Iterator[Problem]:
+    """A pod that is evicted from the only machine that has its volume would wake that machine again."""
+    if spec.wake_for_pinned and spec.drain.allow_pinned:
+        yield Problem(
+            "spec.drain.allowPinned",
+            "it has no effect beside wakeForPinned: such a pod would wake its machine again at once",
+            "remove one of the two",
+            severity="warning",
+            reason="PinnedPodsStay",
+        )
 
 
 def _blackout(reader: Reader, field: str, written: Blackout) -> ZonedWindow:
@@ -238,7 +259,7 @@ def _drain(reader: Reader, spec: GroupSpec) -> DrainRules:
         force=spec.drain.force,
         grace=None if grace is None else int(grace.total_seconds()),
         empty_dir=spec.drain.delete_empty_dir,
-        pinned=spec.drain.allow_pinned,
+        pinned=spec.drain.allow_pinned and not spec.wake_for_pinned,
         bare=spec.drain.allow_bare,
         volume_detach=DrainRules().volume_detach if detach is None else detach,
     )

@@ -345,6 +345,30 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             extra={"x-crd": {"x-kubernetes-list-type": "set"}},
         ),
     ] = ()
+    wake_for_pinned: Annotated[
+        bool,
+        Meta(
+            description="Wake a machine for a pod that can run on no other one: it names the machine by kubernetes.io/hostname, or its "
+            "volume is on the machine's disk. Cluster Autoscaler can't help such a pod. At most twice for one pod; never for a "
+            "DaemonSet's. Pods that would wake their machine again at once keep it on, whatever drain says. Default false."
+        ),
+    ] = False
+    learn_shape: Annotated[
+        bool,
+        Meta(
+            description="Where no machine of the group was ever seen Ready and none declares its capacity: wake one for a pod that asks "
+            "for the group's labels and fits no other group, and learn from it. Default false: until one is woken by hand, Cluster "
+            "Autoscaler wakes none."
+        ),
+    ] = False
+    report_blockers: Annotated[
+        bool,
+        Meta(
+            description="Say of each machine that is on which rule keeps it so: in the condition KeptOn, in the annotation "
+            "infra.homecluster.dev/kept-on-by of its Kubernetes node, and in an Event when it changes. Default false: hexa blockers "
+            "says it when it is asked."
+        ),
+    ] = False
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
     node_leave_policy: Annotated[
         LeavePolicy,
