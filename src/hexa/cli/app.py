@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import typer
 
+from hexa.cli.blockers import blockers
 from hexa.cli.certs import certs
 from hexa.cli.crds import crds
 from hexa.cli.doctor import doctor
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "manifests": manifests,
     "get": get,
     "why": why,
+    "blockers": blockers,
     "history": history,
     "receipt": receipt,
     "on": on,

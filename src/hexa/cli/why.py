@@ -98,6 +98,7 @@ def _machine(answer: "MachineAnswer", now: datetime) -> Iterator[str]:
     yield from _part("Phase", [f"{answer.phase}{since}{cause}"] if answer.phase else [])
     yield from _part("Health", _health(answer.health, now) if answer.phase else [])
     yield from _part("Waits for", (_wait(wait, now) for wait in answer.waits))
+    yield from _part("Stays on because of", [_reason(answer.blocker, now)] if answer.blocker is not None else [])
     if answer.phase != "Off":
         yield from _part("Kept on by", (_reason(reason, now) for reason in answer.kept_on))
     if answer.phase != "Ready":

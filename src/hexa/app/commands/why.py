@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from hexa.app.commands.blockers import blocker_of, read_site
 from hexa.app.commands.shared.draining import DRAINABLE, Check, check
 from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.fence import CONTAINED
@@ -19,6 +20,7 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import FIELDS
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
+from hexa.domain.words.blocking import STAYS_ON
 from hexa.domain.words.demands import Demand, demands
 from hexa.domain.words.explain import hindrance, obstacle, stale, summary
 from hexa.domain.words.kept import Reason, kept_from_waking, kept_on
@@ -57,6 +59,8 @@ class MachineAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     health: Health
     waits: tuple[Wait, ...]
     kept_on: tuple[Reason, ...]
+    blocker: Reason | None
+    """The one rule that keeps it on; None: it is not on."""
     kept_from_waking: tuple[Reason, ...]
     order: tuple[str, ...]
     """Its place among the machines of its group that may be woken, or rested, and what puts it there."""
@@ -128,6 +132,10 @@ async def explain_machine(kube: Kube, snapshot: Snapshot, key: Lookup) -> Machin
             drain = await check(kube, view, now=snapshot.now)
         except Refused as error:
             notes = (*notes, f"what a drain would do is not known: {error}")
+    blocker: Reason | None = None
+    if known.phase in STAYS_ON:
+        site = await read_site(kube, snapshot)
+        blocker, notes = blocker_of(snapshot, view, site), (*notes, *site.notes)
     return MachineAnswer(
         machine=str(key),
         group=str(known.group or ""),
@@ -139,6 +147,7 @@ async def explain_machine(kube: Kube, snapshot: Snapshot, key: Lookup) -> Machin
         health=_health(status, snapshot.now),
         waits=tuple(waits(known)),
         kept_on=tuple(kept_on(known)),
+        blocker=blocker,
         kept_from_waking=tuple(kept_from_waking(known)),
         order=tuple(order(known)),
         problems=tuple(map(str, known.problems)),

@@ -1,7 +1,7 @@
 """What a machine's Kubernetes node lacks and what Cluster Autoscaler shall read on it, as one merge patch. It writes nothing."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from hexa.domain.decide.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
 from hexa.domain.machine.lifecycle import Phase
@@ -11,6 +11,7 @@ from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import (
     CORDON_ANNOTATION,
+    KEPT_ON_ANNOTATION,
     MACHINE_ANNOTATION,
     OFF_FORBIDDEN_ANNOTATION,
     REGISTERED_ANNOTATION,
@@ -18,6 +19,10 @@ from hexa.domain.names import (
 )
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Registration
+from hexa.domain.rules.blocker import blocker
+
+LONGEST: Final = 1000
+"""Characters of what is said of the rule that keeps a machine on."""
 
 
 def comes_with_cordon(view: MachineView, *, now: datetime) -> bool:
@@ -38,6 +43,7 @@ def core_patch(node: KubeNode, view: MachineView, *, now: datetime) -> dict[str,
     annotations = {
         **metadata.get("annotations", {}),
         **_annotations(node, view, _forbids(view, now)),
+        **_kept_on(node, view, now),
         **_uncordoned(view),
     }
     if annotations:
@@ -116,3 +122,15 @@ def _annotations(node: KubeNode, view: MachineView, rule: str) -> dict[str, str 
     if ours is None:
         return {}
     return {SCALE_DOWN_DISABLED: None, OFF_FORBIDDEN_ANNOTATION: None}
+
+
+def _kept_on(node: KubeNode, view: MachineView, now: datetime) -> dict[str, str | None]:
+    """The rule that keeps the machine on, where its group asks for it."""
+    present, told = node.metadata.annotations.get(KEPT_ON_ANNOTATION), ""
+    if view.policy.report_blockers and view.valid and not view.ungrouped:
+        found = blocker(view.node.status, node, view.off_vetoes(now))
+        told = str(found)[:LONGEST] if found is not None else ""
+    if not told:
+        return {KEPT_ON_ANNOTATION: None} if present is not None else {}
+    marks = {MACHINE_ANNOTATION: str(view.key)} if owner_of(node) is None else {}
+    return {KEPT_ON_ANNOTATION: told, **marks} if told != present else {}

@@ -31,16 +31,36 @@ def ignored(pod: Pod) -> bool:
     return may_go(pod)
 
 
+class Kept(Struct, frozen=True):
+    """Why a pod keeps its node."""
+
+    rule: str
+    text: str
+
+
+BARE_POD: Final = "BarePod"
+SYSTEM_POD: Final = "SystemPod"
+LOCAL_STORAGE: Final = "EmptyDir"
+NOT_SAFE: Final = "DoNotDisrupt"
+BUDGET: Final = "DisruptionBudget"
+
+
 def keeps(pod: Pod, skips: Skips, *, covered: bool, exhausted: str, age: float) -> str:
     """Why the pod keeps its node; empty if it does not. `covered`: a budget selects it; `exhausted`: one that allows nothing."""
+    found = why_kept(pod, skips, covered=covered, exhausted=exhausted, age=age)
+    return found.text if found is not None else ""
+
+
+def why_kept(pod: Pod, skips: Skips, *, covered: bool, exhausted: str, age: float) -> Kept | None:
+    """The same with the name of the rule."""
     kind = controller_kind(pod)
     if not kind or (skips.skip_nodes_with_custom_controller_pods and kind not in KNOWN_CONTROLLERS):
-        return "it is not replicated"
+        return Kept(BARE_POD, "it is not replicated")
     if skips.skip_nodes_with_system_pods and pod.metadata.namespace == SYSTEM_NAMESPACE and not covered:
         old = age > skips.blocking_system_pod_disruption_timeout
-        return "" if old else "it is a kube-system pod without a disruption budget"
+        return None if old else Kept(SYSTEM_POD, "it is a kube-system pod without a disruption budget")
     if must_stay(pod):
-        return "it is annotated as not safe to evict"
+        return Kept(NOT_SAFE, "it is annotated as not safe to evict")
     if skips.skip_nodes_with_local_storage and any(unsafe(pod)):
-        return "it has local storage"
-    return f"disruption budget {exhausted} allows no disruption now" if exhausted else ""
+        return Kept(LOCAL_STORAGE, "it has local storage")
+    return Kept(BUDGET, f"disruption budget {exhausted} allows no disruption now") if exhausted else None

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.reason import Veto
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import KubeNode
@@ -86,3 +87,5 @@ class Among(Alone, Protocol):
         """Until when it is waited for on that account."""
 
     def wish(self, now: datetime) -> WishRecord | None: ...
+    def off_vetoes(self, now: datetime) -> tuple[Veto, ...]:
+        """Every rule that forbids its off: for rules that tell of others, and forbid nothing."""

@@ -16,6 +16,7 @@ from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.news import What
 from hexa.domain.rules import (
     blackouts,
+    blocker,
     control_plane,
     cool_off,
     cycles,
@@ -268,6 +269,12 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         says=setting_up.says,
         tells=when_begun(NOT_SET_UP, what=What.NOT_SET_UP),
         awaits=setting_up.awaits,
+    ),
+    Rule(
+        name="blocker",
+        what="Which rule keeps a machine on that is up, told where the group asks for it.",
+        says=blocker.says,
+        tells=blocker.tells,
     ),
     Rule(
         name="health checks",

@@ -7,9 +7,9 @@ from msgspec import Struct
 from hexa.domain.group.sizing import counts, may_be_woken, target
 from hexa.domain.machine.reason import Reason as Why
 from hexa.domain.machine.reason import Veto
-from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.names import SCALE_DOWN_DISABLED
 from hexa.domain.policy.schedules import FIELDS
-from hexa.domain.resources.core import KubeNode
+from hexa.domain.rules.blocker import disabled_by_others
 from hexa.domain.rules.judge import REMEDIES
 from hexa.domain.words.known import Known
 
@@ -32,17 +32,12 @@ def kept_on(known: Known) -> list[Reason]:
     if known.group is not None and counts(known.member) and size <= policy.min_size:
         text = f"the group has {size} machines on or coming, and minSize is {policy.min_size}"
         found.append(_of_size(known, "min_size", rule="MinSize", text=text, remedy="lower minSize"))
-    if known.kube is not None and _forbidden_by_others(known.kube):
+    if known.kube is not None and disabled_by_others(known.kube):
         text = f"somebody set {SCALE_DOWN_DISABLED}=true, so Cluster Autoscaler never asks for its off"
         name = known.kube.metadata.name
         remedy = f"kubectl annotate node {name} {SCALE_DOWN_DISABLED}-"
         found.append(Reason(rule="ScaleDownDisabled", text=text, object=f"Kubernetes node {name}", remedy=remedy))
     return found
-
-
-def _forbidden_by_others(kube: KubeNode) -> bool:
-    annotations = kube.metadata.annotations
-    return annotations.get(SCALE_DOWN_DISABLED) == "true" and OFF_FORBIDDEN_ANNOTATION not in annotations
 
 
 def kept_from_waking(known: Known) -> list[Reason]:
