@@ -26,8 +26,13 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     if seed % 5 == 1:
         groups, boxes = _ordered(Random(f"order {seed}"), groups, boxes)
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
+    others, pinned = Random(f"blockers {seed}"), tuple[Load, ...]()
+    if seed % 5 == 2:
+        groups = {name: spec | _for_pods(others) for name, spec in groups.items()}
+        pinned = _pinned(others, boxes)
     hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR
     acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
+    acts += [_scaled(others, load, hurts) for load in pinned]
     if odd:
         acts += draw_odd(seed, hurts, groups, boxes)
         more, boxes = draw_devices(seed, hurts, boxes)
@@ -39,7 +44,7 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         seed=seed,
         groups=groups,
         boxes=_depending(Random(f"depends {seed}"), boxes) if depends else boxes,
-        loads=loads,
+        loads=(*loads, *pinned),
         acts=tuple(sorted(acts, key=lambda act: act.at)),
         hurts=hurts,
     )
@@ -168,6 +173,26 @@ def _ordered(dice: Random, groups: dict[str, Any], boxes: tuple[Box, ...]) -> tu
         "pricing": (0.4, ({"hourlyRate": 0.02}, {"hourlyRate": "0.1"})),
     }
     return groups, tuple(structs.replace(box, more=box.more | _some(dice, fields)) for box in boxes)
+
+
+def _for_pods(dice: Random) -> dict[str, Any]:
+    """What a group does for pods that Cluster Autoscaler can't help, and whether it tells what keeps its machines on."""
+    chances = {"wakeForPinned": (0.8, (True,)), "learnShape": (0.3, (True,)), "reportBlockers": (0.6, (True,))}
+    return _some(dice, chances)
+
+
+def _pinned(dice: Random, boxes: tuple[Box, ...]) -> tuple[Load, ...]:
+    """Pods that name a machine: one or two loads; some that no machine has the room for."""
+    names = [dice.choice(boxes).name for _ in range(dice.choice((1, 1, 2)))]
+    return tuple(
+        Load(name=f"pinned-{number}", replicas=dice.randint(0, 2), cpu=dice.choice(("500m", "2", "9")), pinned=name)
+        for number, name in enumerate(names, 1)
+    )
+
+
+def _scaled(dice: Random, load: Load, hurts: float) -> Act:
+    at = round(dice.uniform(0, hurts * 0.9), 1)
+    return Act(at=at, what="scale", of=load.name, value=dice.randint(0, 3), duration=dice.choice((30.0, 300.0, 1200.0)))
 
 
 def _box(dice: Random, number: int, group: str) -> Box:

@@ -15,6 +15,8 @@ from hexa.adapters.memory.site.machine import MemoryMachine, State
 from hexa.app.core import Core
 from hexa.domain.group.sizing import Member, came_late, counts, rest_rank, to_wake
 from hexa.domain.group.standing import rank
+from hexa.domain.group.woken_for import MOST_WAKES, woken_for
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
 from hexa.domain.machine.reason import Reason
@@ -24,6 +26,7 @@ from hexa.domain.names import (
     ACTION_LABEL,
     ATTEMPT_LABEL,
     CORDON_ANNOTATION,
+    HOSTNAME_LABEL,
     MACHINE_LABEL,
     OUT_OF_SERVICE_ANNOTATION,
     UID_LABEL,
@@ -203,10 +206,17 @@ class Guard:
             wish is None or wish.power is not Power.ON
         ) and not kept_on:  # by wake proof: it comes up before it may rest
             self.say("unwished", f"{name}: a startup Job, and the wish is {wish and wish.power}")
+        if wish is not None and wish.reason == Reason.PINNED_POD and not self._asks(view):
+            self.say("pinned", f"{name}: woken for pods, and nothing says for which, or too often")
         again = view.phase is Phase.BOOTING  # on its way: it does not wait for what it depends on
         found = view.own_on_vetoes(self.world.now) if again else view.on_vetoes(self.world.now)
         if vetoes := [veto.reason for veto in found]:
             self.say("veto", f"{name}: a startup Job against {vetoes}")
+
+    def _asks(self, view: MachineView) -> bool:
+        """A machine that is woken for pods says for which, and how often."""
+        known = woken_for(view.node).values()
+        return bool(known) and all(each.wakes <= MOST_WAKES for each in known)
 
     def _evictable(self, node: str) -> list[Pod]:
         found = (stored.decoded(PODS) for stored in self._pods.on(node))
@@ -479,10 +489,21 @@ class Guard:
             able = [m for m in members if m.phase is Phase.OFF and not m.wanted and not m.on_vetoes and m.valid]
             for member in able:
                 box = next(box for box in self.stage.script.boxes if box.name == member.key.name)
-                fits = [pod for pod in waiting if _cpu(pod) <= float(box.cpu) and self._old(pod, now)]
+                fits = [
+                    p for p in waiting if _cpu(p) <= float(box.cpu) and self._old(p, now) and self._may(p, view, box)
+                ]
                 if fits:
                     name = fits[0].metadata.name
                     self.say("stranded", f"{name} waits, and {box.name} is off and could take it")
+
+    def _may(self, pod: Pod, group: GroupView, box: Box) -> bool:
+        """Whether somebody would wake the machine for the pod: for one that names it its group must say so, and for a pod it is
+        woken twice."""
+        name = pod.spec.node_selector.get(HOSTNAME_LABEL)
+        if name is None:
+            return True
+        known = woken_for(self.world.node(box.name)).get(pod.metadata.uid)
+        return name == box.name and group.policy.wake_for_pinned and (known is None or known.wakes < MOST_WAKES)
 
     def _old(self, pod: Pod, now: datetime) -> bool:
         created = pod.metadata.creation_timestamp

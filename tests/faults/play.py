@@ -13,7 +13,7 @@ from hexa.adapters.memory.clock import START
 from hexa.adapters.memory.cluster.api import Backup
 from hexa.adapters.memory.cluster.kinds import REPLICA_SETS
 from hexa.adapters.memory.settings import Settings as Site
-from hexa.domain.names import SAFE_TO_EVICT
+from hexa.domain.names import HOSTNAME_LABEL, SAFE_TO_EVICT
 from hexa.testing.determinism import repeatable_scheduling
 from hexa.testing.world import Machine, World, group, machine, open_world
 from tests.faults import odd
@@ -130,7 +130,8 @@ def _add_load(world: World, load: Load) -> None:
     annotations = {SAFE_TO_EVICT: "false"} if load.undisturbed else {}
     container = {"name": "main", "image": "example", "resources": {"requests": {"cpu": load.cpu, "memory": "64Mi"}}}
     metadata = {"labels": {"app": load.name}, "annotations": annotations}
-    template = {"metadata": metadata, "spec": {"containers": [container]}}
+    where = {"nodeSelector": {HOSTNAME_LABEL: load.pinned}} if load.pinned else {}
+    template = {"metadata": metadata, "spec": {"containers": [container], **where}}
     spec = {"replicas": load.replicas, "template": template}
     world.site.api.create(REPLICA_SETS, {"metadata": {"name": load.name, "namespace": "default"}, "spec": spec})
     if load.budget is not None:

@@ -51,6 +51,8 @@ class Load(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     """minAvailable."""
     undisturbed: bool = False
     """Not safe to evict."""
+    pinned: str = ""
+    """The machine that its pods name, by kubernetes.io/hostname."""
 
 
 class Act(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
