@@ -175,6 +175,13 @@ class Config(Settings, frozen=True, kw_only=True):
         dict[str, WrittenTariff],
         Meta(description="Prices of energy by name; a Group takes one by spec.cost.tariff. See docs/tariffs.md."),
     ] = msgspec.field(default_factory=dict)
+    eta: Annotated[
+        bool,
+        Meta(
+            description="Tell pods that wait, by an Event, which machine boots for them and when it is Ready. Needs the right to "
+            "write Events in every namespace (hexa manifests --eta)."
+        ),
+    ] = False
     startup: StartupSettings = StartupSettings()
     gpu: GpuSettings = GpuSettings()
 

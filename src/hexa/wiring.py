@@ -80,6 +80,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             namespaces=config.namespaces,
             conventions=config.conventions,
             tariffs=tariffs,
+            eta=config.eta,
         ) as core,
         trio.open_nursery() as nursery,
     ):

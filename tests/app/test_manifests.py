@@ -253,3 +253,22 @@ def test_the_doctor_says_where_idle_machines_stay_on_for_longer(
     assert all(
         f"--scale-down-delay-after-add={warns} is longer" in text and "homelab/rack (5m)" in text for text in found
     )
+
+
+def test_events_on_pods_are_a_right_of_their_own_that_is_off_until_asked_for() -> None:
+    """No role has it by default; `eta` brings a role of one rule and the setting, for a tenant in its namespaces alone."""
+    assert not any(each["metadata"]["name"] == "hexa-eta" for overlay in Overlay for each in installed(overlay))
+    objects = installed(Overlay.PRODUCTION, eta=True)
+    assert allowed(of(objects, "ClusterRole", "hexa-eta")) == {("", "events", "create")}
+    container = of(objects, "Deployment", "hexa", "hexa-system")["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "HEXA_ETA", "value": "true"} in container["env"]
+    tenant = installed(Overlay.TENANT, eta=True, tenants=("shop",))
+    assert allowed(of(tenant, "Role", "hexa-eta", "shop")) == {("", "events", "create")}
+    assert not any(each["kind"] == "ClusterRole" and "eta" in each["metadata"]["name"] for each in tenant)
+
+
+def test_the_chart_and_kustomize_have_it_as_an_option() -> None:
+    """In the chart by its value, with kustomize by a component."""
+    text = chart(write_document)["templates/production.yaml"]
+    assert text.count("{{- if .Values.eta }}") == 3  # two objects of RBAC, and the setting
+    assert {each["kind"] for each in tree()["components/eta/rbac.yaml"]} == {"ClusterRole", "ClusterRoleBinding"}

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import trio
 from msgspec import Struct, structs
 
+from hexa.app.arrivals import ArrivalTeller
 from hexa.app.clock import WatchedClock
 from hexa.app.cloud.provider import Provider
 from hexa.app.contained import BreachReporter
@@ -18,8 +19,8 @@ from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.node.power_readings import Readings
-from hexa.app.store import Source, Store
 from hexa.app.pending import PendingPods
+from hexa.app.store import Source, Store
 from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views
@@ -71,8 +72,8 @@ class Core(Struct, frozen=True):
     nodes: NodeController
     groups: GroupController
     kubernetes_nodes: KubeNodeController
-    readings: Readings | None
     pending: PendingPods
+    readings: Readings | None
     checks: HealthChecks | None
     contained: BreachReporter
     news: Newsroom
@@ -86,11 +87,12 @@ async def open_core(
     namespaces: tuple[str, ...] = (),
     conventions: Conventions = DEFAULTS,
     tariffs: Tariffs | None = None,
+    eta: bool = False,
 ) -> AsyncIterator[Core]:
     """Fill the snapshot, then run every loop until the block ends. Yields once the first lists are in.
 
     `namespaces`: whose resources count (none: all). `conventions`: what differs from cluster to cluster.
-    `tariffs`: prices of energy, which may be replaced while the core works.
+    `tariffs`: prices of energy, which may be replaced while the core works. `eta`: tell pods that wait when their machine is Ready.
     """
     clock = WatchedClock(ports.clock)
     ports = structs.replace(ports, clock=clock)
@@ -123,6 +125,9 @@ async def open_core(
             queue.share(turns)
             nursery.start_soon(queue.run)
         nursery.start_soon(core.pending.queue.run)
+        if eta:
+            teller = ArrivalTeller(views=core.views, kube=ports.kube, clock=clock, news=core.news)
+            nursery.start_soon(teller.run)
         nursery.start_soon(core.nodes.lease_watch.run)
         for loop in (core.readings, core.checks):
             if loop is not None:
@@ -142,13 +147,13 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
     contained = BreachReporter(store=store, kube=ports.kube, clock=ports.clock, news=news)
     views, locks = Views(store, image_known=bool(ports.image), tariffs=tariffs), GroupLocks()
     kube, clock = ports.kube, ports.clock
+    pending = PendingPods(store=store, kube=kube, news=news)
     readings, checks = _readings(ports, store, views, news), _checks(ports, store, views, news)
     nodes = node_controller(
         store=store,
         views=views,
         kube=kube,
         jobs=ports.jobs,
-    pending = PendingPods(store=store, kube=kube, news=news)
         heartbeats=heartbeats,
         sensors=readings or ports.sensors,
         clock=clock,

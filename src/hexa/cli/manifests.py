@@ -47,6 +47,10 @@ def manifests(
             help="A Secret beside the machines that hexa may get for that; may be repeated. Default: none.",
         ),
     ] = None,
+    eta: Annotated[
+        bool,
+        typer.Option("--eta", help="Tell pods that wait when their machine is Ready: Events in every namespace."),
+    ] = False,
     with_crds: Annotated[bool, typer.Option("--with-crds", help="Print the CustomResourceDefinitions first.")] = False,
     deploy: Annotated[
         Path | None,
@@ -69,7 +73,7 @@ def manifests(
 
     options = of.Options(overlay=of.Overlay(overlay), namespace=namespace, tenants=tuple(tenants or ()))
     changes: dict[str, Any] = {"machines": tuple(machines or ()), "image": image, "autoscaler_image": autoscaler_image}
-    changes |= {"sensors": sensors, "secrets": tuple(secrets or ())}
+    changes |= {"sensors": sensors, "eta": eta, "secrets": tuple(secrets or ())}
     options = structs.replace(options, **{key: value for key, value in changes.items() if value})
     objects = [*(_crds() if with_crds else ()), *render(options)]
     typer.echo(_documents(objects), nl=False)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hexa import DISTRIBUTION
 from hexa.app.manifests.options import Options, Overlay
+from hexa.app.manifests.rbac import ETA
 from hexa.app.manifests.render import render
 
 Write = Callable[[Any], str]
@@ -19,6 +20,7 @@ _STAND_INS: Final = Options(
     image="stand-in-image",
     autoscaler_image="stand-in-autoscaler",
     autoscaler_flags=("stand-in-flags",),
+    eta=True,
     settings=(("STAND_IN_SETTING", "stand-in-setting"),),
 )
 
@@ -30,6 +32,10 @@ _VALUES: Final = (
     (
         r"( +)- stand-in-flags\n",
         r"\1{{- range .Values.autoscaler.flags }}\n\1- {{ . | quote }}\n\1{{- end }}\n",
+    ),
+    (
+        r"( +)(- name: HEXA_ETA\n +value: 'true'\n)",
+        r"\1{{- if .Values.eta }}\n\1\2\1{{- end }}\n",
     ),
     (
         r"( +)- name: STAND_IN_SETTING\n +value: stand-in-setting\n",
@@ -47,6 +53,9 @@ image: {image}
 # Added to hexa's environment: docs/configuration.md.
 settings: {{}}
 #  HEXA_LOG_LEVEL: debug
+
+# Tell pods that wait which machine boots for them, and when it is Ready: the right to write Events in every namespace.
+eta: false
 
 autoscaler:
   image: {autoscaler}
@@ -93,6 +102,7 @@ def _template(overlay: Overlay, write: Write) -> str:
         image=_STAND_INS.image,
         autoscaler_image=_STAND_INS.autoscaler_image,
         autoscaler_flags=_STAND_INS.autoscaler_flags,
+        eta=_STAND_INS.eta,
         settings=_STAND_INS.settings,
     )
     texts = [_conditional(each, write(each)) for each in render(options) if not _release_makes(each)]
@@ -107,7 +117,9 @@ def _release_makes(each: dict[str, Any]) -> bool:
 
 
 def _conditional(each: dict[str, Any], text: str) -> str:
-    """The machines' namespace is made if wanted, and kept: what is in it is not the chart's."""
+    """The machines' namespace is made if wanted, and kept: what is in it is not the chart's. The role for `eta` comes with it."""
+    if each["metadata"]["name"] == ETA:
+        return f"{{{{- if .Values.eta }}}}\n{text}{{{{- end }}}}\n"
     if each["kind"] != "Namespace":
         return text
     kept = text.replace("metadata:\n", "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1)

@@ -109,6 +109,8 @@ def _settings(options: Options) -> dict[str, str]:
             "HEXA_GRPC_TLS_CLIENT_CA": f"{SERVER_FOLDER}/ca.crt",
             "HEXA_GRPC_TLS_CLIENTS": CLIENT,
         }
+    if options.eta:
+        settings["HEXA_ETA"] = "true"
     return {**settings, **dict(options.settings)}
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hexa.app.manifests.deployments import CLIENT, CLOUD_CONFIG, CLOUD_FILE, CLOUD_FOLDER, SERVER_SECRET
 from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Object, Options, Overlay, thing
+from hexa.app.manifests.rbac import ETA, roles
 from hexa.app.manifests.render import by_file
 
 CERT_MANAGER: Final = "cert-manager.io/v1"
@@ -28,7 +29,7 @@ def tree() -> Tree:
     for folder in ("base", *Overlay):
         names = sorted(path.partition("/")[2] for path in files if path.startswith(f"{folder}/"))
         files[f"{folder}/kustomization.yaml"] = [_kustomization([] if folder == "base" else ["../base"], names)]
-    return files | _cert_manager()
+    return files | _cert_manager() | _eta()
 
 
 def _put(files: Tree, path: str, objects: list[Object]) -> None:
@@ -42,6 +43,33 @@ def _all(files: dict[str, list[Object]]) -> list[Object]:
 
 def _kustomization(folders: list[str], files: list[str]) -> Object:
     return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [*folders, *files]}
+
+
+# --- Events on pods that wait ---
+
+
+def _eta() -> Tree:
+    """What `eta` takes where hexa serves every namespace; a tenant's is printed by `hexa manifests tenant --eta`."""
+    options, folder = Options(overlay=Overlay.PRODUCTION, eta=True), "components/eta"
+    container = {"name": HEXA, "env": [{"name": "HEXA_ETA", "value": "true"}]}
+    setting = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": HEXA},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    return {
+        f"{folder}/kustomization.yaml": [
+            {
+                "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+                "kind": "Component",
+                "resources": ["rbac.yaml"],
+                "patches": [{"path": "setting.yaml", "target": {"kind": "Deployment", "name": HEXA}}],
+            }
+        ],
+        f"{folder}/rbac.yaml": [each for each in roles(options) if each["metadata"]["name"] == ETA],
+        f"{folder}/setting.yaml": [setting],
+    }
 
 
 # --- certificates that cert-manager makes and renews ---

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hexa.app.manifests.options import AUTOSCALER, HEXA, RBAC, Object, Options, Overlay, thing
-from hexa.domain.people.rights import RIGHTS, Right, Scope, for_sensors, for_tenant, rules
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_eta, for_sensors, for_tenant, rules
 
 Rule = dict[str, list[str]]
 
 READ: Final = ["get", "list", "watch"]
+ETA: Final = f"{HEXA}-eta"
+"""The role by which pods are told when their machine is Ready."""
 
 
 def _rule(group: str, resources: list[str], verbs: list[str], *names: str) -> Rule:
@@ -66,6 +68,10 @@ def roles(options: Options) -> Iterator[Object]:
         yield from _bound(options, f"{HEXA}-sensors", HEXA, rules(for_sensors(options.secrets)), namespace)
     for namespace in options.tenants:
         yield from _bound(options, f"{HEXA}-tenant", HEXA, rules(_moved(rights)), namespace)
+    if options.eta:
+        everywhere = options.overlay is not Overlay.TENANT
+        for namespace in ("",) if everywhere else options.tenants:  # Events beside the machines are told anyway
+            yield from _bound(options, ETA, HEXA, rules(for_eta()), namespace)
     for namespace in dict.fromkeys(right.namespace for right in rights if right.namespace):
         fixed = [right for right in rights if right.namespace == namespace]
         yield from _bound(options, options.wide(HEXA), HEXA, rules(fixed), namespace)

@@ -126,6 +126,8 @@ class Agent:
         """What the Jobs of `spec.power` run, from the next life on."""
         self.bans: Final[set[tuple[str, str]]] = set()
         """Verbs on resources ("list", "cronjobs") that its role lacks."""
+        self.eta = False
+        """Whether pods that wait are told when their machine is Ready, from the next life on."""
         self.latency = 0.0
         """Seconds that each of its calls of the API server takes, from the next life on."""
         self.lives = 0
@@ -163,7 +165,7 @@ class Agent:
                 image=self.image,
                 checks=MemoryChecks(kube),
             )
-            async with open_core(ports) as core, trio.open_nursery() as nursery:
+            async with open_core(ports, eta=self.eta) as core, trio.open_nursery() as nursery:
                 self.life = Life(core, nursery, kube)
                 task_status.started()
                 with _told_of_clock(site, core):
