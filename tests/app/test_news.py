@@ -105,6 +105,7 @@ SAID = {
     Work.CHECK: ("health check put off", {"machine": "d/box"}),
     Work.READING: ("power not read", {"machine": "d/box"}),
     Work.WATCH: ("watch failed", {"kind": "Node"}),
+    Work.PENDING: ("pending pod put off", {"pod": "d/box"}),
     Work.CONDITION: ("condition not written", {"object": "Node of infra.homecluster.dev/v1alpha1 d/box"}),
     Work.OBJECT: ("contained", {"object": "Node of infra.homecluster.dev/v1alpha1 d/box"}),
     Work.NEWS: ("news not told", {"object": "Node of infra.homecluster.dev/v1alpha1 d/box"}),

@@ -33,7 +33,7 @@ def test_phases_and_unexpected_power_are_told_by_their_names(reason: str) -> Non
 def test_no_reason_of_the_list_is_without_use() -> None:
     """A reason that nothing tells any more leaves the list."""
     code = "\n".join(path.read_text() for path in SOURCES.rglob("*.py") if path != NEWS)
-    of_groups = (SOURCES / "domain" / "decide" / "group.py").read_text()
+    of_groups = "".join((SOURCES / "domain" / "decide" / name).read_text() for name in ("group.py", "waiting_pods.py"))
     wishes = {
         reason for reason in Reason if f"Reason.{reason.name}" in of_groups
     }  # a group's wishes are told by their reason
