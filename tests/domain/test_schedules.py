@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hexa.domain.policy.policy import Policy, policy_at, policy_of
 from hexa.domain.policy.problem import Problem, usable
 from hexa.domain.policy.schedules import UNLEARNED, lead_of
-from hexa.domain.resources.v1alpha1 import Group, GroupSpec, OwnedMetadata
+from hexa.domain.resources.group import Mode
+from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, OwnedMetadata
 
 BERLIN = "Europe/Berlin"
 NIGHT = {"from": "19:00", "to": "07:00", "zone": BERLIN, "minSize": 0, "maxSize": 0, "reason": "night"}
@@ -97,6 +98,37 @@ def test_what_boots_have_taken() -> None:
     assert lead_of([tuple([10.0] * 18), (1000.0, 1000.0)]) == timedelta(seconds=1230)
     assert lead_of([(1e10,)]) == timedelta(seconds=4350)
     assert lead_of([(-5.0,)]) == timedelta(seconds=30)
+
+
+def test_a_mode_by_schedule() -> None:
+    """It is the schedule's word, and what wants machines on counts before: AlwaysOn, and the end of AlwaysOff."""
+    lead = timedelta(minutes=2)
+    known = policy({**WORK, "minSize": 0, "mode": "AlwaysOn", "reason": "work"})
+    modes = [
+        (found.mode, found.wanted_by, str(found.by.get("mode", "")))
+        for time in ("06:57", "06:58", "07:00", "18:00")
+        for found, _ in (policy_at(known, now=local(f"2026-11-30T{time}"), lead=lead),)
+    ]
+    assert modes == [
+        (Mode.AUTO, Asker.MODE, ""),
+        (Mode.ALWAYS_ON, Asker.SCHEDULE, ' by schedule "work" from Mon 07:00 (Europe/Berlin) on'),
+        (Mode.ALWAYS_ON, Asker.SCHEDULE, ' by schedule "work" until Mon 18:00 (Europe/Berlin)'),
+        (Mode.AUTO, Asker.MODE, ""),
+    ]
+    night = {"from": "19:00", "to": "07:00", "zone": BERLIN, "mode": "AlwaysOff"}
+    for least, expected in ((3, Mode.AUTO), (0, Mode.ALWAYS_OFF)):
+        found, _ = policy_at(policy(night, minSize=least), now=local("2026-11-30T06:58"), lead=lead)
+        assert found.mode is expected
+    assert str(policy_at(policy(night), now=local("2026-11-30T22:00"), lead=lead)[0].next_change) == (
+        "Tue 07:00 (Europe/Berlin): mode from AlwaysOff to Auto (spec.schedules[0] ends)"
+    )
+
+
+@pytest.mark.parametrize(("mode", "counts"), [("AlwaysOn", Mode.ALWAYS_ON), ("AlwaysOff", Mode.AUTO)])
+def test_the_mode_of_a_schedule_that_makes_no_sense_switches_nothing_off(mode: str, counts: Mode) -> None:
+    """It keeps machines on at most."""
+    known, _ = read({"zone": "Berlin", "mode": mode})
+    assert policy_at(known, now=local("2026-11-30T06:58"), lead=NO_LEAD)[0].mode is counts
 
 
 def test_who_sets_a_value_and_until_when_is_told() -> None:
@@ -232,7 +264,7 @@ def test_dates_of_all_years_are_borne() -> None:
 def test_a_schedule_that_sets_nothing_is_told_and_left_out() -> None:
     """It says which fields there are."""
     known, (problem,) = read({"days": ["Sat"]}, minSize=1)
-    assert str(problem) == "spec.schedules[0]: sets nothing; write minSize or maxSize in it, or remove it"
+    assert str(problem) == "spec.schedules[0]: sets nothing; write one of minSize, maxSize, mode in it, or remove it"
     assert known.schedules == ()
 
 

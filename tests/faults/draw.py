@@ -149,6 +149,8 @@ SCHEDULES: tuple[dict[str, Any], ...] = (
     {"days": ["Sun"], "from": "23:00", "to": "00:30", "minSize": 1},
     {"from": "00:50", "to": "00:55", "minSize": 0, "maxSize": 0},
     {"zone": "Nowhere", "minSize": 1, "maxSize": 0},
+    {"from": "00:20", "to": "00:45", "mode": "AlwaysOff"},
+    {"days": ["Mon"], "from": "01:45", "to": "02:10", "zone": "Europe/Berlin", "mode": "AlwaysOn"},
 )
 
 

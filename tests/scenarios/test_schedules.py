@@ -153,3 +153,20 @@ async def test_a_persons_word_counts_until_the_window_begins(autojump_clock: Moc
         await reach(world, Phase.OFF, "box-1")
         await world.until(lambda: world.phase("box-2") is Phase.READY, within=700, every=5)
         assert world.phase("box-1") is Phase.OFF
+
+
+async def test_a_mode_by_schedule_and_up_again_before_it_ends(autojump_clock: MockClock) -> None:
+    """AlwaysOff in a window drains all machines and keeps them off, by the word of the schedule; what minSize wants is Ready when
+    it ends."""
+    night = {"from": "01:10", "to": "01:20", "zone": BERLIN, "mode": "AlwaysOff", "reason": "night"}
+    async with open_world(
+        groups=[rack(schedules=[night], minSize=2)], machines=boxes(2), autoscaler=None, site=QUICK
+    ) as world:
+        await world.until(lambda: all_at(world, Phase.READY), within=200)
+        await world.until(lambda: all_at(world, Phase.OFF), within=700, every=5)
+        assert world.now.minute == 10
+        wish = world.node("box-1").status.wish
+        assert wish is not None
+        assert (wish.by, wish.reason) == (Asker.SCHEDULE, "Mode")
+        await world.until(lambda: all_at(world, Phase.READY), within=700, every=1)
+        assert world.now.minute in (18, 19)

@@ -112,7 +112,10 @@ def standing_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord | 
 
 def sets_wish(wish: WishRecord, policy: Policy) -> Setter | None:
     """The schedule behind a wish; None: none holds that would ask for it."""
-    return policy.by.get("min_size" if wish.power is Power.ON else "max_size") if wish.by is Asker.SCHEDULE else None
+    if wish.by is not Asker.SCHEDULE:
+        return None
+    size = "min_size" if wish.power is Power.ON else "max_size"
+    return policy.by.get("mode" if wish.reason == Reason.MODE else size)
 
 
 def held(node: Node, policy: Policy, *, now: datetime) -> Hold | None:

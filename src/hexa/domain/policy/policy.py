@@ -198,7 +198,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         rate=_rate(reader, spec.rate_limit),
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
         schedules=schedules,
-        base=Values(min_size=spec.min_size, max_size=spec.max_size) if schedules else Values(),
+        base=Values(min_size=spec.min_size, max_size=spec.max_size, mode=spec.mode) if schedules else Values(),
         order=tuple(dict.fromkeys(spec.order)),
         report_blockers=spec.report_blockers,
         wake_for_pinned=spec.wake_for_pinned,
@@ -217,7 +217,10 @@ def policy_at(policy: Policy, *, now: datetime, lead: timedelta) -> tuple[Policy
     if not policy.schedules:
         return policy, None
     found = instant(policy.base, policy.schedules, now=now, lead=lead)
-    new = structs.replace(policy, **structs.asdict(found.values), by=found.by, next_change=found.change)
+    wanted_by = Asker.SCHEDULE if "mode" in found.by else Asker.MODE
+    new = structs.replace(
+        policy, **structs.asdict(found.values), wanted_by=wanted_by, by=found.by, next_change=found.change
+    )
     return new, found.until
 
 

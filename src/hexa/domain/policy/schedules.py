@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.group import DATE_PATTERN
+from hexa.domain.resources.group import DATE_PATTERN, Mode
 from hexa.domain.resources.group import Schedule as Written
 from hexa.domain.weekly import Span, Window, spans, window_of, zone_of
 
@@ -36,14 +36,28 @@ class Values(Struct, frozen=True, kw_only=True):
 
     min_size: int = 0
     max_size: int | None = None
+    mode: Mode = Mode.AUTO
 
 
-FIELDS: Final = {"min_size": "minSize", "max_size": "maxSize"}
+SIZES: Final = {"min_size": "minSize", "max_size": "maxSize"}
+FIELDS: Final = {**SIZES, "mode": "mode"}
 _RAISED: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "min_size": max,
     "max_size": lambda was, most: None if was is None else max(was, most),
+    "mode": lambda was, mode: mode if mode is Mode.ALWAYS_ON else was,
 }
 """What becomes of a value by a schedule that may only keep machines on."""
+_EARLY: Final[Mapping[str, Callable[[Values, Values], bool]]] = {
+    "min_size": lambda now, soon: soon.min_size > now.min_size,
+    "mode": lambda now, soon: _brings(now.mode, soon.mode, soon.min_size),
+}
+"""Whether a value of a coming window wants machines on that are not wanted now."""
+
+
+def _brings(now: Mode, soon: Mode, least: int) -> bool:
+    if soon is Mode.ALWAYS_ON:
+        return now is not soon
+    return now is Mode.ALWAYS_OFF and soon is Mode.AUTO and least > 0
 
 
 class Schedule(Struct, frozen=True):
@@ -130,7 +144,7 @@ def _read(field: str, written: Written, problems: list[Problem]) -> Schedule:
     """One whose window can't be read holds at all times; of all that is doubtful only what keeps machines on counts."""
     sets = tuple((name, value) for name in FIELDS if (value := getattr(written, name)) is not None)
     if not sets:
-        problems.append(_wrong(field, "sets nothing", f"write {' or '.join(FIELDS.values())} in it, or remove it"))
+        problems.append(_wrong(field, "sets nothing", f"write one of {', '.join(FIELDS.values())} in it, or remove it"))
     before, but, window, zone = len(problems), list[date](), Window(), "UTC"
     for n, each in enumerate(written.but):
         try:
@@ -169,9 +183,9 @@ def clashes(base: Values, schedules: Sequence[Schedule]) -> Iterator[Problem]:
         calendar = _calendar(plan, week)
         for moment in (at, *_edges(calendar, at, at + timedelta(days=8))):
             values, by = _settled(base, calendar, moment)
-            if values.max_size is None or values.min_size <= values.max_size or not by:
+            if values.max_size is None or values.min_size <= values.max_size or by.keys().isdisjoint(SIZES):
                 continue
-            least, most = (by[name].field if name in by else f"spec.{said}" for name, said in FIELDS.items())
+            least, most = (by[name].field if name in by else f"spec.{said}" for name, said in SIZES.items())
             if (least, most) in told:
                 continue
             told.add((least, most))
@@ -196,7 +210,7 @@ def lead_of(boots: Iterable[Sequence[float]]) -> timedelta:
 
 
 def instant(base: Values, schedules: Sequence[Schedule], *, now: datetime, lead: timedelta) -> Instant:
-    """What counts now of the spec's own values and its schedules. A coming raise of minSize counts `lead` before, and makes room
+    """What counts now of the spec's own values and its schedules. What wants machines on counts `lead` before, and makes room
     for itself."""
     calendar = _calendar(schedules, now.date())
     values, by = _settled(base, calendar, now)
@@ -204,10 +218,10 @@ def instant(base: Values, schedules: Sequence[Schedule], *, now: datetime, lead:
     change = _next_change(base, calendar, now, edges)
     for edge in edges[: bisect_right(edges, now + lead)]:
         soon, setters = _settled(base, calendar, edge)
-        if soon.min_size > values.min_size:
-            coming = setters.get("min_size") or Setter("", "spec.minSize", schedules[0].zone, edge, None)
-            values = structs.replace(values, min_size=soon.min_size)
-            by = {**by, "min_size": structs.replace(coming, begin=edge, early=True)}
+        for name in [name for name, early in _EARLY.items() if early(values, soon)]:
+            coming = setters.get(name) or Setter("", f"spec.{FIELDS[name]}", schedules[0].zone, edge, None)
+            values = structs.replace(values, **{name: getattr(soon, name)})
+            by = {**by, name: structs.replace(coming, begin=edge, early=True)}
     if values.max_size is not None and values.max_size < values.min_size:  # more stays on, whichever of them is wrong
         values = structs.replace(values, max_size=values.min_size)
     turns = (moment for edge in edges for moment in (edge - lead, edge) if moment > now)

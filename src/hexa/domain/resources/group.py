@@ -95,6 +95,15 @@ Date = Annotated[str, Meta(extra={"x-crd": {"maxLength": 10, "pattern": DATE_PAT
 MOST_SCHEDULES: Final = 32
 
 
+class Mode(StrEnum):
+    """Who decides about the machines of a group."""
+
+    AUTO = "Auto"
+    ALWAYS_ON = "AlwaysOn"
+    ALWAYS_OFF = "AlwaysOff"
+    OBSERVE = "Observe"
+
+
 class Schedule(Slice, frozen=True, kw_only=True):
     """A weekly window in which values of the group are others; what it does not set stays as it is."""
 
@@ -121,6 +130,10 @@ class Schedule(Slice, frozen=True, kw_only=True):
     max_size: Annotated[
         Annotated[int, Meta(ge=0, le=INT32_MAX)] | None,
         Meta(description="maxSize while it holds: hexa drains down to it when it begins."),
+    ] = None
+    mode: Annotated[
+        Mode | None,
+        Meta(description="mode while it holds. Machines that are wanted on are woken before, as for minSize."),
     ] = None
     reason: Annotated[str, Meta(description="What it is called, for people who read it later.")] = ""
 
@@ -164,15 +177,6 @@ class Storage(StrEnum):
 
     KEEP = "keep"
     IGNORE = "ignore"
-
-
-class Mode(StrEnum):
-    """Who decides about the machines of a group."""
-
-    AUTO = "Auto"
-    ALWAYS_ON = "AlwaysOn"
-    ALWAYS_OFF = "AlwaysOff"
-    OBSERVE = "Observe"
 
 
 class HardOff(StrEnum):
@@ -330,7 +334,7 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         tuple[Schedule, ...],
         Meta(
             max_length=MOST_SCHEDULES,
-            description="Weekly windows in which minSize and maxSize are others. Where several hold at once, the later in the list "
+            description="Weekly windows in which minSize, maxSize and mode are others. Where several hold at once, the later in the list "
             "wins, field by field.",
         ),
     ] = ()

@@ -37,4 +37,7 @@ def _veto(machine: Alone, to: Power, now: datetime) -> tuple[Veto, ...]:
     policy = machine.policy
     if policy.mode is Mode.AUTO or policy.wanted is not to or held(machine.node, policy, now=now) is not None:
         return ()
-    return (Veto(Reason.MODE, f"the mode of the group is {policy.mode}", None, FIELD, of_group=True),)
+    setter, text = policy.by.get("mode"), f"the mode of the group is {policy.mode}"
+    if setter is not None:
+        return (Veto(Reason.MODE, f"{text}{setter}", setter.end, setter.field, of_group=True),)
+    return (Veto(Reason.MODE, text, None, FIELD, of_group=True),)
