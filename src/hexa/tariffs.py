@@ -2,7 +2,7 @@
 go on."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +14,12 @@ from hexa.domain.money.prices import PricesError, Series, read_prices
 from hexa.domain.money.tariff import Tariff
 from hexa.domain.money.written_tariff import WrittenTariff, tariff_of
 from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.tariffs import SOON
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
 
 LOOK: Final = 60.0
 """Seconds between two looks at the files: a kubelet brings a changed ConfigMap to a mounted volume within a minute or two."""
-SOON: Final = timedelta(hours=6)
-"""So long before the last price of a file it is said that it ends."""
 
 
 Stamps = dict[str, tuple[int, int]]

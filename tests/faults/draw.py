@@ -25,6 +25,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
     if seed % 5 == 1:
         groups, boxes = _ordered(Random(f"order {seed}"), groups, boxes)
+    if seed % 5 == 0:
+        boxes, groups = _accounts(Random(f"account {seed}"), boxes, groups)
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     others, pinned = Random(f"blockers {seed}"), tuple[Load, ...]()
     if seed % 5 == 2:
@@ -195,6 +197,23 @@ def _pinned(dice: Random, boxes: tuple[Box, ...]) -> tuple[Load, ...]:
 def _scaled(dice: Random, load: Load, hurts: float) -> Act:
     at = round(dice.uniform(0, hurts * 0.9), 1)
     return Act(at=at, what="scale", of=load.name, value=dice.randint(0, 3), duration=dice.choice((30.0, 300.0, 1200.0)))
+
+
+ENERGY = (
+    {"energy": {"idleWatts": 60, "offWatts": 2, "bootWattHours": 5}},
+    {"energy": {"idleWatts": "15.5", "maxWatts": 40}},
+    {"energy": {"maxWatts": 200}},
+    {"pricing": {"monthlyRate": 9}},
+)
+
+
+def _accounts(
+    dice: Random, boxes: tuple[Box, ...], groups: dict[str, dict[str, Any]]
+) -> tuple[tuple[Box, ...], dict[str, dict[str, Any]]]:
+    """Machines that say what they draw, and groups that say what it costs."""
+    costs = ({}, {"cost": {"pricePerKWh": "0.31"}}, {"cost": {"pricePerKWh": 0.2, "currency": "CHF", "tariff": "gone"}})
+    boxes = tuple(structs.replace(box, more=box.more | dice.choice(({}, *ENERGY))) for box in boxes)
+    return boxes, {name: spec | dice.choice(costs) for name, spec in groups.items()}
 
 
 def _box(dice: Random, number: int, group: str) -> Box:

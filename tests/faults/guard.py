@@ -37,6 +37,7 @@ from hexa.domain.resources.core import JOBS, NODES, PODS, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power
 from hexa.domain.rules.dependencies import waits_for
 from hexa.ports.kube import ChangeType
+from hexa.testing.world import World
 from hexa.testing.world.builders import NAMESPACE
 from tests.faults.acts import Stage
 from tests.faults.script import Box
@@ -74,6 +75,25 @@ class Broken(Struct, frozen=True):
         return f"{self.at:%H:%M:%S} {self.rule}: {self.text}"
 
 
+class Leaps:
+    """How much time there can have been in the eyes of who only knows the wall clock."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._start = world, trio.current_time()
+        self._seen = world.now, trio.current_time()
+        self._ahead = 0.0
+        world.site.clock.on_set.append(self._set)
+
+    def _set(self) -> None:
+        (then, at), self._seen = self._seen, (self._world.now, trio.current_time())
+        by = (self._seen[0] - then).total_seconds() - (self._seen[1] - at)
+        self._ahead += max(by, 0.0)
+
+    def longest(self) -> float:
+        """Seconds since the start, with all that the clock was set forward: whether hexa lived then nobody asks."""
+        return trio.current_time() - self._start + self._ahead + SLACK.total_seconds()
+
+
 class Guard:
     """Watches one world."""
 
@@ -98,6 +118,7 @@ class Guard:
         self._over_since: dict[str, datetime] = {}
         self._short_since: dict[str, datetime] = {}
         self._counted_at, self._at_once = 0.0, 0
+        self._leaps = Leaps(self.world)
         api = self.world.site.api
         api.listen(JOBS, self._job)
         api.listen(NODES, self._kube_node)
@@ -300,6 +321,7 @@ class Guard:
             return
         if view.node.spec.paused is not None and (view.node.spec.paused.until or now) >= now:
             self._paused_at[name] = now
+        self._account(name)
         status, phase = view.node.status, view.phase
         since = status.since or now
         calm = now - max(since, self._blind_at, self._paused_at.get(name, since))
@@ -311,6 +333,23 @@ class Guard:
                 self.say("unwelcome", f"{name} is Ready since {since} and was not welcomed")
             elif CORDON_ANNOTATION in kube.metadata.annotations:
                 self.say("cordoned", f"{name} is Ready since {since} and cordoned by hexa")
+
+    def _account(self, name: str) -> None:
+        """No time is counted twice, and no energy that was never drawn."""
+        node, longest = self.world.node(name), self._leaps.longest()
+        account, drawn = node.status.energy, node.spec.energy
+        counted = account.on_seconds + account.off_seconds
+        if counted > longest:
+            self.say("account", f"{name}: {counted:.0f} s are counted of {longest:.0f} s")
+        by_day = sum(each.on_seconds + each.off_seconds for each in account.days.values())
+        if by_day > counted + 1:
+            self.say("account", f"{name}: days have {by_day:.0f} s of {counted:.0f} s")
+        most = (
+            float(drawn.idle_watts or 0) * longest / 3_600_000
+            + account.boots * float(drawn.boot_watt_hours or 0) / 1000
+        )
+        if account.kwh > most + 1e-6:
+            self.say("account", f"{name}: {account.kwh} kWh of {most}")
 
     def _size(self, core: Core, group: str, now: datetime) -> None:
         """Never more than the greatest size, but for what people or buttons switched on. A group that was given up keeps none."""

@@ -106,7 +106,7 @@ async def open_core(
         watched = store.synced.is_set  # the first list is no change
         store.nodes.subscribe(lambda _, old, new: leases.node_changed(old, new) if watched() else None)
     turns = Turns()
-    core = _assemble(ports, store, heartbeats, tariffs, turns)
+    core = _assemble(ports, store, heartbeats, tariffs or Tariffs(), turns)
     for keeper in (
         core.readings,
         core.checks,
@@ -142,7 +142,7 @@ async def _follow(
     await store.run(ports.kube, extra, news=news, task_status=task_status)
 
 
-def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tariffs | None, turns: Turns) -> Core:
+def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tariffs, turns: Turns) -> Core:
     news = Newsroom(logs(ports.journal), events(ports.journal))
     contained = BreachReporter(store=store, kube=ports.kube, clock=ports.clock, news=news)
     views, locks = Views(store, image_known=bool(ports.image), tariffs=tariffs), GroupLocks()
@@ -181,6 +181,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
             news=news,
             locks=locks,
             turns=turns,
+            tariffs=tariffs,
             pending=pending,
         ),
         pending=pending,

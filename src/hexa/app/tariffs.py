@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import structs
 
 from hexa.domain.machine_view import MachineView
+from hexa.domain.money import booking
 from hexa.domain.money.rates import Rates
 from hexa.domain.money.tariff import Tariff
 from hexa.domain.policy.policy import Policy
@@ -42,6 +43,20 @@ class Tariffs:
     def of(self, policy: Policy) -> Tariff | None:
         """The tariff of a group that compares its machines by their price; None: it has none, or compares nothing by it."""
         return self.known.get(policy.tariff) if OrderBy.COST in policy.order else None
+
+    def end_of(self, name: str) -> datetime | None:
+        """When the last price of a tariff ends; None: it has no series."""
+        tariff = self.known.get(name)
+        return tariff.rows[-1].end if tariff is not None and tariff.rows else None
+
+    def paid(self, policy: Policy, *, start: datetime, end: datetime) -> booking.Prices:
+        """What was to be paid for energy, by the group's tariff."""
+        tariff = self.known.get(policy.tariff)
+        if tariff is None or end.year not in YEARS:
+            return booking.Prices(flat=policy.price_per_kwh, currency=policy.currency)
+        steps = tariff.steps(max(start, end - LONGEST), end)
+        flat = 0.0 if steps else tariff.at(end).per_kwh
+        return booking.Prices(steps=steps, flat=flat, zone=tariff.zone.key, currency=tariff.currency)
 
     def within(self, start: datetime, end: datetime) -> "Prices":
         """The prices of a span."""

@@ -17,6 +17,7 @@ from hexa.cli.power import power
 from hexa.cli.probe_nic import probe_nic
 from hexa.cli.receipt import receipt
 from hexa.cli.release import release
+from hexa.cli.report import report
 from hexa.cli.run import run as run_command
 from hexa.cli.shared.help import Command, Group
 from hexa.cli.simulate import simulate
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "blockers": blockers,
     "history": history,
     "receipt": receipt,
+    "report": report,
     "on": on,
     "off": off,
     "auto": auto,

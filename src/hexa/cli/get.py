@@ -102,6 +102,7 @@ def _machine_columns(now: "datetime", spaces: bool) -> "list[Column[MachineLine]
         Column("GROUP", lambda line: line.group),
         Column("READING", lambda line: line.reading, wide=True),
         Column("KUBERNETES-NODE", lambda line: line.kubernetes_node, wide=True),
+        Column("ENERGY", lambda line: line.energy, wide=True),
         Column("AGE", lambda line: ago(line.created, now)),
         Column("BLOCKER", lambda line: line.blocker, tone=lambda _: Tone.BUSY),
     ]
@@ -121,6 +122,7 @@ def _group_columns(now: "datetime", spaces: bool, *, modes: bool, scheduled: boo
         Column("FAILED", lambda line: str(line.failed), wide=True),
         Column("HEALTH", lambda line: line.health, tone=lambda line: HEALTH_TONES.get(line.health)),
         *([Column["GroupLine"]("MODE", lambda line: line.mode)] if modes else []),
+        Column("ENERGY", lambda line: line.energy, wide=True),
         Column("HELD", _held),
         *([Column["GroupLine"]("NEXT CHANGE", _next_change)] if scheduled else []),
         Column("AGE", lambda line: ago(line.created, now)),

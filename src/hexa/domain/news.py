@@ -105,6 +105,8 @@ class What(StrEnum):
     """That taint was removed."""
     KEPT_ON = "KeptOn"
     """Another rule than before keeps it on."""
+    METER_DOUBTED = "MeterDoubted"
+    """Its meter went back, or jumped: that energy is computed instead."""
     READ_AGAIN = "ReadAgain"
     """Its power was not read for a while, and is again."""
 

@@ -38,6 +38,8 @@ class MachineLine(Struct, frozen=True, kw_only=True, rename="camel"):
     blocker: str = ""
     reading: str = ""
     kubernetes_node: str = ""
+    energy: str = ""
+    """What it used and saved, in words."""
     created: datetime | None = None
 
 
@@ -61,6 +63,7 @@ class GroupLine(Struct, frozen=True, kw_only=True, rename="camel"):
     """When a schedule changes its sizes next."""
     changes: str = ""
     blocker: str = ""
+    energy: str = ""
     created: datetime | None = None
 
 
@@ -113,6 +116,7 @@ def _machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
         blocker=f"{stands.rule}: {stands.text}" if stands else "",
         reading=status.reading.power,
         kubernetes_node=view.kube_name,
+        energy=status.energy.summary,
         created=view.node.metadata.creation_timestamp,
     )
 
@@ -142,6 +146,7 @@ def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
         next_change=policy.next_change.at if policy.next_change else None,
         changes=policy.next_change.what if policy.next_change else "",
         blocker=_of_group(snapshot, view),
+        energy=status.energy.summary,
         created=view.group.metadata.creation_timestamp,
     )
 

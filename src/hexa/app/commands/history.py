@@ -31,4 +31,5 @@ def _summary(status: NodeStatus) -> str:
     energy, boots = status.energy, status.boot_seconds
     boot = f", the last {len(boots)} in {median(boots):.0f} s (median)" if boots else ""
     hours = f"{energy.on_seconds / 3600:.1f} h on, {energy.off_seconds / 3600:.1f} h off"
-    return f"since it was enrolled: {hours}, {energy.boots} boots{boot}, {status.failures} failures in a row"
+    counted = f"; {energy.summary}" if energy.summary else ""
+    return f"since it was enrolled: {hours}, {energy.boots} boots{boot}, {status.failures} failures in a row{counted}"

@@ -23,6 +23,7 @@ from hexa.app.pods import pods_on
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
@@ -97,10 +98,11 @@ class GroupController:
         locks: GroupLocks,
         turns: Turns | None = None,
         pending: PendingPods | None = None,
+        tariffs: Tariffs | None = None,
     ) -> None:
         self._store, self._views, self._kube, self._pending = store, views, kube, pending
         self._clock, self._news, self._locks, self._turns = clock, news, locks, turns or Turns()
-        self._writer = Writer(kube, store)
+        self._writer, self._tariffs = Writer(kube, store), tariffs or Tariffs()
         self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
         self._born = clock.now()
         self._worked: dict[Lookup, float] = {}
@@ -121,7 +123,8 @@ class GroupController:
         views.on_slot(self._soon)
         views.on_turn(self.queue.add)
         views.dependencies.on_ties(self._ties_changed)
-        store.on_sight(self._sees_again)
+        store.on_sight(self._look_at_all)
+        self._tariffs.on_change(self._look_at_all)
         if pending is not None:
             pending.subscribe(self._others_wait)
 
@@ -159,7 +162,7 @@ class GroupController:
         for machine in self._views.keys_of_kube_name(key.name):
             self._machine_changed(machine, None, self._store.machines.objects.get(machine))
 
-    def _sees_again(self) -> None:
+    def _look_at_all(self) -> None:
         for key in self._store.groups.objects:
             self.queue.add(key)
 
@@ -306,6 +309,7 @@ class GroupController:
             found=tuple(self._findings(group)) if turn.gathered else None,
             changes_at=self._views.changes_at(group.key),
             report_in=timedelta(seconds=max(rests, 0.0)),
+            prices_end=self._tariffs.end_of(group.policy.tariff),
             done=turn.done,
             waiting=self._waiting(group),
             other_shapes=self._other_shapes(group) if group.policy.learn_shape else (),

@@ -42,7 +42,8 @@ def node_controller(
     turns: Turns | None = None,
     tariffs: Tariffs | None = None,
 ) -> NodeController:
-    """`image`: what the Jobs of spec.power run. `turns`: shared with others that give way to questions."""
+    """`image`: what the Jobs of spec.power run. `turns`: shared with others that give way to questions. `tariffs`: what energy
+    costs."""
     power_jobs, writer = PowerJobs(jobs, store, image=image), Writer(kube, store)
     observer = Observer(
         store=store, heartbeats=heartbeats, sensors=sensors, checks=checks, jobs=power_jobs, clock=clock

@@ -21,8 +21,10 @@ from hexa.domain.machine.boot import on_their_way
 from hexa.domain.machine.identity import in_doubt, names_now, renamed
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.power_job import Action, current
+from hexa.domain.machine.stamps import aware
 from hexa.domain.machine.unclaimed_nodes import runs_as
 from hexa.domain.machine_view import MachineView
+from hexa.domain.money.booking import Prices
 from hexa.domain.pods.drain import Plan, plan
 from hexa.domain.resources.v1alpha1 import JobRecord, Lookup
 from hexa.domain.rules.out_of_service import stuck
@@ -133,12 +135,18 @@ class Reader:
         nodes = (self._store.machines.objects.get(key) for key in keys)
         return on_their_way(node.status for node in nodes if node is not None)
 
+    def _prices(self, machine: MachineView, observed: Observed) -> Prices:
+        to = machine.node.status.energy.energy_to
+        start = min(aware(to), observed.now) if to is not None else observed.now
+        return self._tariffs.paid(machine.policy, start=start, end=observed.now)
+
     _SNAPSHOT: Final[dict[Looked, Callable[["Reader", MachineView, Observed], Any]]] = {
         Looked.MEMBERS: _members,
         Looked.SITE: _site,
         Looked.UNCLAIMED: _unclaimed,
         Looked.WOKEN: _woken,
         Looked.PRICE: _price,
+        Looked.PRICES: _prices,
     }
     """Asks nobody."""
     _FRESH: Final[dict[Looked, Callable[["Reader", MachineView, Observed], Awaitable[Any]]]] = {

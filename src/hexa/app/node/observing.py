@@ -1,6 +1,7 @@
 """What is known of a machine beside its view, from the snapshot and from what this agent remembers. It asks nobody."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.power_jobs import PowerJobs
@@ -11,13 +12,17 @@ from hexa.domain.decide.observed import Observed, Read
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import owner_of
 from hexa.domain.machine.power_job import current, running
+from hexa.domain.machine.stamps import aware
 from hexa.domain.machine.trust import Sample
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.v1alpha1 import Lookup, PowerReading
+from hexa.domain.weekly import Span
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.sensors import Sensors
+
+SKIPS_KEPT: Final = 20
 
 
 class Observer:
@@ -37,6 +42,8 @@ class Observer:
         self._jobs, self._clock, self._born = jobs, clock, clock.now()
         self._first_seen: dict[Lookup, datetime] = {}
         """Machines without a stored phase."""
+        self._skipped: tuple[Span, ...] = ()
+        """Time over which the clock was set forward."""
         self._renewed: dict[Lookup, int] = {}
         """Attempts begun in place of one whose Job may be forgotten."""
         self._nothing_stuck: dict[Lookup, datetime | None] = {}
@@ -53,6 +60,10 @@ class Observer:
         now = self._clock.now()
         self._born = min(self._born, now)
         self._first_seen = {key: min(seen, now) for key, seen in self._first_seen.items()}
+        if by > timedelta(0):
+            self._skipped = (*self._skipped, (now - by, now))[-SKIPS_KEPT:]
+        else:
+            self._skipped = tuple((start + by, end + by) for start, end in self._skipped)
 
     def forget(self, key: Lookup) -> None:
         """The machine is gone."""
@@ -104,8 +115,13 @@ class Observer:
             marked_node="" if status.phase else min((each.name for each in self._marked.get(key, ())), default=""),
             nothing_stuck=key in self._nothing_stuck and self._nothing_stuck[key] == status.since,
             pods_seen_at=self._pods_seen.get(key),
+            skipped=self._skipped_since(status.energy.counted_to) if self._skipped else (),
             read=read,
         )
+
+    def _skipped_since(self, moment: datetime | None) -> tuple[Span, ...]:
+        since = aware(moment) if moment is not None else None
+        return tuple(span for span in self._skipped if since is not None and span[1] > since)
 
 
 def _sample(reading: PowerReading | None) -> Sample | None:

@@ -157,6 +157,7 @@ def group_status(
         off=phases.count(Phase.OFF),
         failed=sum(phase in FAILED for phase in phases),
         health=group_health([(member.phase, member.health) for member in members]),
+        energy=old.energy,
         observed_generation=generation,
         conditions=conditions(old.conditions, once_each(found), now=now, generation=generation),
     )

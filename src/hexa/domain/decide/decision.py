@@ -41,6 +41,8 @@ class Looked(StrEnum):
     """What a kilowatt-hour has cost since its receipt was last written."""
     WOKEN = "woken"
     """When others of its group that are on their way were first woken."""
+    PRICES = "prices"
+    """What energy costs since the machine's account was complete, by its group's tariff."""
 
 
 class Look(Struct, frozen=True, tag=True):

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import structs
 
+from hexa.domain.decide.accounts import due_of
 from hexa.domain.decide.decision import Decision, Edit, EndJobs, OnNode, Touch
 from hexa.domain.decide.duties import DO, Todo
 from hexa.domain.decide.observed import Observed
@@ -155,6 +156,13 @@ def _keep_shape(machine: MachineView, observed: Observed, facts: Facts, plan: Pl
     return None if observed.read.in_vain else save(machine, observed, with_shape(machine, facts))
 
 
+def _book_energy(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | None) -> Todo:
+    """Its energy account, where nothing else was written for a while."""
+    if (due := due_of(machine)) is None:
+        return None
+    return due - facts.now if facts.now < due else save(machine, observed, machine.node.status, booked=True)
+
+
 ROWS: Final[tuple[Row, ...]] = (
     _book_pause,
     _out_of_service,
@@ -165,4 +173,5 @@ ROWS: Final[tuple[Row, ...]] = (
     _tidy,
     _let_go,
     _keep_shape,
+    _book_energy,
 )

@@ -4,12 +4,13 @@ stays silent, exercise, report. What machines do about a wish is decided for eac
 It is a table: the first row that has something to do decides. Nothing here waits, reads or writes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from hexa.domain.decide.accounts import has_account
 from hexa.domain.decide.conditions import group_status
 from hexa.domain.decide.group_news import about_group
 from hexa.domain.decide.waiting_pods import not_needed, told_in_vain, wake_for_pods
@@ -38,9 +39,11 @@ from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.receipt import group_receipt
+from hexa.domain.money.summing import sum_due, summed
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
 from hexa.domain.pods.pending import Pending
 from hexa.domain.policy.policy import Policy
+from hexa.domain.policy.tariffs import SOON, ends_at
 from hexa.domain.resources.group import ScheduleChange
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -110,6 +113,8 @@ class GroupObserved(Struct, frozen=True, kw_only=True):
     """When a schedule changes what the group says; None: it has none."""
     report_in: timedelta = timedelta(0)
     """Until the next report may be written: the status of a group is for people, who read no faster."""
+    prices_end: datetime | None = None
+    """Of its tariff's prices the last one ends then; None: they do not end."""
     done: Done = NOTHING_DONE
     waiting: tuple[Pending, ...] | None = None
     """Pods that say where they can run, and wait; None: not known, or no group asks for it."""
@@ -193,7 +198,7 @@ def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
     """What is to be done with the group next. Ask again after it is done."""
     dues = [observed.changes_at] if observed.changes_at is not None else []
     works = group.valid and not group.released and observed.seeing and not group.observes
-    for row in (*(WORK if works else ()), _report):
+    for row in (*(WORK if works else ()), _price_look, _report):
         found = row(group, observed)
         if isinstance(found, datetime):
             dues.append(found)
@@ -379,14 +384,21 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
     if observed.found is None:
         return Gather()
     in_vain = told_in_vain(observed.machines, observed.waiting or ())
-    found, generation = once_each((*observed.found, *in_vain)), stored.metadata.generation
+    found, generation = (
+        once_each((*observed.found, *in_vain, *_prices_end(group, observed))),
+        stored.metadata.generation,
+    )
     new = group_status(observed.members, found, old=stored.status, generation=generation, now=observed.now)
     receipts = (node.status.receipt for node in observed.nodes.values())
     found_receipts = (each for each in receipts if each is not None)
     new = structs.replace(new, requests=left, next_schedule_change=_next_change(group.policy))
     new = structs.replace(new, receipt=group_receipt(found_receipts, currency=group.policy.currency))
-    if new == stored.status:
-        return None
+    due = _sum_due(observed)
+    if new == stored.status and (due is None or due > observed.now):
+        return due
+    if due is not None:
+        accounts = (node.status.energy for node in observed.nodes.values())
+        new = structs.replace(new, energy=summed(stored.status.energy, accounts, now=observed.now))
     before = {condition.type for condition in stored.status.conditions}
     begun = (each for each in found if each.type not in before)
     return Report(new, tuple(about_group(stored, OpenReason(each.reason), each.message) for each in begun))
@@ -395,6 +407,24 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
 def _next_change(policy: Policy) -> ScheduleChange | None:
     change = policy.next_change
     return ScheduleChange(at=change.at, what=change.what) if change is not None else None
+
+
+def _price_look(group: GroupView, observed: GroupObserved) -> Todo:
+    """When it is said that its tariff has no more prices."""
+    end = observed.prices_end
+    return end - SOON if end is not None and observed.now < end - SOON else None
+
+
+def _prices_end(group: GroupView, observed: GroupObserved) -> Iterator[Finding]:
+    end = observed.prices_end
+    if end is not None and observed.now >= end - SOON:
+        yield Finding("PricesEnd", "PricesEnd", f"tariff {group.policy.tariff}: {ends_at(end)}")
+
+
+def _sum_due(observed: GroupObserved) -> datetime | None:
+    """When the energy account of the group is summed up anew at the latest; None: none of its machines has one."""
+    counts = any(has_account(node) for node in observed.nodes.values())
+    return sum_due(observed.stored.status.energy, now=observed.now) if counts else None
 
 
 # --- wishes -----------------------------------------------------------------------------------------

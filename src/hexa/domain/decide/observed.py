@@ -13,11 +13,13 @@ from hexa.domain.decide.decision import Looked
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.identity import NameFacts
 from hexa.domain.machine.trust import LEASE_PERIOD, Sample
+from hexa.domain.money.booking import Prices
 from hexa.domain.pods.drain import Plan
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import JobRecord, WishRecord
+from hexa.domain.resources.v1alpha1 import Counter, JobRecord, WishRecord
 from hexa.domain.rules.health_checks import Run
 from hexa.domain.rules.power_cycle import Site
+from hexa.domain.weekly import Span
 
 T = TypeVar("T")
 
@@ -85,6 +87,7 @@ class Read(Struct, frozen=True, kw_only=True, omit_defaults=True):
     woken: tuple[datetime, ...] | UnsetType = UNSET
     load: Load | UnsetType = UNSET
     price: float | UnsetType = UNSET
+    prices: Prices | UnsetType = UNSET
     done: frozenset[str] = frozenset()
     """Acts that were carried out, and need not be repeated now."""
     started: JobRecord | None = None
@@ -112,7 +115,7 @@ NOTHING_READ: Final = Read()
 
 def outdated(read: Read) -> Read:
     """Without what the snapshot showed: others were at work since."""
-    return structs.replace(read, members=UNSET, site=UNSET, unclaimed=UNSET, woken=UNSET, price=UNSET)
+    return structs.replace(read, members=UNSET, site=UNSET, unclaimed=UNSET, woken=UNSET, price=UNSET, prices=UNSET)
 
 
 class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -156,6 +159,10 @@ class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Since the phase began nothing was stuck on its Kubernetes node."""
     pods_seen_at: datetime | None = None
     """When this agent last looked at the machine's pods for its receipt."""
+    counter: Counter | None = None
+    """The last reading of its meter."""
+    skipped: tuple[Span, ...] = ()
+    """Time over which the clock was set forward since the machine's account was complete."""
     read: Read = NOTHING_READ
 
     @property
@@ -217,6 +224,10 @@ class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def woken(self) -> tuple[datetime, ...]:
         return _known(self.read.woken, Looked.WOKEN)
+
+    @property
+    def prices(self) -> Prices:
+        return _known(self.read.prices, Looked.PRICES)
 
 
 def _known(value: T | UnsetType, at: Looked) -> T:

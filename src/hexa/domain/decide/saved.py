@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from hexa.domain.decide.accounts import with_energy
 from hexa.domain.decide.conditions import described, findings_of
 from hexa.domain.decide.decision import Save
 from hexa.domain.decide.facts import (
@@ -21,7 +22,7 @@ from hexa.domain.machine.identity import identified
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import powerstate_manager
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import NOTHING, Happened, News, Severity
+from hexa.domain.news import NOTHING, Happened, News, Severity, What
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.rules.health import Signs, judged
 from hexa.domain.rules.judge import said, tells
@@ -40,12 +41,16 @@ def save(
     news: tuple[News, ...] = NOTHING,
     lock: Lookup | None = None,
     renewed: bool = False,
+    booked: bool = False,
 ) -> Save | None:
-    """The write that stores the status with all that follows from it; None: nothing of it is new."""
-    if (new := completed(machine, observed, status)) == machine.node.status:
+    """The write that stores the status with all that follows from it; None: nothing of it is new. With whatever is written the
+    machine's account is brought up to date; where it is to be `booked`, that alone is reason to write."""
+    new = completed(machine, observed, status)
+    if new == machine.node.status and not booked:
         return None
-    told = (*_news_of(machine, new), *news)
-    return Save(new, told, lock, renewed=renewed)
+    new, doubt = with_energy(machine, observed, new)
+    doubted = (about(machine, What.METER_DOUBTED, doubt, severity=Severity.WARNING),) if doubt else ()
+    return Save(new, (*_news_of(machine, new), *doubted, *news), lock, renewed=renewed)
 
 
 def completed(machine: MachineView, observed: Observed, status: NodeStatus) -> NodeStatus:

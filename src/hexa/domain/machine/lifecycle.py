@@ -16,7 +16,7 @@ from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.remediation import RemediationStatus
 from hexa.domain.resources.status import NEVER_SWITCHED
-from hexa.domain.resources.v1alpha1 import EnergyAccount, HistoryEntry, NodeStatus
+from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus
 
 
 class Phase(StrEnum):
@@ -315,12 +315,7 @@ def _booted(status: NodeStatus, now: datetime) -> NodeStatus:
     boots = status.boot_seconds
     if (began := _boot_began(status)) is not None:
         boots = (*boots, round((now - began).total_seconds(), 3))[-BOOTS_KEPT:]
-    energy = EnergyAccount(
-        on_seconds=status.energy.on_seconds,
-        off_seconds=status.energy.off_seconds,
-        boots=status.energy.boots + 1,
-        counted_to=status.energy.counted_to,
-    )
+    energy = structs.replace(status.energy, boots=status.energy.boots + 1)
     if _woken_by_us(status):
         availability = woken(status.availability, worked=True)
         status = structs.replace(status, wake_proven_at=now, wake_failed_at=None, availability=availability)

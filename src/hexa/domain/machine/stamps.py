@@ -23,8 +23,11 @@ SLACK: Final = timedelta(seconds=5)
 COUNTED_AGAIN: Final = timedelta(days=1)
 """An account that is complete up to a moment within this is left: the time until then has been counted. One that is complete up to
 later would count nothing for too long."""
-LEFT: Final = frozenset({"wish", "check", "cool_until", "counted_to"})
+LEFT: Final = frozenset({"wish", "check", "cool_until", "counted_to", "energy_to"})
 """Not clamped: the wish is a copy of the annotation, the check's times are Kubernetes' own, the others have a rule of their own."""
+
+ENDS: Final = (("energy", "counted_to"), ("energy", "energy_to"), ("availability", "counted_to"))
+"""Up to where accounts are complete."""
 
 
 def past(status: NodeStatus, *, limits: Limits, now: datetime) -> NodeStatus:
@@ -52,11 +55,11 @@ def _cooling(status: NodeStatus, limits: Limits, now: datetime) -> NodeStatus:
 
 
 def _accounted(status: NodeStatus, now: datetime) -> NodeStatus:
-    for name in ("energy", "availability"):
+    for name, end in ENDS:
         account = getattr(status, name)
-        to = account.counted_to
+        to = getattr(account, end)
         if to is not None and (to.tzinfo is None or to > now + COUNTED_AGAIN):
-            status = structs.replace(status, **{name: structs.replace(account, counted_to=min(aware(to), now))})
+            status = structs.replace(status, **{name: structs.replace(account, **{end: min(aware(to), now)})})
     return status
 
 

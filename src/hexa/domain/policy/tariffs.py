@@ -1,8 +1,19 @@
-"""Whether a group's tariff is there."""
+"""Whether a group's tariff is there, and how long its prices last."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from hexa.domain.policy.problem import Problem
+
+SOON: Final = timedelta(hours=6)
+"""So long before the last price of a tariff it is said that it ends."""
+
+
+def ends_at(end: datetime) -> str:
+    """What is said of prices that end, and what stands in for them."""
+    stands_in = "the shape of its last day stands in for a day, and then its mean"
+    return f"its last price is for {end.isoformat()}: bring newer ones; {stands_in}"
 
 
 def unknown_tariff(name: str, known: Sequence[str]) -> tuple[Problem, ...]:

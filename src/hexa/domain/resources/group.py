@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta, field
 
 from hexa.domain.resources.core import Kind, Slice
+from hexa.domain.resources.energy import EnergyAccount
 from hexa.domain.resources.health import GroupHealth
 from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.receipt import GroupReceipt
@@ -479,6 +480,7 @@ class GroupStatus(Slice, frozen=True, kw_only=True, omit_defaults=False):
         GroupReceipt | None,
         Meta(description="What could have been saved while the group observed, with mode: Observe."),
     ] = None
+    energy: Annotated[EnergyAccount, Meta(description="Hours, energy and money of all its machines.")] = EnergyAccount()
     observed_generation: Annotated[int, Meta(description="Generation of the spec that this status speaks of.")] = 0
     conditions: Annotated[Conditions, Meta(description="What a person should know, by type.")] = ()
 

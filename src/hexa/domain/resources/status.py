@@ -7,6 +7,7 @@ from msgspec import Meta, field
 
 from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.core import Slice, Taint
+from hexa.domain.resources.energy import EnergyAccount
 from hexa.domain.resources.health import Availability, CheckRecord, NodeHealth
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.receipt import Receipt
@@ -58,13 +59,6 @@ class HistoryEntry(Slice, frozen=True, kw_only=True):
     action: Annotated[str, Meta(description="What happened, in CamelCase.")]
     by: Annotated[str, Meta(description="Who asked, or what was noticed.")] = ""
     message: Annotated[str, Meta(description="In a sentence.")] = ""
-
-
-class EnergyAccount(Slice, frozen=True, kw_only=True):
-    on_seconds: Annotated[float, Meta(description="Time on since the machine was enrolled, in seconds.")] = 0.0
-    off_seconds: Annotated[float, Meta(description="Time off since the machine was enrolled, in seconds.")] = 0.0
-    boots: Annotated[int, Meta(description="Boots since the machine was enrolled.")] = 0
-    counted_to: Annotated[datetime | None, Meta(description="The account is complete up to here.")] = None
 
 
 class Switched(Slice, frozen=True, kw_only=True):
@@ -161,9 +155,7 @@ class NodeStatus(Slice, frozen=True, kw_only=True):
         Meta(description="Recent boots in seconds, from the first wake of each to Ready, newest last."),
     ] = ()
     template: Annotated[Shape | None, Meta(description="The last shape seen.")] = None
-    energy: Annotated[EnergyAccount, Meta(description="Hours on and off and boots, for energy and cost.")] = (
-        EnergyAccount()
-    )
+    energy: Annotated[EnergyAccount, Meta(description="Hours, energy and money.")] = EnergyAccount()
     receipt: Annotated[
         Receipt | None,
         Meta(description="What could have been saved while its group observed, with mode: Observe."),

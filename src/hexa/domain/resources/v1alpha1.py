@@ -6,6 +6,7 @@ the type, it is in `Meta(extra={"x-crd": ...})` and in `RULES`. This module hand
 
 from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.core import Condition, Metadata, Taint, Toleration
+from hexa.domain.resources.energy import Counter, EnergyAccount, Sums
 from hexa.domain.resources.group import (
     GROUPS,
     Cost,
@@ -37,7 +38,6 @@ from hexa.domain.resources.pod_spec import (
 from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.remediation import Remediation, RemediationStatus
 from hexa.domain.resources.status import (
-    EnergyAccount,
     HistoryEntry,
     JobRecord,
     NodeStatus,
@@ -79,6 +79,7 @@ __all__ = [
     "Condition",
     "Conditions",
     "Cost",
+    "Counter",
     "DrainPolicy",
     "Duration",
     "Energy",
@@ -129,6 +130,7 @@ __all__ = [
     "Rules",
     "Shape",
     "Storage",
+    "Sums",
     "Switched",
     "Taint",
     "TemplateSpec",
