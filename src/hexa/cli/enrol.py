@@ -1,19 +1,17 @@
 """hexa enrol: Groups and Nodes for the machines that are there, as YAML to look over. It applies nothing."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hexa.cli.shared.cluster import ContextOption, KubeconfigOption, Site, Where, ask
 from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.files import STANDARD_INPUT, name_of, read_text
 
 if TYPE_CHECKING:
     from hexa.app.commands.enrol import Enrolment
     from hexa.domain.people.enrol import Candidate
-
-STANDARD: Final = "-"
 
 
 def enrol(
@@ -37,7 +35,7 @@ def enrol(
     ] = 60.0,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
-    ] = STANDARD,
+    ] = STANDARD_INPUT,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace. Default: hexa's, else the context's.")
     ] = "",
@@ -52,7 +50,7 @@ def enrol(
     from hexa.app.commands.enrol import enrol as look
     from hexa.cli.shared.enrolling import render
 
-    if output != STANDARD and Path(output).exists():
+    if output != STANDARD_INPUT and Path(output).exists():
         fail(f"{output}: is there already; name another file, or remove it", Exit.USAGE)
     rows = tuple(_rows(list_of_machines)) if list_of_machines else ()
 
@@ -81,12 +79,7 @@ def _rows(file: str) -> "list[Candidate]":
     from hexa.domain.people.enrol import RowError
 
     try:
-        content = sys.stdin.buffer.read() if file == STANDARD else Path(file).read_bytes()
-        return read_machines(content.decode("utf-8-sig"), source="<stdin>" if file == STANDARD else file)
-    except OSError as error:
-        fail(f"{file}: {error.strerror}", Exit.USAGE)
-    except UnicodeDecodeError:
-        fail(f"{file}: is not UTF-8 text", Exit.USAGE)
+        return read_machines(read_text(file), source=name_of(file))
     except RowError as error:
         fail(str(error), Exit.USAGE)
 
@@ -107,7 +100,7 @@ def _tell(found: "Enrolment") -> None:
 
 
 def _write(text: str, output: str) -> None:
-    if output == STANDARD:
+    if output == STANDARD_INPUT:
         typer.echo(text, nl=False)
         return
     try:

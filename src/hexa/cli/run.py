@@ -13,6 +13,7 @@ import typer
 
 from hexa.cli.shared.cluster import exit_for, leaves
 from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.files import name_of, read_text
 
 if TYPE_CHECKING:
     from trio import CancelScope
@@ -148,12 +149,9 @@ def _report(errors: list[BaseException]) -> Exit:
 def _settings(file: Path | None, flags: "Flags") -> "Config":
     from hexa.config import ConfigError, load_config, read_config_file
 
+    text = read_text(file, remedy="name another file with --config") if file else ""
     try:
-        document = read_config_file(file.read_text(encoding="utf-8"), source=str(file)) if file else None
+        document = read_config_file(text, source=name_of(file)) if file else None
         return load_config(file=document, environment=os.environ, flags=flags)
     except ConfigError as error:
         fail(str(error), Exit.USAGE)
-    except UnicodeDecodeError:
-        fail(f"{file}: is not UTF-8 text", Exit.USAGE)
-    except OSError as error:
-        fail(f"{file}: {error.strerror}; name another file with --config", Exit.USAGE)

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.files import name_of, read_text
 
 if TYPE_CHECKING:
     from hexa.simulate import Progress, Report
 
 
 def simulate(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario as YAML: examples/scenarios/.")],
+    scenario: Annotated[
+        Path, typer.Argument(metavar="SCENARIO", help="A scenario as YAML: examples/scenarios/; - is standard input.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object instead of a table.")] = False,
     html: Annotated[
         Path | None,
@@ -35,8 +38,9 @@ def simulate(
     from hexa.simulate import ScenarioError, read_scenario
     from hexa.simulate import simulate as play
 
+    text = read_text(scenario)
     try:
-        read = read_scenario(scenario.read_text(encoding="utf-8"), source=str(scenario))
+        read = read_scenario(text, source=name_of(scenario))
         with _progress(read.title) as tell:
             report = play(read, seed=seed, tell=tell)
         for path, drawn in ((html, report.html), (svg, report.svg)):
@@ -44,8 +48,6 @@ def simulate(
                 path.write_text(drawn(), encoding="utf-8")
     except ScenarioError as error:
         fail(str(error), Exit.USAGE)
-    except UnicodeDecodeError:
-        fail(f"{scenario}: is not UTF-8 text", Exit.USAGE)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", Exit.USAGE)
     _print(report, as_json=as_json)

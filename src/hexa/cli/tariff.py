@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.files import name_of, read_text
 from hexa.cli.shared.help import Command, Group
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ tariff = typer.Typer(cls=Group, help="Prices of energy: docs/tariffs.md.", no_ar
 
 FORMS: Final = ("csv", "nordpool", "octopus")
 
-Source = Annotated[Path, typer.Argument(metavar="FILE", help="What was fetched; /dev/stdin reads standard input.")]
+Source = Annotated[Path, typer.Argument(metavar="FILE", help="What was fetched; - is standard input.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write. Default: standard output.")
 ]
@@ -38,11 +39,11 @@ def import_prices(
     """
     from hexa.domain.money.prices import import_csv, import_nordpool, import_octopus, write_prices
 
-    text = _text(file)
+    text = read_text(file)
     readers: dict[str, Any] = {
-        "csv": lambda: import_csv(text, source=str(file), unit=unit),
-        "nordpool": lambda: import_nordpool(text, source=str(file), area=area),
-        "octopus": lambda: import_octopus(text, source=str(file)),
+        "csv": lambda: import_csv(text, source=name_of(file), unit=unit),
+        "nordpool": lambda: import_nordpool(text, source=name_of(file), area=area),
+        "octopus": lambda: import_octopus(text, source=name_of(file)),
     }
     if form not in readers:
         fail(f"{form!r} is no form of prices: write {', '.join(FORMS[:-1])} or {FORMS[-1]}", Exit.USAGE)
@@ -79,7 +80,7 @@ def _of_prices(file: Path) -> "Tariff":
     from hexa.domain.money.prices import read_prices
     from hexa.domain.money.tariff import Tariff
 
-    series = _read(lambda: read_prices(_text(file), source=str(file)))
+    series = _read(lambda: read_prices(read_text(file), source=name_of(file)))
     return Tariff(rows=series.rows, currency=series.currency)
 
 
@@ -90,7 +91,9 @@ def _of_config(name: str, file: Path | None) -> "Tariff":
     if file is None:
         fail("name the configuration by --config or HEXA_CONFIG, or prices by --prices", Exit.USAGE)
     try:
-        written = load_config(file=read_config_file(_text(file), source=str(file)), environment={}, flags={}).tariffs
+        written = load_config(
+            file=read_config_file(read_text(file), source=name_of(file)), environment={}, flags={}
+        ).tariffs
     except ConfigError as error:
         fail(str(error), Exit.USAGE)
     if not name and len(written) == 1:
@@ -138,15 +141,6 @@ def _read(reader: Any) -> Any:
         return reader()
     except PricesError as error:
         fail(str(error), Exit.USAGE)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        fail(f"{file}: is not UTF-8 text", Exit.USAGE)
-    except OSError as error:
-        fail(f"{error.filename}: {error.strerror}", Exit.USAGE)
 
 
 def _write(file: Path, text: str) -> None:

@@ -1,23 +1,20 @@
 """hexa validate: what is wrong with Groups and Nodes in files, without a cluster."""
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from hexa.cli.shared.exits import Exit, fail
+from hexa.cli.shared.files import STANDARD_INPUT, name_of, read_text, unusable
 
 if TYPE_CHECKING:
     from hexa.cli.shared.checking import Located, Written
     from hexa.yaml import Document
 
 SUFFIXES: Final = {".yaml", ".yml", ".json"}
-STANDARD_INPUT: Final = "-"
-_SHOWN: Final = 200
-"""Characters of a file's name that are shown."""
 
 
 def validate(
@@ -47,40 +44,20 @@ def _sources(files: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each file's name and text; folders stand for all that is in them."""
     for file in files:
         if file == STANDARD_INPUT:
-            yield "<stdin>", _text_of(sys.stdin.buffer.read(), "<stdin>")
+            yield name_of(file), read_text(file)
             continue
         found = _found(Path(file))
         if not found:
             fail(f"{file}: no .yaml, .yml or .json file in it", Exit.USAGE)
         for each in found:
-            yield str(each), _text_of(_bytes_of(each), str(each))
+            yield str(each), read_text(each)
 
 
 def _found(path: Path) -> list[Path]:
     try:
         return sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES) if path.is_dir() else [path]
     except (OSError, ValueError) as error:
-        _unusable(path, error)
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        _unusable(path, error)
-
-
-def _unusable(path: Path, error: OSError | ValueError) -> NoReturn:
-    name = str(path).encode(errors="backslashreplace").decode()
-    shown = name if len(name) <= _SHOWN and name.isprintable() else f"{name[:_SHOWN]!r}..."
-    fail(f"{shown}: {getattr(error, 'strerror', None) or error}", Exit.USAGE)
-
-
-def _text_of(content: bytes, source: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        fail(f"{source}: is not UTF-8 text", Exit.USAGE)
+        unusable(path, error)
 
 
 def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Document"]]:
