@@ -93,8 +93,8 @@ def _rules(schema: Schema) -> Iterator[str]:
 
 
 def _object_in(schema: Schema) -> Schema | None:
-    """The object that a field is, or is a list of."""
-    inner = schema.get("items", schema)
+    """The object that a field is, or is a list or a map of."""
+    inner = schema.get("items") or schema.get("additionalProperties") or schema
     return inner if "properties" in inner else None
 
 
