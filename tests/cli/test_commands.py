@@ -44,6 +44,7 @@ def test_crds_are_written_one_file_each(tmp_path: Path) -> None:
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == [
         "infra.homecluster.dev_groups.yaml",
         "infra.homecluster.dev_nodes.yaml",
+        "infra.homecluster.dev_powerprofiles.yaml",
     ]
 
 

@@ -24,7 +24,7 @@ from hexa.domain.policy.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.resources.cluster import CONFIG_MAPS, DEFINITIONS, SECRETS
 from hexa.domain.resources.core import BUDGETS, LEASES, NODES, PODS, Kind
 from hexa.domain.resources.crd import definitions
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES
 from hexa.ports.certificates import Described, Issuer, Owner
 from hexa.ports.kube import EVERYTHING, Listing, Patch, Selector
 from hexa.yaml import read_documents
@@ -160,6 +160,7 @@ def break_rights(kube: MemoryKube) -> None:
 def break_definitions(kube: MemoryKube) -> None:
     """An older definition, and one that is missing."""
     replaced(kube, DEFINITIONS, "groups.infra.homecluster.dev")
+    replaced(kube, DEFINITIONS, "powerprofiles.infra.homecluster.dev")
     raw = definitions()["nodes.infra.homecluster.dev"]
     raw["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"].pop("hold")
     replaced(kube, DEFINITIONS, "nodes.infra.homecluster.dev")
@@ -261,7 +262,7 @@ class Bare(MemoryKube):
     """A cluster without our CustomResourceDefinitions."""
 
     async def list(self, kind: Kind[Any], selector: Selector = EVERYTHING) -> Listing[Any]:
-        if kind in (GROUPS, MACHINES):
+        if kind in (GROUPS, MACHINES, PROFILES):
             raise Refused(f"list {kind.plural}: the API server does not serve it", reason="KindNotServed")
         return await super().list(kind, selector)
 
@@ -271,7 +272,7 @@ def test_a_cluster_without_definitions_is_told_once(monkeypatch: pytest.MonkeyPa
     kube = Bare(cluster().api)
     opens(monkeypatch, kube)
     told = CliRunner().invoke(app, ["doctor"]).stdout
-    names = "groups.infra.homecluster.dev, nodes.infra.homecluster.dev"
+    names = "groups.infra.homecluster.dev, nodes.infra.homecluster.dev, powerprofiles.infra.homecluster.dev"
     assert told.count(f"CustomResourceDefinitions: none of {names} is installed") == 1
     assert told.count("hexa crds | kubectl apply") == 1
     assert "does not serve it" not in told
@@ -285,6 +286,10 @@ BROKEN = [
     (
         break_definitions,
         "crds: error: CustomResourceDefinition groups.infra.homecluster.dev: is not installed; install those of",
+    ),
+    (
+        break_definitions,
+        "crds: warning: CustomResourceDefinition powerprofiles.infra.homecluster.dev: is not installed: no Node can",
     ),
     (
         break_definitions,

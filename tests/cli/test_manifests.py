@@ -31,7 +31,7 @@ def test_names_and_images_are_taken() -> None:
 
 def test_definitions_come_first_where_asked() -> None:
     """--with-crds makes it one file for a first installation."""
-    assert [each["kind"] for each in printed("--with-crds")][:3] == ["CustomResourceDefinition"] * 2 + ["Namespace"]
+    assert [each["kind"] for each in printed("--with-crds")][:4] == ["CustomResourceDefinition"] * 3 + ["Namespace"]
 
 
 def test_a_tenant_without_the_overlay_is_a_usage_error() -> None:

@@ -13,7 +13,7 @@ from tests.docs.pages import ROOT, blocks_of
 from typer.testing import CliRunner, Result
 
 from hexa.cli.app import app
-from hexa.cli.shared.power_settings import from_arguments, from_file
+from hexa.cli.shared.power_settings import BadSettings, from_arguments, from_file
 from hexa.domain.power.roles import Roles, roles
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.yaml import read_documents
@@ -241,3 +241,31 @@ def spec_of(pod: dict[str, Any]) -> PowerSpec:
     if "--driver" not in arguments:
         return from_file(pod["env"][0]["value"], source="HEXA_POWER")
     return from_arguments(arguments[arguments.index("--driver") + 1], [each for each in arguments if "=" in each])
+
+
+PROFILED = """\
+apiVersion: infra.homecluster.dev/v1alpha1
+kind: PowerProfile
+metadata: {name: bmc}
+spec: {power: {ipmi: {address: "{bmc}", secretName: "{machine}-bmc"}}}
+---
+apiVersion: infra.homecluster.dev/v1alpha1
+kind: Node
+metadata: {name: rack-1}
+spec: {profile: bmc, parameters: {bmc: 10.0.0.7}}
+"""
+
+
+def test_a_node_with_its_profile_in_one_file() -> None:
+    """A machine that takes its power from a PowerProfile of the same file is tried as it will be switched; what lacks is told."""
+    spec = from_file(PROFILED, source="x.yaml")
+    assert spec.ipmi is not None
+    assert (spec.ipmi.address, spec.ipmi.secret_name) == ("10.0.0.7", "rack-1-bmc")
+    with pytest.raises(BadSettings, match=r"has no bmc, which PowerProfile bmc needs"):
+        from_file(PROFILED.replace("bmc: 10", "bcm: 10"), source="x.yaml")
+    with pytest.raises(BadSettings, match=r"x.yaml has no PowerProfile bmc"):
+        from_file(PROFILED.partition("---\n")[2], source="x.yaml")
+    with pytest.raises(BadSettings, match=r"PowerProfile bmc has no spec.power"):
+        from_file(
+            PROFILED.replace('{power: {ipmi: {address: "{bmc}", secretName: "{machine}-bmc"}}}', "{}"), source="x.yaml"
+        )

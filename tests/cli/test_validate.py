@@ -229,7 +229,7 @@ def test_file_that_is_no_yaml_is_an_error_and_others_are_still_checked(folder: P
     result = run(folder, "--json")
     found = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert found["checked"] == {"groups": 2, "nodes": 3, "errors": 4, "warnings": 0}
+    assert found["checked"] == {"groups": 2, "nodes": 3, "profiles": 0, "errors": 4, "warnings": 0}
     assert [each["file"] for each in found["problems"] if each["object"] is None] == [str(folder / "broken.yaml")]
 
 
@@ -319,3 +319,45 @@ def test_failure_56_machines_that_are_all_off_and_undescribed_are_a_warning() ->
     (problem,) = problems(group("rack"), node("m", "rack", powerState="off"), node("n", "rack", powerState=False))
     assert (problem["reason"], problem["severity"]) == ("ShapeUnknown", "warning")
     assert "hexa on m" in problem["remedy"]
+
+
+def profile(name: str, **spec: Any) -> dict[str, Any]:
+    """A PowerProfile."""
+    return {"apiVersion": API_VERSION, "kind": "PowerProfile", "metadata": {"name": name}, "spec": spec}
+
+
+def taking(name: str, profile: str, **parameters: str) -> dict[str, Any]:
+    """A Node that has its power from a profile."""
+    spec = {"profile": profile, "parameters": parameters}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"group": "rack"}},
+        "spec": spec,
+    }
+
+
+def test_a_machine_is_judged_with_its_profile() -> None:
+    """What is filled in is judged like what a Node says itself, also between Nodes; where a file has no profiles, those of the
+    cluster may be meant."""
+    bmc = profile("bmc", power={"ipmi": {"address": "{bmc}", "secretName": "{machine}-bmc"}})
+    assert problems(group("rack"), bmc, taking("a", "bmc", bmc="10.0.0.1"), taking("b", "bmc", bmc="10.0.0.2")) == []
+    found = problems(group("rack"), bmc, taking("a", "bmc", bmc="10.0.0.1"), taking("b", "bmc", bmc="10.0.0.1"))
+    assert {each["reason"] for each in found} == {"DuplicatePower"}
+    (bad,) = problems(group("rack"), bmc, taking("a", "bmc", bmc="a b/c"))
+    assert (bad["object"]["name"], bad["field"], bad["reason"]) == ("a", "spec.power.ipmi.address", "BadAddress")
+    assert problems(group("rack"), taking("a", "bmc")) == []
+
+
+@pytest.mark.parametrize(
+    ("of", "parameters", "field", "text"),
+    [
+        ("bmcs", {"bmc": "b"}, "spec.profile", "there is no PowerProfile bmcs in namespace homelab"),
+        ("bmc", {}, "spec.parameters", "has no bmc, which PowerProfile bmc needs"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_an_error(of: str, parameters: Any, field: str, text: str) -> None:
+    """One that is not among those of the files, or of which a parameter is left open: field, text and remedy, and nothing else."""
+    bmc = profile("bmc", power={"ipmi": {"address": "{bmc}", "secretName": "s"}})
+    (found,) = problems(group("rack"), bmc, taking("a", of, **parameters))
+    assert (found["severity"], found["field"], found["text"]) == ("error", field, text)

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hexa.domain.duration import DURATION_PATTERN
-from hexa.domain.resources.crd import NAMES, object_schema
+from hexa.domain.resources.crd import KINDS, NAMES, object_schema
 from hexa.domain.resources.power_spec import SNMP_PATTERN
 from hexa.domain.resources.v1alpha1 import (
-    GROUPS,
     INT32_MAX,
-    MACHINES,
     NUMBER_PATTERN,
     QUANTITY_PATTERN,
     THRESHOLD_PATTERN,
@@ -50,7 +48,7 @@ written like `10m` or `1h30m`, a quantity like `8`, `500m` or `16Gi`, and *on* a
 
 def pages() -> dict[str, str]:
     """The pages by file name."""
-    return {f"{kind.name.lower()}.md": _page(kind) for kind in (GROUPS, MACHINES)}
+    return {f"{kind.name.lower()}.md": _page(kind) for kind in KINDS}
 
 
 def _page(kind: Any) -> str:

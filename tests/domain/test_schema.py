@@ -98,12 +98,15 @@ def test_conditions_merge_by_type() -> None:
 
 
 def test_status_is_a_subresource_and_names_are_short() -> None:
-    """kubectl get hg,hn and kubectl get hexa work, and a status cannot be set by kubectl apply."""
-    groups, nodes = (definition["spec"] for definition in definitions().values())
+    """kubectl get hg,hn,hpp and kubectl get hexa work, and a status cannot be set by kubectl apply. A profile has none."""
+    groups, nodes, profiles = (definition["spec"] for definition in definitions().values())
     assert groups["names"]["shortNames"] == ["hg", "hgroup"]
     assert nodes["names"]["shortNames"] == ["hn", "hnode"]
-    for spec in (groups, nodes):
+    assert profiles["names"]["shortNames"] == ["hpp"]
+    assert "subresources" not in profiles["versions"][0]
+    for spec in (groups, nodes, profiles):
         assert spec["names"]["categories"] == ["hexa"]
+    for spec in (groups, nodes):
         assert spec["versions"][0]["subresources"] == {"status": {}}
 
 

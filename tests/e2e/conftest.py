@@ -166,6 +166,7 @@ async def hexa(lab: labs.Lab, api: labs.Api, namespace: str, kubectl: Kubectl, t
     kubectl("apply", "-f", str(Path(__file__).parents[2] / "deploy" / "crds"))
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "groups.infra.homecluster.dev")
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "nodes.infra.homecluster.dev")
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "powerprofiles.infra.homecluster.dev")
     async with open_agent(lab.control_plane.kubeconfig(), namespace, tmp_path) as agent:
         try:
             yield agent

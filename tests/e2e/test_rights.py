@@ -103,6 +103,7 @@ async def open_installed(
     kubectl("apply", "-f", "-", stdin=text)
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "groups.infra.homecluster.dev")
     kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "nodes.infra.homecluster.dev")
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "powerprofiles.infra.homecluster.dev")
     try:
         token = await api.request(
             "POST",

@@ -42,6 +42,10 @@ class Cache(Generic[T]):
     def get(self, namespace: str, name: str) -> T | None:
         return self.objects.get(Lookup(namespace, name))
 
+    def taken_in(self, new: T) -> T:
+        """A state of an object as the API server has it -> as it is kept here."""
+        return new
+
     def put(self, new: T | Malformed) -> None:
         """Take in a state of an object unless a newer one is known."""
         key, version = _key(new), version_of(new)
@@ -108,7 +112,7 @@ class Cache(Generic[T]):
     def _believe(self, key: Lookup, new: T | Malformed) -> bool:
         """Take in a state of a list that is newer than all we did; whether its version is older than the one known."""
         old = self.objects.get(key)
-        if old is None or old != new:
+        if old is None or isinstance(new, Malformed) or old != self.taken_in(new):
             self._set(key, old, new)
         return old is not None and 0 <= version_of(new) < version_of(old)
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from hexa.domain.news import About
 from hexa.domain.resources.core import CRON_JOBS, JOBS, LEASES, NODES, PODS, Kind, ObjectReference
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup
 
 KINDS: Final[dict[About, Kind[Any]]] = {
     About.NODE: MACHINES,
@@ -14,6 +14,7 @@ KINDS: Final[dict[About, Kind[Any]]] = {
     About.JOB: JOBS,
     About.CRON_JOB: CRON_JOBS,
     About.LEASE: LEASES,
+    About.PROFILE: PROFILES,
 }
 """Every kind that the agent watches."""
 ABOUT: Final = {(kind.api_version, kind.name): about for about, kind in KINDS.items()}

@@ -70,7 +70,7 @@ class Writer:
         if same_version(new, obj):
             return obj  # the server dropped what differs (its CRDs are older than we are): nothing was written
         cache.put(new)
-        return new
+        return cache.taken_in(new)
 
 
 def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

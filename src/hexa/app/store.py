@@ -16,13 +16,14 @@ from msgspec import Struct
 from hexa.app.cache import Cache, OptionalCache, _key, same_but_for_version, version_of
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
+from hexa.app.profiles import MachineCache, ProfileCache
 from hexa.app.references import about_kind
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.news import News, Work, failure
 from hexa.domain.policy.conventions import DEFAULTS, SAYS_SO, Conventions, PodSelector, label_selectors
 from hexa.domain.resources.core import CRON_JOBS, JOBS, NODES, PODS, CronJob, Job, Kind, KubeNode, Pod
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Group, Lookup
 from hexa.ports.clock import Clock
 from hexa.ports.kube import ChangeType, Kube, Selector
 
@@ -74,7 +75,10 @@ class Store:
         self.fence = fence = Fence()
         """Contains what single objects raise."""
         self.groups: Cache[Group] = Cache(GROUPS, fence)
-        self.machines: Cache[Node] = Cache(MACHINES, fence)
+        self.profiles = ProfileCache(fence)
+        """PowerProfiles, once a machine names one."""
+        self.machines = MachineCache(fence, self.profiles)
+        """With their profiles filled in."""
         self.nodes: Cache[KubeNode] = Cache(NODES, fence)
         self.jobs: Cache[Job] = Cache(JOBS, fence)
         self.checks: OptionalCache[CronJob] = OptionalCache(CRON_JOBS, fence)
@@ -136,6 +140,7 @@ class Store:
         """The watches that hexa can do without."""
         for namespace in self.namespaces or (None,):
             yield Source(CRON_JOBS, Selector(namespace=namespace, labels=CHECK_LABEL), self.checks)
+            yield Source(PROFILES, Selector(namespace=namespace), self.profiles)
         yield Source(PODS, PENDING, self.pending)
 
     @property
@@ -165,6 +170,7 @@ class Store:
             for optional in self.optional_sources():
                 nursery.start_soon(self._follow_optional, kube, optional, optional.feed, news)
             await self.synced.wait()
+            await self.profiles.settle()
             task_status.started()
 
     async def _follow(self, kube: Kube, index: int, source: Source, news: Newsroom) -> None:

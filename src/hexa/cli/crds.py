@@ -16,7 +16,7 @@ def crds(
         typer.Option("--output", "-o", metavar="DIR", help="Write one file for each kind into this folder."),
     ] = None,
 ) -> None:
-    """Print the CustomResourceDefinitions of Group and Node, ready for kubectl apply."""
+    """Print the CustomResourceDefinitions of Group, Node and PowerProfile, ready for kubectl apply."""
     from hexa.domain.resources.crd import definitions
     from hexa.yaml import write_document
 

@@ -1,4 +1,4 @@
-"""hexa validate: what is wrong with Groups and Nodes in files, without a cluster."""
+"""hexa validate: what is wrong with Groups, Nodes and PowerProfiles in files, without a cluster."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def validate(
         str, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace of objects that name none.")
     ] = "default",
 ) -> None:
-    """Check Groups and Nodes offline: each by itself and all together. Other objects in the files are ignored.
+    """Check Groups, Nodes and PowerProfiles offline: each by itself and all together. Other objects in the files are ignored.
 
     Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file cannot be read.
     """
@@ -87,13 +87,14 @@ def _text(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
 
 def _summary(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
     if not objects and not located:
-        return "nothing to check: no Group or Node of infra.homecluster.dev in there"
+        return "nothing to check: no Group, Node or PowerProfile of infra.homecluster.dev in there"
     counts = _counts(objects, located)
-    words = ("group", "node", "error", "warning")
-    groups, nodes, errors, warnings = (
+    words = ("group", "node", "profile", "error", "warning")
+    groups, nodes, profiles, errors, warnings = (
         f"{counts[f'{word}s']} {word}{'s' * (counts[f'{word}s'] != 1)}" for word in words
     )
-    return f"{groups}, {nodes}: {errors}, {warnings}"
+    checked = f"{groups}, {nodes}, {profiles}" if counts["profiles"] else f"{groups}, {nodes}"
+    return f"{checked}: {errors}, {warnings}"
 
 
 def _counts(objects: Sequence["Written"], located: Sequence["Located"]) -> dict[str, int]:
@@ -102,6 +103,7 @@ def _counts(objects: Sequence["Written"], located: Sequence["Located"]) -> dict[
     return {
         "groups": kinds.count("Group"),
         "nodes": kinds.count("Node"),
+        "profiles": kinds.count("PowerProfile"),
         "errors": severities.count("error"),
         "warnings": severities.count("warning"),
     }

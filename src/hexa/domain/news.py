@@ -29,6 +29,7 @@ class About(StrEnum):
     JOB = "Job"
     CRON_JOB = "CronJob"
     LEASE = "Lease"
+    PROFILE = "PowerProfile"
 
 
 class Work(StrEnum):

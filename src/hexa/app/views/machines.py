@@ -173,6 +173,7 @@ class MachineViews:
                 *hard_problems(parts.node, policy.hard_off),
                 *check_problems(node),
                 *references(key, parts),
+                *self._store.machines.problems(key),
                 *(contained_problem(breach) for breach in self._fence.breaches(MACHINES, key) if not breach.blocks),
                 *self._hints.of(key, node),
             ),

@@ -5,14 +5,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.policy.problem import Problem
+from hexa.domain.power.profile import needs_profile
 from hexa.domain.resources.core import Malformed, decode
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Group, Lookup, Node, PowerProfile
 from hexa.domain.written.object import KINDS, is_ours, written_problems
 from hexa.domain.written.shape import Path, field_path
-from hexa.domain.written.validation import Subject, group_problems, machine_problems, membership, site_problems
+from hexa.domain.written.validation import (
+    Subject,
+    filled,
+    group_problems,
+    machine_problems,
+    membership,
+    profile_problems,
+    site_problems,
+)
 from hexa.yaml import Document, YamlError
 
 
@@ -100,6 +109,7 @@ class _Site:
         self.written: dict[Subject, Written] = {}
         self.groups: dict[Lookup, Group] = {}
         self.machines: dict[Lookup, Node] = {}
+        self.profiles: dict[Lookup, PowerProfile] = {}
         self.broken: set[Subject] = set()
         self.told: set[tuple[Subject, str]] = set()
 
@@ -129,11 +139,16 @@ class _Site:
             self.groups[key] = decoded
         elif isinstance(decoded, Node):
             self.machines[key] = decoded
+        elif isinstance(decoded, PowerProfile) and written.subject not in self.broken:
+            self.profiles[key] = decoded
 
     def judge(self) -> None:
         """Judge what decodes, then all together."""
         for key, group in self.groups.items():
             self.report_all(Subject(GROUPS.name, key.namespace, key.name), group_problems(group, now=self.now))
+        for key, profile in self.profiles.items():
+            self.report_all(Subject(PROFILES.name, key.namespace, key.name), profile_problems(profile))
+        self.fill_in()
         for key, machine in self.machines.items():
             group_of = membership(machine)
             known = self.groups.get(group_of) if group_of else None
@@ -143,6 +158,15 @@ class _Site:
         groups, machines = list(self.groups.values()), list(self.machines.values())
         for found in site_problems(groups, machines, complete=bool(groups)):
             self.report(self.written[found.subject], found.problem)
+
+    def fill_in(self) -> None:
+        """Put their profiles into the machines. Where the files have none, those of the cluster may be meant."""
+        known = bool(self.profiles) or any(subject.kind == PROFILES.name for subject in self.broken)
+        for each in filled(self.machines.values(), self.profiles, complete=known):
+            metadata = each.node.metadata
+            self.machines[Lookup(metadata.namespace, metadata.name)] = each.node
+            wrong = [structs.replace(p, severity="error") if needs_profile(each.node) else p for p in each.problems]
+            self.report_all(Subject(MACHINES.name, metadata.namespace, metadata.name), wrong)
 
     def report_all(self, subject: Subject, problems: Iterable[Problem]) -> None:
         if subject in self.broken:

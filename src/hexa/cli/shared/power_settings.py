@@ -8,8 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
+from hexa.domain.power.profile import filled_in, needs_profile
+from hexa.domain.resources.core import decode
 from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
 from hexa.domain.resources.schema import Schema, schema_of
+from hexa.domain.resources.v1alpha1 import MACHINES, PROFILES, Node, PowerProfile
 from hexa.domain.written.shape import Path as FieldPath
 from hexa.domain.written.shape import misfits
 from hexa.yaml import Document, YamlError, read_documents
@@ -23,7 +26,8 @@ class BadSettings(ValueError):
 
 
 def from_file(text: str, *, source: str) -> PowerSpec:
-    """The settings of a file: `spec.power` by itself, or a Node that has it. Raises `BadSettings`."""
+    """The settings of a file: `spec.power` by itself, or a Node that has it, or has it from a PowerProfile in the same file. Raises
+    `BadSettings`."""
     try:
         documents = read_documents(text, source=source)
     except YamlError as error:
@@ -31,6 +35,8 @@ def from_file(text: str, *, source: str) -> PowerSpec:
     if not documents:
         raise BadSettings(f"{source}: it is empty; name a driver with its settings")
     found = [(document, path) for document in documents for path in _places(document.value)]
+    if not found and (node := _with_profile(documents)) is not None:
+        return _filled_in(node, documents, source)
     if len(found) != 1:
         what = "no Node in it has spec.power" if not found else f"{len(found)} Nodes in it have spec.power"
         raise BadSettings(f"{source}: {what}; give one, or spec.power by itself")
@@ -43,6 +49,29 @@ def _places(value: Any) -> list[FieldPath]:
         return [()]
     spec = value.get("spec")
     return [("spec", "power")] if value.get("kind") == "Node" and isinstance(spec, dict) and "power" in spec else []
+
+
+def _with_profile(documents: Sequence[Document]) -> Node | None:
+    """The only Node of a file, where it names a profile."""
+    nodes = [decode(MACHINES, each.value) for each in documents if _kind_of(each.value) == MACHINES.name]
+    node = nodes[0] if len(nodes) == 1 else None
+    return node if isinstance(node, Node) and needs_profile(node) else None
+
+
+def _filled_in(node: Node, documents: Sequence[Document], source: str) -> PowerSpec:
+    profiles = [decode(PROFILES, each.value) for each in documents if _kind_of(each.value) == PROFILES.name]
+    named = (each for each in profiles if isinstance(each, PowerProfile) and each.metadata.name == node.spec.profile)
+    profile = next(named, None)
+    found = filled_in(node, profile, absent=f"{source} has no PowerProfile {node.spec.profile}")
+    if needs_profile(found.node):
+        raise BadSettings(f"{source}: {found.problems[0]}")
+    if found.node.spec.power is None:
+        raise BadSettings(f"{source}: PowerProfile {node.spec.profile} has no spec.power")
+    return found.node.spec.power
+
+
+def _kind_of(value: Any) -> str:
+    return str(value.get("kind", "")) if isinstance(value, dict) else ""
 
 
 def _checked(value: Any, document: Document, path: FieldPath) -> PowerSpec:

@@ -16,6 +16,7 @@ from hexa.domain.memo import remembered
 from hexa.domain.names import MEMBERSHIP_LABEL
 from hexa.domain.pods.drain import Blocker, Plan, pod_name, stays
 from hexa.domain.power.claims import claims
+from hexa.domain.power.profile import needs_profile
 from hexa.domain.resources.core import Malformed, Pod
 from hexa.domain.resources.identity import Identity
 from hexa.domain.resources.power_spec import POWER_DRIVERS
@@ -109,12 +110,13 @@ def fingerprint(node: Node) -> str:
 def identified(status: NodeStatus, node: Node) -> NodeStatus:
     """The status with what it lacks of the machine's identity."""
     known = status.identity
+    keeps = known.power.startswith(DIGEST) or needs_profile(node)
     full = Identity(
         kubernetes_node=known.kubernetes_node or declared_name(node),
         kubernetes_node_uid=known.kubernetes_node_uid,
         uid=known.uid or node.metadata.uid,
         group=known.group if known.uid else group_of(node),
-        power=known.power if known.power.startswith(DIGEST) else fingerprint(node),
+        power=known.power if keeps else fingerprint(node),
     )
     return status if full == known else structs.replace(status, identity=full)
 
@@ -131,9 +133,9 @@ def of_another(node: Node) -> bool:
 
 
 def rewired(node: Node) -> bool:
-    """Whether what switches or reads the power is another one than before."""
+    """Whether what switches or reads the power is another one than before. While its profile can't be used nobody knows."""
     known = node.status.identity.power
-    return known.startswith(DIGEST) and known != fingerprint(node)
+    return not needs_profile(node) and known.startswith(DIGEST) and known != fingerprint(node)
 
 
 def moved(node: Node) -> bool:

@@ -100,6 +100,17 @@ RIGHTS: Final = (
         used_by="agent",
         reason="The phase of a machine and all that must outlive a restart: hexa has no other store.",
     ),
+    Right(
+        group=API_GROUP,
+        resource="powerprofiles",
+        verbs=("list", "watch"),
+        scope=NAMESPACE,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="What machines that name a PowerProfile have in common. Nothing is asked of them where no machine names one, and"
+        " without this right those machines alone are neither woken nor switched off.",
+        optional=True,
+    ),
     # --- power actions and what is told about them, in the same namespaces ---
     Right(
         group="batch",

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from msgspec import structs
 
 from hexa.domain.policy.problem import Problem
+from hexa.domain.power.profile import needs_profile
 from hexa.domain.power.roles import Roles, drivers, roles
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import HardOff, Node, PowerPodSpec
@@ -22,6 +23,8 @@ def lacks(node: Node, direction: Direction, *, image_known: bool = True) -> str:
     if own_pod(node, direction) is not None:
         return ""
     field = "startupPodSpec" if direction == "on" else "shutdownPodSpec"
+    if needs_profile(node):
+        return f"PowerProfile {node.spec.profile} can't be used; see spec.profile and spec.parameters"
     if node.spec.power is None:
         what = "be woken" if direction == "on" else "rest"
         return f"spec.{field} is absent; add it, or spec.power, to let the machine {what}"

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions of Group and Node, as builtins: names, columns and schema."""
+"""The CustomResourceDefinitions of Group, Node and PowerProfile, as builtins: names, columns and schema."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 from hexa.domain.names import API_GROUP, API_VERSION
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.schema import Schema, schema_of
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES
 
 
 class Column(Struct, frozen=True):
@@ -63,17 +63,20 @@ NAMES: Final = {
             Column("Reading", ".status.reading.power", wide=True),
             Column("Kubernetes-Node", ".spec.kubernetesNodeName", wide=True),
             Column("Energy", ".status.energy.summary", wide=True),
+            Column("Profile", ".spec.profile", wide=True),
             AGE,
         ),
     ),
+    PROFILES.name: Names("powerprofile", ("hpp",), (AGE,)),
 }
+KINDS: Final[tuple[Kind[Any], ...]] = (GROUPS, MACHINES, PROFILES)
 
 CATEGORY: Final = "hexa"
 
 
 def definitions() -> dict[str, dict[str, Any]]:
-    """Both CustomResourceDefinitions by name."""
-    return {f"{kind.plural}.{API_GROUP}": _definition(kind) for kind in (GROUPS, MACHINES)}
+    """All CustomResourceDefinitions by name."""
+    return {f"{kind.plural}.{API_GROUP}": _definition(kind) for kind in KINDS}
 
 
 def object_schema(kind: Kind[Any]) -> Schema:
@@ -115,7 +118,7 @@ def _version(kind: Kind[Any]) -> dict[str, Any]:
         "served": True,
         "storage": True,
         "additionalPrinterColumns": [_column(each) for each in NAMES[kind.name].columns],
-        "subresources": {"status": {}},
+        **({"subresources": {"status": {}}} if "status" in kind.type.__struct_fields__ else {}),
         "schema": {"openAPIV3Schema": object_schema(kind)},
     }
 

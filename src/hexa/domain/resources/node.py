@@ -66,12 +66,13 @@ class Paused(Slice, frozen=True, kw_only=True):
 _ANY_DRIVER: Final = " || ".join(f"has(self.power.{driver})" for driver in POWER_DRIVERS)
 
 
-class NodeSpec(Slice, frozen=True, kw_only=True):
-    RULES: ClassVar[Rules] = (
-        Rule(f"!has(self.power) || {_ANY_DRIVER}", "power needs one of its drivers"),
+def _power_rules(but: str = "") -> Rules:
+    """Rules over spec.power. `but`: CEL that sets them aside."""
+    return (
+        Rule(f"{but}!has(self.power) || {_ANY_DRIVER}", "power needs one of its drivers"),
         *(
             Rule(
-                f"!has(self.power) || !has(self.power.{field}) || "
+                f"{but}!has(self.power) || !has(self.power.{field}) || "
                 + " || ".join(
                     f"(self.power.{field} == '{driver}' && has(self.power.{driver}))" for driver in POWER_DRIVERS
                 ),
@@ -80,6 +81,13 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             for field in ("turnOn", "turnOnElse", "turnOff", "sense")
         ),
     )
+
+
+POWER_RULES: Final = _power_rules()
+
+
+class NodeSpec(Slice, frozen=True, kw_only=True):
+    RULES: ClassVar[Rules] = _power_rules(but="has(self.profile) || ")
 
     kubernetes_node_name: Annotated[
         str, Meta(description="Name that the machine's kubelet registers. Default: metadata.name.")
@@ -122,6 +130,18 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             "Credentials are named Secrets of the machine's namespace."
         ),
     ] = None
+    profile: Annotated[
+        str,
+        Meta(
+            max_length=253,
+            description="Name of a PowerProfile of the same namespace, which says what this Node does not: power and its Secrets, pod "
+            "specs, timeouts, retries, energy, template. What the Node says itself outranks it.",
+        ),
+    ] = ""
+    parameters: Annotated[
+        dict[str, Annotated[str, Meta(min_length=1, max_length=1024)]],
+        Meta(description="What the profile has in braces, such as {bmc}. {machine} is always the name of the Node."),
+    ] = field(default_factory=dict)
     depends_on: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...],
         Meta(

@@ -36,6 +36,7 @@ from hexa.domain.resources.pod_spec import (
     VolumeMount,
 )
 from hexa.domain.resources.power_spec import POWER_DRIVERS, PowerSpec
+from hexa.domain.resources.profile import PROFILES, PowerProfile, PowerProfileSpec
 from hexa.domain.resources.remediation import Remediation, RemediationStatus
 from hexa.domain.resources.status import (
     HistoryEntry,
@@ -71,6 +72,7 @@ __all__ = [
     "MACHINES",
     "NUMBER_PATTERN",
     "POWER_DRIVERS",
+    "PROFILES",
     "QUANTITY_PATTERN",
     "THRESHOLD_PATTERN",
     "Asker",
@@ -115,6 +117,8 @@ __all__ = [
     "PodResources",
     "Power",
     "PowerPodSpec",
+    "PowerProfile",
+    "PowerProfileSpec",
     "PowerReading",
     "PowerSpec",
     "Pricing",

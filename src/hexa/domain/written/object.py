@@ -13,11 +13,11 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.crd import object_schema
 from hexa.domain.resources.schema import Schema
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES
 from hexa.domain.spelling import suggestion
 from hexa.domain.written.shape import field_path, misfits
 
-KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (GROUPS, MACHINES)}
+KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (GROUPS, MACHINES, PROFILES)}
 
 
 def is_ours(obj: Mapping[str, Any]) -> bool:
@@ -50,7 +50,9 @@ _FIRST_SCHEMA: Final = {
 
 def _elsewhere(kind: str, name: str) -> dict[str, str]:
     """What to do with a field of the spec that this kind does not have, and another one or an older schema does."""
-    (other,) = KINDS.keys() - {kind}
+    if kind == PROFILES.name:
+        return {}
+    other = MACHINES.name if kind == GROUPS.name else GROUPS.name
     own, fields = _schema(kind)["properties"]["spec"]["properties"], _schema(other)["properties"]["spec"]["properties"]
     whose = "each Node of the group" if other == MACHINES.name else "its Group"
     moved = {field: f"it is a field of {other}: write it as spec.{field} of {whose}" for field in fields.keys() - own}

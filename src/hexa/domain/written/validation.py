@@ -23,8 +23,9 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.power.claims import claims, rivals_problem
 from hexa.domain.power.outlet_problems import outlet_problems
 from hexa.domain.power.problems import power_problems
+from hexa.domain.power.profile import FilledIn, filled_in, needs_profile
 from hexa.domain.power.roles import roles
-from hexa.domain.power.ways import Direction, lacks
+from hexa.domain.power.ways import Direction, below_spec, lacks
 from hexa.domain.resources.core import Kind, Metadata
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import (
@@ -34,7 +35,9 @@ from hexa.domain.resources.v1alpha1 import (
     Hold,
     Lookup,
     Node,
+    NodeSpec,
     Paused,
+    PowerProfile,
     Retries,
     Shape,
 )
@@ -76,6 +79,29 @@ def group_problems(group: Group, *, now: datetime | None = None) -> Iterator[Pro
     yield from _expired(group.spec.hold, "spec.hold", now)
 
 
+def profile_problems(profile: PowerProfile) -> Iterator[Problem]:
+    """What is wrong with a profile by itself; the rest shows in the machines that it is filled in for."""
+    told = profile.spec
+    if told.power is not None and isinstance(found := roles(told.power), Problem):
+        yield below_spec(found)
+    yield from machine_limits(Node(spec=NodeSpec(timeouts=told.timeouts, retries=told.retries)), None)[1]
+    yield from _backoff_problems(told.retries)
+    yield from _label_problems(told.template.labels, ("spec", "template", "labels"))
+
+
+def filled(
+    machines: Iterable[Node], profiles: Mapping[Lookup, PowerProfile], *, complete: bool = True
+) -> list[FilledIn]:
+    """The machines with their profiles. Not `complete`: there may be profiles besides these."""
+    found = []
+    for machine in machines:
+        key = Lookup(machine.metadata.namespace, machine.spec.profile)
+        each = filled_in(machine, profiles.get(key))
+        unknown = needs_profile(machine) and key not in profiles and not complete
+        found.append(FilledIn(machine) if unknown else each)
+    return found
+
+
 def machine_problems(machine: Node, group: Group | None, *, now: datetime | None = None) -> Iterator[Problem]:
     """What is wrong with a machine by itself; its group lends the limits that it does not set."""
     spec = machine.spec
@@ -105,6 +131,8 @@ _WAYS: Final[tuple[tuple[Direction, str, str, str], ...]] = (
 
 
 def _unavailable(machine: Node) -> Iterator[Problem]:
+    if needs_profile(machine):
+        return  # told as what it is
     for direction, field, so, reason in _WAYS:
         missing = lacks(machine, direction)
         if missing and machine.spec.power is None:

@@ -10,7 +10,18 @@ Run it under Trio's `MockClock(autojump_threshold=0)`; then a week takes seconds
 """
 
 from hexa.testing.world.agent import Agent, AgentCloud, MortalKube
-from hexa.testing.world.builders import Machine, group, machine
+from hexa.testing.world.builders import Machine, group, machine, profile
 from hexa.testing.world.world import NotInTime, World, open_world
 
-__all__ = ["Agent", "AgentCloud", "Machine", "MortalKube", "NotInTime", "World", "group", "machine", "open_world"]
+__all__ = [
+    "Agent",
+    "AgentCloud",
+    "Machine",
+    "MortalKube",
+    "NotInTime",
+    "World",
+    "group",
+    "machine",
+    "open_world",
+    "profile",
+]

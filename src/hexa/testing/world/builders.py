@@ -39,6 +39,12 @@ def group(name: str, *, namespace: str = NAMESPACE, **spec: Any) -> Manifest:
     }
 
 
+def profile(name: str, *, namespace: str = NAMESPACE, **spec: Any) -> Manifest:
+    """A PowerProfile resource; `spec` in the CRD's own words."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": API_VERSION, "kind": "PowerProfile", "metadata": metadata, "spec": spec}
+
+
 def machine(
     name: str,
     *,

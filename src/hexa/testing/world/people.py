@@ -7,7 +7,7 @@ from typing import Any
 from hexa.adapters.memory.cluster.store import Stored
 from hexa.domain.names import MEMBERSHIP_LABEL, RELEASED_ANNOTATION
 from hexa.domain.resources.core import Kind
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES
 from hexa.ports.kube import Patch
 from hexa.testing.world.builders import NAMESPACE
 from hexa.testing.world.world import World
@@ -18,6 +18,11 @@ PERSON = "kubectl"
 def delete_group(world: World, name: str, *, namespace: str = NAMESPACE) -> None:
     """The Group is deleted; its members stay."""
     world.site.api.delete(GROUPS, (namespace, name))
+
+
+def delete_profile(world: World, name: str, *, namespace: str = NAMESPACE) -> None:
+    """The PowerProfile is deleted; machines that name it stay."""
+    world.site.api.delete(PROFILES, (namespace, name))
 
 
 def delete_machine(world: World, name: str, *, namespace: str = NAMESPACE) -> None:

@@ -20,7 +20,7 @@ from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.resources.core import BUDGETS, NODES, PODS, KubeNode, Pod
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Group, Node
 from hexa.ports.kube import Patch
 from hexa.testing.autoscaler import Autoscaler, Settings, open_autoscaler
 from hexa.testing.world.agent import Agent, AgentCloud
@@ -109,6 +109,10 @@ class World:
         """Apply a Group."""
         self.site.api.create(GROUPS, manifest, manager="kubectl")
 
+    def add_profile(self, manifest: Manifest) -> None:
+        """Apply a PowerProfile."""
+        self.site.api.create(PROFILES, manifest, manager="kubectl")
+
     def add_machine(self, machine: Machine) -> MemoryMachine:
         """Set up a machine, and apply its Node."""
         hardware = self.site.add_machine(machine.name, on=machine.on, **machine.hardware)
@@ -122,6 +126,10 @@ class World:
     def edit_group(self, name: str, spec: Mapping[str, Any], *, namespace: str = NAMESPACE) -> None:
         """A person changes the spec of a group."""
         self._patch(GROUPS, name, spec, namespace)
+
+    def edit_profile(self, name: str, spec: Mapping[str, Any], *, namespace: str = NAMESPACE) -> None:
+        """A person changes a PowerProfile."""
+        self._patch(PROFILES, name, spec, namespace)
 
     def _patch(self, kind: Any, name: str, spec: Mapping[str, Any], namespace: str) -> None:
 
@@ -211,6 +219,7 @@ async def open_world(
     *,
     groups: Iterable[Manifest] = (),
     machines: Iterable[Machine] = (),
+    profiles: Iterable[Manifest] = (),
     autoscaler: Settings | None = Settings(),  # noqa: B008
     site: SiteSettings = SiteSettings(),  # noqa: B008
     start: datetime = START,
@@ -221,7 +230,7 @@ async def open_world(
     failed: Exception | None = None
     try:
         async with open_site(settings=site, start=start.astimezone(UTC)) as opened, AsyncExitStack() as stack:
-            world = await _assembled(opened, stack, list(groups), list(machines))
+            world = await _assembled(opened, stack, (list(groups), list(profiles)), list(machines))
             if agent:
                 await world.start_agent()
             if autoscaler is not None:
@@ -237,13 +246,18 @@ async def open_world(
         raise failed from None  # what went wrong in the block, without the nurseries around it
 
 
-async def _assembled(site: Site, stack: AsyncExitStack, groups: list[Manifest], machines: list[Machine]) -> World:
+async def _assembled(
+    site: Site, stack: AsyncExitStack, manifests: tuple[list[Manifest], list[Manifest]], machines: list[Machine]
+) -> World:
+    groups, profiles = manifests
     site.add_control_plane()
     nursery = await stack.enter_async_context(trio.open_nursery())
     stack.callback(nursery.cancel_scope.cancel)
     world = World(site, nursery)
     for manifest in groups:
         world.add_group(manifest)
+    for manifest in profiles:
+        world.add_profile(manifest)
     for machine in machines:
         world.add_machine(machine)
     return world

@@ -23,7 +23,7 @@ async def check_rights(sight: Sight) -> Iterable[Finding]:
     """Every right of the table, asked of the API server."""
     account, namespaces = await sight.account(), await sight.namespaces()
     try:
-        machines = list(await sight.ours(MACHINES))
+        machines = [each.node for each in await sight.machines()]
     except HexaError:  # told by others
         machines = []
     refused: list[Finding] = []
@@ -131,7 +131,9 @@ async def check_objects(sight: Sight) -> Iterable[Finding]:
         if isinstance(each, Malformed)
     ]
     broken += await _unwatched(sight)
-    groups, machines = await sight.ours(GROUPS), await sight.ours(MACHINES)
+    groups, found = await sight.ours(GROUPS), await sight.machines()
+    machines = [each.node for each in found]
+    broken += site.judge_profiles(found)
     if not groups and not machines and not broken:
         return [warning("Groups and Nodes", "there are none: nothing is ever switched", "hexa enrol draws them up")]
     return [*broken, *site.judge_objects(groups, machines, now=sight.now())]

@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from hexa.app.commands.doctor.sight import Sight
 from hexa.domain.people.doctor.finding import Finding, error
 from hexa.domain.resources.cluster import SECRETS
-from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.domain.written.secrets_needed import lacking, needs
 
 
 async def check_secrets(sight: Sight) -> Iterable[Finding]:
     """Every Secret that a power Job or a sensor needs is there, with its keys."""
     found = []
-    for machine in await sight.ours(MACHINES):
+    for machine in [each.node for each in await sight.machines()]:
         namespace, name = machine.metadata.namespace, machine.metadata.name
         for need in needs(machine):
             secret = await sight.one(SECRETS, need.name, namespace)

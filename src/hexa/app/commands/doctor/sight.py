@@ -12,9 +12,11 @@ from hexa.app.commands.shared.agents import agents, autoscalers, watched
 from hexa.domain.errors import Refused
 from hexa.domain.names import API_VERSION, GROUP_LABEL
 from hexa.domain.people.doctor.rights import ACCOUNT
+from hexa.domain.power.profile import FilledIn, needs_profile
 from hexa.domain.resources.cluster import DetailedPod
 from hexa.domain.resources.core import NODES, Kind, KubeNode, Malformed
-from hexa.domain.resources.v1alpha1 import MACHINES, Node
+from hexa.domain.resources.v1alpha1 import MACHINES, PROFILES, Lookup, Node, PowerProfile
+from hexa.domain.written.validation import filled
 from hexa.ports.certificates import Issuer
 from hexa.ports.kube import EVERYTHING, Kube, Selector
 
@@ -101,6 +103,17 @@ class Sight:
         """Groups or Nodes that count."""
         namespaces = await self.namespaces()
         return [each for each in await self.good(kind) if not namespaces or each.metadata.namespace in namespaces]  # type: ignore[attr-defined]
+
+    async def machines(self) -> list[FilledIn]:
+        """Nodes that count, with their profiles."""
+        found: list[Node] = await self.ours(MACHINES)
+        if not any(map(needs_profile, found)):
+            return [FilledIn(each) for each in found]
+        profiles: list[PowerProfile] = []
+        with suppress(Refused):
+            profiles = await self.good(PROFILES)
+        known = {Lookup(each.metadata.namespace, each.metadata.name): each for each in profiles}
+        return filled(found, known)
 
     async def account(self) -> str:
         """The user whose rights count; empty: one's own."""

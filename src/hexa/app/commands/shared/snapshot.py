@@ -147,6 +147,7 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
         for source in store.sources():
             if source.feed is not store.jobs:
                 nursery.start_soon(fill, source)
+    await _fill_profiles(kube, store, notes)
     views.image_known = image_known(store.machines.objects.values())
     there = {key.name for cache in (store.groups, store.machines) for key in (*cache.objects, *cache.malformed)}
     missing = {name for name in names if "/" not in name} - there
@@ -156,6 +157,20 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
         spaces = {key.namespace for key in (*snapshot.machine_keys, *snapshot.group_keys)}
         snapshot.unwatched = unwatched(await agents(kube), spaces)
     return snapshot
+
+
+async def _fill_profiles(kube: Kube, store: Store, notes: dict[str, None]) -> None:
+    """PowerProfiles, where a machine names one. What can't be read of them is noted."""
+    for source in store.optional_sources() if store.profiles.wanted.is_set() else ():
+        if source.feed is store.profiles:
+            scope = source.selector.namespace
+            store.profiles.expect(scope)
+            try:
+                store.profiles.replace((await kube.list(source.kind, source.selector)).items, scope=scope)
+                store.profiles.sees(scope)
+            except HexaError as error:
+                store.profiles.lost(scope, error)
+                notes[f"what PowerProfiles say is not known: {error}"] = None
 
 
 async def _everywhere(kube: Kube, names: Collection[str]) -> list[Lookup]:

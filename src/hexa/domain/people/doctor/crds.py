@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from hexa.domain.names import API_VERSION
+from hexa.domain.names import API_GROUP, API_VERSION
 from hexa.domain.people.doctor.finding import Finding, error, warning
 from hexa.domain.resources.cluster import CustomResourceDefinition
 from hexa.domain.resources.crd import definitions
+from hexa.domain.resources.v1alpha1 import PROFILES
 
 NAMES: Final[tuple[str, ...]] = tuple(definitions())
+PROFILE: Final = f"{PROFILES.plural}.{API_GROUP}"
 REMEDY: Final = "install those of this hexa: hexa crds | kubectl apply --server-side -f -"
 VERSION: Final = API_VERSION.partition("/")[2]
 _SHOWN: Final = 8
@@ -20,7 +22,10 @@ def judge(found: Mapping[str, CustomResourceDefinition]) -> Iterator[Finding]:
         yield error("CustomResourceDefinitions", f"none of {', '.join(NAMES)} is installed", REMEDY)
         return
     for name, ours in definitions().items():
-        if name not in found:
+        if name not in found and name == PROFILE:
+            text = "is not installed: no Node can name a profile"
+            yield warning(f"CustomResourceDefinition {name}", text, REMEDY)
+        elif name not in found:
             yield error(f"CustomResourceDefinition {name}", "is not installed", REMEDY)
         else:
             yield from _one(name, found[name], ours)

@@ -10,6 +10,7 @@ from hexa.domain.pods.budgets import covers
 from hexa.domain.pods.drain import controller_kind, pod_name, welcomes
 from hexa.domain.pods.undrainable import Skips, ignored, keeps
 from hexa.domain.policy.problem import Problem
+from hexa.domain.power.profile import FilledIn
 from hexa.domain.resources.core import KubeNode, Lease, Pod, PodDisruptionBudget, PodSpec, Toleration
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.domain.written.validation import Subject, group_problems, machine_problems, membership, site_problems
@@ -154,6 +155,12 @@ def judge_objects(groups: Sequence[Group], machines: Sequence[Node], *, now: dat
         yield from _problems(_subject(MACHINES.name, machine), machine_problems(machine, known, now=now))
     for found in site_problems(groups, machines):
         yield from _problems(found.subject, [found.problem])
+
+
+def judge_profiles(machines: Iterable[FilledIn]) -> Iterator[Finding]:
+    """What is wrong with the profiles of machines."""
+    for each in machines:
+        yield from _problems(_subject(MACHINES.name, each.node), each.problems)
 
 
 def _subject(kind: str, resource: Any) -> Subject:
