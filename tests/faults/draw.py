@@ -7,6 +7,7 @@ from msgspec import structs
 
 from tests.faults.devices import draw_devices
 from tests.faults.odd import draw_odd
+from tests.faults.profiles import draw_profiles
 from tests.faults.script import Act, Box, Load, Script
 
 HOUR = 3600.0
@@ -41,6 +42,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         acts += more
     if seed % 5 == 0:
         groups, more = _modes(Random(f"modes {seed}"), hurts, groups)
+    if seed % 5 == 1:
+        more, boxes = draw_profiles(seed, hurts, boxes)
         acts += more
     return Script(
         seed=seed,

@@ -16,7 +16,7 @@ from hexa.adapters.memory.settings import Settings as Site
 from hexa.domain.names import HOSTNAME_LABEL, SAFE_TO_EVICT
 from hexa.testing.determinism import repeatable_scheduling
 from hexa.testing.world import Machine, World, group, machine, open_world
-from tests.faults import odd
+from tests.faults import odd, profiles
 from tests.faults.acts import Stage, mend, perform
 from tests.faults.devices import Devices
 from tests.faults.guard import LOOKS, Broken, Guard
@@ -63,7 +63,10 @@ async def _run(script: Script, found: list[Outcome]) -> None:
     machines = [
         _machine(box, number, cut="remediation" in script.groups[box.group]) for number, box in enumerate(script.boxes)
     ]
-    async with open_world(groups=groups, machines=machines, autoscaler=None, site=site, agent=False) as world:
+    shared = profiles.manifests(script.boxes)
+    async with open_world(
+        groups=groups, machines=machines, profiles=shared, autoscaler=None, site=site, agent=False
+    ) as world:
         world.agent.image = "power.example/hexa"
         world.agent.gauge = Devices(world.site, {box.name for box in script.boxes if box.metered})
         async with trio.open_nursery() as nursery:
@@ -75,6 +78,7 @@ async def _run(script: Script, found: list[Outcome]) -> None:
                 _add_load(world, load)
             nursery.start_soon(_look, guard)
             await _hurt(stage, script)
+            profiles.back(stage)
             await mend(stage)
             await trio.sleep(CALM - QUIET)
             guard.begin_quiet()
@@ -91,7 +95,7 @@ async def _hurt(stage: Stage, script: Script) -> None:
     start = trio.current_time()
     for act in script.acts:
         await trio.sleep_until(start + act.at)
-        await odd.DO.get(act.what, perform)(stage, act)
+        await (odd.DO | profiles.DO).get(act.what, perform)(stage, act)
     await trio.sleep_until(start + script.hurts)
 
 
@@ -106,6 +110,8 @@ def _machine(box: Box, number: int, *, cut: bool) -> Machine:
     spec: dict[str, Any] = {}
     if box.power:
         spec = {"startupPodSpec": None, "shutdownPodSpec": None, "power": _filled(POWER[box.power], box.name, number)}
+    if "profile" in box.more:
+        del spec["power"]
     if box.metered:
         spec["power"] = spec.get("power", {}) | _filled(PLUG, box.name, number)
     if box.depends:
