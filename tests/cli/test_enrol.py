@@ -298,3 +298,50 @@ def test_output_goes_to_a_new_file(kube: MemoryKube, tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     assert (enrol("-o", file).exit_code, enrol("-o", file).exit_code) == (0, 2)
     assert "kind: Node" in file.read_text()
+
+
+def test_machines_with_a_bmc_share_a_profile(kube: MemoryKube, tmp_path: Path) -> None:
+    """Sixty machines of one make are one PowerProfile and sixty Nodes of at most eight lines; once the driver is filled in, in one
+    place, all of them are switched by their own address."""
+    rows = [f"rack-{n:02},rack,192.0.2.{n},rack-{n:02}-bmc,16,64Gi,amd64" for n in range(1, 61)]
+    table = tmp_path / "machines.csv"
+    table.write_text("\n".join(["name,group,bmc,bmc_secret,cpu,memory,arch", *rows]))
+    result = enrol("--from", table)
+    found = objects(result)
+    assert [*found][:2] == ["Group rack", "PowerProfile rack"]
+    assert [*found][2:] == [f"Node rack-{n:02}" for n in range(1, 61)]
+    assert found["Node rack-07"]["spec"] == {"profile": "rack", "parameters": {"bmc": "192.0.2.7"}}
+    assert found["Node rack-07"]["metadata"]["labels"] == {"group": "rack"}
+    assert found["PowerProfile rack"]["spec"]["template"]["capacity"] == {"cpu": "16", "memory": "64Gi", "pods": "110"}
+    nodes = [text for text in result.stdout.split("---\n") if "kind: Node" in text]
+    assert max(len(text.splitlines()) for text in nodes) <= 8
+    assert {problem["reason"] for problem in problems(result)} == {"PowerOnUnavailable", "PowerOffUnavailable"}
+    lines = result.stdout.splitlines()
+    todo = next(number for number, line in enumerate(lines) if line == "  # power:")
+    lines[todo : todo + 2] = [line.replace("# ", "", 1) for line in lines[todo : todo + 2]]
+    assert lines[todo + 1] == '    ipmi: {address: "{bmc}", secretName: "{machine}-bmc"}  # or redfish'
+    checked = CliRunner().invoke(app, ["validate", "-"], input="\n".join(lines))
+    assert checked.stdout == "1 group, 60 nodes, 1 profile: 0 errors, 0 warnings\n"
+
+
+def test_unlike_machines_share_nothing(kube: MemoryKube, tmp_path: Path) -> None:
+    """One that has no management controller, or another shape, keeps each of the group in full; Secrets whose names follow no rule
+    are parameters, and so are MAC addresses."""
+    table = tmp_path / "machines.csv"
+    table.write_text("name,group,bmc,cpu,memory\na,rack,192.0.2.1,8,32Gi\nb,rack,,8,32Gi\n")
+    assert [*objects(enrol("--from", table))] == ["Group rack", "Node a", "Node b"]
+    table.write_text("name,group,bmc,cpu,memory\na,rack,192.0.2.1,8,32Gi\nb,rack,192.0.2.2,4,32Gi\n")
+    assert [*objects(enrol("--from", table))] == ["Group rack", "Node a", "Node b"]
+    table.write_text(
+        f"name,node,group,mac,bmc,bmc_secret\na,host-a,rack,{MAC},192.0.2.1,one\nb,b,rack,{MAC[:-1]}7,fd00::2,two\n"
+    )
+    result = enrol("--from", table)
+    found = objects(result)
+    assert found["PowerProfile rack"]["spec"]["power"] == {"wakeOnLan": {"macs": ["{mac}"]}}
+    assert 'secretName: "{secret}"' in result.stdout
+    assert found["Node a"]["spec"] == {
+        "kubernetesNodeName": "host-a",
+        "profile": "rack",
+        "parameters": {"bmc": "192.0.2.1", "secret": "one", "mac": MAC},
+    }
+    assert found["Node b"]["spec"]["parameters"]["bmc"] == "fd00::2"

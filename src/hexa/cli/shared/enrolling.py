@@ -8,7 +8,18 @@ from typing import Any, Final
 from hexa.app.commands.enrol import Enrolment
 from hexa.cli.shared.output import plain
 from hexa.domain.names import API_VERSION, ARCH_LABEL, MEMBERSHIP_LABEL, OS_LABEL
-from hexa.domain.people.enrol import COLUMNS, Candidate, Group, RowError, from_row, mac_of, summary, unknown_columns
+from hexa.domain.people.enrol import (
+    COLUMNS,
+    Candidate,
+    Group,
+    RowError,
+    Shared,
+    from_row,
+    mac_of,
+    shared_profile,
+    summary,
+    unknown_columns,
+)
 from hexa.domain.spelling import suggestion
 from hexa.yaml import write_document
 
@@ -18,6 +29,8 @@ HEADER: Final = """\
 """
 _SSH: Final = "ssh: {address: HOST, secretName: SECRET}"
 """A way off, to be filled in."""
+_FILL_IN: Final = "no MAC address is known: fill in spec.power, for its management controller"
+"""What a profile says once for all."""
 
 
 # --- the list -------------------------------------------------------------------------------------
@@ -78,11 +91,16 @@ def render(found: Enrolment) -> str:
 
 
 def _group(group: Group, found: Enrolment) -> Iterator[str]:
+    shared = shared_profile(group)
+    if shared is None:
+        documents = [_machine(machine, group, found) for machine in group.machines]
+    else:
+        documents = [_profile(group, shared, found), *(_short(each, group, found, shared) for each in group.machines)]
     count = f"{len(group.machines)} machine{'s' * (len(group.machines) != 1)}"
     shapes = ", ".join(dict.fromkeys(summary(machine) for machine in group.machines))
     if group.exists:
+        first, *rest = documents
         note = _comment(f"Group {group.name} is there already, and left as it is; {count} more: {shapes}.")
-        first, *rest = (_machine(machine, group, found) for machine in group.machines)
         yield from (note + first, *rest)
         return
     yield "".join(
@@ -98,7 +116,41 @@ def _group(group: Group, found: Enrolment) -> Iterator[str]:
             "  scaleDownUnneededTime: 10m\n",
         )
     )
-    yield from (_machine(machine, group, found) for machine in group.machines)
+    yield from documents
+
+
+def _profile(group: Group, shared: Shared, found: Enrolment) -> str:
+    """What the machines have in common; each of them has its name and its parameters only."""
+    note = _comment("What its machines have in common. {machine} is the name of a Node, the others are its parameters.")
+    return "".join((note, _head("PowerProfile", group.name, found.namespace), "spec:\n", _shared(shared)))
+
+
+def _shared(shared: Shared) -> str:
+    power = _indented(write_document({"power": {"wakeOnLan": {"macs": ["{mac}"]}}})) if shared.macs else ""
+    todo = "Fill in how they are switched: docs/power.md. For example:"
+    example = f'ipmi: {{address: "{{bmc}}", secretName: "{shared.secret}"}}  # or redfish'
+    indent = 4 if power else 2
+    lines = [example] if power else ["power:", f"  {example}"]
+    return _template(shared.like) + power + _comment(todo, indent) + "".join(_comment(each, indent) for each in lines)
+
+
+def _short(machine: Candidate, group: Group, found: Enrolment, shared: Shared) -> str:
+    """A Node in a few lines."""
+    name = f"  kubernetesNodeName: {_flow(machine.kubernetes_node)}\n"
+    labels = f"{{{MEMBERSHIP_LABEL}: {_flow(group.name)}}}"
+    metadata = f"{{name: {_flow(machine.name)}, namespace: {_flow(found.namespace)}, labels: {labels}}}"
+    given = ", ".join(f"{key}: {_flow(value)}" for key, value in shared.parameters[machine.name].items())
+    return (
+        "".join(_comment(f"TODO {text}") for text in found.missing.get(machine.name, ()) if text != _FILL_IN)
+        + f"apiVersion: {API_VERSION}\nkind: Node\nmetadata: {metadata}\nspec:\n"
+        + (name if machine.kubernetes_node != machine.name else "")
+        + f"  profile: {_flow(group.name)}\n  parameters: {{{given}}}\n"
+    )
+
+
+def _flow(text: str) -> str:
+    """A text as it stands in one line of YAML."""
+    return write_document({"is": text}).partition(": ")[2].strip()
 
 
 def _head(kind: str, name: str, namespace: str, labels: dict[str, str] | None = None) -> str:

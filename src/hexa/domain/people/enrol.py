@@ -82,6 +82,19 @@ class Group(Struct, frozen=True, kw_only=True):
     """There is a Group of that name already: it is not printed."""
 
 
+class Shared(Struct, frozen=True, kw_only=True):
+    """What machines of a group have in common, and what they have not."""
+
+    like: Candidate
+    """One of them, whose shape is that of all."""
+    macs: bool
+    """Each has a MAC address."""
+    secret: str
+    """Name of each one's Secret, with what stands in braces."""
+    parameters: Mapping[str, Mapping[str, str]]
+    """By machine."""
+
+
 class Known(Struct, frozen=True, kw_only=True):
     """What is enrolled already."""
 
@@ -213,6 +226,31 @@ def nominal(memory: Decimal) -> str:
         power *= 2
     best = next(step * power for step in (*_STEPS, 8) if step * power >= size)
     return f"{best.normalize():f}{suffix}"
+
+
+def shared_profile(group: Group) -> Shared | None:
+    """What its machines share, where there are several and each has a management controller; None: they are not so alike."""
+    machines = group.machines
+    bmcs = {machine.name: machine.bmc for machine in machines if machine.bmc is not None}
+    unseen = [machine for machine in machines if not machine.here]
+    shapes = {(*sorted(machine.capacity.items()), machine.arch, machine.os) for machine in unseen}
+    if len(machines) < 2 or len(bmcs) < len(machines) or len(shapes) > 1:
+        return None
+    secret, macs = _shared_secret(bmcs), all(map(mac_of, machines))
+    parameters = {
+        machine.name: {"bmc": bmcs[machine.name].address}
+        | ({"secret": bmcs[machine.name].secret or "SECRET"} if secret == "{secret}" else {})
+        | ({"mac": mac_of(machine)} if macs else {})
+        for machine in machines
+    }
+    return Shared(like=(unseen or machines)[0], macs=macs, secret=secret, parameters=parameters)
+
+
+def _shared_secret(bmcs: Mapping[str, Bmc]) -> str:
+    names = {bmc.secret for bmc in bmcs.values()}
+    if all(bmc.secret == f"{name}-bmc" for name, bmc in bmcs.items()):
+        return "{machine}-bmc"
+    return next(iter(names)) or "SECRET" if len(names) == 1 else "{secret}"
 
 
 # --- what is missing ------------------------------------------------------------------------------
