@@ -20,7 +20,7 @@ from hexa.cli.app import app
 from hexa.cli.shared.completion import complete_any, complete_machine
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.resources.core import NODES, PODS
+from hexa.domain.resources.core import BUDGETS, NODES, PODS
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
 from hexa.testing.world import World, group, machine, open_world
@@ -277,6 +277,34 @@ def test_why_names_wish_phase_and_what_keeps_it(hexa: Hexa) -> None:
     assert "stale" not in told
 
 
+def test_blockers_names_the_one_rule_of_each_machine_that_is_on(hexa: Hexa) -> None:
+    """Machines that are off are not among them; why says the same of one machine, json has all of it."""
+    shown = hexa("blockers")
+    assert shown.exit_code == 0, shown.output
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert lines[0] == ["MACHINE", "GROUP", "FOR", "RULE", "BECAUSE", "WHAT-TO-DO"]
+    assert [(line[0], line[3]) for line in lines[1:]] == [("box-1", "DisruptionBudget"), ("box-5", "HostsControl")]
+    assert "PDB default/web allows 0 disruptions" in shown.stdout
+    told = hexa("why", "box-1").stdout
+    assert "Stays on because of\n  DisruptionBudget: PDB default/web allows 0 disruptions" in told
+    assert "Stays on" not in hexa("why", "box-2").stdout
+    (line,) = json.loads(hexa("blockers", "box-1", "-o", "json").stdout)
+    assert (line["machine"], line["idle"], line["reason"]["rule"]) == ("machines/box-1", True, "DisruptionBudget")
+    assert len(json.loads(hexa("blockers", "rack", "desk", "-o", "json").stdout)) == 2
+    wrong = hexa("blockers", "box-9", "box-1")
+    assert (wrong.exit_code, "DisruptionBudget" in wrong.stdout) == (1, True)
+    assert "box-9: there is no machine or group of that name" in wrong.stderr
+
+
+def test_blockers_says_what_it_may_not_read(hexa: Hexa, stage: Stage) -> None:
+    """A person without rights to budgets still gets an answer, with a note that more may stand behind."""
+    stage.kube.fail_next(Refused("list poddisruptionbudgets is forbidden"), verb="list", kind=BUDGETS)
+    shown = hexa("blockers")
+    assert shown.exit_code == 0, shown.output
+    assert "hexa: disruption budgets are not known: list poddisruptionbudgets is forbidden" in shown.stderr
+    assert [line.split()[3] for line in shown.stdout.splitlines()[1:]] == ["NotYet", "HostsControl"]
+
+
 def test_why_tells_of_a_pause(hexa: Hexa) -> None:
     """A paused machine is only watched, and how that ends is said; so is that no agent took it in."""
     hexa("pause", "box-2", "--for", "2h", "--reason", "new disk")
@@ -360,6 +388,19 @@ def test_why_of_a_pod_that_waits(
     assert told.stdout.startswith("apps/waits waits: ")
     assert summary in told.stdout.splitlines()[0]
     assert says in told.stdout
+
+
+def test_why_of_a_pod_that_names_a_machine(hexa: Hexa, world: World, pend: Callable[..., None]) -> None:
+    """Without wakeForPinned nobody wakes anything for it, and the field is named; with it hexa does, within holds."""
+    pend(nodeSelector={"kubernetes.io/hostname": "box-2"})
+    told = hexa("why", "pod", "apps/waits").stdout
+    assert "Pinned: it can run on box-2 only, and Cluster Autoscaler wakes nothing for such a pod" in told
+    world.edit_group("rack", {"wakeForPinned": True})
+    told = hexa("why", "pod", "apps/waits").stdout
+    assert "machines/rack can serve it" in told.splitlines()[0]
+    assert "it can run on box-2 only, which hexa wakes for it" in told
+    world.edit("box-2", {"hold": {"power": "off"}})
+    assert "Hold: held off" in hexa("why", "pod", "apps/waits").stdout
 
 
 def test_why_of_a_pod_tells_of_limits_and_taints(hexa: Hexa, world: World, pend: Callable[..., None]) -> None:

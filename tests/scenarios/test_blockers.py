@@ -70,6 +70,7 @@ CAUSES: dict[str, tuple[str, Plant, dict[str, Any]]] = {
     ),
     "hold": ("Hold", lambda world: world.edit("box-1", {"hold": {"power": "on"}}), {}),
     "minOnTime": ("MinOnTime", lambda world: None, {"minOnTime": "1h"}),
+    "schedule": ("MinSize", lambda world: None, {"schedules": [{"minSize": 2, "reason": "office"}]}),
     "storage": ("HostsStorage", lambda world: web(world, labels={"app": "web", HOLDS_DATA_LABEL: "true"}), {}),
     "pinned pod": ("PinnedPod", lambda world: web(world, nodeSelector={HOSTNAME_LABEL: "box-1"}), {}),
     "annotation of the pod": ("DoNotDisrupt", annotated, {}),
@@ -123,6 +124,7 @@ async def test_the_autoscaler_leaves_it_and_the_report_names_the_cause(autojump_
         assert world.phase("box-1") is Phase.READY
         found = (await lines(world))["box-1"]
         assert (found.reason.rule, found.idle) == (rule, True)
+        assert cause != "schedule" or "spec.schedules[0]" in found.reason.object
         assert await said_by_why(world) == rule
 
 
