@@ -10,7 +10,13 @@ from msgspec import structs
 from trio.testing import MockClock
 
 from hexa.domain.errors import Unavailable
-from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT, SAFE_TO_EVICT, SCALE_DOWN_DISABLED
+from hexa.domain.names import (
+    CA_CANDIDATE_TAINT,
+    CA_TO_BE_DELETED_TAINT,
+    HOSTNAME_LABEL,
+    SAFE_TO_EVICT,
+    SCALE_DOWN_DISABLED,
+)
 from hexa.domain.resources.core import (
     BUDGETS,
     NODES,
@@ -198,6 +204,18 @@ def test_no_more_nodes_are_reckoned_with_than_can_come() -> None:
     assert estimate(pods, template, limit=9).nodes == 8
     assert (found := estimate(pods, template, limit=2)).nodes == 2
     assert len(found.pods) == 2
+
+
+def test_a_pod_that_names_a_node_fits_no_new_one_like_it() -> None:
+    """A group is judged by a node of it that is up, under another host name, as Cluster Autoscaler does."""
+    node = KubeNode(
+        metadata=Metadata(name="rack-1", labels={HOSTNAME_LABEL: "rack-1"}),
+        status=KubeNodeStatus(capacity=SHAPE.capacity, allocatable=SHAPE.allocatable),
+    )
+    named = PodView(Pod(metadata=Metadata(name="db"), spec=PodSpec(node_selector={HOSTNAME_LABEL: "rack-1"})), None)
+    template = template_of(node, (), name="template")
+    assert template.node.metadata.labels == {HOSTNAME_LABEL: "template"}
+    assert estimate([named], template, limit=3).nodes == 0
 
 
 async def test_news_of_the_provider_alone_are_noticed(autojump_clock: MockClock, cluster: Cluster) -> None:

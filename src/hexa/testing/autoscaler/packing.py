@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from hexa.domain.names import HOSTNAME_LABEL
 from hexa.domain.pods.fitting import accepts
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import KubeNode
@@ -113,7 +114,9 @@ def template_of(node: KubeNode, pods: Iterable[PodView], *, name: str) -> Templa
 
 
 def _renamed(node: KubeNode, name: str) -> KubeNode:
-    return structs.replace(node, metadata=structs.replace(node.metadata, name=name, uid=name))
+    """The host name is the new node's own, as Cluster Autoscaler has it: a pod that names an old node fits no new one."""
+    labels = {key: name if key == HOSTNAME_LABEL else value for key, value in node.metadata.labels.items()}
+    return structs.replace(node, metadata=structs.replace(node.metadata, name=name, uid=name, labels=labels))
 
 
 class Estimate(Struct, frozen=True):
