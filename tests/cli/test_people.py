@@ -291,6 +291,9 @@ def test_blockers_names_the_one_rule_of_each_machine_that_is_on(hexa: Hexa) -> N
     (line,) = json.loads(hexa("blockers", "box-1", "-o", "json").stdout)
     assert (line["machine"], line["idle"], line["reason"]["rule"]) == ("machines/box-1", True, "DisruptionBudget")
     assert len(json.loads(hexa("blockers", "rack", "desk", "-o", "json").stdout)) == 2
+    assert hexa("report", "--blockers").stdout == shown.stdout
+    assert hexa("report", "--blockers", "--group", "desk").stdout.splitlines()[1].split()[0] == "box-5"
+    assert hexa("report", "--blockers", "-o", "csv").exit_code == 2
     wrong = hexa("blockers", "box-9", "box-1")
     assert (wrong.exit_code, "DisruptionBudget" in wrong.stdout) == (1, True)
     assert "box-9: there is no machine or group of that name" in wrong.stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from hexa.cli.blockers import blockers as show_blockers
 from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site
 from hexa.cli.shared.completion import complete_group
 from hexa.cli.shared.exits import Exit, fail
@@ -48,6 +49,9 @@ def report(
         str, typer.Option(metavar="GROUP", help="Its machines alone.", autocompletion=complete_group)
     ] = "",
     by: Annotated[ReportBy, typer.Option(help="What a line is of.")] = ReportBy.MACHINE,
+    blockers: Annotated[
+        bool, typer.Option("--blockers", help="Show instead which rule keeps each idle machine on: hexa blockers.")
+    ] = False,
     output: Annotated[ReportFormat, typer.Option("--output", "-o", help="How it is written.")] = ReportFormat.TABLE,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
@@ -60,6 +64,12 @@ def report(
     """
     day = _day(since)
     names = [group] if group else []
+    if blockers:
+        if output is ReportFormat.CSV:
+            fail("--blockers: write -o table or -o json", Exit.USAGE)
+        cluster = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace}
+        show_blockers(names, Format(output), **cluster, all_namespaces=all_namespaces)
+        return
     where = within(names, kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces)
 
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[EnergyReport, Snapshot]":
