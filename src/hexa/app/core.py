@@ -20,6 +20,7 @@ from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.node.power_readings import Readings
 from hexa.app.pending import PendingPods
+from hexa.app.safe_hands import SiteWatch
 from hexa.app.store import Source, Store
 from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
@@ -75,6 +76,7 @@ class Core(Struct, frozen=True):
     pending: PendingPods
     readings: Readings | None
     checks: HealthChecks | None
+    site: SiteWatch
     contained: BreachReporter
     news: Newsroom
     """Who wants to be told what happens subscribes here."""
@@ -111,6 +113,7 @@ async def open_core(
         core.readings,
         core.checks,
         core.views,
+        core.site,
         core.nodes,
         core.store,
     ):  # the store last: it sets the others to work
@@ -129,6 +132,7 @@ async def open_core(
             teller = ArrivalTeller(views=core.views, kube=ports.kube, clock=clock, news=core.news)
             nursery.start_soon(teller.run)
         nursery.start_soon(core.nodes.lease_watch.run)
+        nursery.start_soon(core.site.run)
         for loop in (core.readings, core.checks):
             if loop is not None:
                 nursery.start_soon(loop.queue.run)
@@ -188,6 +192,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
         kubernetes_nodes=KubeNodeController(store=store, views=views, kube=kube, clock=clock, news=news, turns=turns),
         readings=readings,
         checks=checks,
+        site=SiteWatch(store=store, views=views, clock=clock),
         contained=contained,
         news=news,
     )

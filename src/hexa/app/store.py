@@ -153,6 +153,10 @@ class Store:
         spells = [*self._blind_spells, *([(self._blind_from, self.clock.now())] if self._blind_from else [])]
         return sum(max(0.0, (end - max(start, since)).total_seconds()) for start, end in spells)
 
+    def blind_spells(self, since: datetime) -> int:
+        """How often sight was lost since then."""
+        return sum(start >= since for start, _ in self._blind_spells)
+
     async def run(
         self,
         kube: Kube,

@@ -29,6 +29,7 @@ from hexa.domain.rules.acted import acted_power
 from hexa.domain.rules.dependencies import NO_TIES, Ties
 from hexa.domain.rules.proof import Claim, tried_at, unproven
 from hexa.domain.rules.quarantine import cooling, probe_due
+from hexa.domain.rules.safe_hands import SafeHands
 from hexa.domain.rules.traffic import NO_TRAFFIC, Traffic
 
 
@@ -62,6 +63,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """What the machines of its group do, itself included, as far as rules count that."""
     ties: Ties = NO_TIES
     """What it has to do with others by spec.dependsOn."""
+    safe_hands: SafeHands | None = None
+    """The site itself is in doubt."""
     conventions: Conventions = DEFAULTS
     tariff: Tariff | None = None
     """Of its group, where that compares machines by their price."""
@@ -176,7 +179,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
 
     def acted_wish(self, now: datetime) -> Power | None:
         """What to act on: the wish, unless safety forbids it."""
-        return acted_power(self.node, self.policy, vetoes=self.off_vetoes(now), now=now)
+        return acted_power(self.node, self.policy, vetoes=self.off_vetoes(now), serves=self.node_ready, now=now)
 
     def judged_until(self, now: datetime) -> datetime | None:
         """When a judgement of this machine changes by time alone."""

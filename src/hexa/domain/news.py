@@ -185,6 +185,10 @@ class What(StrEnum):
     MACHINE_BOOTS = "MachineBoots"
     """A machine boots that will serve the pod."""
 
+    # The site.
+    CALM = "Calm"
+    """SafeHands is over: the site is calm again."""
+
     # Objects that hexa cannot work with, and hexa itself.
     DOES_NOT_DECODE = "DoesNotDecode"
     """A resource that cannot be read."""

@@ -244,7 +244,8 @@ class Provider:
     def _show(self, view: GroupView, members: Sequence[Member]) -> NodeGroup:
         shapes = [machine.shape for machine in self._views.members(view.key) if machine.shape is not None]
         now_on = target(members)
-        most = now_on if mixed(shapes) is not None else max_size(view.policy, members)
+        fixed = mixed(shapes) is not None or self._views.safe_hands is not None
+        most = now_on if fixed else max_size(view.policy, members)
         most = min(most, now_on + self._granted(view, members, most - now_on))
         ready = sum(member.phase is Phase.READY for member in members)
         debug = f"{view.key}: {len(members)} machines, {ready} Ready, {now_on} wanted"
@@ -271,6 +272,8 @@ class Provider:
         view = self._sighted(call)
         if delta <= 0:
             return Denied("InvalidDelta", f"a size can be increased by 1 or more, not by {delta}")
+        if (hands := self._views.safe_hands) is not None:
+            return self._deny(call, OpenReason(Reason.SAFE_HANDS), f"{view.id}: {hands.text}; ask again then")
         members = self._judged(view)
         now_on, shown, found = target(members), self._show(view, members), fitting(view.policy, members)
         if len(found) >= delta and (veto := refused(self._bid(view, Power.ON, found[:delta]))):

@@ -125,6 +125,7 @@ class GroupController:
         views.dependencies.on_ties(self._ties_changed)
         store.on_sight(self._look_at_all)
         self._tariffs.on_change(self._look_at_all)
+        views.on_safe_hands(self._look_at_all)
         if pending is not None:
             pending.subscribe(self._others_wait)
 
@@ -310,6 +311,7 @@ class GroupController:
             changes_at=self._views.changes_at(group.key),
             report_in=timedelta(seconds=max(rests, 0.0)),
             prices_end=self._tariffs.end_of(group.policy.tariff),
+            safe_hands=self._views.safe_hands,
             done=turn.done,
             waiting=self._waiting(group),
             other_shapes=self._other_shapes(group) if group.policy.learn_shape else (),
@@ -340,5 +342,11 @@ class GroupController:
                 of_machines += member_findings(group, machine)
                 self._member_post.works(machine.key)
         yield from group_findings(
-            group, machines, of_machines, members=members, holder=holder, conventions=self._store.conventions
+            group,
+            machines,
+            of_machines,
+            members=members,
+            holder=holder,
+            conventions=self._store.conventions,
+            safe_hands=self._views.safe_hands,
         )

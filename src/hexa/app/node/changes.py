@@ -13,7 +13,7 @@ from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.marks import released
 from hexa.domain.machine.unclaimed_nodes import waited_since
 from hexa.domain.resources.core import NODES, Job, KubeNode, Pod
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node, Power
 from hexa.ports.heartbeats import Heartbeats
 
 
@@ -26,6 +26,7 @@ class Changes:
         store.fence.subscribe(self._fence_changed)
         views.on_rivals(self._add_all)
         views.on_turn(lambda group: self._add_all(views.keys_of_group(group)))
+        views.on_safe_hands(self._safe_hands_changed)
         views.dependencies.on_ties(queue.add)
         store.groups.subscribe(self._group_changed)
         views.on_slot(lambda group: self._add_all(views.keys_of_group(group)))
@@ -44,6 +45,14 @@ class Changes:
         if old is None or new is None or old.spec != new.spec or old.metadata.annotations != new.metadata.annotations:
             self._queue.forgive(key)
         self._queue.add(key)
+
+    def _safe_hands_changed(self) -> None:
+        """Machines that are where they are wanted have nothing to do with it."""
+        for key, node in self._store.machines.objects.items():
+            phase, wish = phase_of(node.status), node.status.wish
+            wanted = wish is not None and wish.power is Power.ON
+            if phase is not (Phase.READY if wanted else Phase.OFF):
+                self._queue.add(key)
 
     def _fence_changed(self, subject: Subject) -> None:
         """What is contained is tried again, each time later."""

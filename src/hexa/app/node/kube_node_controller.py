@@ -18,6 +18,7 @@ from hexa.app.views.views import Views
 from hexa.domain.decide.kube_node import Give, KubeNodeObserved, LetBe, TakeOff, decide_kube_node
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.machine.identity import kube_name
+from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.marks import owner_of
 from hexa.domain.machine.registration import registration_of
 from hexa.domain.names import REGISTERED_ANNOTATION
@@ -57,6 +58,7 @@ class KubeNodeController:
         store.groups.subscribe(self._policy_changed)
         views.on_slot(self._group_changed)
         views.on_turn(self._group_changed)
+        views.on_safe_hands(self._safe_hands_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 
@@ -69,6 +71,12 @@ class KubeNodeController:
             self._new.pop(key.name, None)
         if new is not None and not same_but_for_condition_taints(old, new):
             self.queue.add(key.name)
+
+    def _safe_hands_changed(self) -> None:
+        """Cluster Autoscaler is told of machines that serve."""
+        for node in self._store.machines.objects.values():
+            if phase_of(node.status) is Phase.READY:
+                self.queue.add(kube_name(node))
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         for node in (old, new):

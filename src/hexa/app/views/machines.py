@@ -28,6 +28,7 @@ from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node
 from hexa.domain.rules.health_checks import check_problems
 from hexa.domain.rules.proof import Claim, Slot
+from hexa.domain.rules.safe_hands import SafeHands
 from hexa.domain.rules.traffic import NO_TRAFFIC, Move, Traffic
 
 NO_GROUP: Final = Policy()
@@ -55,6 +56,8 @@ class MachineViews:
         self._groups, self._index, self._claims, self._pods = groups, index, claims, pods
         self._proofs, self._traffic, self._dependencies = proofs, traffic, dependencies
         self.image_known = image_known
+        self.safe_hands: SafeHands | None = None
+        """The site itself is in doubt."""
         self._hints = Hints()
         self._known: Final[dict[Lookup, tuple[Parts, MachineView]]] = {}
         self._boots: Final[dict[Lookup, tuple[float, ...]]] = {}
@@ -139,6 +142,7 @@ class MachineViews:
             taken,
             traffic,
             tariff,
+            self.safe_hands,
         )
         cached = self._known.get(key)
         if cached is None or not parts.same(cached[0]):
@@ -186,6 +190,7 @@ class MachineViews:
             waits_for=parts.waits_for,
             traffic=parts.traffic,
             ties=parts.ties,
+            safe_hands=parts.safe_hands,
             node_exists=kube is not None or parts.broken is not None,
             name_taken=bool(parts.taken),
             tariff=parts.tariff,

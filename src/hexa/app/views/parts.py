@@ -18,6 +18,7 @@ from hexa.domain.resources.core import KubeNode, Malformed
 from hexa.domain.resources.v1alpha1 import Lookup, Node, WishRecord
 from hexa.domain.rules.dependencies import Ties
 from hexa.domain.rules.proof import Claim
+from hexa.domain.rules.safe_hands import SafeHands
 from hexa.domain.rules.traffic import NO_TRAFFIC, Traffic
 
 NOBODY: Final[frozenset[Lookup]] = frozenset()
@@ -49,6 +50,8 @@ class Parts(Struct, frozen=True):
     """What the machines of its group do."""
     tariff: Tariff | None = None
     """By which its group compares prices."""
+    safe_hands: SafeHands | None = None
+    """The site itself is in doubt."""
 
     def same(self, other: "Parts") -> bool:
         """The very same objects: no comparison of contents."""
@@ -68,6 +71,7 @@ class Parts(Struct, frozen=True):
             and self.taken == other.taken
             and self.traffic == other.traffic
             and self.tariff is other.tariff
+            and self.safe_hands is other.safe_hands
         )
 
 

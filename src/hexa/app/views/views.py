@@ -31,6 +31,7 @@ from hexa.domain.machine_view import MachineView, membership_of
 from hexa.domain.power.claims import claims
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.rules.safe_hands import SafeHands
 
 
 class Views:
@@ -41,6 +42,7 @@ class Views:
         self._post = store.fence.post(MACHINES, "view")
         self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
         self._on_turn: list[Callable[[Lookup], None]] = []
+        self._on_safe_hands: list[Callable[[], None]] = []
         self._claims, self._pods, self._index = Claims(), GuardingPods(store), MachineIndex(store)
         self._groups = GroupViews(store, boots=self._boots)
         policy, as_asked = self._groups.policy, self._groups.as_asked
@@ -194,6 +196,25 @@ class Views:
 
     def keys_of_group(self, group: Lookup) -> Iterable[Lookup]:
         return tuple(self._index.by_group.get(group, ()))
+
+    # --- the site ---
+
+    @property
+    def safe_hands(self) -> SafeHands | None:
+        """The site itself is in doubt."""
+        return self._machines.safe_hands
+
+    @safe_hands.setter
+    def safe_hands(self, stands: SafeHands | None) -> None:
+        self._machines.safe_hands = stands
+        self._rosters.forget_all()
+        self._store.touch()
+        for told in self._on_safe_hands:
+            told()
+
+    def on_safe_hands(self, told: Callable[[], None]) -> None:
+        """Be told when it begins, and when it is over."""
+        self._on_safe_hands.append(told)
 
     # --- changes ---
 

@@ -53,7 +53,7 @@ def findings_of(
     `possible_nodes`: Kubernetes nodes that may be this machine's (`unclaimed_nodes.possible_nodes`)."""
     phase = phase_of(status)
     found = [_of_problem(problem) for problem in problems]
-    found += [Finding(veto.reason, veto.reason, veto.message) for veto in (*off_vetoes, *on_vetoes)]
+    found += [Finding(veto.reason, veto.reason, veto.message) for veto in (*off_vetoes, *on_vetoes) if not veto.of_site]
     found += said
     if manager:
         message = (

@@ -69,7 +69,8 @@ def _out_of_service(machine: MachineView, observed: Observed, facts: Facts, plan
         text = "the machine is woken, or seen: its node is in service again"
         return OnNode(Touch.CLEAR, (about(machine, What.IN_SERVICE, text),))
     evidence = Evidence(facts=facts, ordered=shut_down(machine.node.status), apart=off_is_told_apart(machine.node))
-    if not wants_look(kube, phase, evidence, allowed=allowed) or observed.nothing_stuck or Touch.TAINT in done:
+    calm = allowed and machine.safe_hands is None
+    if not wants_look(kube, phase, evidence, allowed=calm) or observed.nothing_stuck or Touch.TAINT in done:
         return None
     if not (stuck := observed.stuck):
         return None

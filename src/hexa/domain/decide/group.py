@@ -58,6 +58,7 @@ from hexa.domain.resources.v1alpha1 import (
 )
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
 from hexa.domain.rules.judge import stays_until
+from hexa.domain.rules.safe_hands import SafeHands
 
 ARRIVES: Final = timedelta(minutes=1)
 """So long pods may take to come to a machine that is up; one that none comes to is idle."""
@@ -65,6 +66,7 @@ FIRST_LOOK: Final = timedelta(minutes=1)
 """So long the first look at a machine may take where a thousand are new."""
 LOOK: Final = timedelta(seconds=5)
 """Between looks at a machine that is about to be up."""
+CALM_AGAIN: Final = "the site is calm again: what was wanted meanwhile is done now"
 
 
 # --- what is known ----------------------------------------------------------------------------------
@@ -115,6 +117,8 @@ class GroupObserved(Struct, frozen=True, kw_only=True):
     """Until the next report may be written: the status of a group is for people, who read no faster."""
     prices_end: datetime | None = None
     """Of its tariff's prices the last one ends then; None: they do not end."""
+    safe_hands: SafeHands | None = None
+    """The site itself is in doubt."""
     done: Done = NOTHING_DONE
     waiting: tuple[Pending, ...] | None = None
     """Pods that say where they can run, and wait; None: not known, or no group asks for it."""
@@ -197,7 +201,8 @@ Todo = GroupDecision | datetime | None
 def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
     """What is to be done with the group next. Ask again after it is done."""
     dues = [observed.changes_at] if observed.changes_at is not None else []
-    works = group.valid and not group.released and observed.seeing and not group.observes
+    calm = observed.seeing and observed.safe_hands is None
+    works = group.valid and not group.released and calm and not group.observes
     for row in (*(WORK if works else ()), _price_look, _report):
         found = row(group, observed)
         if isinstance(found, datetime):
@@ -401,7 +406,10 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
         new = structs.replace(new, energy=summed(stored.status.energy, accounts, now=observed.now))
     before = {condition.type for condition in stored.status.conditions}
     begun = (each for each in found if each.type not in before)
-    return Report(new, tuple(about_group(stored, OpenReason(each.reason), each.message) for each in begun))
+    told = tuple(about_group(stored, OpenReason(each.reason), each.message) for each in begun)
+    if Reason.SAFE_HANDS in before and all(each.type != Reason.SAFE_HANDS for each in found):
+        told = (*told, about_group(stored, What.CALM, CALM_AGAIN, severity=Severity.NORMAL))
+    return Report(new, told)
 
 
 def _next_change(policy: Policy) -> ScheduleChange | None:

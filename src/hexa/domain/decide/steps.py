@@ -8,7 +8,7 @@ from hexa.domain.decide.decision import Decision
 from hexa.domain.decide.facts import signs_of
 from hexa.domain.decide.observed import Observed
 from hexa.domain.decide.saved import about, save
-from hexa.domain.machine.lifecycle import Event, Phase, phase_of, step
+from hexa.domain.machine.lifecycle import Event, Phase, forgiven, phase_of, step
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import Change, News, Severity, What
 from hexa.domain.pods.drain import Plan
@@ -27,6 +27,8 @@ CYCLED: Final = "it reads On and its kubelet is silent; its power is cut, and it
 def take_step(machine: MachineView, observed: Observed, event: Event, *, plan: Plan | None) -> Decision | None:
     """The step that the table has for the event."""
     status = step(machine.node.status, event, now=observed.now, limits=machine.limits)
+    if machine.safe_hands is not None and status.failures > machine.node.status.failures:
+        status = forgiven(status, machine.node.status, now=observed.now, limits=machine.limits)
     if event is Event.OVERDUE and machine.phase is Phase.DRAINING and plan is not None and not status.blocker:
         left = left_at_deadline(plan, longest=machine.policy.drain.grace, limit=machine.limits.drain)
         status = structs.replace(status, blocker=left)

@@ -270,6 +270,22 @@ def cool_off(failures: int, *, limits: Limits) -> timedelta:
     return span
 
 
+def forgiven(status: NodeStatus, before: NodeStatus, *, now: datetime, limits: Limits) -> NodeStatus:
+    """The status after a failure that is not held against the machine: it is left alone as after a first one, and nothing is
+    counted."""
+    account = structs.replace(
+        status.availability, recent_wakes=before.availability.recent_wakes, wakes=before.availability.wakes
+    )
+    return structs.replace(
+        status,
+        failures=before.failures,
+        cool_until=now + cool_off(before.failures, limits=limits),
+        wake_proven_at=before.wake_proven_at,
+        wake_failed_at=before.wake_failed_at,
+        availability=account,
+    )
+
+
 def _plain(status: NodeStatus, old: Phase, event: Event | None, now: datetime, limits: Limits) -> NodeStatus:
     return status
 

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     """Of an off, and of a wake that waits for its turn."""
     MIN_OFF_TIME = "MinOffTime"
     """It ranks the machine last, and bars nothing."""
+    SAFE_HANDS = "SafeHands"
+    """The site itself is in doubt: hexa only powers on."""
 
     # --- wishes ---
     POWER_STATE_CHANGED = "PowerStateChanged"
@@ -102,6 +104,8 @@ class Veto(Struct, frozen=True):
     """The field that it stands in."""
     of_group: bool = False
     """Whether that field is the group's."""
+    of_site: bool = False
+    """Whether it forbids that to every machine: told of groups, and no condition of each machine."""
 
 
 def until_text(until: datetime | None) -> str:

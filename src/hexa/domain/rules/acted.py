@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.reason import Veto
@@ -11,19 +12,29 @@ from hexa.domain.resources.v1alpha1 import Node, NodeStatus, Power, Reading, Wis
 from hexa.domain.rules.judge import forbidden
 from hexa.domain.rules.rule import Rank
 
+SERVES: Final = frozenset({Phase.READY, Phase.DRAINING})
+"""Phases in which a machine that runs goes on to."""
 
-def acted_power(node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: datetime) -> Power | None:
-    """What to act on: the wish, unless safety forbids it. `vetoes`: those against an off."""
+
+def acted_power(
+    node: Node, policy: Policy, *, vetoes: Iterable[Veto], now: datetime, serves: bool = True
+) -> Power | None:
+    """What to act on: the wish, unless safety forbids it. `vetoes`: those against an off; `serves`: its node is Ready."""
     wish, status, phase = effective_wish(node, policy, now=now), node.status, phase_of(node.status)
     if wish is None or wish.power is Power.ON:
         return None if wish is None else wish.power
     stand = tuple(vetoes)
     if forbidden(stand, Rank.SAFETY):
-        return Power.ON if phase in UP else None
+        return Power.ON if phase in (UP if _own(stand) else SERVES if serves else ()) else None
     if forbidden(stand, Rank.STAYS):
         return Power.ON if phase is Phase.DRAINING else None
     patient = status.failures < policy.limits.attempts
     return None if patient and _found_booting(status, wish, now=now) else Power.OFF
+
+
+def _own(vetoes: Iterable[Veto]) -> bool:
+    """Safety forbids it to this machine, not to all of them: those are not woken for it."""
+    return forbidden((veto for veto in vetoes if not veto.of_site), Rank.SAFETY)
 
 
 def _found_booting(status: NodeStatus, wish: WishRecord, *, now: datetime) -> bool:

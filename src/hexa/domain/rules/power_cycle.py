@@ -137,7 +137,9 @@ def _vetoed(case: CycleCase) -> Refusal | None:
     if not case.member.valid:
         return Refusal("Invalid", "its problems come first")
     found = (*case.member.off_vetoes, *case.member.on_vetoes)
-    vetoes = [veto for veto in found if veto.reason != Reason.MODE]  # a group that wants its machines on wants this too
+    vetoes = [
+        veto for veto in found if veto.reason != Reason.MODE and not veto.of_site
+    ]  # a group that wants its machines on wants this too; the site comes last
     return Refusal(vetoes[0].reason, vetoes[0].message) if vetoes else None
 
 
@@ -216,6 +218,12 @@ def _doubt(case: CycleCase) -> Refusal | None:
     return None
 
 
+def _safe_hands(case: CycleCase) -> Refusal | None:
+    """The site itself is in doubt."""
+    stands = next((veto for veto in case.member.off_vetoes if veto.of_site), None)
+    return None if stands is None else Refusal(stands.reason, stands.message)
+
+
 def _other_cycles(case: CycleCase) -> Refusal | None:
     busy = next((m for m in case.others if m.key != case.member.key and _goes_on(m)), None)
     return (
@@ -241,6 +249,7 @@ REFUSALS: Final[Sequence[Callable[[CycleCase], Refusal | None]]] = (
     _given_up,
     _storm,
     _doubt,
+    _safe_hands,
     _other_cycles,
 )
 """What stands against a power cycle, the most lasting first."""

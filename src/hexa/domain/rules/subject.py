@@ -11,6 +11,7 @@ from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Node, WishRecord
 from hexa.domain.rules.dependencies import Ties
 from hexa.domain.rules.proof import Claim
+from hexa.domain.rules.safe_hands import SafeHands
 from hexa.domain.rules.traffic import Traffic
 
 
@@ -77,6 +78,10 @@ class Among(Alone, Protocol):
     @property
     def ties(self) -> Ties:
         """What it has to do with others by spec.dependsOn."""
+
+    @property
+    def safe_hands(self) -> SafeHands | None:
+        """The site itself is in doubt."""
 
     @property
     def lacks(self) -> tuple[str, ...]:

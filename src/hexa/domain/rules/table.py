@@ -187,6 +187,14 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
 
 AMONG: Final[tuple[Rule[Among], ...]] = (
     Rule(
+        name="SafeHands",
+        what="While the site itself is in doubt nothing is switched off, whoever asks.",
+        reason=Reason.SAFE_HANDS,
+        rank=Rank.SAFETY,
+        off=lambda machine, now: machine.safe_hands.vetoes if machine.safe_hands is not None else (),
+        remedy="it ends by itself once the site is calm; hexa doctor says what is the matter",
+    ),
+    Rule(
         name="needed by",
         what="A machine stays on while another one that depends on it is on, or wanted on.",
         reason=Reason.NEEDED,

@@ -70,7 +70,7 @@ def _of_size(known: Known, value: str, *, rule: str, text: str, remedy: str) -> 
 def of_veto(known: Known, veto: Veto) -> Reason:
     """A veto, with the object that it stands in and what to do about it."""
     condition = next((c for c in known.node.status.conditions if c.type == veto.reason), None)
-    place = f"Group {known.group}" if veto.of_group else f"Node {known.key}"
+    place = "" if veto.of_site else f"Group {known.group}" if veto.of_group else f"Node {known.key}"
     name = f"--group {known.group}" if veto.of_group else str(known.key)
     return Reason(
         rule=veto.reason,

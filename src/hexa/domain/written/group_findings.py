@@ -13,6 +13,7 @@ from hexa.domain.policy.conventions import Conventions
 from hexa.domain.resources.v1alpha1 import WakeProof
 from hexa.domain.rules.power_cycle import stopped
 from hexa.domain.rules.proof import Claim, standing
+from hexa.domain.rules.safe_hands import SafeHands, finding
 from hexa.domain.written.hints import group_hints
 
 
@@ -24,10 +25,13 @@ def group_findings(
     members: Sequence[Member],
     holder: Claim | None,
     conventions: Conventions,
+    safe_hands: SafeHands | None = None,
 ) -> Iterator[Finding]:
     """`of_machines`: what is found of each of the machines; `members`: the same machines as sizing sees them; `holder`: the one
-    that may be off without wake proof."""
+    that may be off without wake proof; `safe_hands`: the site itself is in doubt."""
     problems = (*group.problems, *group_hints(group, machines, conventions))
+    if safe_hands is not None:
+        yield finding(safe_hands)
     if group.released:
         text = f"given up, so that minSize and maxSize are not kept; to take it back: {how_to_take_back(group.key, kind='hg')}"
         yield Finding("Released", "Released", text)

@@ -136,4 +136,4 @@ async def check_objects(sight: Sight) -> Iterable[Finding]:
     broken += site.judge_profiles(found)
     if not groups and not machines and not broken:
         return [warning("Groups and Nodes", "there are none: nothing is ever switched", "hexa enrol draws them up")]
-    return [*broken, *site.judge_objects(groups, machines, now=sight.now())]
+    return [*broken, *site.judge_safe_hands(groups), *site.judge_objects(groups, machines, now=sight.now())]

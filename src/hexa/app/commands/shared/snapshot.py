@@ -21,6 +21,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
+from hexa.domain.rules.safe_hands import told
 from hexa.domain.spelling import suggestion
 from hexa.domain.words.known import Known, image_known, unread
 from hexa.ports.clock import Clock
@@ -149,6 +150,7 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
                 nursery.start_soon(fill, source)
     await _fill_profiles(kube, store, notes)
     views.image_known = image_known(store.machines.objects.values())
+    views.safe_hands = told(store.groups.objects.values())
     there = {key.name for cache in (store.groups, store.machines) for key in (*cache.objects, *cache.malformed)}
     missing = {name for name in names if "/" not in name} - there
     elsewhere = await _everywhere(kube, missing) if missing and namespace is not None else ()

@@ -13,6 +13,7 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.power.profile import FilledIn
 from hexa.domain.resources.core import KubeNode, Lease, Pod, PodDisruptionBudget, PodSpec, Toleration
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
+from hexa.domain.rules.safe_hands import Trouble, told
 from hexa.domain.written.validation import Subject, group_problems, machine_problems, membership, site_problems
 
 # --- clocks ---------------------------------------------------------------------------------------
@@ -139,6 +140,22 @@ def _why(pod: Pod, budgets: Sequence[PodDisruptionBudget], skips: Skips, now: da
 def _owner(pod: Pod) -> str:
     owner = next((each for each in pod.metadata.owner_references if each.controller), None)
     return f"{controller_kind(pod)} {pod.metadata.namespace}/{owner.name}" if owner else f"Pod {pod_name(pod)}"
+
+
+# --- the site itself ------------------------------------------------------------------------------
+
+_CAUSES: Final[Mapping[str, str]] = {
+    Trouble.NODES_LOST: "look for what they share: a switch, a breaker, an uplink; hexa get shows who is silent",
+    Trouble.DARK_SITE: "hexa get shows who is silent; what is wanted on is woken, in the order of spec.dependsOn",
+    Trouble.API_FLAPS: "look at the API server and at etcd, and at the network between them and hexa",
+    Trouble.CLOCK_SET: "let the node on which hexa runs follow a time server (chrony, systemd-timesyncd)",
+}
+
+
+def judge_safe_hands(groups: Iterable[Group]) -> Iterator[Finding]:
+    """Whether hexa takes the site to be in doubt."""
+    if (stands := told(groups)) is not None:
+        yield warning("the site", f"SafeHands: {stands.text}", _CAUSES.get(stands.trouble, "see the logs of hexa"))
 
 
 # --- our resources --------------------------------------------------------------------------------
