@@ -9,6 +9,7 @@ from tests.faults.devices import draw_devices
 from tests.faults.odd import draw_odd
 from tests.faults.profiles import draw_profiles
 from tests.faults.script import Act, Box, Load, Script
+from tests.faults.whole_site import draw_site
 
 HOUR = 3600.0
 
@@ -36,6 +37,7 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     hurts = dice.choice((0.25, 0.5, 1.0, 2.0)) * HOUR
     acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
     acts += [_scaled(others, load, hurts) for load in pinned]
+    acts += draw_site(seed, hurts)
     if odd:
         acts += draw_odd(seed, hurts, groups, boxes)
         more, boxes = draw_devices(seed, hurts, boxes)

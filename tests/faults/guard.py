@@ -424,6 +424,8 @@ class Guard:
         if self.core is None:
             self.say("dead", "hexa did not come back")
             return
+        if self.core.views.safe_hands is not None:
+            self.say("doubt", f"the site is in doubt for ever: {self.core.views.safe_hands.text}")
         self._leftovers()
         for box in self.stage.script.boxes:
             self._arrived(box.name)
