@@ -100,6 +100,20 @@ def test_what_boots_have_taken() -> None:
     assert lead_of([(-5.0,)]) == timedelta(seconds=30)
 
 
+def test_machines_that_are_woken_one_after_the_other_begin_sooner() -> None:
+    """With rateLimit the first wakes are so much earlier that the last of the machines is Ready in time; those that are on
+    already are not waited for, and six hours before nobody is woken."""
+    lead, rate = timedelta(minutes=2), {"wakes": 2, "per": "10m"}
+    for least, begins in ((0, "06:38"), (2, "06:48"), (4, "06:58")):
+        known = policy({**WORK, "minSize": 6}, minSize=least, rateLimit=rate)
+        early = policy_at(known, now=local("2026-11-30T00:00"), lead=lead)[1]
+        assert early == local(f"2026-11-30T{begins}")
+        assert sizes(known, early, lead)[0] == 6
+    for slow in (rate, {"wakes": 1, "per": "87600h"}):
+        many = policy({**WORK, "minSize": 2**31 - 1}, rateLimit=slow)
+        assert policy_at(many, now=local("2026-11-30T00:00"), lead=lead)[1] == local("2026-11-30T00:58")
+
+
 def test_a_mode_by_schedule() -> None:
     """It is the schedule's word, and what wants machines on counts before: AlwaysOn, and the end of AlwaysOff."""
     lead = timedelta(minutes=2)
@@ -213,10 +227,13 @@ def test_failure_40_a_start_that_clocks_skip_fires_at_the_jump_and_one_that_come
     ),
     st.integers(0, 10 * 24 * 60),
     st.integers(0, 90),
+    st.sampled_from([{}, {"rateLimit": {"wakes": 1, "per": "40m"}}]),
 )
-def test_between_two_changes_nothing_changes(schedules: list[dict[str, Any]], minutes: int, lead: int) -> None:
+def test_between_two_changes_nothing_changes(
+    schedules: list[dict[str, Any]], minutes: int, lead: int, rate: dict[str, Any]
+) -> None:
     """What counts at an instant counts until the moment that is named, and minSize is never above maxSize."""
-    known, ahead = read(*schedules, minSize=1, maxSize=3)[0], timedelta(minutes=lead)
+    known, ahead = read(*schedules, minSize=1, maxSize=3, **rate)[0], timedelta(minutes=lead)
     now = datetime(2026, 10, 22, tzinfo=UTC) + timedelta(minutes=minutes)
     found, until = policy_at(known, now=now, lead=ahead)
     assert found.max_size is None or found.min_size <= found.max_size

@@ -76,6 +76,10 @@ class Rate(Struct, frozen=True, kw_only=True):
     rests: int | None = None
     per: timedelta = timedelta(minutes=10)
 
+    def row(self, count: int) -> timedelta:
+        """From the first wake to the last of so many machines."""
+        return self.per * min((count - 1) // self.wakes, 10_000) if self.wakes and count else timedelta(0)
+
 
 class ZonedWindow(Struct, frozen=True):
     """A weekly window by the clock of a zone, and why it is there."""
@@ -216,7 +220,9 @@ def policy_at(policy: Policy, *, now: datetime, lead: timedelta) -> tuple[Policy
     window machines are woken (`schedules.lead_of`)."""
     if not policy.schedules:
         return policy, None
-    found = instant(policy.base, policy.schedules, now=now, lead=lead)
+    rate = policy.rate
+    row = rate.row if rate is not None else Rate().row
+    found = instant(policy.base, policy.schedules, now=now, lead=lead, row=row)
     wanted_by = Asker.SCHEDULE if "mode" in found.by else Asker.MODE
     new = structs.replace(
         policy, **structs.asdict(found.values), wanted_by=wanted_by, by=found.by, next_change=found.change

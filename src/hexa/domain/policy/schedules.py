@@ -29,6 +29,8 @@ UNLEARNED: Final = timedelta(minutes=5)
 """For boots of which nothing is known."""
 LONGEST_BOOT: Final = 3600.0
 """Seconds beyond which nobody wakes in advance."""
+LONGEST_ROW: Final = timedelta(hours=6)
+"""The same for machines that are woken one after the other."""
 
 
 class Values(Struct, frozen=True, kw_only=True):
@@ -209,22 +211,37 @@ def lead_of(boots: Iterable[Sequence[float]]) -> timedelta:
     return MARGIN + timedelta(seconds=1.2 * max(0.0, min(slow, LONGEST_BOOT)))
 
 
-def instant(base: Values, schedules: Sequence[Schedule], *, now: datetime, lead: timedelta) -> Instant:
-    """What counts now of the spec's own values and its schedules. What wants machines on counts `lead` before, and makes room
-    for itself."""
+Row = Callable[[int], timedelta]
+"""From the first wake to the last of so many machines."""
+
+
+def instant(
+    base: Values,
+    schedules: Sequence[Schedule],
+    *,
+    now: datetime,
+    lead: timedelta,
+    row: Row = lambda _: timedelta(0),
+) -> Instant:
+    """What counts now of the spec's own values and its schedules. What wants machines on counts before, by `lead` and what passes
+    until all that are missing may be woken, and makes room for itself."""
     calendar = _calendar(schedules, now.date())
     values, by = _settled(base, calendar, now)
-    edges = list(_edges(calendar, now, now + AHEAD))
-    change = _next_change(base, calendar, now, edges)
-    for edge in edges[: bisect_right(edges, now + lead)]:
+    edges, least = _edges(calendar, now, now + AHEAD), values.min_size
+    change, turns = _next_change(base, calendar, now, edges), edges[:1]
+    near = (edges[0] if edges else now) + lead + LONGEST_ROW  # what is woken for later comes after the first of them
+    for edge in edges[: bisect_right(edges, near)]:
         soon, setters = _settled(base, calendar, edge)
+        begin = edge - lead - min(row(max(soon.min_size - least, 0)), LONGEST_ROW)
+        if begin > now:
+            turns.append(begin)
+            continue
         for name in [name for name, early in _EARLY.items() if early(values, soon)]:
             coming = setters.get(name) or Setter("", f"spec.{FIELDS[name]}", schedules[0].zone, edge, None)
             values = structs.replace(values, **{name: getattr(soon, name)})
             by = {**by, name: structs.replace(coming, begin=edge, early=True)}
     if values.max_size is not None and values.max_size < values.min_size:  # more stays on, whichever of them is wrong
         values = structs.replace(values, max_size=values.min_size)
-    turns = (moment for edge in edges for moment in (edge - lead, edge) if moment > now)
     return Instant(values, by, min(turns, default=now + AHEAD), change)
 
 
