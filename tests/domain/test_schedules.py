@@ -15,6 +15,7 @@ from hexa.domain.policy.problem import Problem, usable
 from hexa.domain.policy.schedules import UNLEARNED, lead_of
 from hexa.domain.resources.group import Mode
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, OwnedMetadata
+from hexa.domain.written.validation import group_problems
 
 BERLIN = "Europe/Berlin"
 NIGHT = {"from": "19:00", "to": "07:00", "zone": BERLIN, "minSize": 0, "maxSize": 0, "reason": "night"}
@@ -268,6 +269,16 @@ def test_a_schedule_that_makes_no_sense_lowers_nothing(written: dict[str, Any], 
     assert sizes(known, local("2026-11-30T12:00")) == (3, 5)
     assert sizes(known, local("2026-11-30T22:00")) == (2, 5)
     assert sizes(known, local("2027-02-28T22:00")) == (2, 5)
+
+
+def test_validation_refuses_what_an_agent_goes_on_without() -> None:
+    """Who writes a schedule that makes no sense hears of it as of an error; a contradiction of sizes is a warning there too."""
+    spec = msgspec.convert({"schedules": [{"zone": "Berlin", "minSize": 1}], "maxSize": 1}, GroupSpec)
+    (problem,) = group_problems(Group(metadata=OwnedMetadata(name="rack", namespace="site"), spec=spec))
+    assert (problem.reason, problem.severity) == ("ScheduleInvalid", "error")
+    spec = msgspec.convert({"schedules": [{"minSize": 2}], "maxSize": 1}, GroupSpec)
+    (problem,) = group_problems(Group(metadata=OwnedMetadata(name="rack", namespace="site"), spec=spec))
+    assert (problem.reason, problem.severity) == ("MinAboveMax", "warning")
 
 
 def test_dates_of_all_years_are_borne() -> None:

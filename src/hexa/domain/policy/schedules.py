@@ -23,6 +23,7 @@ AHEAD: Final = timedelta(days=22)
 """Windows are looked for so far ahead: a weekly one begins again within it, two weeks of holidays left out."""
 BEHIND: Final = timedelta(days=2)
 """What holds now has begun within it."""
+INVALID: Final = "ScheduleInvalid"
 MARGIN: Final = timedelta(seconds=30)
 """For what comes before the first wake of a boot, and between Ready and the first pod."""
 UNLEARNED: Final = timedelta(minutes=5)
@@ -163,12 +164,10 @@ def _read(field: str, written: Written, problems: list[Problem]) -> Schedule:
 
 
 def _doubtful(field: str, text: str) -> Problem:
-    return _wrong(
-        field, text, "until then the schedule lowers nothing, and its minSize counts wherever that may be meant"
-    )
+    return _wrong(field, text, "until then the schedule lowers nothing: only what keeps machines on counts")
 
 
-def _wrong(field: str, text: str, remedy: str, reason: str = "ScheduleInvalid") -> Problem:
+def _wrong(field: str, text: str, remedy: str, reason: str = INVALID) -> Problem:
     return Problem(field, text, remedy, severity="warning", reason=reason)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.duration import parse_duration
 from hexa.domain.group.template import declared_shape, mixed, uneven, unlabelled_gpus
@@ -20,6 +20,7 @@ from hexa.domain.policy.conventions import Conventions
 from hexa.domain.policy.limits import machine_limits
 from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.schedules import INVALID
 from hexa.domain.power.claims import claims, rivals_problem
 from hexa.domain.power.outlet_problems import outlet_problems
 from hexa.domain.power.problems import power_problems
@@ -73,7 +74,10 @@ class Found(Struct, frozen=True):
 
 def group_problems(group: Group, *, now: datetime | None = None) -> Iterator[Problem]:
     """What is wrong with a group by itself. Without `now`, nothing is past."""
-    yield from policy_of(group)[1]
+    for problem in policy_of(group)[
+        1
+    ]:  # an agent goes on without a schedule that makes no sense; who writes it should not
+        yield structs.replace(problem, severity="error") if problem.reason == INVALID else problem
     yield from _backoff_problems(group.spec.retries)
     yield from _label_problems(group.spec.node_selector, ("spec", "nodeSelector"))
     yield from _expired(group.spec.hold, "spec.hold", now)
