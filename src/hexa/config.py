@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, structs
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
 from hexa.domain.money.written_tariff import WrittenTariff
+from hexa.domain.policy.circuits import WrittenCircuit, circuits_of
 from hexa.domain.policy.conventions import (
     API_SERVER_PODS,
     CONTROL_PODS,
@@ -182,6 +183,13 @@ class Config(Settings, frozen=True, kw_only=True):
             "write Events in every namespace (hexa manifests --eta)."
         ),
     ] = False
+    circuits: Annotated[
+        dict[str, WrittenCircuit],
+        Meta(
+            description="Breakers by name, as `{maxWatts, inrushSpacing}`: what the machines that name one by spec.circuit may "
+            "draw together, and how far apart their wakes begin. See docs/circuits.md."
+        ),
+    ] = msgspec.field(default_factory=dict)
     startup: StartupSettings = StartupSettings()
     gpu: GpuSettings = GpuSettings()
 
@@ -196,6 +204,7 @@ class Config(Settings, frozen=True, kw_only=True):
             control_pods=self.control_pods,
             api_server_pods=self.api_server_pods,
             storage_pods=self.storage_pods,
+            circuits=circuits_of(self.circuits),
             tariffs=tuple(self.tariffs),
         )
 
@@ -266,6 +275,10 @@ def load_config(*, file: Document | None, environment: Mapping[str, str], flags:
         if value is not None:  # an empty value leaves the default
             given[key] = _checked(source, known[key], value)
     config = msgspec.convert(_nested(given), Config)
+    try:
+        circuits_of(config.circuits)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if missing := config.grpc.tls.missing:
         raise ConfigError(
             f"grpc.tls.{missing[0]}: is not set; certificate, key and clientCa go together, or none of them"

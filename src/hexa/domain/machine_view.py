@@ -6,6 +6,7 @@ from msgspec import Struct, structs
 
 from hexa.domain.group.sizing import Member
 from hexa.domain.group.standing import Standing, standing_of, traits_of
+from hexa.domain.group.watts import Place, slots
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.arrival import lacking, set_up_until
 from hexa.domain.machine.identity import kube_name
@@ -65,6 +66,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
     """What it has to do with others by spec.dependsOn."""
     safe_hands: SafeHands | None = None
     """The site itself is in doubt."""
+    places: tuple[Place, ...] = ()
+    """What its circuits have for it."""
     conventions: Conventions = DEFAULTS
     tariff: Tariff | None = None
     """Of its group, where that compares machines by their price."""
@@ -162,10 +165,14 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """Every rule by which its wake, once it is wanted, does not begin yet."""
         return judge.put_off(self, now)
 
+    def withheld(self, now: datetime) -> tuple[Veto, ...]:
+        """Every rule by which a wake that was begun is not sent now, or not sent again."""
+        return judge.withheld(self, now)
+
     def may_wake(self, now: datetime) -> bool:
         """Whether a wake may be sent now. One that is on its way already does not wait for those that it depends on."""
         if self.phase in COMING:
-            return not self.own_on_vetoes(now)
+            return not self.own_on_vetoes(now) and not self.withheld(now)
         return not self.on_vetoes(now) and not judge.waits_for(self) and not self.put_off(now)
 
     def probed(self, now: datetime) -> bool:
@@ -224,6 +231,8 @@ class MachineView(Struct, frozen=True, kw_only=True):
             switched=status.switched,
             silent=status.silent,
             waits_for=judge.waits_for(self),
+            places=self.places,
+            slots=slots(self.places, within=self.policy.provision / 2, now=now) if self.places else None,
             began=trying_since(status),
             ill=status.remediation.ill_since is not None,
             cycling=status.remediation.cycling,

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from hexa.adapters.memory.site.faults import FaultKind
 from hexa.domain.errors import HexaError
 from hexa.domain.names import API_VERSION, MEMBERSHIP_LABEL
+from hexa.domain.policy.circuits import circuit_problems, circuits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Malformed, decode
 from hexa.domain.resources.schema import schema_of
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.domain.spelling import suggestion
 from hexa.domain.written.object import written_problems
 from hexa.domain.written.shape import Path, field_path, misfits
@@ -80,6 +82,7 @@ def _contradictions(scenario: Scenario) -> Iterator[Placed]:
     for index, manifest in enumerate(scenario.groups):
         yield from _group(manifest, ("groups", index), names)
     yield from _machines(scenario, names)
+    yield from _circuits(scenario)
     yield from _times(scenario)
     yield from _faults(scenario)
     yield from misfitting_pods(scenario)
@@ -120,6 +123,22 @@ def _machines(scenario: Scenario, groups: set[str]) -> Iterator[Placed]:
             if problem.field.startswith("spec") and problem.reason != "Required":
                 below = tuple(part for part in problem.field.split(".") if part)
                 yield (*path, *below), Problem(f"machines[{index}].{problem.field}", problem.text, problem.remedy)
+
+
+def _circuits(scenario: Scenario) -> Iterator[Placed]:
+    try:
+        known = circuits_of(scenario.circuits)
+    except ValueError as error:
+        text, _, remedy = str(error).partition("; ")
+        yield ("circuits",), Problem("circuits", text, remedy)
+        return
+    for index, machines in enumerate(scenario.machines):
+        node = decode(MACHINES, {"metadata": {"name": machines.name}, "spec": machines.spec})
+        for problem in circuit_problems(node, known) if isinstance(node, Node) else ():
+            yield (
+                ("machines", index, "spec", "circuit"),
+                structs.replace(problem, field=f"machines[{index}].spec.circuit"),
+            )
 
 
 def _times(scenario: Scenario) -> Iterator[Placed]:

@@ -100,6 +100,7 @@ async def play(scenario: Scenario, seed: int, baseline: Waited, tell: Tell | Non
         site=SiteSettings(seed=seed),
         start=scenario.start,
         agent=False,
+        circuits=msgspec.to_builtins(scenario.circuits),
     ) as world:
         recorder = Recorder(world)
         for row in scenario.machines:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, field
 
 from hexa.domain.duration import parse_duration
+from hexa.domain.policy.circuits import WrittenCircuit
 from hexa.domain.resources.core import Slice, Taint, Toleration
 from hexa.domain.resources.v1alpha1 import Quantity, Time
 from hexa.domain.resources.values import Duration
@@ -157,6 +158,10 @@ class Scenario(Slice, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(description="Of everything that is left to chance. Default 1.")] = 1
     groups: Annotated[tuple[dict[str, Any], ...], Meta(description="Group resources, as they would be applied.")] = ()
     machines: Annotated[tuple[Machines, ...], Meta(min_length=1, description="The machines of the site.")]
+    circuits: Annotated[
+        dict[str, WrittenCircuit],
+        Meta(description="Circuits of hexa's configuration by name; machines name theirs as circuit in their spec."),
+    ] = field(default_factory=dict)
     services: Annotated[tuple[Service, ...], Meta(description="Pods that run until they are not wanted.")] = ()
     jobs: Annotated[tuple[Jobs, ...], Meta(description="Pods that run for a while.")] = ()
     faults: Annotated[tuple[FaultLine, ...], Meta(description="What goes wrong.")] = ()

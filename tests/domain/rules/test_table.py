@@ -54,7 +54,7 @@ def test_every_row_says_what_it_is() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     reasons = [rule.reason for rule in RULES if rule.reason is not None]
     assert len(set(reasons)) == len(reasons)
-    assert all((rule.reason is not None) == bool(rule.off or rule.on or rule.last) for rule in RULES)
+    assert all((rule.reason is not None) == bool(rule.off or rule.on or rule.last or rule.later) for rule in RULES)
     assert all(rule.reason for rule in RULES if rule.remedy)
     assert (*ALONE, *AMONG) == RULES
 

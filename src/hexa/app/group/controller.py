@@ -123,6 +123,7 @@ class GroupController:
         views.on_slot(self._soon)
         views.on_turn(self.queue.add)
         views.dependencies.on_ties(self._ties_changed)
+        views.circuits.on_places(self._ties_changed)
         store.on_sight(self._look_at_all)
         self._tariffs.on_change(self._look_at_all)
         views.on_safe_hands(self._look_at_all)
@@ -153,7 +154,7 @@ class GroupController:
             self._machine_changed(subject.key, None, self._store.machines.objects.get(subject.key))
 
     def _ties_changed(self, key: Lookup) -> None:
-        """What a machine depends on came, or cannot come: another may be chosen instead."""
+        """What a machine depends on came, or cannot come, or its circuit has room: another may be chosen instead."""
         self._machine_changed(key, None, self._store.machines.objects.get(key))
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:

@@ -91,6 +91,10 @@ class PowerJobs:
         """Whether the shutdown Job of the present attempt is known to be there: what it does can't be taken back."""
         if (order := self.order(view, view.node.status, Action.SHUTDOWN)) is None:
             return False
+        return self.there(order)
+
+    def there(self, order: Order) -> bool:
+        """Whether the Job of the order is known to be there."""
         name = self._jobs.name(order)
         return self._there.get(order.machine) == name or name in self._known.get(order.machine, NONE)
 

@@ -5,6 +5,7 @@ from typing import Final
 from hexa.app.fence import Breach, contained_problem
 from hexa.app.store import Store
 from hexa.app.tariffs import Tariffs
+from hexa.app.views.circuits import Circuits
 from hexa.app.views.claims import Claims
 from hexa.app.views.dependencies import Dependencies
 from hexa.app.views.groups import GroupViews
@@ -20,6 +21,7 @@ from hexa.domain.machine.identity import kube_name, renamed
 from hexa.domain.machine_view import MachineView, membership_of
 from hexa.domain.money.rates import rates_of
 from hexa.domain.names import CONTROL_PLANE_LABELS
+from hexa.domain.policy.circuits import circuit_problems
 from hexa.domain.policy.limits import machine_limits
 from hexa.domain.policy.policy import Policy
 from hexa.domain.power.problems import power_problems
@@ -47,6 +49,7 @@ class MachineViews:
         proofs: Slots[Claim, Slot],
         traffic: Slots[Move, Traffic],
         dependencies: Dependencies,
+        circuits: Circuits,
         pods: GuardingPods,
         image_known: bool,
         tariffs: Tariffs,
@@ -54,7 +57,8 @@ class MachineViews:
         self._store, self._fence, self._tariffs = store, store.fence, tariffs
         self._post = store.fence.post(MACHINES, "view")
         self._groups, self._index, self._claims, self._pods = groups, index, claims, pods
-        self._proofs, self._traffic, self._dependencies = proofs, traffic, dependencies
+        self._proofs, self._traffic = proofs, traffic
+        self._dependencies, self._circuits = dependencies, circuits
         self.image_known = image_known
         self.safe_hands: SafeHands | None = None
         """The site itself is in doubt."""
@@ -121,7 +125,7 @@ class MachineViews:
         taken = self._index.others(new, key) if new else NOBODY
         waits_for = beside(self._proofs.slot(group.key), key) if group is not None else None
         traffic = self._traffic.slot(group.key) if group is not None else NO_TRAFFIC
-        ties = self._dependencies.ties(key)
+        ties, places = self._dependencies.ties(key), self._circuits.places(key)
         rivals, broken = self._claims.rivals(key), self._store.nodes.malformed.get(Lookup("", name))
         storage, asks = self._pods.stored_on(name), self._groups.asked(node)
         unread = membership is not None and membership in self._store.groups.malformed
@@ -136,6 +140,7 @@ class MachineViews:
             rivals,
             waits_for,
             ties,
+            places,
             broken,
             asks,
             unread,
@@ -176,6 +181,7 @@ class MachineViews:
                 *power_problems(node, limits),
                 *hard_problems(parts.node, policy.hard_off),
                 *check_problems(node),
+                *circuit_problems(node, self._store.conventions.circuits),
                 *references(key, parts),
                 *self._store.machines.problems(key),
                 *(contained_problem(breach) for breach in self._fence.breaches(MACHINES, key) if not breach.blocks),
@@ -191,6 +197,7 @@ class MachineViews:
             traffic=parts.traffic,
             ties=parts.ties,
             safe_hands=parts.safe_hands,
+            places=parts.places,
             node_exists=kube is not None or parts.broken is not None,
             name_taken=bool(parts.taken),
             tariff=parts.tariff,

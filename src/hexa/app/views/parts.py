@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.app.views.claims import Rivals
+from hexa.domain.group.watts import Place
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name, kube_name
 from hexa.domain.machine.reason import Reason
@@ -38,6 +39,7 @@ class Parts(Struct, frozen=True):
     """What of its hardware others claim too."""
     waits_for: Claim | None
     ties: Ties
+    places: tuple[Place, ...]
     broken: Malformed | None
     """Its Kubernetes node, where that is there and does not decode."""
     asked: WishRecord | None
@@ -65,6 +67,7 @@ class Parts(Struct, frozen=True):
             and self.rivals == other.rivals
             and self.waits_for == other.waits_for
             and self.ties is other.ties
+            and self.places is other.places
             and self.broken is other.broken
             and self.asked == other.asked
             and self.group_broken == other.group_broken

@@ -12,6 +12,7 @@ from hexa.app.cache import same_but_for_version
 from hexa.app.fence import Subject
 from hexa.app.store import Store
 from hexa.app.tariffs import Tariffs
+from hexa.app.views.circuits import Circuits
 from hexa.app.views.claims import NOTHING, Claims
 from hexa.app.views.dependencies import Dependencies
 from hexa.app.views.groups import GroupViews, same_group
@@ -54,6 +55,9 @@ class Views:
         self.dependencies: Final = Dependencies(store, view=self._machine, placed=self._rosters.placed)
         """What machines have to do with each other by spec.dependsOn."""
         self.dependencies.on_ties(self._forget_machine)
+        self.circuits: Final = Circuits(store, view=self._machine, policy=policy)
+        """What circuits have for machines that draw from them."""
+        self.circuits.on_places(self._place_changed)
         self._machines = MachineViews(
             store,
             groups=self._groups,
@@ -62,6 +66,7 @@ class Views:
             proofs=self.proofs,
             traffic=self._traffic,
             dependencies=self.dependencies,
+            circuits=self.circuits,
             pods=self._pods,
             image_known=image_known,
             tariffs=tariffs or Tariffs(),
@@ -241,12 +246,23 @@ class Views:
             self._rosters.forget(key)
             self._changed(asked_of(old, new))
 
+    def _concerned(self, key: Lookup) -> None:
+        """Something of the machine has changed that matters to those that it has to do with."""
+        self.circuits.changed(key)
+        self.dependencies.changed(key)
+
+    def _place_changed(self, key: Lookup) -> None:
+        """Others of its circuit began, or ceased, to draw."""
+        self._forget_machine(key)
+        with self._post.around(key):
+            self.dependencies.changed(key)
+
     def _changed(self, machines: Iterable[Lookup]) -> None:
         """Their group has changed. What one of them raises is its own matter."""
         for machine in machines:
             with self._post.around(machine):
                 self._claims_changed(machine)
-                self.dependencies.changed(machine)
+                self._concerned(machine)
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
         if new is None:
@@ -257,7 +273,7 @@ class Views:
             self._index.malformed.move(key, kube_name(old) if old is not None else self._index.malformed.of(key))
             self._index.by_kube_name.move(key, None)
             self._index.by_group.move(key, None)
-            self.dependencies.changed(key)
+            self._concerned(key)
             return
         self._index.malformed.move(key, None)
         counts = new is not None and not leaving(new)  # one that leaves is nobody's member and claims no node
@@ -272,7 +288,7 @@ class Views:
         self._claims_changed(key)
         if rivals := self._claims.move(key, claims(new) if new is not None and counts else NOTHING):
             self._rivals_changed(rivals)
-        self.dependencies.changed(key)
+        self._concerned(key)
 
     def _claims_changed(self, key: Lookup) -> None:
         self.proofs.changed(key)
@@ -296,7 +312,7 @@ class Views:
         for key in rivals:
             if (node := self._store.machines.objects.get(key)) is not None:
                 self._forget(membership_of(node))
-                self.dependencies.changed(key)
+                self._concerned(key)
         for told in self._on_rivals:
             told(rivals)
 
@@ -307,7 +323,7 @@ class Views:
         for machine in self.keys_of_kube_name(key.name):
             self._index.find_provider_id(machine)
             self._claims_changed(machine)
-            self.dependencies.changed(machine)
+            self._concerned(machine)
 
     def _tariffs_changed(self) -> None:
         self._rosters.forget_all()

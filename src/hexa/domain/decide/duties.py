@@ -4,7 +4,7 @@ A duty answers with what is to be done, with the span after which to look again 
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import structs
@@ -12,8 +12,9 @@ from msgspec import structs
 from hexa.domain.decide.decision import Decision, Edit, Evict, MakeRoom, OnNode, Start, Sweep, Touch, Welcome
 from hexa.domain.decide.observed import Observed
 from hexa.domain.decide.rest import JOB_LOOK
-from hexa.domain.decide.saved import about, save
+from hexa.domain.decide.saved import about, lock_of_wakes, save
 from hexa.domain.decide.shapes import as_welcomed, shape_now, to_welcome
+from hexa.domain.group.watts import LATE
 from hexa.domain.machine.acts import may_cycle, may_leave, silent, wake_again
 from hexa.domain.machine.button import off_withheld, presses_blindly, wake_withheld
 from hexa.domain.machine.facts import Facts
@@ -43,7 +44,8 @@ def wake(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | No
     due = wake_again(heard, facts, limits=limits, job_running=at_work)
     if due and not wake_withheld(machine.node, facts.reading):
         text = f"no sign of life: wake {status.wakes + 1} of {limits.attempts}"
-        return save(machine, observed, send_wake(heard, now=facts.now), news=(about(machine, What.WAKE_AGAIN, text),))
+        told, again_at = (about(machine, What.WAKE_AGAIN, text),), send_wake(heard, now=facts.now)
+        return save(machine, observed, again_at, news=told, lock=lock_of_wakes(machine))
     if heard != status:
         return save(machine, observed, heard)
     return JOB_LOOK if at_work else None
@@ -77,11 +79,24 @@ def _start(machine: MachineView, observed: Observed, action: Action) -> Todo:
         return DRAIN_LOOK
     if not observed.order.able:
         return None
+    new = action is Action.STARTUP and not observed.order.there
+    if new and machine.withheld(observed.now):
+        return None  # others of its circuit have begun since this wake was stamped
     if not _may_be_forgotten(machine, observed, action) and not observed.order.of_another_time:
+        if new and late(machine, now=observed.now):
+            stamped = structs.replace(status, woken_at=observed.now)
+            return save(machine, observed, stamped, lock=lock_of_wakes(machine))
         return Start(action)
     if presses_blindly(machine.node, "on" if action is Action.STARTUP else "off"):
         return None  # it may have been pressed: a second press would undo that
-    return save(machine, observed, again(status, now=observed.now), renewed=True)
+    lock = lock_of_wakes(machine) if action is Action.STARTUP else None
+    return save(machine, observed, again(status, now=observed.now), lock=lock, renewed=True)
+
+
+def late(machine: MachineView, *, now: datetime) -> bool:
+    """Whether the stamp of a wake is too old for its Job to be made by it: the wakes of a circuit are apart by their stamps."""
+    woken = machine.node.status.woken_at
+    return any(place.gap for place in machine.places) and (woken is None or now - woken > LATE)
 
 
 def _may_be_forgotten(machine: MachineView, observed: Observed, action: Action) -> bool:

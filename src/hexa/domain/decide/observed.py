@@ -54,6 +54,8 @@ class OrderSeen(Struct, frozen=True):
     """There is a way to switch the machine."""
     of_another_time: bool = False
     """There is a Job of its name that was made well before the attempt began."""
+    there: bool = False
+    """The Job of this attempt is known to be there."""
 
 
 class Load(Struct, frozen=True):

@@ -28,7 +28,10 @@ from hexa.domain.rules.health import Signs, judged
 from hexa.domain.rules.judge import said, tells
 from hexa.domain.rules.power_cycle import with_power_cycle
 from hexa.domain.rules.rule import Scene
+from hexa.domain.rules.traffic import counted
 
+WAKES: Final = Lookup("", "wakes")
+"""Names the lock that wakes of one circuit, of whatever groups and namespaces, begin under. No group is of that name."""
 MAY_GO_OFF: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.LOST})
 """Where it matters whether the machine runs under another name."""
 
@@ -51,6 +54,14 @@ def save(
     new, doubt = with_energy(machine, observed, new)
     doubted = (about(machine, What.METER_DOUBTED, doubt, severity=Severity.WARNING),) if doubt else ()
     return Save(new, (*_news_of(machine, new), *doubted, *news), lock, renewed=renewed)
+
+
+def lock_of_wakes(machine: MachineView) -> Lookup | None:
+    """The lock under which a wake of the machine begins: others whose wakes count for it then wait. None: none do. Watts are
+    shared by machines of any group, and so is their lock; what a group counts is decided under its own."""
+    if machine.places:
+        return WAKES
+    return machine.group.key if machine.group is not None and counted(machine.policy) else None
 
 
 def completed(machine: MachineView, observed: Observed, status: NodeStatus) -> NodeStatus:
@@ -100,7 +111,7 @@ def findings(
 def _news_of(machine: MachineView, status: NodeStatus) -> Iterator[News]:
     """What is told of conditions that begin with this status."""
     for notice in tells(machine.node.status.conditions, status.conditions):
-        yield about(machine, notice.what, notice.why, severity=Severity.WARNING)
+        yield about(machine, notice.what, notice.why, severity=notice.severity)
 
 
 def about(

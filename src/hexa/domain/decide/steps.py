@@ -7,7 +7,7 @@ from msgspec import structs
 from hexa.domain.decide.decision import Decision
 from hexa.domain.decide.facts import signs_of
 from hexa.domain.decide.observed import Observed
-from hexa.domain.decide.saved import about, save
+from hexa.domain.decide.saved import about, lock_of_wakes, save
 from hexa.domain.machine.lifecycle import Event, Phase, forgiven, phase_of, step
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import Change, News, Severity, What
@@ -19,8 +19,8 @@ from hexa.domain.rules.quarantine import returned
 from hexa.domain.rules.traffic import counted
 
 WARNINGS: Final = frozenset({Phase.START_FAILED, Phase.STOP_FAILED, Phase.LOST})
-BEGINS: Final = frozenset({Phase.POWERING_ON, Phase.DRAINING, Phase.POWERING_OFF})
-"""Entering these begins a wake or an off."""
+GOES: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF})
+"""Entering these begins an off."""
 CYCLED: Final = "it reads On and its kubelet is silent; its power is cut, and its pods end without grace"
 
 
@@ -39,10 +39,13 @@ def take_step(machine: MachineView, observed: Observed, event: Event, *, plan: P
 
 
 def _lock(machine: MachineView, event: Event, phase: Phase) -> Lookup | None:
-    """The group's, where it is counted how many of its machines do the same: then one of them is decided at a time."""
+    """The group's, where it is counted how many of its machines go down at once: then one of them is decided at a time. Of wakes
+    the one lock of all wakes: machines of other groups may count."""
+    if phase is Phase.POWERING_ON:
+        return lock_of_wakes(machine)
     if machine.group is None:
         return None
-    return machine.group.key if event is Event.REMEDY or (phase in BEGINS and counted(machine.policy)) else None
+    return machine.group.key if event is Event.REMEDY or (phase in GOES and counted(machine.policy)) else None
 
 
 def step_news(machine: MachineView, observed: Observed, status: NodeStatus, event: Event) -> tuple[News, ...]:

@@ -3,7 +3,7 @@
 It sees machines as `Member`s (status, wish and vetoes already judged) and writes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.group.standing import Standing, back, name_back, rank
+from hexa.domain.group.watts import Place, brought, together
 from hexa.domain.machine.lifecycle import COMING, TRYING, Phase
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import NOT_ASKED, PROGRAMS, UNASKED, overrules
@@ -51,6 +52,10 @@ class Member(Struct, frozen=True, kw_only=True):
     """Woken, and no sign of life for a wake interval."""
     waits_for: tuple[str, ...] = ()
     """Machines that must be up before it is woken, and are not yet."""
+    places: tuple[Place, ...] = ()
+    """What circuits have for it."""
+    slots: int | None = None
+    """How many wakes of its circuit may still begin in time; None: any number."""
     began: datetime | None = None
     """When the try to come up began that is under way, or that failed."""
     cooling: bool = False
@@ -147,6 +152,7 @@ def may_be_woken(member: Member) -> bool:
         and not asked
         and not member.on_vetoes
         and not member.cooling
+        and not any(place.full for place in member.places)
         and (member.phase in WAKE_ORDER or member.quiet)
     )
 
@@ -158,29 +164,20 @@ def candidates(members: Iterable[Member]) -> list[Member]:
 
 
 def fitting(policy: Policy, members: Sequence[Member]) -> list[Member]:
-    """Candidates, without those that maxSize has no room for because they wait for others of the group, which need places too."""
-    found = candidates(members)
+    """Candidates, without those that maxSize has no room for because they wait for others of the group, which need places too, and
+    without those that circuits have no watts or no turn for."""
+    found = together(candidates(members), members)
     if policy.max_size is None or not any(member.waits_for for member in found):
         return found
     named = {member.key.name: member for member in members}
     room, taken, fits = policy.max_size - target(members), set[str](), list[Member]()
     for member in found:
-        places = {name for name in _brought(member, named) if not counts(named[name])} - taken
+        places = {name for name in brought(member, named) if not counts(named[name])} - taken
         if member.waits_for and len(places) > room - len(taken):
             continue
         fits.append(member)
         taken |= places
     return fits
-
-
-def _brought(member: Member, named: Mapping[str, Member]) -> set[str]:
-    """The machine, and those of its group that it waits for, also by others."""
-    found, front = {member.key.name}, [member]
-    while front:
-        new = {name for name in front.pop().waits_for if name in named} - found
-        found |= new
-        front += [named[name] for name in new]
-    return found
 
 
 Urgency = tuple[bool, bool, int, bool]
@@ -264,7 +261,8 @@ def _comes_anyway(member: Member) -> bool:
 def max_size(policy: Policy, members: Sequence[Member]) -> int:
     """The size that can really come: spec.maxSize bounded by the machines that are wanted or may be woken. A group that wants all
     its machines on, or only observes, has them all."""
-    possible = sum(1 for member in members if counts(member) or may_be_woken(member))
+    able = candidates(members) if any(member.places for member in members) else [m for m in members if may_be_woken(m)]
+    possible = target(members) + len(together(able, members))
     return possible if policy.max_size is None or policy.fixed else min(policy.max_size, possible)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.names import HOLDS_DATA_LABEL
+from hexa.domain.policy.circuits import Circuit
 
 AUTOSCALER: Final = "Cluster Autoscaler"
 
@@ -91,6 +92,8 @@ class Conventions(Struct, frozen=True, kw_only=True):
     """API servers: the only one guards its machine, one of several does not."""
     storage_pods: tuple[PodSelector, ...] = STORAGE_PODS
     """Pods that hold data for others."""
+    circuits: tuple[Circuit, ...] | None = ()
+    """Circuits that machines may name; None: nobody knows them here."""
     tariffs: tuple[str, ...] = ()
     """Names of the tariffs that there are."""
 
@@ -108,6 +111,8 @@ class Conventions(Struct, frozen=True, kw_only=True):
 
 
 DEFAULTS: Final = Conventions()
+UNREAD: Final = Conventions(circuits=None)
+"""Of one who does not know the configuration of the agent."""
 
 
 @lru_cache(maxsize=4096)

@@ -119,6 +119,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     out_of_service: bool = False
     """Whether nodes of machines that are proven to be off are tainted, so that what is stuck on them is let go."""
     allow_control_plane: bool = False
+    max_watts: float | None = None
+    """That its machines may draw together."""
     price_per_kwh: float = 0.0
     max_draining: int | None = None
     """So many of its machines go down at once; None: as many as are asked to."""
@@ -200,6 +202,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         allow_control_plane=spec.allow_control_plane,
         max_draining=spec.max_draining,
         rate=_rate(reader, spec.rate_limit),
+        max_watts=reader.number("spec.maxWatts", spec.max_watts),
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
         schedules=schedules,
         base=Values(min_size=spec.min_size, max_size=spec.max_size, mode=spec.mode) if schedules else Values(),
@@ -314,6 +317,11 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
             f"minSize {policy.min_size} is above maxSize {policy.max_size}",
             "lower minSize or raise maxSize",
             reason="MinAboveMax",
+        )
+    if policy.max_watts == 0:
+        remedy = "raise it; to keep the group off, hold it off (spec.hold)"
+        yield Problem(
+            "spec.maxWatts", "with 0 W no machine is woken", remedy, severity="warning", reason="CircuitTooSmall"
         )
     if policy.limits.power_on + policy.limits.boot > policy.provision:
         yield Problem(

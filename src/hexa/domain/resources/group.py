@@ -282,6 +282,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         bool | None,
         Meta(description="Leave DaemonSet pods out of the utilisation. Default: Cluster Autoscaler's."),
     ] = None
+    max_watts: Annotated[
+        Number | None,
+        Meta(
+            description="Watts that all machines of the group may draw together, by energy.maxWatts of those that are on or coming: a "
+            "machine for which none are left is not woken, whoever asks. Default: no limit."
+        ),
+    ] = None
     timeouts: Annotated[Timeouts, Meta(description="Limits of the phases, for every machine of the group.")] = (
         Timeouts()
     )

@@ -158,6 +158,14 @@ class NodeSpec(Slice, frozen=True, kw_only=True):
             "first and rested last, those without one come after, by name."
         ),
     ] = None
+    circuit: Annotated[
+        str,
+        Meta(
+            max_length=63,
+            description="Name of a circuit of hexa's configuration that the machine draws its power from. With energy.maxWatts it is "
+            "not woken while the circuit has no watts left for it, and its wakes begin as far from others as the circuit says.",
+        ),
+    ] = ""
     pricing: Annotated[Pricing, Meta(description="What the machine costs.")] = Pricing()
     energy: Annotated[Energy, Meta(description="What the machine draws.")] = Energy()
     template: Annotated[

@@ -29,6 +29,7 @@ _ON: Final = _column(RULES, "on")
 _OWN_ON: Final = _column(ALONE, "on")
 _LAST: Final = _column(RULES, "last")
 _LATER: Final = _column(RULES, "later")
+_AGAIN: Final = _column(RULES, "again")
 _GRANTS: Final = _column(RULES, "grants")
 _WAITS: Final = _column(RULES, "waits")
 _ENDS: Final[tuple[Ends, ...]] = _column(RULES, "ends")
@@ -74,6 +75,11 @@ def put_off(machine: Among, now: datetime) -> tuple[Veto, ...]:
     """Every rule by which a wake of the machine that is wanted does not begin yet. There is no other place where a wake is made to
     wait for its turn."""
     return _vetoes(_LATER, machine, now)
+
+
+def withheld(machine: Among, now: datetime) -> tuple[Veto, ...]:
+    """Every rule by which a wake of the machine that was begun is not sent now: its Job is late, or it would be sent again."""
+    return _vetoes(_AGAIN, machine, now)
 
 
 def refused(bid: Bid) -> Veto | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from hexa.domain.machine.findings import newly_found
-from hexa.domain.news import Happened, OpenReason, What
+from hexa.domain.news import Happened, OpenReason, Severity, What
 from hexa.domain.resources.core import Condition
 
 Tells = Callable[[Sequence[Condition], Sequence[Condition]], Iterable["Notice"]]
@@ -17,14 +17,17 @@ class Notice(Struct, frozen=True):
 
     what: Happened
     why: str
+    severity: Severity = Severity.WARNING
 
 
-def notices(condition: Condition | None, *, what: What | None = None, prefix: str = "") -> Iterator[Notice]:
+def notices(
+    condition: Condition | None, *, what: What | None = None, prefix: str = "", severity: Severity = Severity.WARNING
+) -> Iterator[Notice]:
     """By the condition's own reason, if not by `what`; nothing where there is none."""
     if condition is not None:
-        yield Notice(what or OpenReason(condition.reason), f"{prefix}{condition.message}")
+        yield Notice(what or OpenReason(condition.reason), f"{prefix}{condition.message}", severity)
 
 
-def when_begun(type_: str, *, what: What | None = None) -> Tells:
+def when_begun(type_: str, *, what: What | None = None, severity: Severity = Severity.WARNING) -> Tells:
     """Tells of the condition of the type, where it did not stand before."""
-    return lambda before, after: notices(newly_found(type_, before, after), what=what)
+    return lambda before, after: notices(newly_found(type_, before, after), what=what, severity=severity)

@@ -77,6 +77,8 @@ class Rule(Struct, Generic[M], frozen=True, kw_only=True):
     """Makes it the last to be chosen, and bars nothing."""
     later: Vetoes[M] | None = None
     """Keeps a wake that is wanted from beginning now; the machine may be chosen all the same, and comes when its turn is."""
+    again: Vetoes[M] | None = None
+    """The same of a wake that was begun: it is not sent now where its Job is late, nor sent again."""
     waits: Callable[[M], tuple[str, ...]] | None = None
     """Machines that its wake waits for; it may be chosen all the same."""
     grants: Callable[[Bid], Iterable[Veto]] | None = None

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from hexa.domain.group.watts import Place
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Veto
 from hexa.domain.policy.limits import Limits
@@ -82,6 +83,10 @@ class Among(Alone, Protocol):
     @property
     def safe_hands(self) -> SafeHands | None:
         """The site itself is in doubt."""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """What its circuits have for it."""
 
     @property
     def lacks(self) -> tuple[str, ...]:

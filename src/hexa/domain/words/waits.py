@@ -87,8 +87,12 @@ def _off(known: Known) -> Iterator[Wait]:
         due = known.member.probe_due if known.policy.probes_wake else None
         if due is not None:  # past it, it waits for its turn: one of the group at a time, and only while there is room
             yield Wait(text="a quiet wake, to see whether it works again", until=due if due > known.now else None)
+    elif any(awaited(known)):
+        return  # told first
     elif known.facts.may_wake:
         yield Wait(text="hexa to send the first wake")
+    elif known.member.put_off:
+        yield from (Wait(text=veto.message, until=veto.until) for veto in known.member.put_off)
     else:
         yield Wait(text="what keeps it from being woken to end")
 

@@ -20,6 +20,7 @@ from hexa.adapters.memory.site.site import Site
 from hexa.app.core import Core, Ports, open_core
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.people.rights import granted
+from hexa.domain.policy.conventions import DEFAULTS
 from hexa.domain.resources.core import Kind, Pod
 from hexa.ports.cloud import (
     Cloud,
@@ -124,6 +125,8 @@ class Agent:
         """Answers for machines whose `spec.power` has something to ask."""
         self.image = POWER_IMAGE
         """What the Jobs of `spec.power` run, from the next life on."""
+        self.conventions = DEFAULTS
+        """Its settings that matter to the core, from the next life on."""
         self.bans: Final[set[tuple[str, str]]] = set()
         """Verbs on resources ("list", "cronjobs") that its role lacks."""
         self.eta = False
@@ -165,7 +168,8 @@ class Agent:
                 image=self.image,
                 checks=MemoryChecks(kube),
             )
-            async with open_core(ports, eta=self.eta) as core, trio.open_nursery() as nursery:
+            opened = open_core(ports, conventions=self.conventions, eta=self.eta)
+            async with opened as core, trio.open_nursery() as nursery:
                 self.life = Life(core, nursery, kube)
                 task_status.started()
                 with _told_of_clock(site, core):

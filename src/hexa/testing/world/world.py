@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 import trio
+from msgspec import structs
 from trio.testing import wait_all_tasks_blocked
 
 from hexa.adapters.memory.clock import START, MemoryClock
@@ -19,11 +20,14 @@ from hexa.adapters.memory.site.faults import Fault
 from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.policy.circuits import WrittenCircuit, circuits_of
+from hexa.domain.policy.conventions import DEFAULTS
 from hexa.domain.resources.core import BUDGETS, NODES, PODS, KubeNode, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Group, Node
 from hexa.ports.kube import Patch
 from hexa.testing.autoscaler import Autoscaler, Settings, open_autoscaler
 from hexa.testing.world.agent import Agent, AgentCloud
+from hexa.testing.world.breaker import Breaker
 from hexa.testing.world.builders import NAMESPACE, Machine, Manifest
 
 
@@ -139,6 +143,10 @@ class World:
         """A person cordons a Kubernetes node."""
         self.site.api.patch(NODES, ("", node), Patch({"spec": {"unschedulable": True}}), manager="kubectl")
 
+    def breaker(self, *machines: str) -> Breaker:
+        """Watch what these machines draw from now on."""
+        return Breaker([self.hardware(name) for name in machines])
+
     def add_pods(self, count: int, *, name: str = "load", **pod: Any) -> None:
         """A workload of so many pods (cpu="2", memory="1Gi"); call `scale` to change the number."""
         self.site.add_workload(name, replicas=count, **pod)
@@ -224,13 +232,17 @@ async def open_world(
     site: SiteSettings = SiteSettings(),  # noqa: B008
     start: datetime = START,
     agent: bool = True,
+    circuits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[World]:
     """A world in which time passes until the block ends. `autoscaler=None`: nobody calls hexa but you; `agent=False`: start
-    hexa yourself."""
+    hexa yourself. `circuits`: those of hexa's configuration, in its own words (garage={"maxWatts": 1400})."""
     failed: Exception | None = None
     try:
         async with open_site(settings=site, start=start.astimezone(UTC)) as opened, AsyncExitStack() as stack:
             world = await _assembled(opened, stack, (list(groups), list(profiles)), list(machines))
+            if circuits:
+                written = msgspec.convert(circuits, dict[str, WrittenCircuit])
+                world.agent.conventions = structs.replace(DEFAULTS, circuits=circuits_of(written))
             if agent:
                 await world.start_agent()
             if autoscaler is not None:

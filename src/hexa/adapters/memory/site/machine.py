@@ -1,7 +1,7 @@
 """A machine of the site: power, boots, and what is broken. It knows nothing of Kubernetes but that a kubelet starts and dies."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -75,6 +75,8 @@ class MemoryMachine:
         self.pods_lost = 0
         """Pods that ran when it crashed or lost power by itself."""
         self.agent: Agent
+        self.on_switch: Final[list[Callable[[], object]]] = []
+        """Called when its power, or what it does, has changed."""
         self._timers = timers
         self._settings = settings
         self._random = rng
@@ -227,6 +229,8 @@ class MemoryMachine:
             self.shown_since = trio.current_time()
         self.state = state
         self.meter.switch(state is not State.OFF)
+        for told in self.on_switch:
+            told()
 
     def capacity(self) -> dict[str, Any]:
         """status.capacity of its Node."""

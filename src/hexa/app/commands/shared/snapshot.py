@@ -18,6 +18,7 @@ from hexa.domain.errors import HexaError, NotFound, Refused
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
+from hexa.domain.policy.conventions import UNREAD
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
@@ -131,7 +132,7 @@ class Snapshot:
 async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterable[str] = ()) -> Snapshot:
     """Read the resources of the namespace (None: of all), and of the cluster what they are judged by. Where one of the `names`
     is not in the namespace, other namespaces are looked through, to say where it is."""
-    store = Store(clock=clock, namespaces=(namespace,) if namespace is not None else ())
+    store = Store(clock=clock, namespaces=(namespace,) if namespace is not None else (), conventions=UNREAD)
     views, notes = Views(store), dict[str, None]()
 
     async def fill(source: Source) -> None:
