@@ -35,6 +35,7 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Power, WishRecord
+from hexa.domain.rules.circuits import short
 from hexa.domain.rules.hedge import hedged_by
 from hexa.domain.rules.judge import refused
 from hexa.domain.rules.rule import Bid
@@ -280,6 +281,8 @@ class Provider:
             return self._deny(call, OpenReason(veto.reason), f"{view.id}: {veto.message}")
         if now_on + delta > shown.max_size:
             text = f"{view.id} has {now_on} of at most {shown.max_size} machines; {delta} more cannot come"
+            if why := short(view.policy, members, size=now_on + delta):
+                return self._deny(call, What.CIRCUIT_FULL, f"{text}: {why}")
             return self._deny(call, What.MAX_SIZE_REACHED, text)
         if len(found) < delta:
             return self._deny(

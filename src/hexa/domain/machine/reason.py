@@ -45,6 +45,11 @@ class Reason(StrEnum):
     SAFE_HANDS = "SafeHands"
     """The site itself is in doubt: hexa only powers on."""
 
+    CIRCUIT_FULL = "CircuitFull"
+    """Its circuit, or its group's maxWatts, has no watts left for it."""
+    INRUSH_SPACING = "InrushSpacing"
+    """It puts wakes off, and bars nothing."""
+
     # --- wishes ---
     POWER_STATE_CHANGED = "PowerStateChanged"
     """Somebody edited spec.powerState."""

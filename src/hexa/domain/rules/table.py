@@ -13,10 +13,11 @@ from hexa.domain.machine.identity import IDENTITY_CHANGED
 from hexa.domain.machine.lifecycle import phase_of
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import recorded_wish
-from hexa.domain.news import What
+from hexa.domain.news import Severity, What
 from hexa.domain.rules import (
     blackouts,
     blocker,
+    circuits,
     control_plane,
     cool_off,
     cycles,
@@ -214,6 +215,28 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
             scene.machine.ties, wish=scene.machine.wish(scene.now), phase=phase_of(scene.status)
         ),
         why=dependencies.why,
+    ),
+    Rule(
+        name="circuits",
+        what="No wake takes a circuit, or a group, above its maxWatts, whoever asks for it.",
+        reason=Reason.CIRCUIT_FULL,
+        on=circuits.on,
+        later=circuits.over,
+        again=circuits.over,
+        says=circuits.says,
+        awaits=circuits.awaits,
+        tells=when_begun(Reason.CIRCUIT_FULL, what=What.CIRCUIT_FULL),
+        remedy="rest another machine of the circuit, or raise its maxWatts",
+    ),
+    Rule(
+        name="inrush spacing",
+        what="The wakes of one circuit begin apart, those that repeat one included.",
+        reason=Reason.INRUSH_SPACING,
+        later=circuits.later,
+        again=circuits.later,
+        says=circuits.waits,
+        ends=circuits.ends,
+        tells=when_begun(Reason.INRUSH_SPACING, what=What.WAITS_ITS_TURN, severity=Severity.NORMAL),
     ),
     Rule(
         name="wake proof",

@@ -4,6 +4,7 @@ Pure: what the objects refer to, and the time, are arguments. What does not deco
 the policy's part is in `policy`.
 """
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -15,7 +16,9 @@ from hexa.domain.duration import parse_duration
 from hexa.domain.group.template import declared_shape, mixed, uneven, unlabelled_gpus
 from hexa.domain.machine.button import button_problems
 from hexa.domain.machine.reason import Reason
+from hexa.domain.money.rates import rates_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
+from hexa.domain.policy.circuits import Circuit, watts_problem
 from hexa.domain.policy.conventions import Conventions
 from hexa.domain.policy.limits import machine_limits
 from hexa.domain.policy.policy import Policy, policy_of
@@ -120,12 +123,23 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
     if machine.spec.power is not None:
         yield from outlet_problems(machine.spec.power)
     yield from check_problems(machine)
+    yield from _watts_problems(machine, group)
     yield from _unavailable(machine)
     yield from _expired(spec.hold, "spec.hold", now)
     yield from _expired(spec.paused, "spec.paused", now)
     if spec.kubernetes_node_name and not is_object_name(spec.kubernetes_node_name):
         text = f"{spec.kubernetes_node_name!r} is no name of a Kubernetes node"
         yield Problem("spec.kubernetesNodeName", text, "write it as kubectl get nodes shows it", reason="BadName")
+
+
+def _watts_problems(machine: Node, group: Group | None) -> Iterator[Problem]:
+    """Of circuits only their names are known here."""
+    watts, most = rates_of(machine).max_watts or None, policy_of(group)[0].max_watts if group is not None else None
+    if machine.spec.circuit:
+        yield from filter(None, [watts_problem(Circuit(name=machine.spec.circuit, watts=math.inf), watts)])
+    if group is not None and most is not None:
+        own = Circuit(name=str(_key(group.metadata)), watts=most, of_group=True)
+        yield from filter(None, [watts_problem(own, watts)])
 
 
 _WAYS: Final[tuple[tuple[Direction, str, str, str], ...]] = (
