@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import structs
 
+from tests.faults.circuits import draw_circuits
 from tests.faults.devices import draw_devices
 from tests.faults.odd import draw_odd
 from tests.faults.profiles import draw_profiles
@@ -29,6 +30,7 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         groups, boxes = _ordered(Random(f"order {seed}"), groups, boxes)
     if seed % 5 == 0:
         boxes, groups = _accounts(Random(f"account {seed}"), boxes, groups)
+    groups, boxes, circuits = draw_circuits(seed, groups, boxes)
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     others, pinned = Random(f"blockers {seed}"), tuple[Load, ...]()
     if seed % 5 == 2:
@@ -53,6 +55,7 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         boxes=_depending(Random(f"depends {seed}"), boxes) if depends else boxes,
         loads=(*loads, *pinned),
         acts=tuple(sorted(acts, key=lambda act: act.at)),
+        circuits=circuits,
         hurts=hurts,
     )
 

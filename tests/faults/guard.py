@@ -40,6 +40,7 @@ from hexa.ports.kube import ChangeType
 from hexa.testing.world import World
 from hexa.testing.world.builders import NAMESPACE
 from tests.faults.acts import Stage
+from tests.faults.circuits import Circuits
 from tests.faults.script import Box
 
 SLACK = timedelta(seconds=90)
@@ -114,6 +115,7 @@ class Guard:
         specs = stage.script.groups.values()
         self._forced = any(spec.get("drain", {}).get("force") or "remediation" in spec for spec in specs)
         """A group allows that pods are lost."""
+        self._circuits = Circuits(stage, self.say)
         self._pods = PodsByNode(self.world.site.api)
         self._over_since: dict[str, datetime] = {}
         self._short_since: dict[str, datetime] = {}
@@ -170,6 +172,8 @@ class Guard:
             self._made.clear()
         self.jobs += 1
         self.actions.append((trio.current_time(), name, action))
+        if action == "startup":
+            self._circuits.woken(name)
         self._made[labels.get(UID_LABEL, name), attempt] += 1
         if self._made[labels.get(UID_LABEL, name), attempt] > 1:
             self.say("repeated", f"{name}: attempt {attempt} had a second Job")
@@ -466,7 +470,8 @@ class Guard:
         told = {c.type for c in view.node.status.conditions if c.status == "True"} & TELLS
         on = wish.power is Power.ON
         late = phase is not (Phase.READY if on else Phase.OFF) and (not told or (on and phase is Phase.OFF))
-        if late and not self._on_its_way(view, now) and not self._waits_for_others(view, now):
+        waits = self._waits_for_others(view, now) or self._waits_for_watts(view, now)
+        if late and not self._on_its_way(view, now) and not waits:
             self.say("wish", f"{name} is wanted {wish.power} by {wish.by} ({wish.reason}) and in {phase}")
 
     def _waits_for_others(self, view: MachineView, now: datetime) -> bool:
@@ -478,6 +483,12 @@ class Guard:
         wishes = [other.wish(now) for other in others if other is not None]
         vetoed = any(veto.reason == Reason.DEPENDS_ON for veto in view.on_vetoes(now))
         return vetoed or any(wish is not None and wish.power is Power.ON for wish in wishes)
+
+    def _waits_for_watts(self, view: MachineView, now: datetime) -> bool:
+        """It says that its circuit is full, and so it is."""
+        told = any(c.type == Reason.CIRCUIT_FULL and c.status == "True" for c in view.node.status.conditions)
+        vetoes = (*view.on_vetoes(now), *view.put_off(now))
+        return told and any(veto.reason == Reason.CIRCUIT_FULL for veto in vetoes)
 
     def _on_its_way(self, view: MachineView, now: datetime) -> bool:
         since = view.node.status.since or now
@@ -528,6 +539,7 @@ class Guard:
             if view.policy.max_size is not None and sum(map(counts, members)) >= view.policy.max_size:
                 continue
             able = [m for m in members if m.phase is Phase.OFF and not m.wanted and not m.on_vetoes and m.valid]
+            able = [m for m in able if not any(place.full for place in m.places)]
             for member in able:
                 box = next(box for box in self.stage.script.boxes if box.name == member.key.name)
                 fits = [

@@ -63,10 +63,8 @@ async def _run(script: Script, found: list[Outcome]) -> None:
     machines = [
         _machine(box, number, cut="remediation" in script.groups[box.group]) for number, box in enumerate(script.boxes)
     ]
-    shared = profiles.manifests(script.boxes)
-    async with open_world(
-        groups=groups, machines=machines, profiles=shared, autoscaler=None, site=site, agent=False
-    ) as world:
+    site_of: dict[str, Any] = {"groups": groups, "machines": machines, "profiles": profiles.manifests(script.boxes)}
+    async with open_world(**site_of, autoscaler=None, site=site, agent=False, circuits=script.circuits) as world:
         world.agent.image = "power.example/hexa"
         world.agent.gauge = Devices(world.site, {box.name for box in script.boxes if box.metered})
         async with trio.open_nursery() as nursery:
@@ -121,6 +119,10 @@ def _machine(box: Box, number: int, *, cut: bool) -> Machine:
     spec |= box.more
     hardware = {"cpu": box.cpu, "boot_seconds": box.boot, "boot_jitter": 0.2, "off_seconds": box.off}
     hardware["hard_off"] = cut
+    if box.watts:
+        hardware["max_watts"] = box.watts
+    if box.circuit:
+        spec["circuit"] = box.circuit
     return machine(box.name, group=box.group, on=box.on, sensor=box.sensor, spec=spec, **hardware)
 
 

@@ -27,6 +27,9 @@ class Box(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     """The watts of a plug tell its power."""
     more: dict[str, Any] = {}
     """More of its spec."""
+    watts: float = 0.0
+    """spec.energy.maxWatts; 0: it does not say."""
+    circuit: str = ""
 
 
 ON_WATTS = 20.0
@@ -80,6 +83,8 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     loads: tuple[Load, ...] = ()
     acts: tuple[Act, ...] = ()
     """In order of time."""
+    circuits: dict[str, dict[str, Any]] = {}
+    """Of hexa's configuration, by name."""
     hurts: float = 7200.0
     """Seconds after which all faults are mended."""
 

@@ -37,6 +37,10 @@ def _smaller(script: Script) -> Iterator[Script]:
         name = script.boxes[index].name
         acts = tuple(act for act in script.acts if act.of != name)
         yield structs.replace(script, boxes=_without(script.boxes, index), acts=acts)
+    for name in script.circuits:
+        boxes = tuple(structs.replace(box, circuit="") if box.circuit == name else box for box in script.boxes)
+        left = {key: each for key, each in script.circuits.items() if key != name}
+        yield structs.replace(script, circuits=left, boxes=boxes)
     for name, spec in script.groups.items():
         if not any(name in (box.group, *(act.of for act in script.acts)) for box in script.boxes):
             yield structs.replace(script, groups={key: each for key, each in script.groups.items() if key != name})
