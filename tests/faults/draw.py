@@ -133,7 +133,7 @@ def _rules(dice: Random) -> dict[str, Any]:
     return found | ({"blackouts": blackouts} if blackouts else {})
 
 
-MODES = ("AlwaysOn", "AlwaysOff")
+MODES = ("AlwaysOn", "AlwaysOff", "Observe")
 
 
 def _modes(dice: Random, hurts: float, groups: dict[str, Any]) -> tuple[dict[str, Any], list[Act]]:

@@ -19,6 +19,7 @@ from hexa.domain.group.woken_for import MOST_WAKES, woken_for
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
+from hexa.domain.machine.marks import MARKS
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import overrules, recorded_wish
 from hexa.domain.machine_view import MachineView
@@ -187,6 +188,8 @@ class Guard:
         view = self._view(name)
         if view is None or self.core is None:
             return
+        if (since := _observed_since(view)) is not None and self.world.now - since > IN_FLIGHT:
+            self.say("observed", f"{name}: a {action} Job while its group observes")
         if action == "shutdown":
             self._shutdown(name, node, view)
         else:
@@ -327,6 +330,10 @@ class Guard:
             self._paused_at[name] = now
         self._account(name)
         status, phase = view.node.status, view.phase
+        if view.observing or view.to_be_seen_anew:  # nobody opens its node, or follows what is wanted of it
+            self._paused_at[name] = now
+            self._touches_nothing(name, view, now)
+            return
         since = status.since or now
         calm = now - max(since, self._blind_at, self._paused_at.get(name, since))
         if phase in LIMITS and calm > getattr(view.limits, LIMITS[phase]) + SLACK:
@@ -354,6 +361,14 @@ class Guard:
         )
         if account.kwh > most + 1e-6:
             self.say("account", f"{name}: {account.kwh} kWh of {most}")
+
+    def _touches_nothing(self, name: str, view: MachineView, now: datetime) -> None:
+        """What hexa had put on its node is gone, a while given."""
+        kube, since = self.world.kube_node(name), _observed_since(view)
+        if kube is None or since is None or now - max(since, self._blind_at) < SLACK or self.stage.restores:
+            return
+        if any(mark in kube.metadata.annotations for mark in MARKS):
+            self.say("observed", f"{name}: marks of hexa are on its node while its group observes")
 
     def _size(self, core: Core, group: str, now: datetime) -> None:
         """Never more than the greatest size, but for what people or buttons switched on. A group that was given up keeps none."""
@@ -561,6 +576,12 @@ class Guard:
     def _old(self, pod: Pod, now: datetime) -> bool:
         created = pod.metadata.creation_timestamp
         return created is not None and now - created > timedelta(minutes=20)
+
+
+def _observed_since(view: MachineView) -> datetime | None:
+    """None: its group does not only observe, or the machine does not know yet."""
+    receipt = view.node.status.receipt
+    return receipt.since if view.observing and receipt is not None and receipt.until is None else None
 
 
 TELLS = frozenset({"Blocked", "Failed", "PowerJobFailed", "PowerJobWaiting", "PowerOnUnavailable", "Invalid", "Lost"})
