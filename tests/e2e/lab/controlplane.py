@@ -18,6 +18,7 @@ import httpx
 import trio
 
 from .api import Api, open_api, wait_for_namespace
+from .audit import audit_flags
 from .network import FIRST_SERVICE, SERVICES
 from .pki import Pki
 from .process import Process
@@ -181,6 +182,7 @@ class ControlPlane:
             "--allow-privileged=true",
             "--endpoint-reconciler-type=none",  # no machine routes services but the first, see firmware.sh
             "--kubelet-preferred-address-types=InternalIP",
+            *audit_flags(self.folder),
             *self.options.api_server,
         ]
 
