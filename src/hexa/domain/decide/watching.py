@@ -5,11 +5,12 @@ Nothing here answers with an act on the machine, its pods or its Kubernetes node
 itself has left behind. When the group does not observe any more, the machine is looked at anew, as one that was never seen.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import structs
 
+from hexa.domain.decide.accounts import due_of
 from hexa.domain.decide.decision import Decision, Edit, EndJobs
 from hexa.domain.decide.facts import facts_of
 from hexa.domain.decide.identity_change import take_over
@@ -45,11 +46,11 @@ def watch(machine: MachineView, observed: Observed) -> Decision | None:
     """What is to be done with a machine whose group observes, or has just ceased to; None: its group does not."""
     if not machine.observing:
         return _end(machine, observed) if machine.to_be_seen_anew and not observed.read.in_vain else None
-    for row in (_clean, _begin, _clamp, take_over, _event, _count):
+    for row in (_clean, _begin, _clamp, take_over, _event, _count, _book_energy):
         if (decision := row(machine, observed)) is not None:
             return decision
-    looked = observed.pods_seen_at if machine.phase is Phase.READY else None
-    waits = () if looked is None else (max(looked + LOOK - observed.now, SOON),)
+    dues = (_look_due(machine, observed), _account_due(machine))
+    waits = [max(due - observed.now, SOON) for due in dues if due is not None]
     return rest(machine, observed, facts_of(machine, observed, plan=False), waits=waits)
 
 
@@ -109,6 +110,19 @@ def _event(machine: MachineView, observed: Observed) -> Decision | None:
     return take_step(machine, observed, event, plan=None) if event is not None else None
 
 
+def _book_energy(machine: MachineView, observed: Observed) -> Decision | None:
+    """Its energy account, where nothing else was written for a while."""
+    due = _account_due(machine)
+    if due is None or observed.now < due or observed.read.in_vain:
+        return None
+    return save(machine, observed, machine.node.status, booked=True)
+
+
+def _account_due(machine: MachineView) -> datetime | None:
+    """When the account is written at the latest; None: with the receipt, which a machine that is up has written as often."""
+    return None if machine.phase is Phase.READY else due_of(machine)
+
+
 # --- the receipt ------------------------------------------------------------------------------------
 
 
@@ -119,6 +133,12 @@ def _count(machine: MachineView, observed: Observed) -> Decision | None:
     facts = facts_of(machine, observed, plan=False)
     status = structs.replace(with_shape(machine, facts), receipt=_receipt(machine, observed))
     return save(machine, observed, status)
+
+
+def _look_due(machine: MachineView, observed: Observed) -> datetime | None:
+    """When its pods are looked at next."""
+    looked = observed.pods_seen_at if machine.phase is Phase.READY else None
+    return looked + LOOK if looked is not None else None
 
 
 def _receipt(machine: MachineView, observed: Observed) -> Receipt | None:
