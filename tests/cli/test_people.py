@@ -504,6 +504,24 @@ def test_modes_are_shown_and_named(hexa: Hexa, world: World) -> None:
     assert "Observe: its group only observes (mode Observe)" in told.output
 
 
+def test_schedules_are_shown_and_named(hexa: Hexa, world: World) -> None:
+    """get says when one changes the sizes next, where a group has any; why says what it sets now, and what it keeps on."""
+    assert "NEXT CHANGE" not in hexa("get").stdout
+    always = {"minSize": 5, "reason": "open day"}
+    world.edit_group("rack", {"minSize": 0, "schedules": [always, {"days": ["Sun"], "minSize": 1, "reason": "closed"}]})
+    shown = hexa("get", "groups").stdout
+    assert "NEXT CHANGE" in shown
+    assert 'minSize from 5 to 1 (schedule "closed" begins)' in shown
+    told = hexa("why", "rack").stdout
+    assert 'minSize is 5 by schedule "open day"' in told
+    assert 'Sun 00:00 (UTC): minSize from 5 to 1 (schedule "closed" begins)' in told
+    assert json.loads(hexa("get", "groups", "rack", "-o", "json").stdout)["groups"][0]["nextChange"].startswith("20")
+    world.edit_group("rack", {"schedules": [{**always, "minSize": 100}]})
+    kept = hexa("why", "box-1").stdout
+    assert 'minSize is 100 by schedule "open day"' in kept
+    assert "Group machines/rack spec.schedules[0].minSize" in kept
+
+
 def test_a_receipt_is_shown_by_machine_and_group(hexa: Hexa, world: World) -> None:
     """With what it leaves out; without one it says how to get one."""
     assert "set spec.mode: Observe on a Group" in hexa("receipt").stderr

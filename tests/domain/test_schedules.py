@@ -20,6 +20,7 @@ from hexa.domain.written.validation import group_problems
 BERLIN = "Europe/Berlin"
 NIGHT = {"from": "19:00", "to": "07:00", "zone": BERLIN, "minSize": 0, "maxSize": 0, "reason": "night"}
 WORK = {"days": ["Mon", "Tue", "Wed", "Thu", "Fri"], "from": "07:00", "to": "18:00", "zone": BERLIN, "minSize": 3}
+UTC_NINE = datetime(2026, 11, 30, 9, tzinfo=UTC)
 NO_LEAD = timedelta(0)
 
 
@@ -110,6 +111,8 @@ def test_machines_that_are_woken_one_after_the_other_begin_sooner() -> None:
         early = policy_at(known, now=local("2026-11-30T00:00"), lead=lead)[1]
         assert early == local(f"2026-11-30T{begins}")
         assert sizes(known, early, lead)[0] == 6
+    apart, known = timedelta(seconds=30), policy({**WORK, "minSize": 5})
+    assert policy_at(known, now=local("2026-11-30T00:00"), lead=lead, apart=apart)[1] == local("2026-11-30T06:56")
     for slow in (rate, {"wakes": 1, "per": "87600h"}):
         many = policy({**WORK, "minSize": 2**31 - 1}, rateLimit=slow)
         assert policy_at(many, now=local("2026-11-30T00:00"), lead=lead)[1] == local("2026-11-30T00:58")
@@ -167,6 +170,13 @@ def test_who_sets_a_value_and_until_when_is_told() -> None:
     )
     unnamed, _ = policy_at(policy(WORK), now=local("2026-11-30T06:59"), lead=timedelta(minutes=2))
     assert str(unnamed.by["min_size"]) == " by spec.schedules[0] from Mon 07:00 (Europe/Berlin) on"
+
+
+def test_of_two_windows_that_meet_the_one_that_ends_is_told() -> None:
+    """Where one follows the other with the same value nothing changes; what is told of the end names the one that ends."""
+    first, later = {"to": "10:00", "minSize": 1, "reason": "first"}, {"from": "11:00", "to": "12:00", "minSize": 1}
+    found, _ = policy_at(policy(first, {**later, "zone": BERLIN}), now=UTC_NINE, lead=NO_LEAD)
+    assert str(found.next_change) == "Mon 12:00 (Europe/Berlin): minSize from 1 to 0 (spec.schedules[1] ends)"
 
 
 def test_a_window_that_holds_day_and_night_has_no_edge_at_midnight() -> None:

@@ -2,7 +2,7 @@
 of their machines.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,6 +13,7 @@ from hexa.app.fence import contained_problem
 from hexa.app.store import Store
 from hexa.app.views.stand_in import group_stand_in
 from hexa.domain.group.asked import as_asked, asked
+from hexa.domain.group.watts import gap
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.marks import released
 from hexa.domain.machine_view import membership_of
@@ -26,10 +27,10 @@ LEARNED: Final = timedelta(seconds=5)
 
 
 class GroupViews:
-    """Every group of the snapshot. `boots`: recent boots of each of a group's machines, in seconds."""
+    """Every group of the snapshot. `nodes`: a group's machines."""
 
-    def __init__(self, store: Store, *, boots: Callable[[Lookup], Iterable[Sequence[float]]]) -> None:
-        self._store, self._fence, self._boots = store, store.fence, boots
+    def __init__(self, store: Store, *, nodes: Callable[[Lookup], Iterable[Node]]) -> None:
+        self._store, self._fence, self._nodes = store, store.fence, nodes
         self._post = store.fence.post(GROUPS, "view")
         self._known: Final[dict[Lookup, GroupView]] = {}
         self._until: Final[dict[Lookup, datetime]] = {}
@@ -74,7 +75,13 @@ class GroupViews:
         return True
 
     def _policy_at(self, key: Lookup, policy: Policy, now: datetime) -> tuple[Policy, datetime | None]:
-        return policy_at(policy, now=now, lead=lead_of(self._boots(key))) if policy.schedules else (policy, None)
+        """Where it has schedules, by what the boots of its machines have taken, and what their circuits leave between wakes."""
+        if not policy.schedules:
+            return policy, None
+        nodes, circuits = list(self._nodes(key)), self._store.conventions.circuits or ()
+        named = {node.spec.circuit for node in nodes}
+        apart = max((gap(each) for each in circuits if each.name in named), default=timedelta(0))
+        return policy_at(policy, now=now, lead=lead_of(node.status.boot_seconds for node in nodes), apart=apart)
 
     def _changes(self, key: Lookup, until: datetime | None) -> None:
         if until is not None:

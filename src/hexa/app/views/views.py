@@ -4,7 +4,7 @@ It reads the snapshot and writes nothing. How a view is put together, `machines`
 machines of a group, `rosters`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -45,7 +45,7 @@ class Views:
         self._on_turn: list[Callable[[Lookup], None]] = []
         self._on_safe_hands: list[Callable[[], None]] = []
         self._claims, self._pods, self._index = Claims(), GuardingPods(store), MachineIndex(store)
-        self._groups = GroupViews(store, boots=self._boots)
+        self._groups = GroupViews(store, nodes=self._nodes)
         policy, as_asked = self._groups.policy, self._groups.as_asked
         self.proofs: Final = Slots(PROOF, store=store, policy=policy, as_asked=as_asked)
         """Which machine of each group may be off without wake proof."""
@@ -111,9 +111,9 @@ class Views:
             for told in self._on_turn:
                 told(key)
 
-    def _boots(self, group: Lookup) -> Iterator[Sequence[float]]:
-        nodes = (self._store.machines.objects.get(key) for key in self.keys_of_group(group))
-        return (node.status.boot_seconds for node in nodes if node is not None)
+    def _nodes(self, group: Lookup) -> Iterator[Node]:
+        found = (self._store.machines.objects.get(key) for key in self.keys_of_group(group))
+        return (node for node in found if node is not None)
 
     # --- groups ---
 

@@ -218,13 +218,18 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
     return policy, (*reader.problems, *of_schedules, *clashing, *_contradictions(policy), *_pinned(spec))
 
 
-def policy_at(policy: Policy, *, now: datetime, lead: timedelta) -> tuple[Policy, datetime | None]:
+def policy_at(
+    policy: Policy, *, now: datetime, lead: timedelta, apart: timedelta = timedelta(0)
+) -> tuple[Policy, datetime | None]:
     """The policy as its schedules make it now, and until when it stays so; None: it has no schedules. `lead`: how long before a
-    window machines are woken (`schedules.lead_of`)."""
+    window machines are woken (`schedules.lead_of`); `apart`: between the wakes of two of them, whatever rateLimit says."""
     if not policy.schedules:
         return policy, None
-    rate = policy.rate
-    row = rate.row if rate is not None else Rate().row
+    rate = policy.rate or Rate()
+
+    def row(count: int) -> timedelta:
+        return max(rate.row(count), apart * max(count - 1, 0))
+
     found = instant(policy.base, policy.schedules, now=now, lead=lead, row=row)
     wanted_by = Asker.SCHEDULE if "mode" in found.by else Asker.MODE
     new = structs.replace(
