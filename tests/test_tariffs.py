@@ -6,13 +6,19 @@ from typing import Any
 
 import msgspec
 import trio
+from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START, MemoryClock
+from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.ports.journal import MemoryJournal
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.tariffs import Tariffs
+from hexa.domain.errors import Refused
 from hexa.domain.money.prices import Series, write_prices
 from hexa.domain.money.series import Row
-from hexa.domain.money.written_tariff import WrittenTariff
+from hexa.domain.money.written_tariff import WrittenTariff, tariff_of
+from hexa.domain.resources.cluster import CONFIG_MAPS
+from hexa.ports.kube import Patch
 from hexa.tariffs import TariffFiles, keep_tariffs, load_tariff
 
 HOUR = timedelta(hours=1)
@@ -86,3 +92,91 @@ async def test_the_log_tells_what_is_wrong(tmp_path: Path) -> None:
         await journal.heard.wait()
         nursery.cancel_scope.cancel()
     assert ["energy is free until then" in str(line) for line in journal.lines] == [True]
+
+
+# --- ConfigMaps -------------------------------------------------------------------------------------------------------
+
+SPOT = {"spot": {"configMap": {"name": "prices", "key": "day.csv"}}}
+
+
+class Site:
+    """An API server, a client of it, and the tariffs of a configuration that are kept by them."""
+
+    def __init__(self, written: dict[str, Any]) -> None:
+        self.clock = MemoryClock()
+        self.kube = MemoryKube(MemoryApi(self.clock))
+        self.tariffs = Tariffs()
+        self.files = TariffFiles(self.tariffs, msgspec.convert(written, dict[str, WrittenTariff]))
+        self.heard = Heard()
+
+    async def settle(self) -> None:
+        """Until what was written is known."""
+        await trio.sleep(1)
+        for text in self.files.look(self.clock.now()):
+            self.heard.log("tariff", problem=text)
+
+    def put(self, text: str, *, key: str = "day.csv", name: str = "prices") -> None:
+        """Apply the ConfigMap."""
+        metadata = {"name": name, "namespace": "hexa-system"}
+        self.kube.api.create(CONFIG_MAPS, {"metadata": metadata, "data": {key: text}})
+
+    @property
+    def price(self) -> float | None:
+        """By the tariff, where it is known."""
+        tariff = self.tariffs.known.get("spot")
+        return tariff.mean(START, START + HOUR) if tariff is not None else None
+
+    @property
+    def said(self) -> str:
+        """The last line of the log."""
+        return str(self.heard.lines[-1].fields["problem"])
+
+
+async def test_prices_of_a_config_map_count_as_soon_as_they_are_there(autojump_clock: MockClock) -> None:
+    """They are watched by name and listed once; one that is missing, lacks the key or is deleted is told, and the prices that were
+    read before count."""
+    site = Site(SPOT)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(site.files.maps.follow, site.kube)
+        await site.settle()
+        assert "ConfigMap hexa-system/prices is not there; write it by hexa tariff import" in site.said
+        site.put(prices(0.1))
+        await site.settle()
+        assert site.price == 0.1
+        await trio.sleep(3600)
+        assert [count for (verb, _), count in site.kube.calls.items() if verb == "list"] == [1]
+        key = ("hexa-system", "prices")
+        site.kube.api.patch(CONFIG_MAPS, key, Patch({"data": {"day.csv": prices(0.25)}}))
+        await site.settle()
+        assert site.price == 0.25
+        site.kube.api.patch(CONFIG_MAPS, key, Patch({"data": {"day.csv": None, "other.csv": ""}}))
+        await site.settle()
+        assert (site.price, "has no key day.csv; it has other.csv" in site.said) == (0.25, True)
+        site.kube.api.delete(CONFIG_MAPS, key)
+        await site.settle()
+        assert (site.price, "is not there" in site.said) == (0.25, True)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_config_map_that_may_not_be_read_says_so_and_comes_back(autojump_clock: MockClock) -> None:
+    """The missing right is named; the price that stands in the group counts until then, and the tariff soon after it is given."""
+    site = Site(SPOT)
+    site.put(prices(0.1))
+    site.kube.fail_next(Refused("hexa needs verb list on configmaps (core)", reason="Forbidden"))
+    async with trio.open_nursery() as nursery:
+        assert site.files.look(START) == []
+        assert site.tariffs.known == {}  # not asked yet: nothing is free meanwhile
+        nursery.start_soon(site.files.maps.follow, site.kube)
+        await site.settle()
+        assert "hexa needs verb list on configmaps" in site.said
+        await trio.sleep(130)
+        await site.settle()
+        assert site.price == 0.1
+        nursery.cancel_scope.cancel()
+
+
+def test_one_place_of_prices_is_enough() -> None:
+    """A tariff that names a file and a ConfigMap, or one of them beside a price, is told what counts."""
+    written = msgspec.convert({"file": "f", "configMap": {"name": "n", "key": "k"}, "price": 1.0}, WrittenTariff)
+    _, problems = tariff_of("spot", written, ())
+    assert [problem.field for problem in problems] == ["tariffs.spot.configMap", "tariffs.spot.file"]

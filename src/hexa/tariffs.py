@@ -1,6 +1,7 @@
-"""Reads the files of tariffs, and reads them again when they change. What is wrong with one is a problem of that tariff; the others
-go on."""
+"""Reads the files and ConfigMaps of tariffs, and reads them again when they change. What is wrong with one is a problem of that
+tariff; the others go on."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +13,12 @@ from msgspec import Struct
 from hexa.app.tariffs import Tariffs
 from hexa.domain.money.prices import PricesError, Series, read_prices
 from hexa.domain.money.tariff import Tariff
-from hexa.domain.money.written_tariff import WrittenTariff, tariff_of
+from hexa.domain.money.written_tariff import WrittenTariff, source_of, tariff_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.tariffs import SOON
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
+from hexa.price_maps import NotYet, PriceMaps
 
 LOOK: Final = 60.0
 """Seconds between two looks at the files: a kubelet brings a changed ConfigMap to a mounted volume within a minute or two."""
@@ -38,6 +40,8 @@ class TariffFiles:
 
     def __init__(self, tariffs: Tariffs, written: Mapping[str, WrittenTariff]) -> None:
         self.tariffs, self._written = tariffs, written
+        self.maps: Final = PriceMaps(written.values())
+        self.reads_files: Final = any(each.file for each in written.values())
         self._seen: Stamps | None = None
         self._wrong: tuple[Problem, ...] = ()
         self._told: frozenset[str] = frozenset()
@@ -47,21 +51,31 @@ class TariffFiles:
 
     def look(self, now: datetime) -> list[str]:
         """Read what has changed; what is wrong since then, in words. It reads files, and so blocks."""
-        if (found := stamps(self._written)) != self._seen:
-            loaded = load_tariffs(self._written, self.tariffs.known)
+        if (found := {**stamps(self._written), "": (self.maps.changes, 0)}) != self._seen:
+            loaded = load_tariffs(self._written, self.tariffs.known, self.maps)
             self._seen, self._wrong, self.tariffs.known = found, loaded.problems, loaded.tariffs
         wrong = frozenset(str(each) for each in (*self._wrong, *ending(self.tariffs.known, now)))
         new, self._told = wrong - self._told, wrong
         return sorted(new)
 
+    def rests(self, now: datetime) -> float:
+        """Seconds until the next look, where no ConfigMap changes before."""
+        if self.reads_files:
+            return LOOK
+        ends = (
+            (tariff.rows[-1].end - SOON - now).total_seconds() for tariff in self.tariffs.known.values() if tariff.rows
+        )
+        return min((seconds for seconds in ends if seconds > 0), default=math.inf)
+
 
 async def keep_tariffs(files: TariffFiles, *, clock: Clock, journal: Journal) -> None:
-    """Look at the files now and from time to time; never returns. What is wrong is logged once."""
+    """Look at the files now and from time to time, at ConfigMaps when they change; never returns. What is wrong is logged once."""
     while True:
         for text in await trio.to_thread.run_sync(files.look, clock.now()):
             journal.log("tariff", problem=text)
         files.tariffs.tell()
-        await trio.sleep(LOOK)
+        with trio.move_on_after(files.rests(clock.now())):
+            await files.maps.changed()
 
 
 def stamps(written: Mapping[str, WrittenTariff]) -> Stamps:
@@ -81,7 +95,7 @@ def ending(tariffs: Mapping[str, Tariff], now: datetime) -> tuple[Problem, ...]:
     """The tariffs whose prices end soon, or have ended."""
     return tuple(
         Problem(
-            f"tariffs.{name}.file",
+            f"tariffs.{name}",
             f"its last price is for {tariff.rows[-1].end.isoformat()}",
             "bring newer ones; the shape of its last day stands in for a day, and then its mean",
             severity="warning",
@@ -91,22 +105,32 @@ def ending(tariffs: Mapping[str, Tariff], now: datetime) -> tuple[Problem, ...]:
     )
 
 
-def load_tariffs(written: Mapping[str, WrittenTariff], before: Mapping[str, Tariff] | None = None) -> Loaded:
-    """All of them; of one whose file can't be read, what it was `before`. Reads files, and so blocks."""
-    found = {name: load_tariff(name, each, (before or {}).get(name)) for name, each in written.items()}
-    return Loaded(
-        {name: tariff for name, (tariff, _) in found.items()},
-        tuple(problem for _, problems in found.values() for problem in problems),
-    )
+def load_tariffs(
+    written: Mapping[str, WrittenTariff], before: Mapping[str, Tariff] | None = None, maps: PriceMaps | None = None
+) -> Loaded:
+    """All of them but those whose ConfigMap was not read yet; of one that can't be read, what it was `before`. Reads files, and so
+    blocks."""
+    found: dict[str, Tariff] = {}
+    problems: list[Problem] = []
+    for name, each in written.items():
+        try:
+            found[name], wrong = load_tariff(name, each, (before or {}).get(name), maps)
+        except NotYet:
+            continue
+        problems += wrong
+    return Loaded(found, tuple(problems))
 
 
-def load_tariff(name: str, written: WrittenTariff, before: Tariff | None = None) -> tuple[Tariff, tuple[Problem, ...]]:
-    """The tariff with the prices of its file, and what is wrong with it. `before`: what stands in for a file that can't be read."""
-    if not written.file:
+def load_tariff(
+    name: str, written: WrittenTariff, before: Tariff | None = None, maps: PriceMaps | None = None
+) -> tuple[Tariff, tuple[Problem, ...]]:
+    """The tariff with the prices of its file or ConfigMap, and what is wrong with it. `before`: what stands in where they can't be
+    read. Raises `NotYet`."""
+    if not (source := source_of(written)):
         return tariff_of(name, written)
-    where = f"tariffs.{name}.file"
+    where = f"tariffs.{name}.{source}"
     try:
-        series = read_prices(Path(written.file).read_text(encoding="utf-8-sig"), source=written.file)
+        series = _series(written, maps)
     except (OSError, UnicodeDecodeError, PricesError) as error:
         text = str(error) if isinstance(error, PricesError) else f"{written.file} can't be read: {error}"
         stands_in = "the prices that were read before count until then" if before else "energy is free until then"
@@ -114,6 +138,15 @@ def load_tariff(name: str, written: WrittenTariff, before: Tariff | None = None)
         return tariff, (*problems, Problem(where, text, f"write it by hexa tariff import; {stands_in}"))
     tariff, problems = tariff_of(name, written, series.rows)
     return tariff, (*problems, *_of_series(where, written, series))
+
+
+def _series(written: WrittenTariff, maps: PriceMaps | None) -> Series:
+    named = written.config_map
+    if named is None:
+        return read_prices(Path(written.file).read_text(encoding="utf-8-sig"), source=written.file)
+    if maps is None:
+        raise NotYet
+    return read_prices(maps.text_of(named), source=f"ConfigMap {named.namespace}/{named.name}, {named.key}")
 
 
 def _of_series(where: str, written: WrittenTariff, series: Series) -> tuple[Problem, ...]:

@@ -93,6 +93,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         if config.tariffs:
             files = TariffFiles(tariffs, config.tariffs)
             nursery.start_soon(functools.partial(keep_tariffs, files, clock=clock, journal=journal))
+            nursery.start_soon(files.maps.follow, kube)
         bound = await nursery.start(serve)
         ready.set()
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)

@@ -92,6 +92,16 @@ def test_what_the_agent_reads_is_named_and_nothing_else(overlay: Overlay) -> Non
 
 
 @EVERY
+def test_prices_are_read_where_it_is_said(overlay: Overlay) -> None:
+    """With `--read-prices` hexa may list and watch these ConfigMaps beside itself, by name; without it none."""
+    role = of(installed(overlay, prices=("prices",)), "Role", "hexa-prices", "hexa-system")
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"], "resourceNames": ["prices"]}
+    ]
+    assert not [each for each in installed(overlay) if each["metadata"]["name"] == "hexa-prices"]
+
+
+@EVERY
 def test_hexa_knows_its_own_image(overlay: Overlay) -> None:
     """Jobs of spec.power run the image that hexa runs."""
     container = of(installed(overlay, image="here/hexa:7"), "Deployment", "hexa", "hexa-system")["spec"]["template"][

@@ -51,6 +51,14 @@ def manifests(
         bool,
         typer.Option("--eta", help="Tell pods that wait when their machine is Ready: Events in every namespace."),
     ] = False,
+    prices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--read-prices",
+            metavar="NAME",
+            help="A ConfigMap beside hexa whose prices a tariff names; may be repeated. Default: none.",
+        ),
+    ] = None,
     with_crds: Annotated[bool, typer.Option("--with-crds", help="Print the CustomResourceDefinitions first.")] = False,
     deploy: Annotated[
         Path | None,
@@ -66,6 +74,7 @@ def manifests(
         _write_all(deploy)
         return
     _check_names({"--namespace": [namespace], "--machines": machines, "--tenant": tenants, "--read-secret": secrets})
+    _check_names({"--read-prices": prices})
     from msgspec import structs
 
     from hexa.app.manifests import options as of
@@ -73,7 +82,7 @@ def manifests(
 
     options = of.Options(overlay=of.Overlay(overlay), namespace=namespace, tenants=tuple(tenants or ()))
     changes: dict[str, Any] = {"machines": tuple(machines or ()), "image": image, "autoscaler_image": autoscaler_image}
-    changes |= {"sensors": sensors, "eta": eta, "secrets": tuple(secrets or ())}
+    changes |= {"sensors": sensors, "eta": eta, "secrets": tuple(secrets or ()), "prices": tuple(prices or ())}
     options = structs.replace(options, **{key: value for key, value in changes.items() if value})
     objects = [*(_crds() if with_crds else ()), *render(options)]
     typer.echo(_documents(objects), nl=False)
@@ -85,7 +94,9 @@ def _check_names(given: Mapping[str, Iterable[str] | None]) -> None:
 
     for option, names in given.items():
         for name in names or ():
-            if not is_object_name(name) or (option != "--read-secret" and ("." in name or len(name) > 63)):
+            if not is_object_name(name) or (
+                option not in ("--read-secret", "--read-prices") and ("." in name or len(name) > 63)
+            ):
                 fail(f"{option}: {name!r} is no name: use lower case letters, digits and -", Exit.USAGE)
 
 

@@ -104,6 +104,11 @@ def _of_config(name: str, file: Path | None) -> "Tariff":
             f"{file}: tariffs.{name}: no such tariff; {known}" if name else f"{file}: name a tariff; {known}",
             Exit.USAGE,
         )
+    if (there := written[name].config_map) is not None:
+        command = (
+            f"kubectl get cm -n {there.namespace} {there.name} -o go-template='{{{{index .data \"{there.key}\"}}}}'"
+        )
+        fail(f"its prices are in a ConfigMap: {command} | hexa tariff show --prices -", Exit.USAGE)
     found, problems = load_tariff(name, written[name])
     for problem in problems:
         typer.echo(f"hexa: {problem}", err=True)

@@ -55,6 +55,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Whether hexa may reach management controllers and plugs, to read the power of machines with `spec.power`."""
     secrets: tuple[str, ...] = ()
     """Secrets of `machines` that it may get for that, by name."""
+    prices: tuple[str, ...] = ()
+    """ConfigMaps of `namespace` that it may read the prices of tariffs from, by name."""
     eta: bool = False
     """Whether pods that wait are told when their machine is Ready: Events in every namespace."""
     settings: tuple[tuple[str, str], ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hexa.app.manifests.options import AUTOSCALER, HEXA, RBAC, Object, Options, Overlay, thing
-from hexa.domain.people.rights import RIGHTS, Right, Scope, for_eta, for_sensors, for_tenant, rules
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_eta, for_prices, for_sensors, for_tenant, rules
 
 Rule = dict[str, list[str]]
 
@@ -68,6 +68,7 @@ def roles(options: Options) -> Iterator[Object]:
         yield from _bound(options, f"{HEXA}-sensors", HEXA, rules(for_sensors(options.secrets)), namespace)
     for namespace in options.tenants:
         yield from _bound(options, f"{HEXA}-tenant", HEXA, rules(_moved(rights)), namespace)
+    yield from _bound(options, f"{HEXA}-prices", HEXA, rules(for_prices(options.prices)), options.namespace)
     if options.eta:
         everywhere = options.overlay is not Overlay.TENANT
         for namespace in ("",) if everywhere else options.tenants:  # Events beside the machines are told anyway

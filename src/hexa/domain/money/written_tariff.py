@@ -33,17 +33,32 @@ class WrittenWindow(Written, frozen=True, kw_only=True):
         return window_of(self.days, self.start, self.end)
 
 
+class WrittenMap(Written, frozen=True, kw_only=True):
+    """A key of a ConfigMap."""
+
+    name: str
+    key: str
+    namespace: str = "hexa-system"
+
+
 class WrittenTariff(Written, frozen=True, kw_only=True):
-    """A tariff: one price, weekly windows, or the file of a series; charges and tax on top."""
+    """A tariff: one price, weekly windows, or a series from a file or a ConfigMap; charges and tax on top."""
 
     currency: str = "EUR"
     price: Price | None = None
     windows: tuple[WrittenWindow, ...] = ()
     file: str = ""
     """Of prices in the form that `hexa tariff import` writes."""
+    config_map: WrittenMap | None = None
+    """Where such prices stand instead."""
     charges: tuple[WrittenWindow, ...] = ()
     tax: Annotated[float, Meta(ge=0, le=1)] = 0.0
     zone: str = "UTC"
+
+
+def source_of(written: WrittenTariff) -> str:
+    """The key that says where its series is; empty: it has none."""
+    return "configMap" if written.config_map is not None else "file" if written.file else ""
 
 
 def tariff_of(name: str, written: WrittenTariff, rows: Sequence[Row] = ()) -> tuple[Tariff, tuple[Problem, ...]]:
@@ -79,10 +94,12 @@ def _read(where: str, written: Sequence[WrittenWindow], problems: list[Problem])
 
 def _judged(where: str, written: WrittenTariff, tariff: Tariff) -> Iterator[Problem]:
     """Overlaps, gaps, and prices from nowhere."""
-    if written.file and (written.windows or written.price is not None):
-        yield Problem(
-            f"{where}.file", "it has prices, and so have price and windows", "leave one of them out: the file counts"
-        )
+    source = source_of(written)
+    if source and (written.windows or written.price is not None):
+        text = "it has prices, and so have price and windows"
+        yield Problem(f"{where}.{source}", text, f"leave one of them out: the {source} counts")
+    if written.file and written.config_map is not None:
+        yield Problem(f"{where}.file", "there is a configMap too", "leave one of them out: the configMap counts")
     windows = [each.window for each in tariff.windows]
     for (first, one), (second, other) in combinations(enumerate(windows), 2):
         if (met := overlap(one, other)) is not None:
@@ -90,7 +107,7 @@ def _judged(where: str, written: WrittenTariff, tariff: Tariff) -> Iterator[Prob
             yield Problem(
                 f"{where}.windows", text, f"cut one of them: window {first} counts until then", severity="warning"
             )
-    if written.file or written.price is not None:
+    if source or written.price is not None:
         return
     gap = uncovered(windows)
     if gap is not None:

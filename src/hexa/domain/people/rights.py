@@ -34,7 +34,8 @@ class Right(Struct, frozen=True, kw_only=True):
     namespace: str = ""
     """A namespace of this name, whatever hexa watches; empty: the watched ones."""
     names: tuple[str, ...] = ()
-    """Of these objects only; empty: of all. Verbs on collections (list, watch, create) know no names."""
+    """Of these objects only; empty: of all. Verbs on collections (list, watch, create) know no names, unless one is asked for by
+    its name."""
     tenant: Scope
     """Where it holds if hexa serves one tenant's namespaces."""
     used_by: str
@@ -246,6 +247,25 @@ def for_sensors(secrets: Iterable[str]) -> tuple[Right, ...]:
         tenant=NAMESPACE,
         used_by="agent",
         reason="Credentials of management controllers, by which the agent reads the power of machines with spec.power.",
+    )
+    return (right,)
+
+
+def for_prices(maps: Iterable[str]) -> tuple[Right, ...]:
+    """What tariffs whose prices stand in ConfigMaps need beside the table: these, by name and no other, in hexa's own namespace."""
+    names = tuple(maps)
+    if not names:
+        return ()
+    right = Right(
+        group="",
+        resource="configmaps",
+        verbs=("list", "watch"),
+        scope=NAMESPACE,
+        names=names,
+        tenant=NAMESPACE,
+        used_by="agent",
+        reason="Prices of a tariff whose configMap names it; each is listed and watched by its name.",
+        optional=True,
     )
     return (right,)
 

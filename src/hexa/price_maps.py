@@ -1,0 +1,114 @@
+"""Prices that stand in ConfigMaps: each is watched by its name, so that new ones count at once and nothing is asked while none
+come."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from hexa.domain.errors import Expired, HexaError, Refused
+from hexa.domain.money.prices import PricesError
+from hexa.domain.money.written_tariff import WrittenMap, WrittenTariff
+from hexa.domain.resources.cluster import CONFIG_MAPS, ConfigMap
+from hexa.domain.resources.core import Malformed
+from hexa.ports.kube import ChangeType, Kube, Selector
+
+FIRST_RETRY: Final = 1.0
+LONGEST_RETRY: Final = 60.0
+FORBIDDEN_RETRY: Final = 120.0
+"""Seconds until a watch is tried again for which the right is missing."""
+SHORT_WATCH: Final = 1.0
+"""A watch that ends sooner, in seconds, is not opened again without a pause."""
+
+
+class NotYet(Exception):
+    """A ConfigMap was not read yet."""
+
+
+class Known(Struct):
+    """What is known of a ConfigMap."""
+
+    listed: bool = False
+    data: Mapping[str, str] | None = None
+    """None: it is not there."""
+    trouble: str = ""
+
+
+class PriceMaps:
+    """The ConfigMaps that tariffs name."""
+
+    def __init__(self, tariffs: Iterable[WrittenTariff]) -> None:
+        named = (each.config_map for each in tariffs if each.config_map is not None)
+        self._known: Final = {(each.namespace, each.name): Known() for each in named}
+        self._changed = trio.Event()
+        self.changes = 0
+        """How often one of them has changed."""
+
+    def __repr__(self) -> str:
+        return f"<PriceMaps {len(self._known)}, {self.changes} changes>"
+
+    def text_of(self, written: WrittenMap) -> str:
+        """The prices as they stand there. Raises `NotYet`, or `PricesError` with what is missing."""
+        known, name = self._known[written.namespace, written.name], f"ConfigMap {written.namespace}/{written.name}"
+        if known.trouble and known.data is None:
+            raise PricesError(f"{name} can't be read: {known.trouble}")
+        if not known.listed:
+            raise NotYet
+        if known.data is None:
+            raise PricesError(f"{name} is not there")
+        if written.key not in known.data:
+            raise PricesError(f"{name} has no key {written.key}; it has {', '.join(sorted(known.data)) or 'none'}")
+        return known.data[written.key]
+
+    async def changed(self) -> None:
+        """Wait until one of them has changed."""
+        await self._changed.wait()
+
+    async def follow(self, kube: Kube) -> None:
+        """Watch them; never returns."""
+        async with trio.open_nursery() as nursery:
+            for namespace, name in self._known:
+                nursery.start_soon(self._follow, kube, namespace, name)
+
+    async def _follow(self, kube: Kube, namespace: str, name: str) -> None:
+        known, failures = self._known[namespace, name], 0
+        selector = Selector(namespace=namespace, fields=f"metadata.name={name}")
+        while True:
+            try:
+                listing = await kube.list(CONFIG_MAPS, selector)
+                self._take(known, listing.items[0] if listing.items else None)
+                failures, version = 0, listing.resource_version
+                while True:
+                    version = await self._watch(kube, selector, version, known)
+            except Expired:
+                continue
+            except HexaError as error:
+                known.trouble = str(error)
+                self._tell()
+                delay = FORBIDDEN_RETRY if isinstance(error, Refused) else FIRST_RETRY * 2.0 ** min(failures, 6)
+                failures += 1
+                await trio.sleep(min(delay, FORBIDDEN_RETRY if isinstance(error, Refused) else LONGEST_RETRY))
+
+    async def _watch(self, kube: Kube, selector: Selector, version: str, known: Known) -> str:
+        begun = trio.current_time()
+        async with kube.watch(CONFIG_MAPS, selector, since=version) as changes:
+            async for change in changes:
+                version = change.resource_version or version
+                if change.object is not None:
+                    self._take(known, None if change.type is ChangeType.DELETED else change.object)
+        if trio.current_time() < begun + SHORT_WATCH:
+            await trio.sleep(SHORT_WATCH)
+        return version
+
+    def _take(self, known: Known, found: ConfigMap | Malformed | None) -> None:
+        data = found.data if isinstance(found, ConfigMap) else None
+        trouble = f"it does not decode: {found.problem}" if isinstance(found, Malformed) else ""
+        if (known.listed, known.data, known.trouble) != (True, data, trouble):
+            known.listed, known.data, known.trouble = True, data, trouble
+            self._tell()
+
+    def _tell(self) -> None:
+        self.changes += 1
+        self._changed.set()
+        self._changed = trio.Event()
