@@ -81,6 +81,7 @@ async def test_two_wakes_in_vain_and_no_third(autojump_clock: MockClock) -> None
     [
         (rack(wakeForPinned=True, maxSize=0), {}),
         (rack(wakeForPinned=True), {"hold": {"power": "off"}}),
+        (rack(wakeForPinned=True, mode="AlwaysOff"), {}),
         (rack(), {}),
     ],
 )

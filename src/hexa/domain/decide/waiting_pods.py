@@ -149,7 +149,7 @@ def not_needed(
 
 def told_in_vain(machines: Sequence[MachineView], waiting: Sequence[Pending]) -> Iterator[Finding]:
     """Pods that a machine was woken for as often as it is, and that wait still."""
-    for machine in machines:
+    for machine in machines if waiting else ():
         pods = in_vain(machine.node, waiting)
         if pods:
             names = few([pod_name(each.pod) for each in pods])
