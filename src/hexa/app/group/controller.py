@@ -27,7 +27,8 @@ from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views
 from hexa.app.wishes import Wishes
-from hexa.domain.decide.group import (
+from hexa.domain.decide.group import decide_group
+from hexa.domain.decide.group_decision import (
     NOTHING_DONE,
     Ask,
     Done,
@@ -42,7 +43,6 @@ from hexa.domain.decide.group import (
     Replaced,
     Report,
     WishFor,
-    decide_group,
 )
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.group.template import shown_shape
