@@ -613,6 +613,22 @@ async def test_a_deletion_that_a_hold_undoes_is_denied_in_every_phase(autojump_c
         assert (answer.reason, rig.cloud.target_size(ID)) == ("Hold", before)
 
 
+@pytest.mark.parametrize(("mode", "reason"), [("AlwaysOn", "Mode"), ("Observe", "Observe")])
+@pytest.mark.parametrize("phase", [Phase.LOST, Phase.START_FAILED])
+async def test_a_deletion_that_a_mode_undoes_is_denied_in_every_phase(
+    autojump_clock: MockClock, phase: Phase, mode: str, reason: str
+) -> None:
+    """The same, as long as the mode of the group stands."""
+    async with open_rig() as rig:
+        rig.group(mode=mode)
+        rig.machine("a", phase, wish(ON))
+        rig.kube_node("a")
+        await rig.seen()
+        answer = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a")])
+        assert isinstance(answer, Denied)
+        assert answer.reason == reason
+
+
 @pytest.mark.parametrize("phase", [Phase.POWERING_ON, Phase.BOOTING])
 async def test_a_deletion_that_safety_undoes_is_denied_while_the_machine_comes(
     autojump_clock: MockClock, phase: Phase

@@ -65,6 +65,15 @@ def remediation(**spec: Any) -> tuple[Policy, list[str]]:
     return policy, [str(problem) for problem in problems]
 
 
+def test_a_group_that_wants_its_machines_on_cycles_as_ever() -> None:
+    """AlwaysOn forbids an off, and a machine that hangs is cut and woken all the same; other rules stand against it."""
+    stays = member("m1", Phase.LOST, off_vetoes=(Veto("Mode", "the mode of the group is AlwaysOn"),))
+    assert refused(case(member=stays)) == ""
+    assert (
+        refused(case(member=structs.replace(stays, off_vetoes=(*stays.off_vetoes, Veto("Blackout", ""))))) == "Blackout"
+    )
+
+
 # --- what a group says ------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import marked
 from hexa.domain.names import OFF_FINALIZER
-from hexa.domain.resources.core import Kind
+from hexa.domain.resources.core import CRON_JOBS, Kind
 from hexa.domain.resources.receipt import Receipt, Saving
 from hexa.ports.cloud import Denied, ExternalNode
 from hexa.ports.kube import Patch
@@ -52,6 +52,7 @@ def audit(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return found
 
 
+@pytest.mark.long
 async def test_a_day_of_it_writes_status_and_events_only(autojump_clock: MockClock, audit: Counter[str]) -> None:
     """With minSize unmet, pods that wait, an autoscaler that asks, a machine that somebody switches on by hand, a person's edit of
     spec.powerState, a hold and a restart of hexa: no Job, no write to a Kubernetes node, to metadata or to a spec."""
@@ -75,11 +76,11 @@ async def test_a_day_of_it_writes_status_and_events_only(autojump_clock: MockClo
         assert (shown.min_size, shown.max_size, world.cloud.target_size(ID)) == (3, 3, 3)
 
 
-async def test_cluster_autoscaler_can_do_nothing(autojump_clock: MockClock) -> None:
-    """It is shown what is up as members, refused whatever it asks, and told of no instance that no Kubernetes node carries."""
-    async with open_world(
-        groups=[rack(mode="Observe")], machines=plugged(2, on=1), autoscaler=None, site=QUICK
-    ) as world:
+async def test_cluster_autoscaler_can_do_nothing(autojump_clock: MockClock, audit: Counter[str]) -> None:
+    """It is shown what is up as members, refused whatever it asks, and told of no instance that no Kubernetes node carries; nothing
+    is written but status."""
+    group = rack(mode="Observe", minSize=2)
+    async with open_world(groups=[group], machines=plugged(2, on=1), autoscaler=None, site=QUICK) as world:
         await reach(world, Phase.READY, "box-1", within=120)
         shown = world.cloud.groups()[0]
         assert (shown.min_size, shown.max_size, world.cloud.target_size(ID)) == (1, 1, 1)
@@ -91,6 +92,7 @@ async def test_cluster_autoscaler_can_do_nothing(autojump_clock: MockClock) -> N
         refused = await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")])
         assert isinstance(refused, Denied)
         assert refused.reason == "Observe"
+        assert set(audit) == STATUS
 
 
 async def test_what_hexa_had_put_is_taken_off_once(autojump_clock: MockClock, audit: Counter[str]) -> None:
@@ -120,6 +122,19 @@ async def test_what_hexa_had_put_is_taken_off_once(autojump_clock: MockClock, au
 def _marked(world: World, name: str) -> bool:
     node = world.kube_node(name)
     return node is not None and marked(node)
+
+
+async def test_its_health_checks_end_and_come_back(autojump_clock: MockClock) -> None:
+    """The CronJob of a machine's check goes with what hexa had put, and is made again when the mode ends."""
+    spec = {"healthcheckPodSpec": {"image": "ping:1"}, "healthcheckPeriod": "10m"}
+    async with open_world(groups=[rack()], machines=boxes(1, spec=spec), autoscaler=None, site=QUICK) as world:
+        await world.until(lambda: world.site.api.find(CRON_JOBS), within=60)
+        world.edit_group("rack", {"mode": "Observe"})
+        await world.until(lambda: not world.site.api.find(CRON_JOBS), within=60)
+        await world.settle()
+        assert world.node("box-1").status.check is None
+        world.edit_group("rack", {"mode": "Auto"})
+        await world.until(lambda: world.site.api.find(CRON_JOBS), within=60)
 
 
 async def test_the_receipt_of_a_night(autojump_clock: MockClock) -> None:
