@@ -23,6 +23,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         groups = {name: {**spec, "quarantineProbe": "Wake"} for name, spec in groups.items()}
     if seed % 3 == 1:
         groups = {name: spec | _rules(Random(f"rules {name} {seed}")) for name, spec in groups.items()}
+    if seed % 5 == 2:
+        groups = {name: spec | _guards(Random(f"guards {name} {seed}")) for name, spec in groups.items()}
     if seed % 5 == 1:
         groups = {name: spec | _schedules(Random(f"schedules {name} {seed}")) for name, spec in groups.items()}
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
@@ -222,6 +224,21 @@ def _accounts(
     costs = ({}, {"cost": {"pricePerKWh": "0.31"}}, {"cost": {"pricePerKWh": 0.2, "currency": "CHF", "tariff": "gone"}})
     boxes = tuple(structs.replace(box, more=box.more | dice.choice(({}, *ENERGY))) for box in boxes)
     return boxes, {name: spec | dice.choice(costs) for name, spec in groups.items()}
+
+
+RATES = (
+    {"wakes": 1, "per": "2m"},
+    {"wakes": 2, "rests": 1, "per": "5m"},
+    {"rests": 2, "per": "3m"},
+    {"wakes": 1, "rests": 1, "per": "1m"},
+)
+
+
+def _guards(dice: Random) -> dict[str, Any]:
+    """Bounds of switching."""
+    return _some(
+        dice, {"maxCyclesPerDay": (0.4, (1, 2, 3)), "maxDraining": (0.5, (1, 1, 2)), "rateLimit": (0.6, RATES)}
+    )
 
 
 def _box(dice: Random, number: int, group: str) -> Box:

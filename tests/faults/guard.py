@@ -43,6 +43,7 @@ from hexa.testing.world.builders import NAMESPACE
 from tests.faults.acts import Stage
 from tests.faults.circuits import Circuits
 from tests.faults.script import Box
+from tests.faults.switching import Switching
 
 SLACK = timedelta(seconds=90)
 """How much longer than its limit a phase may last: for looks that are seconds apart, and retries that back off."""
@@ -122,6 +123,7 @@ class Guard:
         self._short_since: dict[str, datetime] = {}
         self._counted_at, self._at_once = 0.0, 0
         self._leaps = Leaps(self.world)
+        self._switching = Switching(stage, self.say)
         api = self.world.site.api
         api.listen(JOBS, self._job)
         api.listen(NODES, self._kube_node)
