@@ -16,8 +16,10 @@ from msgspec import Struct
 from hexa.app.cache import Cache, OptionalCache, _key, same_but_for_version, version_of
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
+from hexa.app.pods import RUNNING
 from hexa.app.profiles import MachineCache, ProfileCache
 from hexa.app.references import about_kind
+from hexa.app.working import WorkingPods
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.news import News, Work, failure
@@ -85,6 +87,8 @@ class Store:
         """CronJobs of health checks."""
         self.pending: OptionalCache[Pod] = OptionalCache(PODS, fence)
         """Pods that wait for a place, where a Group asks for them."""
+        self.working: Final = WorkingPods()
+        """Which Kubernetes nodes run pods that a drain would move."""
         self.control_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS, fence) for _ in self.control_selectors)
         self.storage_pods: tuple[Cache[Pod], ...] = tuple(Cache(PODS, fence) for _ in self.storage_selectors)
         self.version = 0
@@ -142,6 +146,7 @@ class Store:
             yield Source(CRON_JOBS, Selector(namespace=namespace, labels=CHECK_LABEL), self.checks)
             yield Source(PROFILES, Selector(namespace=namespace), self.profiles)
         yield Source(PODS, PENDING, self.pending)
+        yield Source(PODS, RUNNING, self.working)
 
     @property
     def watching_since(self) -> datetime | None:
@@ -207,7 +212,9 @@ class Store:
                 await trio.sleep(delay * self._random.uniform(0.5, 1.0))
                 failures += 1
 
-    async def _follow_optional(self, kube: Kube, source: Source, feed: OptionalCache[Any], news: Newsroom) -> None:
+    async def _follow_optional(
+        self, kube: Kube, source: Source, feed: OptionalCache[Any] | WorkingPods, news: Newsroom
+    ) -> None:
         scope, failures = source.selector.namespace, 0
         feed.expect(scope)
         await feed.wanted.wait()

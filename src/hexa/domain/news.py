@@ -136,6 +136,8 @@ class What(StrEnum):
     """Somebody else switched it on: it is switched off again."""
     NEEDED_BY = "NeededBy"
     """On, for a machine that depends on it."""
+    SPARE = "Spare"
+    """The group has fewer idle machines than its spares."""
     MIN_SIZE = "MinSize"
     """The group has fewer machines than its minSize."""
     MAX_SIZE = "MaxSize"

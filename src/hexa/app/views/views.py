@@ -6,6 +6,7 @@ machines of a group, `rosters`.
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from hexa.app.cache import same_but_for_version
@@ -22,7 +23,7 @@ from hexa.app.views.machines import MachineViews
 from hexa.app.views.proofs import PROOF
 from hexa.app.views.rosters import Rosters
 from hexa.app.views.slots import Slots
-from hexa.app.views.traffic import TRAFFIC
+from hexa.app.views.traffic import traffic
 from hexa.domain.group.asked import asked_of
 from hexa.domain.group.sizing import Member
 from hexa.domain.group_view import GroupView
@@ -49,7 +50,7 @@ class Views:
         policy, as_asked = self._groups.policy, self._groups.as_asked
         self.proofs: Final = Slots(PROOF, store=store, policy=policy, as_asked=as_asked)
         """Which machine of each group may be off without wake proof."""
-        self._traffic = Slots(TRAFFIC, store=store, policy=policy, as_asked=as_asked)
+        self._traffic = Slots(traffic(store.working), store=store, policy=policy, as_asked=as_asked)
         self.on_slot(self._forget)
         self._rosters = Rosters(store, self._index, machine=self._machine, proofs=self.proofs)
         self.dependencies: Final = Dependencies(store, view=self._machine, placed=self._rosters.placed)
@@ -78,6 +79,7 @@ class Views:
         store.nodes.subscribe(self._node_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda *_: self._guarding_pods_changed())
+        store.working.subscribe(self._work_changed)
         store.fence.subscribe(self._fence_changed)
 
     def clock_set(self, by: timedelta) -> None:
@@ -332,6 +334,13 @@ class Views:
     def _guarding_pods_changed(self) -> None:
         self._pods.changed()
         self._rosters.forget_all()
+
+    def _work_changed(self, nodes: Iterable[str] | None) -> None:
+        """Pods came to Kubernetes nodes, or left; None: of none it is known as before."""
+        there = self._store.machines.objects if nodes is None else chain(*map(self.keys_of_kube_name, nodes))
+        for machine in tuple(there):
+            with self._post.around(machine):
+                self._traffic.changed(machine)
 
     def _forget(self, group: Lookup | None) -> None:
         if group is not None:

@@ -65,6 +65,8 @@ class Member(Struct, frozen=True, kw_only=True):
     switched: Switched = Switched()
     """When it was last switched, as far as that is remembered."""
     pods: int = 0
+    idle: bool = False
+    """Up, and known to run nothing; told only where the group keeps spares."""
     ill: bool = False
     """Lost or unable to join, and not off since."""
     cycling: bool = False
@@ -249,7 +251,12 @@ def cancellable(members: Iterable[Member]) -> list[Member]:
     open_requests = (
         m for m in members if counts(m) and m.phase in CANCELLABLE and not m.node_ready and not overrules(m.wish)
     )
-    return sorted((m for m in open_requests if not _comes_anyway(m)), key=rest_rank)
+    return sorted((m for m in open_requests if not _comes_anyway(m) and not to_be_idle(m)), key=rest_rank)
+
+
+def to_be_idle(member: Member) -> bool:
+    """Whether it was woken as a spare: nobody but hexa asked for it."""
+    return member.wish is not None and member.wish.reason == Reason.SPARE
 
 
 def _comes_anyway(member: Member) -> bool:

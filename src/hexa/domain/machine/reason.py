@@ -38,6 +38,8 @@ class Reason(StrEnum):
     BLACKOUT = "Blackout"
     MAX_CYCLES = "MaxCycles"
     MAX_DRAINING = "MaxDraining"
+    SPARE = "Spare"
+    """An idle machine that is kept on. Also the reason of the on wish of one that is woken to be idle."""
     RATE_LIMIT = "RateLimit"
     """Of an off, and of a wake that waits for its turn."""
     MIN_OFF_TIME = "MinOffTime"

@@ -3,6 +3,7 @@
 It turns resources into plain numbers and into `Problem`s that name field and remedy; it knows no machine's phase.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -81,6 +82,18 @@ class Rate(Struct, frozen=True, kw_only=True):
         return self.per * min((count - 1) // self.wakes, 10_000) if self.wakes and count else timedelta(0)
 
 
+class Spares(Struct, frozen=True, kw_only=True):
+    """How many idle machines are kept on."""
+
+    count: int | None = None
+    """None: `share` of the group's machines."""
+    share: float = 0.0
+
+    def of(self, machines: int) -> int:
+        """How many that is of so many machines, rounded up."""
+        return math.ceil(self.share * machines - 1e-9) if self.count is None else self.count
+
+
 class ZonedWindow(Struct, frozen=True):
     """A weekly window by the clock of a zone, and why it is there."""
 
@@ -124,6 +137,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     price_per_kwh: float = 0.0
     max_draining: int | None = None
     """So many of its machines go down at once; None: as many as are asked to."""
+    spares: Spares | None = None
+    """None: no idle machine is kept on."""
     rate: Rate | None = None
     """None: nothing is bounded."""
     blackouts: tuple[ZonedWindow, ...] = ()

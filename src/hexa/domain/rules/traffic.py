@@ -27,7 +27,7 @@ _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 def counted(policy: Policy) -> bool:
     """Whether the group bounds how many of its machines do the same."""
-    return policy.max_draining is not None or policy.rate is not None
+    return policy.max_draining is not None or policy.rate is not None or policy.spares is not None
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -42,6 +42,8 @@ class Move(Struct, frozen=True, kw_only=True):
     offs: tuple[datetime, ...] = ()
     wakes: tuple[datetime, ...] = ()
     """When it was last switched, as far as that is remembered."""
+    idle: bool | None = None
+    """Up and open to pods, without one that a drain would move; None: it is not up, or nobody keeps spares."""
 
 
 class Traffic(Struct, frozen=True):
@@ -57,6 +59,12 @@ class Traffic(Struct, frozen=True):
     """When machines of the group were last seen off after hexa's stop, oldest first."""
     wakes: tuple[datetime, ...] = ()
     """When wakes of them last began."""
+    idle: tuple[Lookup, ...] = ()
+    """Up and open to pods, and without any; those that are up for the longest first."""
+    busy: int = 0
+    """So many are up and serve."""
+    size: int = 0
+    """So many there are, where the group keeps spares."""
 
     @property
     def until(self) -> datetime | None:
@@ -67,18 +75,23 @@ class Traffic(Struct, frozen=True):
 NO_TRAFFIC: Final = Traffic()
 
 
-def move_of(key: Lookup, node: Node, kube: KubeNode | None, policy: Policy, *, now: datetime) -> Move | None:
-    """What the machine adds; None: nothing, or nobody counts it."""
+def move_of(
+    key: Lookup, node: Node, kube: KubeNode | None, policy: Policy, *, works: bool | None = None, now: datetime
+) -> Move | None:
+    """What the machine adds; None: nothing, or nobody counts it. `works`: whether pods run on it that a drain would move; None:
+    nobody knows, and then it counts as idle, so that no other is woken in doubt."""
     if not counted(policy):
         return None
     status, wish = node.status, effective_wish(node, policy, now=now)
     wants = phase_of(status) is Phase.OFF and wish is not None and wish.power is Power.ON
     waits = (wish.since or _FIRST) if wish is not None and wants else None
     rank, switched = _rank(phase_of(status), kube), status.switched
-    if rank is None and waits is None and switched == Switched():
+    if policy.spares is None and rank is None and waits is None and switched == Switched():
         return None
+    up = phase_of(status) is Phase.READY and wish is not None and wish.power is Power.ON
+    idle = not works and kube is not None and not kube.spec.unschedulable if policy.spares is not None and up else None
     since = status.since or _FIRST
-    return Move(key=key, rank=rank, since=since, waits=waits, offs=switched.offs, wakes=switched.wakes)
+    return Move(key=key, rank=rank, since=since, waits=waits, offs=switched.offs, wakes=switched.wakes, idle=idle)
 
 
 def _rank(phase: Phase, kube: KubeNode | None) -> int | None:
@@ -97,6 +110,9 @@ def traffic_of(moves: Iterable[Move]) -> Traffic:
         going=tuple(key for rank, _, _, key in leaving if rank == 0),
         leaving=tuple(key for _, _, _, key in leaving),
         waiting=tuple(key for _, _, key in waiting),
+        idle=tuple(key for _, _, key in sorted((move.since, str(move.key), move.key) for move in found if move.idle)),
+        busy=sum(move.idle is False for move in found),
+        size=len(found),
         offs=tuple(sorted(moment for move in found for moment in move.offs)),
         wakes=tuple(sorted(moment for move in found for moment in move.wakes)),
     )
