@@ -1,7 +1,7 @@
 """Which Kubernetes nodes run pods that a drain would move, by a watch of all bound pods.
 
 The watch is held only once a group asks which of its machines are idle. Of each such pod its name and node are kept, and nothing
-else: about 400 bytes.
+else: about 200 bytes.
 """
 
 import sys

@@ -170,7 +170,8 @@ RIGHTS: Final = (
         tenant=CLUSTER,
         used_by="agent",
         reason="A machine is switched off only when no pod is left on it, of whatever namespace; one that runs hexa, Cluster"
-        " Autoscaler, the API server or a storage system is never rested; and why a power Job fails is said by its pod.",
+        " Autoscaler, the API server or a storage system is never rested; why a power Job fails is said by its pod; and where a"
+        " group keeps spares, pods tell which machines are idle.",
     ),
     Right(
         group="",
