@@ -123,6 +123,29 @@ async def test_offs_wait_for_their_turn(autojump_clock: MockClock) -> None:
         assert (world.now - went).total_seconds() > 235
 
 
+async def test_spares_are_kept_and_refilled(autojump_clock: MockClock) -> None:
+    """One idle machine is kept on: Cluster Autoscaler leaves it alone, a pod that comes runs at once, another machine is woken in
+    its place, and what is idle beyond that goes."""
+    group = rack(spares=1, wakeProof="Ignore", scaleDownUnneededTime="1m")
+    async with open_world(groups=[group], machines=boxes(3), autoscaler=EAGER, site=QUICK) as world:
+        await world.until(lambda: list(world.phases().values()).count(Phase.READY) == 1, within=60)
+        (first,) = (name for name, phase in world.phases().items() if phase is Phase.READY)
+        await world.until(lambda: told(world, first) == "Spare", within=5)
+        await trio.sleep(600)
+        assert world.phase(first) is Phase.READY
+        world.add_pods(1, cpu="3")
+        assert await world.until(lambda: world.waiting == 0, within=10, every=0.1) < 3
+        await world.until(lambda: list(world.phases().values()).count(Phase.READY) == 2, within=60)
+        assert told(world, first) == ""
+        await world.restart_agent()
+        world.scale(0)
+        await world.until(lambda: list(world.phases().values()).count(Phase.OFF) == 2, within=600)
+        jobs = JobWatch(world)
+        await trio.sleep(600)
+        assert list(world.phases().values()).count(Phase.READY) == 1
+        assert jobs.made == []
+
+
 class Crowd:
     """The most machines that were ever in these phases at once."""
 

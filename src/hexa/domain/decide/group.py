@@ -66,6 +66,7 @@ from hexa.domain.resources.v1alpha1 import (
 )
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
 from hexa.domain.rules.judge import stays_until
+from hexa.domain.rules.spares import to_spare
 
 ARRIVES: Final = timedelta(minutes=1)
 """So long pods may take to come to a machine that is up; one that none comes to is idle."""
@@ -152,6 +153,11 @@ def _looked_at_until(observed: GroupObserved) -> datetime:
     return max(since, default=observed.now - FIRST_LOOK) + FIRST_LOOK
 
 
+def _spare(group: GroupView, observed: GroupObserved) -> Todo:
+    wake = to_spare(group.policy, observed.members)
+    return _ask(observed, wake, Power.ON, Reason.SPARE, f"spares is {group.group.spec.spares}")
+
+
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:
     rest = to_rest(group.policy, observed.members)
     text = f"maxSize is {group.policy.max_size}{group.policy.by.get('max_size', '')}"
@@ -202,6 +208,8 @@ def _end(member: Member, observed: GroupObserved) -> Todo:
     idle_from = (member.since or observed.now) + ARRIVES
     if not machine.node.status.welcomed or observed.now < idle_from:
         return max(idle_from, observed.now + LOOK)
+    if any(veto.reason == Reason.SPARE for veto in member.off_vetoes):
+        return _wish_for(observed, member, Power.ON, Reason.SPARE, "it came up, and is kept as a spare")
     if (stays := stays_until(member.off_vetoes)) is not None:
         return max(stays, observed.now + LOOK)
     if (used := observed.done.in_use.get(member.key.name)) is None:
@@ -385,6 +393,7 @@ WORK: Final[tuple[Callable[[GroupView, GroupObserved], Todo], ...]] = (
     _rest_replaced,
     _hedge,
     _fill,
+    _spare,
     _lower,
     _wake_for_pods,
     _end_exercise,

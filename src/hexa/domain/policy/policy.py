@@ -216,6 +216,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
         max_draining=spec.max_draining,
+        spares=_spares(reader, spec.spares),
         rate=_rate(reader, spec.rate_limit),
         max_watts=reader.number("spec.maxWatts", spec.max_watts),
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
@@ -275,6 +276,13 @@ def _blackout(reader: Reader, field: str, written: Blackout) -> ZonedWindow:
         reader.problems.append(Problem(field, str(error), remedy))
         return ZonedWindow(Window(), "UTC", written.reason)
     return ZonedWindow(window, written.zone, written.reason)
+
+
+def _spares(reader: Reader, written: int | str | None) -> Spares | None:
+    if isinstance(written, str):
+        share = reader.percent("spec.spares", written)
+        return Spares(share=share) if share else None
+    return Spares(count=written) if written is not None and written > 0 else None
 
 
 def _rate(reader: Reader, written: RateLimit | None) -> Rate | None:
@@ -342,6 +350,15 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
         remedy = "raise it; to keep the group off, hold it off (spec.hold)"
         yield Problem(
             "spec.maxWatts", "with 0 W no machine is woken", remedy, severity="warning", reason="CircuitTooSmall"
+        )
+    count = policy.spares.count if policy.spares is not None else None
+    if policy.max_size is not None and count is not None and count > policy.max_size:
+        yield Problem(
+            "spec.spares",
+            f"spares {count} is above maxSize {policy.max_size}",
+            "lower spares or raise maxSize: there are never more spares than that",
+            severity="warning",
+            reason="SparesAboveMax",
         )
     if policy.limits.power_on + policy.limits.boot > policy.provision:
         yield Problem(

@@ -11,7 +11,7 @@ from hexa.domain.resources.energy import EnergyAccount
 from hexa.domain.resources.health import GroupHealth
 from hexa.domain.resources.limits import Retries, Timeouts
 from hexa.domain.resources.receipt import GroupReceipt
-from hexa.domain.resources.remediation import Remediation
+from hexa.domain.resources.remediation import CountOrShare, Remediation
 from hexa.domain.resources.values import INT32_MAX, Conditions, Duration, Number, OwnedMetadata, Rule, Rules, Threshold
 from hexa.domain.resources.wish import Hold, Request
 from hexa.domain.weekly import Day
@@ -321,6 +321,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         Meta(
             description="Most machines that are drained or switched off at once: Cluster Autoscaler, hexa and schedules wait for "
             "it, a person's off and hold pass. Default: no limit."
+        ),
+    ] = None
+    spares: Annotated[
+        CountOrShare | None,
+        Meta(
+            description="Idle machines that are kept on for pods to come, a number or a share of the group's machines, rounded up. "
+            "One that gets work is replaced. Within maxSize; a person's off and hold pass. Default: none."
         ),
     ] = None
     rate_limit: Annotated[

@@ -38,6 +38,7 @@ from hexa.domain.rules import (
     quarantine,
     setting_up,
     shortest_times,
+    spares,
 )
 from hexa.domain.rules.notice import when_begun
 from hexa.domain.rules.rule import Rank, Rule
@@ -246,6 +247,14 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         off=lambda machine, now: proof.proof_vetoes(machine.node, machine.policy, machine.waits_for, now=now),
         ends=lambda machine, now: (proof.proof_ends(machine.node.status, machine.policy),) if machine.group else (),
         remedy="wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
+    ),
+    Rule(
+        name="spares",
+        what="So many idle machines are kept on for pods to come; a person's off passes.",
+        reason=Reason.SPARE,
+        rank=Rank.STAYS,
+        off=spares.off,
+        remedy="lower spec.spares; hexa off {machine} passes it",
     ),
     Rule(
         name="maxDraining",

@@ -1,0 +1,54 @@
+"""Spares: so many idle machines are kept on, so that pods need not wait for a boot.
+
+An idle machine is up, open to pods and runs none that a drain would move. One that gets work is no spare any more, and another is
+woken. Spares are within maxSize, and a person's word passes. What runs on machines is known by a watch of bound pods, which is held
+only where a group has spares; while nobody knows, every machine that is up counts as idle: the first of them stay on, and none is
+woken.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from hexa.domain.group.sizing import NOT_UP, Member, counts, fitting, target, to_be_idle
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.reason import Reason, Veto
+from hexa.domain.policy.policy import Policy
+from hexa.domain.resources.v1alpha1 import Lookup, Power
+from hexa.domain.rules.proof import by_person
+from hexa.domain.rules.subject import Among
+from hexa.domain.rules.traffic import Traffic
+
+
+def off(machine: Among, now: datetime) -> Iterator[Veto]:
+    """Forbidden to programs and schedules while it is one of the spares."""
+    if machine.policy.spares is None or machine.phase is not Phase.READY:
+        return
+    metadata, wish = machine.node.metadata, machine.wish(now)
+    if wish is not None and wish.power is Power.OFF and by_person(wish):
+        return
+    found = kept(machine.policy, machine.traffic)
+    if Lookup(metadata.namespace, metadata.name) in found:
+        text = f"it is one of {len(found)} idle machines that the group keeps on for pods to come"
+        yield Veto(Reason.SPARE, text, None, "spec.spares", of_group=True)
+
+
+def kept(policy: Policy, traffic: Traffic) -> Sequence[Lookup]:
+    """The spares among the machines that are idle: those that are up for the longest, and no more than maxSize leaves beside those
+    that serve."""
+    if policy.spares is None:
+        return ()
+    wanted = policy.spares.of(traffic.size)
+    room = wanted if policy.max_size is None else max(policy.max_size - traffic.busy, 0)
+    return traffic.idle[: min(wanted, room)]
+
+
+def to_spare(policy: Policy, members: Sequence[Member]) -> list[Member]:
+    """Machines to wake so that there are as many spares as the group wants, those counted that are on their way to be one. (What
+    Cluster Autoscaler asks for is for pods that wait.)"""
+    if policy.spares is None:
+        return []
+    idle = sum(member.idle or (to_be_idle(member) and counts(member) and member.phase in NOT_UP) for member in members)
+    missing = policy.spares.of(len(members)) - idle
+    if policy.max_size is not None:
+        missing = min(missing, policy.max_size - target(members))
+    return fitting(policy, members)[: max(missing, 0)]
