@@ -23,8 +23,7 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         groups = {name: {**spec, "quarantineProbe": "Wake"} for name, spec in groups.items()}
     if seed % 3 == 1:
         groups = {name: spec | _rules(Random(f"rules {name} {seed}")) for name, spec in groups.items()}
-    if seed % 5 == 2:
-        groups = {name: spec | _guards(Random(f"guards {name} {seed}")) for name, spec in groups.items()}
+    groups = _guarded(seed, groups)
     if seed % 5 == 1:
         groups = {name: spec | _schedules(Random(f"schedules {name} {seed}")) for name, spec in groups.items()}
     boxes = tuple(_box(dice, number, dice.choice(list(groups))) for number in range(1, dice.randint(1, 6) + 1))
@@ -48,6 +47,7 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         acts += more
     if seed % 5 == 0:
         groups, more = _modes(Random(f"modes {seed}"), hurts, groups)
+        acts += more
     if seed % 5 == 1:
         more, boxes = draw_profiles(seed, hurts, boxes)
         acts += more
@@ -234,10 +234,25 @@ RATES = (
 )
 
 
+SPARES = (1, 1, 2, "20%", "60%")
+
+
+def _guarded(seed: int, groups: dict[str, Any]) -> dict[str, Any]:
+    """Bounds of switching, for one seed of five."""
+    if seed % 5 != 2:
+        return groups
+    return {name: spec | _guards(Random(f"guards {name} {seed}")) for name, spec in groups.items()}
+
+
 def _guards(dice: Random) -> dict[str, Any]:
-    """Bounds of switching."""
     return _some(
-        dice, {"maxCyclesPerDay": (0.4, (1, 2, 3)), "maxDraining": (0.5, (1, 1, 2)), "rateLimit": (0.6, RATES)}
+        dice,
+        {
+            "maxCyclesPerDay": (0.4, (1, 2, 3)),
+            "maxDraining": (0.5, (1, 1, 2)),
+            "rateLimit": (0.6, RATES),
+            "spares": (0.3, SPARES),
+        },
     )
 
 

@@ -16,10 +16,9 @@ from msgspec import Struct
 from hexa.app.cache import Cache, OptionalCache, _key, same_but_for_version, version_of
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
-from hexa.app.pods import RUNNING
 from hexa.app.profiles import MachineCache, ProfileCache
 from hexa.app.references import about_kind
-from hexa.app.working import WorkingPods
+from hexa.app.working import BOUND, WorkingPods
 from hexa.domain.errors import Expired, HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
 from hexa.domain.news import News, Work, failure
@@ -146,7 +145,7 @@ class Store:
             yield Source(CRON_JOBS, Selector(namespace=namespace, labels=CHECK_LABEL), self.checks)
             yield Source(PROFILES, Selector(namespace=namespace), self.profiles)
         yield Source(PODS, PENDING, self.pending)
-        yield Source(PODS, RUNNING, self.working)
+        yield Source(PODS, BOUND, self.working)
 
     @property
     def watching_since(self) -> datetime | None:

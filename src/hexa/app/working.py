@@ -15,6 +15,10 @@ from hexa.domain.errors import HexaError, Refused
 from hexa.domain.pods.drain import stays
 from hexa.domain.resources.core import Malformed, Pod
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.ports.kube import Selector
+
+BOUND: Final = Selector(fields="spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed")
+"""Pods that are on a node and not finished."""
 
 
 class WorkingPods:

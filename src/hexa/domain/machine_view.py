@@ -229,7 +229,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
             valid=self.valid and bool(status.phase) and not self.to_be_seen_anew,
             since=status.since,
             switched=status.switched,
-            idle=self.key in self.traffic.idle,
+            vacant=self.key in self.traffic.idle,
             silent=status.silent,
             waits_for=judge.waits_for(self),
             places=self.places,

@@ -122,7 +122,7 @@ def woken(*members: Member, **policy: Any) -> list[str]:
 def test_missing_spares_are_woken() -> None:
     """Those that are idle count, and those that come to be idle; what serves, or comes for pods, does not."""
     assert woken() == ["o1", "o2"]
-    assert woken(member("m1", Phase.READY, idle=True)) == ["o1"]
+    assert woken(member("m1", Phase.READY, vacant=True)) == ["o1"]
     assert woken(member("m1", Phase.READY)) == ["o1", "o2"]
     assert woken(member("m1", Phase.BOOTING)) == ["o1", "o2"]
     assert woken(member("m1", Phase.BOOTING, reason=Reason.SPARE)) == ["o1"]

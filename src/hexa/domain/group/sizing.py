@@ -65,8 +65,8 @@ class Member(Struct, frozen=True, kw_only=True):
     switched: Switched = Switched()
     """When it was last switched, as far as that is remembered."""
     pods: int = 0
-    idle: bool = False
-    """Up, and known to run nothing; told only where the group keeps spares."""
+    vacant: bool = False
+    """Up, and runs nothing that a drain would move; told only where the group keeps spares."""
     ill: bool = False
     """Lost or unable to join, and not off since."""
     cycling: bool = False

@@ -47,7 +47,9 @@ def to_spare(policy: Policy, members: Sequence[Member]) -> list[Member]:
     Cluster Autoscaler asks for is for pods that wait.)"""
     if policy.spares is None:
         return []
-    idle = sum(member.idle or (to_be_idle(member) and counts(member) and member.phase in NOT_UP) for member in members)
+    idle = sum(
+        member.vacant or (to_be_idle(member) and counts(member) and member.phase in NOT_UP) for member in members
+    )
     missing = policy.spares.of(len(members)) - idle
     if policy.max_size is not None:
         missing = min(missing, policy.max_size - target(members))
