@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import pytest
 import trio
 from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, rack, reach, up
 from trio.testing import MockClock
@@ -123,10 +124,11 @@ async def test_offs_wait_for_their_turn(autojump_clock: MockClock) -> None:
         assert (world.now - went).total_seconds() > 235
 
 
-async def test_spares_are_kept_and_refilled(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("leaves", ["Delete", "Keep"])
+async def test_spares_are_kept_and_refilled(autojump_clock: MockClock, leaves: str) -> None:
     """One idle machine is kept on: Cluster Autoscaler leaves it alone, a pod that comes runs at once, another machine is woken in
     its place, and what is idle beyond that goes."""
-    group = rack(spares=1, wakeProof="Ignore", scaleDownUnneededTime="1m")
+    group = rack(spares=1, wakeProof="Ignore", scaleDownUnneededTime="1m", nodeLeavePolicy=leaves)
     async with open_world(groups=[group], machines=boxes(3), autoscaler=EAGER, site=QUICK) as world:
         await world.until(lambda: list(world.phases().values()).count(Phase.READY) == 1, within=60)
         (first,) = (name for name, phase in world.phases().items() if phase is Phase.READY)
@@ -136,6 +138,8 @@ async def test_spares_are_kept_and_refilled(autojump_clock: MockClock) -> None:
         world.add_pods(1, cpu="3")
         assert await world.until(lambda: world.waiting == 0, within=10, every=0.1) < 3
         await world.until(lambda: list(world.phases().values()).count(Phase.READY) == 2, within=60)
+        await trio.sleep(60)
+        assert list(world.phases().values()).count(Phase.OFF) == 1
         assert told(world, first) == ""
         await world.restart_agent()
         world.scale(0)

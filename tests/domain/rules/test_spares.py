@@ -78,18 +78,26 @@ def test_a_persons_word_passes() -> None:
 # --- who is idle ---
 
 
-def idle(phase: Phase = Phase.READY, *, works: bool | None = False, on: bool = True, cordoned: bool = False) -> Any:
-    """Whether the machine counts as idle, by what it adds."""
-    node = wanting(structs.replace(machine(), status=status(phase)), wish(ON if on else OFF))
+def idle(
+    phase: Phase = Phase.READY,
+    *,
+    works: bool | None = False,
+    on: bool = True,
+    cordoned: bool = False,
+    new: bool = False,
+) -> Any:
+    """Whether the machine counts as idle, by what it adds; `new`: it has just come up."""
+    node = wanting(structs.replace(machine(), status=status(phase, welcomed=not new)), wish(ON if on else OFF))
     kube = kube_node("m1", ready=True, spec=KubeNodeSpec(unschedulable=cordoned))
     found = move_of(key("m1"), node, kube, Policy(spares=TWO), works=works, now=at(0))
     return found.idle if found is not None else "nothing"
 
 
 def test_an_idle_machine_is_up_open_and_runs_nothing() -> None:
-    """One that nobody knows of counts as idle, so that no other is woken in doubt; one that is cordoned serves nobody."""
+    """One that nobody knows of counts as idle, so that no other is woken in doubt; one that is cordoned serves nobody, unless that
+    is our own cordon, which goes in a moment."""
     assert [idle(works=works) for works in (False, True, None)] == [True, False, True]
-    assert idle(cordoned=True) is False
+    assert (idle(cordoned=True), idle(cordoned=True, new=True)) == (False, True)
     assert [idle(Phase.OFF), idle(Phase.BOOTING), idle(on=False)] == [None, None, None]
 
 

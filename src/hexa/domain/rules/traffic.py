@@ -15,7 +15,7 @@ from hexa.domain.machine.wish import effective_wish
 from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import Lookup, Node, Power, Switched
+from hexa.domain.resources.v1alpha1 import Lookup, Node, NodeStatus, Power, Switched
 
 GOING: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF})
 """Phases of a machine that goes down."""
@@ -89,9 +89,14 @@ def move_of(
     if policy.spares is None and rank is None and waits is None and switched == Switched():
         return None
     up = phase_of(status) is Phase.READY and wish is not None and wish.power is Power.ON
-    idle = not works and kube is not None and not kube.spec.unschedulable if policy.spares is not None and up else None
+    idle = not works and _opens(status, kube) if policy.spares is not None and up else None
     since = status.since or _FIRST
     return Move(key=key, rank=rank, since=since, waits=waits, offs=switched.offs, wakes=switched.wakes, idle=idle)
+
+
+def _opens(status: NodeStatus, kube: KubeNode | None) -> bool:
+    """Whether pods may come to it: it is cordoned by nobody, or by hexa alone until it is set up."""
+    return kube is not None and (not status.welcomed or not kube.spec.unschedulable)
 
 
 def _rank(phase: Phase, kube: KubeNode | None) -> int | None:
