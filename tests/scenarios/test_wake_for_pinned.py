@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, JobWatch, boxes, rack, reach, up
+from tests.scenarios.stage import QUICK, JobWatch, boxes, kube_of, rack, reach, up
 from trio.testing import MockClock
 
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import HOSTNAME_LABEL
-from hexa.domain.resources.core import CLAIMS, PODS, VOLUMES
+from hexa.domain.resources.core import CLAIMS, VOLUMES
 from hexa.testing.autoscaler import Settings
 from hexa.testing.world import World, open_world
 
@@ -139,8 +139,6 @@ async def test_idle_with_pods_that_wait_asks_nothing(autojump_clock: MockClock) 
         await reach(world, Phase.OFF)
         world.add_pods(1, name="pg", volumes=[local_volume(world, "pg", on="box-1")])
         await trio.sleep(120)
-        calls = []
-        world.site.api.listen(PODS, calls.append)
-        version = world.site.api.version
+        asked, version = kube_of(world).calls.total(), world.site.api.version
         await trio.sleep(600)
-        assert (calls, world.site.api.version) == ([], version)
+        assert (kube_of(world).calls.total(), world.site.api.version) == (asked, version)
