@@ -70,6 +70,7 @@ CAUSES: dict[str, tuple[str, Plant, dict[str, Any]]] = {
     ),
     "hold": ("Hold", lambda world: world.edit("box-1", {"hold": {"power": "on"}}), {}),
     "minOnTime": ("MinOnTime", lambda world: None, {"minOnTime": "1h"}),
+    "spare": ("Spare", lambda world: None, {"spares": 1}),
     "schedule": ("MinSize", lambda world: None, {"schedules": [{"minSize": 2, "reason": "office"}]}),
     "storage": ("HostsStorage", lambda world: web(world, labels={"app": "web", HOLDS_DATA_LABEL: "true"}), {}),
     "pinned pod": ("PinnedPod", lambda world: web(world, nodeSelector={HOSTNAME_LABEL: "box-1"}), {}),
