@@ -404,6 +404,13 @@ class Guard:
         elif calm > SLACK:
             self.say("schedule", f"{group}: minSize is {view.policy.min_size} for {calm}, and {missing} are not asked")
         told = self.world.group(group).status.next_schedule_change
+        for machine in core.views.members(view.key):
+            said, wish, key = machine.node.status.wish, machine.wish(now), f"{group} {machine.key.name}"
+            over = said is not None and said.by is Asker.SCHEDULE and (wish is None or wish.by is not Asker.SCHEDULE)
+            if not over or not machine.valid or machine.leaving:
+                self._short_since.pop(key, None)
+            elif now - max(self._short_since.setdefault(key, now), self._blind_at) > SLACK:
+                self.say("schedule", f"{machine.key.name}: a wish of a schedule outlives its window")
         if told is not None and now - max(told.at, self._blind_at) > SLACK:
             self.say("schedule", f"{group}: the next change is told for {told.at:%H:%M}")
 

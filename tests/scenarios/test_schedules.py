@@ -170,3 +170,17 @@ async def test_a_mode_by_schedule_and_up_again_before_it_ends(autojump_clock: Mo
         assert (wish.by, wish.reason) == (Asker.SCHEDULE, "Mode")
         await world.until(lambda: all_at(world, Phase.READY), within=700, every=1)
         assert world.now.minute in (18, 19)
+
+
+async def test_an_idle_site_with_schedules_writes_a_status_for_each_change(autojump_clock: MockClock) -> None:
+    """Between two changes nothing is written; a change that asks nothing of any machine costs one write."""
+    window = {"from": "01:30", "to": "02:00", "zone": BERLIN, "maxSize": 1}
+    async with open_world(groups=[rack(schedules=[window])], machines=boxes(2), autoscaler=None, site=QUICK) as world:
+        await world.until(lambda: all_at(world, Phase.OFF), within=60)
+        await world.until(lambda: world.now.minute == 10, within=700, every=10)
+        version = int(world.site.api.version)
+        written = [version]
+        for minute in (29, 31, 59):
+            await world.until(lambda minute=minute: world.now.minute == minute, within=2000, every=10)  # type: ignore[misc]
+            written.append(int(world.site.api.version))
+        assert written == [version, version, version + 1, version + 1]
