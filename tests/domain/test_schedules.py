@@ -149,6 +149,30 @@ def test_the_mode_of_a_schedule_that_makes_no_sense_switches_nothing_off(mode: s
     assert policy_at(known, now=local("2026-11-30T06:58"), lead=NO_LEAD)[0].mode is counts
 
 
+def test_spares_by_schedule() -> None:
+    """A number or a share; those of a coming window are woken before, in the room that it has; 0 is none."""
+    lead, morning = timedelta(minutes=2), {"from": "07:00", "to": "09:00", "zone": BERLIN, "spares": "20%"}
+    night = {"from": "19:00", "to": "07:00", "zone": BERLIN, "minSize": 0, "maxSize": 0, "spares": 0}
+    known = policy(night, morning, maxSize=5, spares=1)
+    found = [
+        (str(each.spares), each.max_size, str(each.by.get("spares", "")))
+        for time in ("06:57", "06:58", "07:00", "09:00")
+        for each, _ in (policy_at(known, now=local(f"2026-11-30T{time}"), lead=lead),)
+    ]
+    assert found == [
+        ("None", 0, " by spec.schedules[0] until Mon 07:00 (Europe/Berlin)"),
+        ("20%", 5, " by spec.schedules[1] from Mon 07:00 (Europe/Berlin) on"),
+        ("20%", 5, " by spec.schedules[1] until Mon 09:00 (Europe/Berlin)"),
+        ("1", 5, ""),
+    ]
+    change = policy_at(known, now=local("2026-11-30T10:00"), lead=lead)[0].next_change
+    assert change is not None
+    assert change.what == "maxSize from 5 to 0, spares from 1 to 0 (spec.schedules[0] begins)"
+    bad, (problem,) = read({"spares": "200%", "maxSize": 0}, maxSize=5)
+    assert problem.field == "spec.schedules[0].spares"
+    assert sizes(bad, UTC_NINE) == (0, 5)
+
+
 def test_who_sets_a_value_and_until_when_is_told() -> None:
     """By the name that the schedule has, in the time of its zone; also what changes next."""
     known = policy(NIGHT, minSize=2, maxSize=5)
@@ -302,7 +326,10 @@ def test_dates_of_all_years_are_borne() -> None:
 def test_a_schedule_that_sets_nothing_is_told_and_left_out() -> None:
     """It says which fields there are."""
     known, (problem,) = read({"days": ["Sat"]}, minSize=1)
-    assert str(problem) == "spec.schedules[0]: sets nothing; write one of minSize, maxSize, mode in it, or remove it"
+    assert (
+        str(problem)
+        == "spec.schedules[0]: sets nothing; write one of minSize, maxSize, mode, spares in it, or remove it"
+    )
     assert known.schedules == ()
 
 

@@ -162,6 +162,8 @@ SCHEDULES: tuple[dict[str, Any], ...] = (
     {"from": "00:50", "to": "00:55", "minSize": 0, "maxSize": 0},
     {"zone": "Nowhere", "minSize": 1, "maxSize": 0},
     {"from": "00:20", "to": "00:45", "mode": "AlwaysOff"},
+    {"from": "00:15", "to": "00:55", "spares": 1},
+    {"from": "00:35", "to": "01:30", "spares": "40%", "maxSize": 2},
     {"days": ["Mon"], "from": "01:45", "to": "02:10", "zone": "Europe/Berlin", "mode": "AlwaysOn"},
 )
 

@@ -136,7 +136,7 @@ async def test_failure_40_a_clock_that_is_set_in_a_window_does_nothing_twice(aut
             assert all_at(world, Phase.READY)
         assert {name: jobs.of(name) for name in world.phases()} == {"box-1": ["startup"], "box-2": ["startup"]}
         world.set_clock(3 * 3600)
-        await world.until(lambda: all_at(world, Phase.OFF), within=120)
+        await world.until(lambda: all_at(world, Phase.OFF), within=400)
         world.set_clock(-60)
         await trio.sleep(120)
         assert {name: jobs.of(name)[1:] for name in world.phases()} == {"box-1": ["shutdown"], "box-2": ["shutdown"]}
@@ -184,3 +184,23 @@ async def test_an_idle_site_with_schedules_writes_a_status_for_each_change(autoj
             await world.until(lambda minute=minute: world.now.minute == minute, within=2000, every=10)  # type: ignore[misc]
             written.append(int(world.site.api.version))
         assert written == [version, version, version + 1, version + 1]
+
+
+async def test_spares_by_schedule_are_up_when_it_begins(autojump_clock: MockClock) -> None:
+    """An idle machine is kept on in a window, by the schedule's word, and given up after it like any other."""
+    window = {"from": "01:10", "to": "01:20", "zone": BERLIN, "spares": 1, "reason": "rush hour"}
+    async with open_world(groups=[rack(schedules=[window])], machines=boxes(2), autoscaler=None, site=QUICK) as world:
+        await world.until(lambda: all_at(world, Phase.OFF), within=60)
+        await world.until(lambda: Phase.READY in world.phases().values(), within=700, every=5)
+        assert world.now.minute < 10
+        (spare,) = {name for name, phase in world.phases().items() if phase is Phase.READY}
+        wish = world.node(spare).status.wish
+        assert wish is not None
+        assert (wish.by, wish.reason) == (Asker.SCHEDULE, "Spare")
+        await world.until(lambda: world.now.minute == 12, within=700, every=5)
+        refused = await world.cloud.delete_nodes(ID, nodes=[ExternalNode(spare)])
+        assert isinstance(refused, Denied)
+        assert 'by schedule "rush hour" until Mon 01:20 (Europe/Berlin)' in refused.message
+        await world.until(lambda: world.now.minute == 21, within=700, every=5)
+        assert await world.cloud.delete_nodes(ID, nodes=[ExternalNode(spare)]) == Done()
+        await world.until(lambda: all_at(world, Phase.OFF), within=60)

@@ -155,7 +155,8 @@ def _looked_at_until(observed: GroupObserved) -> datetime:
 
 def _spare(group: GroupView, observed: GroupObserved) -> Todo:
     wake = to_spare(group.policy, observed.members)
-    return _ask(observed, wake, Power.ON, Reason.SPARE, f"spares is {group.group.spec.spares}")
+    text = f"spares is {group.policy.spares}{group.policy.by.get('spares', '')}"
+    return _ask(observed, wake, Power.ON, Reason.SPARE, text, by=_asker(group, "spares"))
 
 
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:

@@ -6,6 +6,7 @@ is acted on under them is in `rules.acted`.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -115,7 +116,11 @@ def sets_wish(wish: WishRecord, policy: Policy) -> Setter | None:
     if wish.by is not Asker.SCHEDULE:
         return None
     size = "min_size" if wish.power is Power.ON else "max_size"
-    return policy.by.get("mode" if wish.reason == Reason.MODE else size)
+    return policy.by.get(_VALUES.get(wish.reason, size))
+
+
+_VALUES: Final[Mapping[str, str]] = {Reason.MODE: "mode", Reason.SPARE: "spares"}
+"""Reasons of wishes that no size of the group asks for: which of its values does."""
 
 
 def held(node: Node, policy: Policy, *, now: datetime) -> Hold | None:

@@ -3,7 +3,6 @@
 It turns resources into plain numbers and into `Problem`s that name field and remedy; it knows no machine's phase.
 """
 
-import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,6 +12,7 @@ from msgspec import Struct, structs
 from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import Change, Schedule, Setter, Values, clashes, instant, read_schedules
+from hexa.domain.policy.spares import Spares, spares_of
 from hexa.domain.policy.values import SHORTEST, Reader
 from hexa.domain.resources.group import Blackout, Mode, RateLimit
 from hexa.domain.resources.remediation import Remediation
@@ -80,18 +80,6 @@ class Rate(Struct, frozen=True, kw_only=True):
     def row(self, count: int) -> timedelta:
         """From the first wake to the last of so many machines."""
         return self.per * min((count - 1) // self.wakes, 10_000) if self.wakes and count else timedelta(0)
-
-
-class Spares(Struct, frozen=True, kw_only=True):
-    """How many idle machines are kept on."""
-
-    count: int | None = None
-    """None: `share` of the group's machines."""
-    share: float = 0.0
-
-    def of(self, machines: int) -> int:
-        """How many that is of so many machines, rounded up."""
-        return math.ceil(self.share * machines - 1e-9) if self.count is None else self.count
 
 
 class ZonedWindow(Struct, frozen=True):
@@ -216,12 +204,11 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         out_of_service=spec.remediation.out_of_service,
         allow_control_plane=spec.allow_control_plane,
         max_draining=spec.max_draining,
-        spares=_spares(reader, spec.spares),
+        spares=spares_of(reader, "spec.spares", spec.spares),
         rate=_rate(reader, spec.rate_limit),
         max_watts=reader.number("spec.maxWatts", spec.max_watts),
         blackouts=tuple(_blackout(reader, f"spec.blackouts[{n}]", each) for n, each in enumerate(spec.blackouts)),
         schedules=schedules,
-        base=Values(min_size=spec.min_size, max_size=spec.max_size, mode=spec.mode) if schedules else Values(),
         order=tuple(dict.fromkeys(spec.order)),
         report_blockers=spec.report_blockers,
         wake_for_pinned=spec.wake_for_pinned,
@@ -230,6 +217,9 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         tariff=spec.cost.tariff,
         currency=spec.cost.currency,
     )
+    if schedules:
+        base = Values(min_size=policy.min_size, max_size=policy.max_size, mode=policy.mode, spares=policy.spares)
+        policy = structs.replace(policy, base=base)
     clashing = clashes(policy.base, schedules)
     return policy, (*reader.problems, *of_schedules, *clashing, *_contradictions(policy), *_pinned(spec))
 
@@ -276,13 +266,6 @@ def _blackout(reader: Reader, field: str, written: Blackout) -> ZonedWindow:
         reader.problems.append(Problem(field, str(error), remedy))
         return ZonedWindow(Window(), "UTC", written.reason)
     return ZonedWindow(window, written.zone, written.reason)
-
-
-def _spares(reader: Reader, written: int | str | None) -> Spares | None:
-    if isinstance(written, str):
-        share = reader.percent("spec.spares", written)
-        return Spares(share=share) if share else None
-    return Spares(count=written) if written is not None and written > 0 else None
 
 
 def _rate(reader: Reader, written: RateLimit | None) -> Rate | None:

@@ -15,6 +15,8 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.spares import Spares, more_spares, spares_of
+from hexa.domain.policy.values import Reader
 from hexa.domain.resources.group import DATE_PATTERN, Mode
 from hexa.domain.resources.group import Schedule as Written
 from hexa.domain.weekly import Span, Window, spans, window_of, zone_of
@@ -40,19 +42,22 @@ class Values(Struct, frozen=True, kw_only=True):
     min_size: int = 0
     max_size: int | None = None
     mode: Mode = Mode.AUTO
+    spares: Spares | None = None
 
 
 SIZES: Final = {"min_size": "minSize", "max_size": "maxSize"}
-FIELDS: Final = {**SIZES, "mode": "mode"}
+FIELDS: Final = {**SIZES, "mode": "mode", "spares": "spares"}
 _RAISED: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "min_size": max,
     "max_size": lambda was, most: None if was is None else max(was, most),
     "mode": lambda was, mode: mode if mode is Mode.ALWAYS_ON else was,
+    "spares": more_spares,
 }
 """What becomes of a value by a schedule that may only keep machines on."""
 _EARLY: Final[Mapping[str, Callable[[Values, Values], bool]]] = {
     "min_size": lambda now, soon: soon.min_size > now.min_size,
     "mode": lambda now, soon: _brings(now.mode, soon.mode, soon.min_size),
+    "spares": lambda now, soon: more_spares(now.spares, soon.spares) != now.spares,
 }
 """Whether a value of a coming window wants machines on that are not wanted now."""
 
@@ -145,7 +150,9 @@ def read_schedules(written: Sequence[Written]) -> tuple[tuple[Schedule, ...], tu
 
 def _read(field: str, written: Written, problems: list[Problem]) -> Schedule:
     """One whose window can't be read holds at all times; of all that is doubtful only what keeps machines on counts."""
-    sets = tuple((name, value) for name in FIELDS if (value := getattr(written, name)) is not None)
+    reader, given = Reader(), [name for name in FIELDS if getattr(written, name) is not None]
+    spares = spares_of(reader, f"{field}.spares", written.spares)
+    sets = tuple((name, spares if name == "spares" else getattr(written, name)) for name in given)
     if not sets:
         problems.append(_wrong(field, "sets nothing", f"write one of {', '.join(FIELDS.values())} in it, or remove it"))
     before, but, window, zone = len(problems), list[date](), Window(), "UTC"
@@ -154,6 +161,7 @@ def _read(field: str, written: Written, problems: list[Problem]) -> Schedule:
             but.append(date.fromisoformat(each if re.fullmatch(DATE_PATTERN, each) else ""))
         except ValueError:
             problems.append(_doubtful(f"{field}.except[{n}]", f"{each!r} is no date: write YYYY-MM-DD"))
+    problems += [_doubtful(each.field, f"{each.text}: {each.remedy}") for each in reader.problems]
     try:
         zone_of(written.zone)
         window, zone = window_of(written.days, written.start, written.end), written.zone
@@ -237,11 +245,18 @@ def instant(
             continue
         for name in [name for name, early in _EARLY.items() if early(values, soon)]:
             coming = setters.get(name) or Setter("", f"spec.{FIELDS[name]}", schedules[0].zone, edge, None)
-            values = structs.replace(values, **{name: getattr(soon, name)})
+            values = structs.replace(values, **{name: getattr(soon, name)}, **_room(name, values, soon))
             by = {**by, name: structs.replace(coming, begin=edge, early=True)}
     if values.max_size is not None and values.max_size < values.min_size:  # more stays on, whichever of them is wrong
         values = structs.replace(values, max_size=values.min_size)
     return Instant(values, by, min(turns, default=now + AHEAD), change)
+
+
+def _room(name: str, now: Values, soon: Values) -> dict[str, int | None]:
+    """Spares are within maxSize: that of the window, if it is the greater."""
+    if name != "spares" or now.max_size is None:
+        return {}
+    return {"max_size": None if soon.max_size is None else max(now.max_size, soon.max_size)}
 
 
 Calendar = Sequence[tuple[Schedule, Sequence[Span]]]
@@ -303,9 +318,7 @@ def _change(
     at: datetime, before: Values, after: Values, by: Mapping[str, Setter], setters: Mapping[str, Setter]
 ) -> Change:
     changed = [name for name in FIELDS if getattr(before, name) != getattr(after, name)]
-    texts = [
-        f"{FIELDS[name]} from {_shown(getattr(before, name))} to {_shown(getattr(after, name))}" for name in changed
-    ]
+    texts = [f"{FIELDS[name]} from {_shown(name, before)} to {_shown(name, after)}" for name in changed]
     begins = [each for name in changed if (each := setters.get(name)) is not None and each.begin == at]
     ends = [each for name in changed if (each := by.get(name)) is not None and each.end == at]
     why = dict.fromkeys([f"{each.name} begins" for each in begins] + [f"{each.name} ends" for each in ends])
@@ -313,5 +326,6 @@ def _change(
     return Change(at, f"{', '.join(texts)} ({', '.join(why)})", zone)
 
 
-def _shown(value: Any) -> str:
-    return "all" if value is None else str(value)
+def _shown(name: str, values: Values) -> str:
+    value = getattr(values, name)
+    return {"max_size": "all", "spares": "0"}[name] if value is None else str(value)

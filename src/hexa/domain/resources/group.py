@@ -136,6 +136,10 @@ class Schedule(Slice, frozen=True, kw_only=True):
         Mode | None,
         Meta(description="mode while it holds. Machines that are wanted on are woken before, as for minSize."),
     ] = None
+    spares: Annotated[
+        CountOrShare | None,
+        Meta(description="spares while it holds. Those that are missing are woken before, as for minSize."),
+    ] = None
     reason: Annotated[str, Meta(description="What it is called, for people who read it later.")] = ""
 
 
@@ -349,7 +353,7 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
         tuple[Schedule, ...],
         Meta(
             max_length=MOST_SCHEDULES,
-            description="Weekly windows in which minSize, maxSize and mode are others. Where several hold at once, the later in the list "
+            description="Weekly windows in which minSize, maxSize, mode and spares are others. Where several hold at once, the later in the list "
             "wins, field by field.",
         ),
     ] = ()

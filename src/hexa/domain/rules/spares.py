@@ -29,7 +29,9 @@ def off(machine: Among, now: datetime) -> Iterator[Veto]:
     found = kept(machine.policy, machine.traffic)
     if Lookup(metadata.namespace, metadata.name) in found:
         text = f"it is one of {len(found)} idle machines that the group keeps on for pods to come"
-        yield Veto(Reason.SPARE, text, None, "spec.spares", of_group=True)
+        setter = machine.policy.by.get("spares")
+        field, until = (setter.field, setter.end) if setter is not None else ("spec.spares", None)
+        yield Veto(Reason.SPARE, f"{text}{setter or ''}", until, field, of_group=True)
 
 
 def kept(policy: Policy, traffic: Traffic) -> Sequence[Lookup]:
