@@ -361,8 +361,10 @@ class Guard:
             float(drawn.idle_watts or 0) * longest / 3_600_000
             + account.boots * float(drawn.boot_watt_hours or 0) / 1000
         )
-        if account.kwh > most + 1e-6:
-            self.say("account", f"{name}: {account.kwh} kWh of {most}")
+        if account.kwh - account.measured > most + 1e-6:
+            self.say("account", f"{name}: {account.kwh - account.measured} kWh are computed of {most}")
+        if account.measured > self.world.hardware(name).meter.kwh + 1e-6:
+            self.say("account", f"{name}: {account.measured} kWh are measured, and fewer were drawn")
 
     def _touches_nothing(self, name: str, view: MachineView, now: datetime) -> None:
         """What hexa had put on its node is gone, a while given."""

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, EnergyAccount
 from hexa.testing.world import World, open_world
 
 WATTS: Any = {"idle_watts": 60.0, "max_watts": 60.0, "off_watts": 2.0, "boot_watt_hours": 5.0}
@@ -66,3 +66,33 @@ async def test_an_idle_site_writes_its_accounts_by_the_hour(autojump_clock: Mock
     assert found[False] == []
     assert {name: found[True].count(name) for name in ("box-1", "box-2")} == {"box-1": 6, "box-2": 6}
     assert 5 <= found[True].count("rack") <= 7
+
+
+BMC = {"startupPodSpec": None, "shutdownPodSpec": None, "power": {"ipmi": {"address": "bmc.lan", "secretName": "bmc"}}}
+
+
+async def test_a_meter_is_counted_through_restarts_and_resets(autojump_clock: MockClock) -> None:
+    """Pods make the machine draw more than its declared watts: the account says what the meter of its controller says. A meter that
+    begins anew is told once, and nothing is counted twice."""
+    watts = WATTS | {"max_watts": 200.0}
+    machines = boxes(1, spec=BMC, **watts)
+    async with open_world(groups=[rack()], machines=machines, autoscaler=None, site=QUICK) as world:
+        meter = world.hardware("box-1").meter
+
+        def account() -> EnergyAccount:
+            return world.node("box-1").status.energy
+
+        await reach(world, Phase.OFF, within=120)
+        await switch(world, "on")
+        await reach(world, Phase.READY)
+        world.add_pods(1, cpu="2")
+        await trio.sleep(3 * HOUR)
+        await world.restart_agent(after=300)
+        await trio.sleep(2 * HOUR)
+        assert account().measured == pytest.approx(meter.kwh, abs=0.15)
+        assert account().kwh > 5 * 0.1
+        world.agent.gauge.reset_meter("box-1")
+        before = account()
+        await trio.sleep(3 * HOUR)
+        assert world.journal.reasons("box-1").count("MeterDoubted") == 1
+        assert before.kwh < account().kwh <= meter.kwh + 0.001

@@ -160,6 +160,7 @@ def _assemble(ports: Ports, store: Store, heartbeats: Heartbeats, tariffs: Tarif
         jobs=ports.jobs,
         heartbeats=heartbeats,
         sensors=readings or ports.sensors,
+        meters=readings,
         clock=clock,
         news=news,
         locks=locks,

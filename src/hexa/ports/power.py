@@ -2,10 +2,24 @@
 
 from typing import Final, Protocol, runtime_checkable
 
+from msgspec import Struct
+
 from hexa.domain.resources.v1alpha1 import Reading
 
 DOUBTFUL: Final = "Doubtful"
 """Reason of the `Unavailable` of an answer that came and can't be trusted: what was read before counts no more."""
+
+
+class Measurement(Struct, frozen=True, kw_only=True):
+    """What a meter says. None: it does not, or can't be trusted."""
+
+    watts: float | None = None
+    """Drawn now."""
+    kwh: float | None = None
+    """Counted since the device began to; it only grows, unless the device is reset."""
+
+
+UNMEASURED: Final = Measurement()
 
 
 class Power(Protocol):
@@ -34,4 +48,13 @@ class HardPower(Power, Protocol):
 
     async def cut(self) -> None:
         """Take the power away at once, whatever runs; one that is off already is success. Repeating it is safe."""
+        ...
+
+
+@runtime_checkable
+class Metered(Power, Protocol):
+    """A way that also measures."""
+
+    async def measure(self) -> Measurement:
+        """What the machine draws, and has drawn. A device without a meter says nothing, which is no error."""
         ...

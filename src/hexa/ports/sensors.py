@@ -1,10 +1,11 @@
 """Readings of a machine's power from something that knows: a BMC, a PDU. Unknown is a value."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hexa.domain.resources.power_spec import DriverName
-from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
+from hexa.domain.resources.v1alpha1 import Counter, Node, PowerReading, Reading
+from hexa.ports.power import Measurement
 
 
 class Sensors(Protocol):
@@ -26,6 +27,23 @@ class Gauge(Protocol):
         """Ask once, by this driver of its `spec.power`. Where several machines share a controller, one is asked at a time. It gives
         up by itself only where the other side does not answer. Raises `Unavailable` (try again) or `Refused` (a person must act:
         a Secret that is missing, wrong credentials) with one sentence that names machine, driver, address and remedy."""
+        ...
+
+
+@runtime_checkable
+class MeterGauge(Gauge, Protocol):
+    """Asks the meters of machines as well."""
+
+    async def measure(self, machine: Node, driver: DriverName) -> Measurement:
+        """Ask once, as `read` does, what the machine draws and has drawn."""
+        ...
+
+
+class Meters(Protocol):
+    """What is known of machines' energy, without asking anybody."""
+
+    def counter(self, machine: Node) -> Counter | None:
+        """The last count of the machine's meter; None: it has none, or it was not read yet."""
         ...
 
 

@@ -22,7 +22,9 @@ class Device:
     def __init__(self, kind: str, *, protected: bool = True) -> None:
         self.kind, self.protected = kind, protected
         self.outlets = {0: False, 1: False}
-        self.watts = 0.0
+        self.watts, self.kwh = 0.0, 0.0
+        self.parts: dict[str, Any] = {}
+        """More resources of a management controller, by path."""
         self.asked: list[str] = []
         self.url = ""
         self.reset_status = 204
@@ -46,7 +48,10 @@ class Device:
         if path == "/shelly":
             return 200, {"type": "SHPLG-S", "mac": "E09806AABBCC", "auth": True, "fw": "20230913-113421/v1.14.0"}
         if path == "/status":
-            return 200, {"relays": [], "meters": [{"power": self.watts, "is_valid": True, "total": 1}] * 2}
+            return 200, {
+                "relays": [],
+                "meters": [{"power": self.watts, "is_valid": True, "total": self.kwh * 60_000}] * 2,
+            }
         if not path.startswith("/relay/") or int(path[7:]) not in self.outlets:
             return 404, "Not found"
         if "turn" in query:
@@ -63,13 +68,19 @@ class Device:
         if path == "/rpc/Switch.Set":
             was, self.outlets[number] = self.outlets[number], query["on"] == "true"
             return 200, {"was_on": was}
-        return 200, {"id": number, "source": "HTTP_in", "output": self.outlets[number], "apower": self.watts}
+        status = {"id": number, "source": "HTTP_in", "output": self.outlets[number], "apower": self.watts}
+        return 200, status | {"aenergy": {"total": self.kwh * 1000}}
 
     def tasmota(self, path: str, query: dict[str, str], _: Any) -> tuple[int, Any]:
         """Tasmota 13 on a plug with a meter."""
         command = query.get("cmnd", "")
         if command == "Status 10":
-            return 200, {"StatusSNS": {"Time": "2024-01-01T00:00:00", "ENERGY": {"Power": self.watts, "Voltage": 230}}}
+            return 200, {
+                "StatusSNS": {
+                    "Time": "2024-01-01T00:00:00",
+                    "ENERGY": {"Power": [self.watts] * 2, "Voltage": 230, "Total": [self.kwh] * 2},
+                }
+            }
         name, _, argument = command.partition(" ")
         number = int(name.removeprefix("Power")) - 1
         if path != "/cm" or number not in self.outlets:
@@ -99,12 +110,19 @@ class Device:
             return 200, {
                 "Parameters": [{"Name": "ResetType", "DataType": "String", "AllowableValues": self.resets}],
             }
+        if path in self.parts:
+            return 200, self.parts[path]
         if path != system:
             return 404, {}
         types = {"@Redfish.ActionInfo": self.info} if self.info else {"ResetType@Redfish.AllowableValues": self.resets}
         reset = {"target": f"{system}/Actions/ComputerSystem.Reset", **types}
         state = self.state or ("On" if self.outlets[0] else "Off")
-        return 200, {"Id": "1", "PowerState": state, "Actions": {"#ComputerSystem.Reset": reset}}
+        return 200, {
+            "Id": "1",
+            "PowerState": state,
+            "Actions": {"#ComputerSystem.Reset": reset},
+            **self.parts.get(system, {}),
+        }
 
     def _challenge(self) -> str:
         digest = 'Digest qop="auth", realm="shellyplusplugs-aabb", nonce="60dc2c69", algorithm=SHA-256'

@@ -13,6 +13,7 @@ from hexa.adapters.power.http import open_power
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.power_spec import Http, HttpRequest, HttpStatus, HttpTemplate
 from hexa.domain.resources.v1alpha1 import Reading
+from hexa.ports.power import UNMEASURED, Measurement, Metered
 from hexa.testing.check_power import POWER_CHECKS, Check, PowerBench
 
 TEMPLATE = HttpTemplate(
@@ -109,6 +110,24 @@ async def test_watts_tell_a_machine_that_rests_from_one_that_runs(device: Device
         assert await power.sense() is Reading.OFF
         device.watts = 61.0
         assert await power.sense() is Reading.ON
+
+
+async def test_energy_and_watts_are_those_of_all_outlets(device: Device, tmp_path: Path) -> None:
+    """Each device by its own unit: watt-minutes, watt-hours, kilowatt-hours; a home-made one tells watts alone."""
+    device.watts, device.kwh = 40.5, 12.25
+    async with open_power(settings(device), context(tmp_path)) as power:
+        assert isinstance(power, Metered)
+        found = await power.measure()
+    outlets, counts = (1, False) if device.kind == "relay" else (2, True)
+    assert found == Measurement(watts=outlets * 40.5, kwh=pytest.approx(outlets * 12.25) if counts else None)
+
+
+async def test_figures_that_make_no_sense_are_none(plug: Device, tmp_path: Path) -> None:
+    """Negative watts, and an energy that is no number, are left out."""
+    plug.watts, plug.kwh = -3.0, -1.0
+    async with open_power(settings(plug), context(tmp_path)) as power:
+        assert isinstance(power, Metered)
+        assert await power.measure() == UNMEASURED
 
 
 async def test_unknown_outlet_is_named(plug: Device, tmp_path: Path) -> None:

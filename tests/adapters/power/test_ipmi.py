@@ -17,6 +17,7 @@ from hexa.adapters.power.context import Context
 from hexa.adapters.power.ipmi import open_power
 from hexa.domain.errors import Refused
 from hexa.domain.resources.power_spec import Ipmi
+from hexa.ports.power import UNMEASURED, Measurement, Metered
 from hexa.testing.check_power import PowerBench, check_power
 
 PASSWORD = "pl4nted-p4ssw0rd"
@@ -31,6 +32,12 @@ class Machine(Bmc):
     def power_on(self): self.on = True
     def power_off(self): self.on = False
     def power_shutdown(self): self.on = False
+    def handle_raw_request(self, request, session):
+        if (request["netfn"], request["command"]) != (0x2C, 2):
+            return super().handle_raw_request(request, session)
+        if not self.on:
+            return session.send_ipmi_response(code=0xC1)
+        session.send_ipmi_response(data=[0xDC, 137, 0, 5, 0, 255, 1, 100, 0, 0, 0, 0, 0, 232, 3, 0, 0, 0x40])
 
 bmc = Machine({{"admin": "{PASSWORD}"}}, port=int(sys.argv[1]), address="127.0.0.1")
 print("ready", flush=True)
@@ -72,9 +79,19 @@ async def test_a_foreign_bmc(tmp_path: Path) -> None:
                 secrets=(PASSWORD, "pl4nted-mistake"),
             )
         )
+        await _measured(port, here)
         await _pinned_suite(port, here)
         await _rotated(port, here, tmp_path)
         await _many(port, here)
+
+
+async def _measured(port: int, here: Context) -> None:
+    async with open_power(settings(port), here) as power:
+        assert isinstance(power, Metered)
+        await power.turn_on()
+        assert await power.measure() == Measurement(watts=137)
+        await power.turn_off()
+        assert await power.measure() == UNMEASURED  # it does not know the command
 
 
 async def _pinned_suite(port: int, here: Context) -> None:

@@ -13,7 +13,7 @@ from hexa.adapters.power.redfish import open_power
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.power_spec import Redfish, Tls
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import HardPower
+from hexa.ports.power import UNMEASURED, HardPower, Measurement, Metered
 from hexa.testing.check_power import POWER_CHECKS, Check, PowerBench
 
 
@@ -110,6 +110,35 @@ async def test_the_controllers_own_words_are_told(
         ) as raised:
             await power.turn_on()
     assert (getattr(raised.value, "reason", "") == "Busy") == (status == 503)
+
+
+CHASSIS = "/redfish/v1/Chassis/1"
+SYSTEM: dict[str, Any] = {"/redfish/v1/Systems/1": {"Links": {"Chassis": [{"@odata.id": CHASSIS}]}}}
+POWER = {f"{CHASSIS}/Power": {"PowerControl": [{"PowerConsumedWatts": 137}]}}
+METRICS = {f"{CHASSIS}/Env": {"PowerWatts": {"Reading": 140.5}, "EnergykWh": {"Reading": 812.25}}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ({}, UNMEASURED),
+        (SYSTEM, UNMEASURED),
+        (SYSTEM | {CHASSIS: {"Power": {"@odata.id": f"{CHASSIS}/Power"}}} | POWER, Measurement(watts=137)),
+        (
+            SYSTEM | {CHASSIS: {"EnvironmentMetrics": {"@odata.id": f"{CHASSIS}/Env"}}} | METRICS,
+            Measurement(watts=140.5, kwh=812.25),
+        ),
+        (SYSTEM | {CHASSIS: {"Power": {"@odata.id": "/gone"}, "EnvironmentMetrics": 7}}, UNMEASURED),
+    ],
+)
+async def test_a_controller_measures_what_it_can(
+    bmc: Device, tmp_path: Path, parts: dict[str, Any], found: Measurement
+) -> None:
+    """By the metrics of its chassis with their count of energy, else by its power; one without either says nothing."""
+    bmc.parts = parts
+    async with open_power(settings(bmc), context(tmp_path)) as power:
+        assert isinstance(power, Metered)
+        assert await power.measure() == found
 
 
 async def test_unknown_system(bmc: Device, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ Credentials are read for each question, by name, and forgotten after it: a rotat
 shares a controller waits for its turn.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 from hexa.adapters.power.context import Context, Memory, Turns
 from hexa.adapters.power.guarded import broken
@@ -15,8 +16,10 @@ from hexa.domain.power.sensor import sensing_part
 from hexa.domain.resources.power_spec import DriverName, PowerSpec
 from hexa.domain.resources.v1alpha1 import Node, Reading
 from hexa.ports.clock import Clock
-from hexa.ports.power import Power
+from hexa.ports.power import UNMEASURED, Measurement, Metered, Power
 from hexa.ports.sensors import Secrets
+
+T = TypeVar("T")
 
 Opener = Callable[[PowerSpec, Context], AbstractAsyncContextManager[Power | None]]
 """Opens what reads the power by a spec with one driver."""
@@ -50,6 +53,12 @@ class DriverGauge:
         return "<DriverGauge>"
 
     async def read(self, machine: Node, driver: DriverName) -> Reading:
+        return await self._ask(machine, driver, _sense)
+
+    async def measure(self, machine: Node, driver: DriverName) -> Measurement:
+        return await self._ask(machine, driver, _measure)
+
+    async def _ask(self, machine: Node, driver: DriverName, question: Callable[[Power | None], Awaitable[T]]) -> T:
         assert machine.spec.power is not None
         part, name = sensing_part(machine.spec.power, driver), machine.metadata.name
         context = Context(machine=name, driver=driver, turns=self._turns, patience=self._patience)
@@ -64,7 +73,7 @@ class DriverGauge:
         )
         try:
             async with self._open(part, own) as power:
-                return Reading.UNKNOWN if power is None else await power.sense()
+                return await question(power)
         except HexaError:
             raise
         except Exception as error:  # a defect of a driver, or an answer that nobody thought of, must not end the agent
@@ -82,3 +91,11 @@ class DriverGauge:
                 raise context.refused(f"there is no Secret {namespace}/{name}", "create it", reason="NoCredentials")
             values[name] = found
         return HeldSecrets(namespace, values)
+
+
+async def _sense(power: Power | None) -> Reading:
+    return Reading.UNKNOWN if power is None else await power.sense()
+
+
+async def _measure(power: Power | None) -> Measurement:
+    return await power.measure() if isinstance(power, Metered) else UNMEASURED

@@ -8,7 +8,7 @@ from typing import TypeVar
 from hexa.adapters.power.context import Context
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import HardPower, Power
+from hexa.ports.power import UNMEASURED, HardPower, Measurement, Metered, Power
 
 T = TypeVar("T")
 
@@ -30,6 +30,9 @@ class Guarded:
 
     async def sense(self) -> Reading:
         return await self._guarded(self._power.sense)
+
+    async def measure(self) -> Measurement:
+        return await self._guarded(self._power.measure) if isinstance(self._power, Metered) else UNMEASURED
 
     async def cut(self) -> None:
         if not isinstance(self._power, HardPower):

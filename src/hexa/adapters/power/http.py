@@ -6,12 +6,13 @@ from typing import Final, Protocol
 
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.http_client import base_url, basic, bearer, digest, open_client
+from hexa.adapters.power.measurements import summed
 from hexa.adapters.power.outlets import Fed, Outlet, parse, told
 from hexa.adapters.power.plugs import USER, Shelly, Tasmota, Template
 from hexa.domain.power.outlet_problems import outlet_problems
 from hexa.domain.resources.power_spec import Http, PowerSpec
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import Power
+from hexa.ports.power import Measurement, Power
 
 FIRST: Final[Mapping[str, str]] = {"shelly": "0", "tasmota": "1", "template": "1"}
 """The outlet of a device that has one."""
@@ -28,6 +29,10 @@ class Device(Protocol):
 
     async def read(self, outlet: str, *, metered: bool) -> Fed:
         """The outlet as it is; with watts where they count."""
+        ...
+
+    async def measure(self, outlet: str) -> Measurement:
+        """What is drawn, and was, from the outlet."""
         ...
 
 
@@ -86,6 +91,13 @@ class HttpPower:
     async def sense(self) -> Reading:
         fed = [await self._read(outlet) for outlet in self._outlets]
         return told(fed, on_watts=self._settings.on_watts, context=self._context)
+
+    async def measure(self) -> Measurement:
+        return summed([await self._measure(outlet) for outlet in self._outlets])
+
+    async def _measure(self, outlet: Outlet) -> Measurement:
+        with self._context.at("http", outlet.address).answering():
+            return await self._devices[outlet.address].measure(outlet.name)
 
     async def _press(self) -> None:
         for outlet in self._outlets:

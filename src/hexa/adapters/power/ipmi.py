@@ -8,11 +8,12 @@ import trio
 
 from hexa.adapters.power import rmcp
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.rmcp import CHASSIS_STATUS, Command, Control, chassis_control
-from hexa.domain.errors import HexaError
+from hexa.adapters.power.measurements import measured
+from hexa.adapters.power.rmcp import CHASSIS_STATUS, POWER_READING, Command, Control, chassis_control
+from hexa.domain.errors import HexaError, Refused
 from hexa.domain.resources.power_spec import Ipmi
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import DOUBTFUL, Power
+from hexa.ports.power import DOUBTFUL, UNMEASURED, Measurement, Power
 
 T = TypeVar("T")
 
@@ -24,6 +25,10 @@ LEVELS: Final = {"user": 2, "operator": 3, "administrator": 4}
 STATUS_BYTES: Final = 3
 """Of the answer to Get Chassis Status at least (IPMI 2.0, 28.2)."""
 POWER_ON: Final = 0x01
+DCMI: Final = 0xDC
+READING_BYTES: Final = 18
+"""Of the answer to Get Power Reading (DCMI 1.5, 6.6.1): watts are bytes 1 and 2, the last one says whether it measures."""
+MEASURES: Final = 0x40
 CONTROL_FAULT: Final = 0x10
 """It tried to switch, and the power did not follow."""
 
@@ -96,6 +101,15 @@ class IpmiPower:
         if doubt:
             raise self._context.unavailable(doubt, "wait, and look at its own page", reason=DOUBTFUL)
         return reading
+
+    async def measure(self) -> Measurement:
+        async with self._session() as session:
+            try:
+                answer = await session.ask(POWER_READING)
+            except Refused:
+                return UNMEASURED  # not every controller speaks DCMI, and not to every user
+        active = len(answer) >= READING_BYTES and answer[0] == DCMI and answer[-1] & MEASURES
+        return measured(int.from_bytes(answer[1:3], "little")) if active else UNMEASURED
 
     async def _switch(self, what: Control, *, unless: Reading) -> None:
         async with self._session() as session:

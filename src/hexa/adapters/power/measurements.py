@@ -4,10 +4,12 @@ A figure that can't be trusted is no figure: a running machine must not be taken
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
+
+from hexa.ports.power import Measurement
 
 MOST_WATTS: Final = 25_000.0
 """More than any outlet gives: 32 A on three phases are 22 kW."""
@@ -42,6 +44,23 @@ def figure(value: Any) -> Figure:
     if value > MOST_WATTS:
         return Figure(doubt=f"its watts are {value:g}, more than any outlet gives: look at its unit")
     return Figure(float(value), size=float(value))
+
+
+def measured(watts: Any, energy: Any = None, *, per_kwh: float = 1.0) -> Measurement:
+    """What a device gives as watts and as energy, of which `per_kwh` are a kilowatt-hour. What can't be trusted is left out."""
+    known = isinstance(energy, int | float) and not isinstance(energy, bool) and math.isfinite(energy) and energy >= 0
+    return Measurement(watts=figure(watts).watts, kwh=energy / per_kwh if known else None)
+
+
+def summed(parts: Sequence[Measurement]) -> Measurement:
+    """Of several outlets: what each of them tells."""
+    watts, kwh = [each.watts for each in parts], [each.kwh for each in parts]
+    return Measurement(watts=_sum(watts), kwh=_sum(kwh))
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
 
 
 def product(volts: Any, amperes: Any) -> float | None:

@@ -16,13 +16,13 @@ from puresnmp.credentials import Auth, Credentials, Priv
 from x690.types import Integer, ObjectIdentifier, OctetString
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.measurements import Figure, figure, shown
+from hexa.adapters.power.measurements import Figure, figure, measured, shown, summed
 from hexa.adapters.power.outlets import Fed, Outlet, fed, parse, told
 from hexa.domain.errors import HexaError
 from hexa.domain.power.outlet_problems import OID, outlet_problems
 from hexa.domain.resources.power_spec import Pdu, PowerSpec, SnmpOids, SnmpValue
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import Power
+from hexa.ports.power import UNMEASURED, Measurement, Power
 
 warnings.filterwarnings("ignore", module="puresnmp")  # of SNMP 1, and of the ciphers that SNMP 3 asks for
 
@@ -113,6 +113,13 @@ class PduPower:
     async def sense(self) -> Reading:
         fed = [await self._read(outlet) for outlet in self._outlets]
         return told(fed, on_watts=self._settings.on_watts, context=self._context)
+
+    async def measure(self) -> Measurement:
+        oid = self._oids.watts
+        if not oid:
+            return UNMEASURED
+        values = [await self._value(outlet, self._oid(oid, outlet)) for outlet in self._outlets]
+        return summed([measured(_number(value)) for value in values])
 
     async def _switch(self, outlet: Outlet, value: SnmpValue, control: str) -> None:
         oid = self._oid(control or self._oids.control or self._oids.state, outlet)

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.http_client import Answer, Client, credentials
-from hexa.adapters.power.measurements import Figure, answered_at, dig, figure, moment, product, shown
+from hexa.adapters.power.measurements import Figure, answered_at, dig, figure, measured, moment, product, shown
 from hexa.adapters.power.outlets import Fed, fed
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.power_spec import Http, HttpRequest, HttpTemplate
 from hexa.domain.resources.v1alpha1 import Reading
+from hexa.ports.power import UNMEASURED, Measurement
 
 USER: Final = "admin"
 """Of Shelly and Tasmota."""
@@ -27,6 +28,10 @@ METER_AGE: Final = 180.0
 
 ZONE: Final = 900.0
 """Seconds: time zones are multiples of a quarter of an hour. The first generation writes a meter's time in local time."""
+
+WATT_HOURS: Final = 1000.0
+WATT_MINUTES: Final = 60_000.0
+"""Of a kilowatt-hour. Relays of the first generation count these."""
 
 MAX_AGE: Final = 120.0
 """Seconds, where the settings don't say (hexa.domain.resources.power_spec)."""
@@ -75,6 +80,19 @@ class Shelly:
         state, doubt = _truth(relay.get("ison"))
         apparent = product(dig(meter, "voltage"), dig(meter, "current"))
         return fed(state, self._old_figure(relay, meter, status.get("unixtime")), doubt=doubt, apparent=apparent)
+
+    async def measure(self, outlet: str) -> Measurement:
+        number = _number(self._context, outlet)
+        if await self._is_new():
+            status = await self._ask(self._new, f"/rpc/Switch.GetStatus?id={number}", outlet)
+            return measured(status.get("apower"), dig(status, "aenergy", "total"), per_kwh=WATT_HOURS)
+        if not self._meters:
+            return UNMEASURED
+        status = await self._ask(self._old, "/status", outlet)
+        meter, emeter = dig(status, "meters", number), dig(status, "emeters", number)
+        per_kwh = WATT_MINUTES if meter is not None else WATT_HOURS
+        meter = emeter if meter is None else meter
+        return measured(dig(meter, "power"), dig(meter, "total"), per_kwh=per_kwh)
 
     async def _new_figure(self, status: Mapping[str, Any], *, metered: bool) -> Figure:
         errors = status.get("errors")
@@ -165,6 +183,12 @@ class Tasmota:
         apparent = _of_outlet(dig(meter, "ApparentPower"), index)
         return fed(reading, figure(watts), doubt=doubt, apparent=product(apparent, 1) or product(volts, amperes))
 
+    async def measure(self, outlet: str) -> Measurement:
+        meter, index = dig(await self._command("Status 10"), "StatusSNS", "ENERGY"), _number(self._context, outlet) - 1
+        if index > 0 and not isinstance(dig(meter, "Power"), list):
+            return UNMEASURED  # one meter of several outlets
+        return measured(*(_of_outlet(dig(meter, name), index) for name in ("Power", "Total")))
+
     async def _power(self, outlet: str, argument: str) -> str:
         number = _number(self._context, outlet)
         body = await self._command(f"Power{number}{argument}")
@@ -225,6 +249,14 @@ class Template:
             return Fed(Reading.UNKNOWN, doubt=old)
         watts = figure(_at(body, status.watts)) if status.watts else Figure(doubt="watts are not set")
         return fed(reading, watts, doubt=doubt if reading is Reading.UNKNOWN else "")
+
+    async def measure(self, outlet: str) -> Measurement:
+        status = self._template.status
+        if status is None or not status.watts:
+            return UNMEASURED
+        answer = await self._ask(status, outlet)
+        body = answer.json()
+        return UNMEASURED if self._too_old(answer, body) else measured(_at(body, status.watts))
 
     def _too_old(self, answer: Answer, body: Any) -> str:
         """Why the reading is not one of now; empty: it is, or nobody tells."""

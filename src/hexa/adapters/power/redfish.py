@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.http_client import BUSY, Answer, Client, base_url, basic, open_client
-from hexa.adapters.power.measurements import dig, shown
+from hexa.adapters.power.measurements import dig, measured, shown
 from hexa.adapters.power.redfish_login import Login, open_login
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.power_spec import Redfish
 from hexa.domain.resources.v1alpha1 import Reading
-from hexa.ports.power import DOUBTFUL, Power
+from hexa.ports.power import DOUBTFUL, UNMEASURED, Measurement, Power
 
 SYSTEMS: Final = "/redfish/v1/Systems"
 
@@ -30,6 +30,9 @@ READINGS: Final[Mapping[str, Reading]] = {
 
 IN_DOUBT: Final = frozenset({"Starting", "Updating"})
 """Status.State of a system whose PowerState Off is not of this moment."""
+
+CHASSIS: Final = 4
+"""Of a system that are asked at most: the first that measures counts."""
 
 STARTING: Final = "its services may still be starting"
 
@@ -79,6 +82,32 @@ class RedfishPower:
             with self._context.answering():
                 system = await self._system()
         return self._told(system)
+
+    async def measure(self) -> Measurement:
+        async with self._context.turns.take(self._settings.address):
+            with self._context.answering():
+                links = dig(await self._system(), "Links", "Chassis")
+                for link in links[:CHASSIS] if isinstance(links, list) else ():
+                    if (found := await self._of_chassis(dig(link, "@odata.id"))) != UNMEASURED:
+                        return found
+        return UNMEASURED
+
+    async def _of_chassis(self, path: Any) -> Measurement:
+        """What a chassis measures: by its EnvironmentMetrics, which count energy too, else by its Power, which newer ones lack."""
+        chassis = await self._part(path)
+        metrics = await self._part(dig(chassis, "EnvironmentMetrics", "@odata.id"))
+        found = measured(dig(metrics, "PowerWatts", "Reading"), dig(metrics, "EnergykWh", "Reading"))
+        if found != UNMEASURED:
+            return found
+        power = await self._part(dig(chassis, "Power", "@odata.id"))
+        return measured(dig(power, "PowerControl", 0, "PowerConsumedWatts"))
+
+    async def _part(self, path: Any) -> Any:
+        """A resource that may not be there."""
+        if not isinstance(path, str) or not path:
+            return None
+        answer = await self._login.ask("GET", path)
+        return answer.json() if answer.ok else None
 
     async def _switch(self, wanted: Reading, types: tuple[str, ...]) -> None:
         async with self._context.turns.take(self._settings.address):

@@ -88,6 +88,10 @@ class Control(IntEnum):
 CHASSIS_STATUS: Final = Command(0x00, 0x01)
 
 
+POWER_READING: Final = Command(0x2C, 0x02, bytes([0xDC, 0x01, 0x00, 0x00]))
+"""Get Power Reading of DCMI 1.5 (6.6.1), its statistics of now."""
+
+
 def chassis_control(what: Control) -> Command:
     """Switch the power."""
     return Command(0x00, 0x02, bytes([what]))

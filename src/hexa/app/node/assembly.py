@@ -23,7 +23,7 @@ from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
 from hexa.ports.jobs import Jobs
 from hexa.ports.kube import Kube
-from hexa.ports.sensors import Sensors
+from hexa.ports.sensors import Meters, Sensors
 
 
 def node_controller(
@@ -41,12 +41,13 @@ def node_controller(
     checks: HealthChecks | None = None,
     turns: Turns | None = None,
     tariffs: Tariffs | None = None,
+    meters: Meters | None = None,
 ) -> NodeController:
     """`image`: what the Jobs of spec.power run. `turns`: shared with others that give way to questions. `tariffs`: what energy
     costs."""
     power_jobs, writer = PowerJobs(jobs, store, image=image), Writer(kube, store)
     observer = Observer(
-        store=store, heartbeats=heartbeats, sensors=sensors, checks=checks, jobs=power_jobs, clock=clock
+        store=store, heartbeats=heartbeats, sensors=sensors, checks=checks, jobs=power_jobs, clock=clock, meters=meters
     )
     reader = Reader(
         store=store,

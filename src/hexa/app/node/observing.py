@@ -20,7 +20,7 @@ from hexa.domain.resources.v1alpha1 import Lookup, PowerReading
 from hexa.domain.weekly import Span
 from hexa.ports.clock import Clock
 from hexa.ports.heartbeats import Heartbeats
-from hexa.ports.sensors import Sensors
+from hexa.ports.sensors import Meters, Sensors
 
 SKIPS_KEPT: Final = 20
 
@@ -37,8 +37,10 @@ class Observer:
         checks: HealthChecks | None,
         jobs: PowerJobs,
         clock: Clock,
+        meters: Meters | None = None,
     ) -> None:
         self._store, self._heartbeats, self._sensors, self._checks = store, heartbeats, sensors, checks
+        self._meters = meters
         self._jobs, self._clock, self._born = jobs, clock, clock.now()
         self._first_seen: dict[Lookup, datetime] = {}
         """Machines without a stored phase."""
@@ -115,6 +117,7 @@ class Observer:
             marked_node="" if status.phase else min((each.name for each in self._marked.get(key, ())), default=""),
             nothing_stuck=key in self._nothing_stuck and self._nothing_stuck[key] == status.since,
             pods_seen_at=self._pods_seen.get(key),
+            counter=self._meters.counter(node) if self._meters is not None else None,
             skipped=self._skipped_since(status.energy.counted_to) if self._skipped else (),
             read=read,
         )

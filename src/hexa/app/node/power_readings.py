@@ -5,6 +5,7 @@ the other side is silent or refuses. It is a loop beside the others: who wants a
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,21 +17,23 @@ from hexa.app.news import Newsroom
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.views import Views
+from hexa.domain.decide.accounts import has_account
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.machine.identity import fingerprint
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.power_job import Outcome, current
 from hexa.domain.machine.trust import READ_APART, Sample, read_twice
 from hexa.domain.machine_view import MachineView
+from hexa.domain.money.metering import Metering, counted
 from hexa.domain.news import News, What, Work, failure
 from hexa.domain.power.claims import DUPLICATE_POWER
 from hexa.domain.power.sensor import sensor
 from hexa.domain.resources.power_spec import DriverName
-from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, PowerReading, Reading
+from hexa.domain.resources.v1alpha1 import MACHINES, Counter, Lookup, Node, PowerReading, Reading
 from hexa.domain.rules.health import NOT_READ_YET, READING_STALE
 from hexa.ports.clock import Clock
 from hexa.ports.power import DOUBTFUL
-from hexa.ports.sensors import Gauge, Sensors
+from hexa.ports.sensors import Gauge, MeterGauge, Sensors
 
 QUICK: Final = 2.0
 """Seconds between two readings where the phase waits for one."""
@@ -50,6 +53,8 @@ PACE: Final = {
 }
 TRIES: Final = 3
 """Failures in a row after which a reading is Unknown however young it is."""
+METER_APART: Final = timedelta(seconds=110)
+"""Between two readings of a meter, of machines that have an energy account."""
 DEADLINE: Final = 30.0
 """Seconds after which a reading is given up, waiting for the turn at a shared controller included."""
 AT_ONCE: Final = 100
@@ -74,6 +79,10 @@ class Known(Struct):
     failures: int = 0
     generation: int = 0
     """Of the machine, when it was asked."""
+    meter: Metering | None = None
+    """The last reading of its meter."""
+    measured_at: datetime | None = None
+    """When that was last asked."""
     not_before: datetime | None = None
     """A refused question is not repeated sooner, unless the machine's spec changes."""
 
@@ -108,6 +117,10 @@ class Readings:
             if last is not None and last.at is not None:
                 known.last = structs.replace(last, at=last.at + by, first=(last.first or last.at) + by)
             known.not_before = known.not_before + by if known.not_before is not None else None
+            known.measured_at = known.measured_at + by if known.measured_at is not None else None
+            if known.meter is not None and known.meter.counter.at is not None:
+                moved = structs.replace(known.meter.counter, at=known.meter.counter.at + by)
+                known.meter = structs.replace(known.meter, counter=moved)
 
     # --- what is known ---
 
@@ -138,6 +151,12 @@ class Readings:
         if known.last.power is Reading.UNKNOWN:
             return f"{driver} answers, and can't tell whether it is on"
         return f"last read {_read(known.last)}"
+
+    def counter(self, machine: Node) -> Counter | None:
+        """Implements `ports.sensors.Meters`."""
+        driver = sensor(machine)
+        known = self._of(machine, driver) if driver is not None else None
+        return known.meter.counter if known is not None and known.meter is not None else None
 
     def _of(self, machine: Node, driver: DriverName) -> Known | None:
         known = self._known.get(Lookup(machine.metadata.namespace, machine.metadata.name))
@@ -209,6 +228,21 @@ class Readings:
         same = _said(before) == _said(self.reading(machine)) and trouble == (known.failures >= TRIES)
         if not (steady and same) or self._is_first(known, asked, before, view.node.status.since):
             self._told(key)
+        if known.error is None:
+            await self._measure(machine, known)
+
+    async def _measure(self, machine: Node, known: Known) -> None:
+        """Read the meter too, where somebody counts. A meter that does not answer is none: what it would say is computed."""
+        now, gauge = self._clock.now(), self._gauge
+        waits = known.measured_at is not None and now - known.measured_at < METER_APART
+        if waits or not isinstance(gauge, MeterGauge) or not has_account(machine):
+            return
+        known.measured_at = now
+        with suppress(HexaError, trio.TooSlowError):
+            with trio.fail_after(DEADLINE):
+                found = await gauge.measure(machine, known.driver)
+            at = self._clock.now()
+            known.meter = counted(known.meter, watts=found.watts, kwh=found.kwh, at=at, source=known.driver)
 
     @staticmethod
     def _is_first(known: Known, asked: datetime, before: PowerReading | None, since: datetime | None) -> bool:

@@ -9,6 +9,7 @@ from hexa.domain.errors import HexaError, Unavailable
 from hexa.domain.machine.trust import Sample
 from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import Node, PowerReading, Reading
+from hexa.ports.power import UNMEASURED, Measurement
 
 
 class MemorySensors:
@@ -40,6 +41,8 @@ class MemoryGauge:
     def __init__(self, site: Site, *, seconds: float = 0.05) -> None:
         self._site = site
         self._errors: list[HexaError] = []
+        self._zero: dict[str, float] = {}
+        """What meters had counted when they were reset."""
         self.seconds = seconds
         self.calls: Counter[str] = Counter()
         """How often each machine was asked."""
@@ -50,6 +53,18 @@ class MemoryGauge:
     def fail_next(self, *errors: HexaError) -> None:
         """The next calls raise these, one each."""
         self._errors += errors
+
+    async def measure(self, machine: Node, driver: DriverName) -> Measurement:
+        name = machine.metadata.name
+        await trio.sleep(self.seconds)
+        known = self._site.machines.get(name)
+        if known is None or known.defects.sensor_blind:
+            return UNMEASURED
+        return Measurement(kwh=known.meter.kwh - self._zero.get(name, 0.0))
+
+    def reset_meter(self, name: str) -> None:
+        """The meter of the machine begins to count anew, as one does that lost its own power."""
+        self._zero[name] = self._site.machines[name].meter.kwh
 
     async def read(self, machine: Node, driver: DriverName) -> Reading:
         name = machine.metadata.name
