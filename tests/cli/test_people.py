@@ -538,6 +538,7 @@ def test_a_receipt_is_shown_by_machine_and_group(hexa: Hexa, world: World) -> No
     assert shown.stdout.splitlines()[-1].endswith("4.0 h       2     0.23  0.11 EUR  Pods 20.0 h, Unneeded 0.7 h")
     assert "no energy is known of box-1, box-2: set spec.energy.idleWatts" in shown.stderr
     assert "hexa has not shown that it can wake box-1, box-2" in shown.stderr
+    assert hexa("report", "--receipt").stdout == shown.stdout
     told = json.loads(hexa("receipt", "rack", "-o", "json").stdout)
     assert [line["offHours"] for line in told["lines"]] == [2.0, 2.0, 4.0]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from hexa.cli.blockers import blockers as show_blockers
+from hexa.cli.receipt import receipt as show_receipt
 from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site
 from hexa.cli.shared.completion import complete_group
 from hexa.cli.shared.exits import Exit, fail
@@ -52,6 +53,9 @@ def report(
     blockers: Annotated[
         bool, typer.Option("--blockers", help="Show instead which rule keeps each idle machine on: hexa blockers.")
     ] = False,
+    receipt: Annotated[
+        bool, typer.Option("--receipt", help="Show instead what groups in mode Observe could have saved: hexa receipt.")
+    ] = False,
     output: Annotated[ReportFormat, typer.Option("--output", "-o", help="How it is written.")] = ReportFormat.TABLE,
     kubeconfig: KubeconfigOption = "",
     context: ContextOption = "",
@@ -64,11 +68,12 @@ def report(
     """
     day = _day(since)
     names = [group] if group else []
-    if blockers:
+    if blockers or receipt:
         if output is ReportFormat.CSV:
-            fail("--blockers: write -o table or -o json", Exit.USAGE)
+            fail(f"--{'blockers' if blockers else 'receipt'}: write -o table or -o json", Exit.USAGE)
         cluster = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace}
-        show_blockers(names, Format(output), **cluster, all_namespaces=all_namespaces)
+        show = show_blockers if blockers else show_receipt
+        show(names, Format(output), **cluster, all_namespaces=all_namespaces)
         return
     where = within(names, kubeconfig=kubeconfig, context=context, namespace=namespace, all_namespaces=all_namespaces)
 
