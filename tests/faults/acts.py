@@ -152,7 +152,7 @@ async def _revive(stage: Stage, seconds: float) -> None:
 async def _rival(stage: Stage, act: Act) -> None:
     """An old leader that has not yet noticed that it leads no more: a second hexa is at work, for as long as a Lease stands."""
     rival = Agent(stage.world.site, stage.world.journal)
-    rival.image = stage.world.agent.image
+    rival.image, rival.conventions = stage.world.agent.image, stage.world.agent.conventions
     stage.rivals.append(rival)
 
     async def live() -> None:
