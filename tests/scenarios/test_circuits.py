@@ -1,11 +1,15 @@
 """Circuits: machines of one breaker are woken one after the other, and no wake of hexa's takes it above its watts."""
 
+from itertools import pairwise
 from typing import Any
 
+import trio
 from tests.scenarios.stage import ID, PROVISION, QUICK, at, boxes, rack, reach, switch
 from trio.testing import MockClock
 
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.names import ACTION_LABEL, MACHINE_LABEL
+from hexa.domain.resources.core import JOBS
 from hexa.ports.cloud import Denied, Done, ExternalNode, NodeGroup
 from hexa.testing.world import Machine, World, group, machine, open_world
 
@@ -31,6 +35,19 @@ def shown(world: World, id_: str = ID) -> NodeGroup:
 def told(world: World, name: str) -> set[str]:
     """The types of its conditions that hold."""
     return {each.type for each in world.node(name).status.conditions if each.status == "True"}
+
+
+def starts_of(world: World) -> list[tuple[float, str]]:
+    """When each Job is made that switches a machine on, and which, from now on."""
+    found: list[tuple[float, str]] = []
+
+    def changed(event: Any) -> None:
+        labels = event.stored.raw["metadata"].get("labels", {})
+        if event.type == "ADDED" and labels.get(ACTION_LABEL) == "startup":
+            found.append((trio.current_time(), labels[MACHINE_LABEL]))
+
+    world.site.api.listen(JOBS, changed)
+    return found
 
 
 async def test_failure_36_ten_machines_wake_at_once_on_one_breaker(autojump_clock: MockClock) -> None:
@@ -120,3 +137,32 @@ async def test_a_machine_that_somebody_switched_on_counts(autojump_clock: MockCl
         await reach(world, Phase.READY, "box-2")
         assert breaker.closest >= 30
         assert breaker.peak <= 400
+
+
+async def test_failure_38_after_a_site_outage_machines_come_back_in_order_and_apart(autojump_clock: MockClock) -> None:
+    """Mains fail for all while hexa is dead: the storage box comes first, then those that need it, each in its turn, and no wake
+    that repeats another one comes too near."""
+    needs = {"circuit": "garage", "dependsOn": ["nas"]}
+    names = [f"box-{number}" for number in range(1, 5)]
+    more = {"max_watts": 200.0, "off_watts": 0.0, "boot_seconds": 8.0, "sensor": True}
+    machines = [plugged("nas", boot_seconds=8.0, sensor=True)]
+    machines += [machine(name, group="rack", spec=needs, **more) for name in names]
+    circuits = {"garage": {"maxWatts": 1000, "inrushSpacing": "20s"}}
+    async with open_world(groups=[rack()], machines=machines, autoscaler=None, site=QUICK, circuits=circuits) as world:
+        await reach(world, Phase.OFF, "box-4", within=60)
+        await switch(world, "on", *names)
+        await world.until(lambda: ready(world, "nas", *names) == 5, within=300)
+        world.kill_agent()
+        await world.agent.ended()
+        world.inject({"kind": "powerLoss"}, {"kind": "lostWake", "machine": "box-2"})
+        await trio.sleep(60)
+        breaker = world.breaker("nas", *names)
+        starts = starts_of(world)
+        await world.start_agent()
+        await world.until(lambda: len(breaker.switched_on) == 5, within=600)
+        await world.until(lambda: ready(world, "nas", *names) == 5, within=60)
+        assert breaker.switched_on[0][1] == "nas"
+        assert breaker.closest >= 20
+        assert len(starts) == 6  # one of box-2 was lost
+        assert min(later[0] - first[0] for first, later in pairwise(starts) if later[1] != first[1]) >= 20
+        assert breaker.peak <= 1000

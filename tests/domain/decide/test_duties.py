@@ -35,12 +35,15 @@ from hexa.domain.decide.decision import (
 )
 from hexa.domain.decide.duties import drain, leave, power_off, wake, welcome
 from hexa.domain.decide.observed import OrderSeen, Read, Swept
+from hexa.domain.decide.saved import WAKES
+from hexa.domain.group.watts import Place
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import hold_back
 from hexa.domain.machine.power_job import Action
 from hexa.domain.names import CORDON_ANNOTATION, OFF_FINALIZER, OUT_OF_SERVICE_ANNOTATION
 from hexa.domain.news import Severity, What
 from hexa.domain.pods.drain import Blocker, Plan
+from hexa.domain.policy.circuits import Circuit
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import DrainRules
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeSpec, KubeNodeStatus
@@ -92,6 +95,41 @@ def test_a_wake_that_was_saved_is_sent() -> None:
     assert waking(1) == Start(Action.STARTUP)
     assert waking(1, known={**WOKEN, "wakes": 0}) is None
     assert waking(1, known={**WOKEN, "job": structs.replace(STARTUP, attempt=1)}) == Start(Action.STARTUP)
+
+
+GARAGE = Circuit(name="garage", watts=1000, spacing=10 * SECOND)
+
+
+def on_circuit(now: float, *, read: Read = ABLE, known: dict[str, Any] | None = None, **place: Any) -> Decision | Any:
+    """What is done for a machine of a circuit that is being woken since T0."""
+    node = standing(Phase.POWERING_ON, **(WOKEN if known is None else known))
+    machine = structs.replace(view(node), places=(Place(circuit=GARAGE, watts=300, **place),))
+    return wake(machine, observed(now, read=read), facts(now, wish=ON, may_wake=machine.may_wake(at(now))), None)
+
+
+def test_a_job_of_a_circuit_is_made_soon_after_its_stamp_or_stamped_anew() -> None:
+    """Wakes are apart by their stamps: one whose Job comes late takes another turn, under the lock of all wakes."""
+    assert on_circuit(2.9) == Start(Action.STARTUP)
+    late = saved(on_circuit(3.1))
+    assert (late.status.woken_at, late.status.attempt, late.lock) == (at(3.1), 2, WAKES)
+    assert on_circuit(3.1, read=looked(order=OrderSeen(able=True, there=True))) == Start(Action.STARTUP)
+    assert waking(3.1) == Start(Action.STARTUP)
+
+
+def test_a_job_of_a_circuit_waits_while_another_machine_has_the_turn() -> None:
+    """Hexa was away between stamp and Job, and others began meanwhile; or somebody switched so many on that the circuit is over."""
+    assert on_circuit(30, due=at(40)) is None
+    assert on_circuit(2, over=True) is None
+    assert saved(on_circuit(40, due=at(40))).status.woken_at == at(40)
+    assert on_circuit(30, due=at(40), read=looked(order=OrderSeen(able=True, there=True))) == Start(Action.STARTUP)
+
+
+def test_a_wake_that_repeats_one_takes_its_turn_too() -> None:
+    """Silent for a wake interval, the machine waits until the circuit is free, and is stamped under the lock of all wakes."""
+    silent = {**WOKEN, "job": done(STARTUP)}
+    assert on_circuit(91, known=silent, due=at(95)) is None
+    again = saved(on_circuit(95, known=silent, due=at(95)))
+    assert (again.status.attempt, again.status.woken_at, again.lock) == (3, at(95), WAKES)
 
 
 def test_a_job_that_was_started_is_recorded_and_told() -> None:
