@@ -166,3 +166,17 @@ async def test_failure_38_after_a_site_outage_machines_come_back_in_order_and_ap
         assert len(starts) == 6  # one of box-2 was lost
         assert min(later[0] - first[0] for first, later in pairwise(starts) if later[1] != first[1]) >= 20
         assert breaker.peak <= 1000
+
+
+async def test_watts_are_free_when_somebody_raises_them(autojump_clock: MockClock) -> None:
+    """And not when a machine ceases to decode: it draws what it drew."""
+    machines = boxes(2, max_watts=200.0, off_watts=0.0)
+    async with open_world(groups=[rack(maxWatts=300)], machines=machines, autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF, "box-2", within=60)
+        await switch(world, "on", "box-1")
+        await reach(world, Phase.READY, "box-1")
+        world.edit("box-1", {"template": {"capacity": 5}})
+        await switch(world, "on", "box-2")
+        await world.until(lambda: "CircuitFull" in told(world, "box-2"), within=60)
+        world.edit_group("rack", {"maxWatts": "400"})
+        await reach(world, Phase.READY, "box-2")

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Struct, structs
 from tests.domain.builders import ON, at, machine, status, wish
 
-from hexa.domain.group.sizing import Member, fitting, max_size, target
+from hexa.domain.group.sizing import Member, candidates, fitting, max_size, target
 from hexa.domain.group.watts import LATE, Load, Place, load_of, places, slots
 from hexa.domain.machine.inrush import began_to_draw, may_draw
 from hexa.domain.machine.lifecycle import Event, Phase
@@ -245,6 +245,13 @@ def test_cluster_autoscaler_is_told_what_the_watts_allow() -> None:
     assert short(Policy(), members, size=4) == ""
     assert short(Policy(), members, size=9) == ""
     assert short(Policy(max_size=4), members, size=5) == ""
+
+
+def test_a_machine_that_does_not_fit_is_no_candidate() -> None:
+    """Neither to take another's place, nor to be a spare, an exercise or a probe; one that draws already needs nothing."""
+    full = Place(circuit=GARAGE, watts=300, needs=295, room=100)
+    drains = member("b", Place(circuit=GARAGE, watts=300), phase=Phase.DRAINING)
+    assert [each.key.name for each in candidates([member("a", full), drains])] == ["b"]
 
 
 def test_what_it_depends_on_takes_watts_too() -> None:
