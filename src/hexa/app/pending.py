@@ -43,12 +43,17 @@ class PendingPods:
         self._on_change.append(told)
 
     def waiting(self) -> tuple[Pending, ...] | None:
-        """Pods that wait, the oldest first; None: they are not watched, or not all are known."""
-        if not self._store.pending.complete or self._unread:
+        """Pods that wait, the oldest first; None: they are not watched. Those of whose volumes nothing is known yet are missing."""
+        if not self._store.pending.complete:
             return None
         if self._waiting is None:
             self._waiting = tuple(sorted(self._known.values(), key=_age))
         return self._waiting
+
+    @property
+    def all_read(self) -> bool:
+        """Whether none is missing."""
+        return not self._unread
 
     def _group_changed(self, _key: Lookup, _old: Group | None, new: Group | None) -> None:
         if new is not None and (new.spec.wake_for_pinned or new.spec.learn_shape):

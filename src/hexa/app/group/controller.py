@@ -315,6 +315,7 @@ class GroupController:
             safe_hands=self._views.safe_hands,
             done=turn.done,
             waiting=self._waiting(group),
+            all_waiting=self._pending is None or self._pending.all_read,
             other_shapes=self._other_shapes(group) if group.policy.learn_shape else (),
         )
 

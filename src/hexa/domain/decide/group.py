@@ -173,7 +173,8 @@ def _asker(group: GroupView, value: str) -> Asker:
 
 def _not_needed(group: GroupView, observed: GroupObserved) -> Todo:
     """A machine that was woken for pods, and that need not come any more."""
-    found = not_needed(group.policy, observed.members, observed.nodes, observed.waiting)
+    known = observed.waiting if observed.all_waiting else None
+    found = not_needed(group.policy, observed.members, observed.nodes, known)
     if found is None:
         return None
     return _wish_for(observed, found.member, Power.OFF, Reason.NOT_NEEDED, found.text)

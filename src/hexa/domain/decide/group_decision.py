@@ -68,6 +68,8 @@ class GroupObserved(Struct, frozen=True, kw_only=True):
     done: Done = NOTHING_DONE
     waiting: tuple[Pending, ...] | None = None
     """Pods that say where they can run, and wait; None: not known, or no group asks for it."""
+    all_waiting: bool = True
+    """Whether none of them is missing."""
     other_shapes: tuple[Shape, ...] = ()
     """What other groups are shown as, where the group is to learn its shape."""
 
