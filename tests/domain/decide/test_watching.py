@@ -8,6 +8,8 @@ from msgspec import structs
 from tests.domain.builders import OFF, ON, T0, at, kube_node, machine, observed, rack, standing, view, wanting, wish
 
 from hexa.domain.decide.decision import Decision, Edit, EndJobs, Look, Looked, Rest, Save
+from hexa.domain.decide.group import decide_group
+from hexa.domain.decide.group_decision import Ask, GroupObserved, WishFor
 from hexa.domain.decide.kube_node import KubeNodeObserved, LetBe, TakeOff, decide_kube_node
 from hexa.domain.decide.machine import decide
 from hexa.domain.decide.observed import Load, Read
@@ -20,7 +22,7 @@ from hexa.domain.names import CORDON_ANNOTATION, GROUP_LABEL, MACHINE_ANNOTATION
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.group import Mode
 from hexa.domain.resources.receipt import Receipt
-from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Node, Paused
+from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Node, NodeStatus, Paused
 
 OBSERVES, AUTO = rack(mode=Mode.OBSERVE), rack()
 GOES_ON = Receipt(since=T0)
@@ -125,6 +127,26 @@ def test_when_the_mode_ends_it_is_looked_at_anew(phase: Phase) -> None:
     again = structs.replace(node, status=ended.status)
     assert not view(again, group=AUTO).to_be_seen_anew
     assert not view(again, group=OBSERVES).to_be_seen_anew
+
+
+def test_min_size_wakes_nobody_before_those_that_are_up_were_looked_at_anew() -> None:
+    """A machine that was off is asked for once the others are known, or after a minute."""
+    group = rack(min_size=1)
+    off = structs.replace(wanting(machine("m1"), wish(OFF, Asker.RECOVERY)), status=standing(Phase.OFF).status)
+    for status in (
+        NodeStatus(phase="Ready", receipt=GOES_ON),
+        NodeStatus(receipt=structs.replace(GOES_ON, until=at(99))),
+    ):
+        machines = (view(off, group=group), view(structs.replace(machine("m2"), status=status), group=group))
+        told = {
+            "machines": machines,
+            "members": tuple(each.member(at(100)) for each in machines),
+            "nodes": {each.key.name: each.node for each in machines},
+        }
+        seen = GroupObserved(now=at(100), born=at(-90_000), seeing=True, stored=group.group, found=(), **told)
+        assert not isinstance(decide_group(group, seen), Ask | WishFor)
+        late = structs.replace(seen, now=at(300))
+        assert isinstance(decide_group(group, late), Ask | WishFor) is (status.phase == "")
 
 
 # --- its receipt -------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding, once_each
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
 from hexa.domain.machine.reason import Reason
+from hexa.domain.machine_view import MachineView
 from hexa.domain.money.receipt import group_receipt
 from hexa.domain.money.summing import sum_due, summed
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
@@ -146,11 +147,21 @@ def _fill(group: GroupView, observed: GroupObserved) -> Todo:
 
 def _looked_at_until(observed: GroupObserved) -> datetime:
     """Until when the first look at a machine is waited for; no later than now where each was looked at, or is too late."""
-    new = [
-        each.node.metadata.creation_timestamp for each in observed.machines if each.valid and not each.node.status.phase
-    ]
+    new = [_new_since(each, observed.now) for each in observed.machines if _is_new(each)]
     since = [observed.born if at is None or at > observed.now else max(observed.born, at) for at in new]
     return max(since, default=observed.now - FIRST_LOOK) + FIRST_LOOK
+
+
+def _is_new(machine: MachineView) -> bool:
+    return machine.to_be_seen_anew or (machine.valid and not machine.node.status.phase)
+
+
+def _new_since(machine: MachineView, now: datetime) -> datetime | None:
+    """Since it was made, or since its group ceased to observe."""
+    receipt = machine.node.status.receipt
+    if machine.to_be_seen_anew:
+        return now
+    return receipt.until if receipt is not None else machine.node.metadata.creation_timestamp
 
 
 def _spare(group: GroupView, observed: GroupObserved) -> Todo:
