@@ -8,10 +8,12 @@ from msgspec import structs
 from tests.domain.builders import LIMITS, OFF, ON, T0, at, facts, kube_node, machine, status, wish
 
 from hexa.domain.group.sizing import Member
+from hexa.domain.group.watts import Place
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import effective_wish, wish_patch
 from hexa.domain.names import OFF_FORBIDDEN_ANNOTATION, RELEASED_ANNOTATION, SCALE_DOWN_DISABLED
+from hexa.domain.policy.circuits import Circuit
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeSpec, Taint
@@ -246,6 +248,16 @@ def test_limits_of_the_group_keep_machines() -> None:
     full = structs.replace(off, policy=Policy(max_size=1), others=[on.member, off.member])
     assert [reason.rule for reason in kept_from_waking(full)] == ["MaxSize"]
     assert [reason.rule for reason in kept_from_waking(known(in_phase(Phase.OFF, OFF, **COOL)))] == ["CoolingOff"]
+
+
+def test_a_circuit_without_watts_keeps_a_machine_from_being_chosen() -> None:
+    """Nobody wants it on, and the person who asks why it is not woken is told what is short, and in whose field."""
+    rack = Circuit(name="site/rack", watts=500, of_group=True)
+    made = known(in_phase(Phase.OFF, OFF))
+    full = structs.replace(made.member, places=(Place(circuit=rack, watts=300, needs=295, room=200),))
+    (reason,) = kept_from_waking(structs.replace(made, member=full))
+    assert (reason.rule, reason.object) == ("CircuitFull", "Group site/rack spec.maxWatts")
+    assert reason.text == "Group site/rack bears 500 W, and fewer than the 295 W that this machine adds are left"
 
 
 def test_somebody_else_s_annotation_is_told() -> None:

@@ -174,7 +174,7 @@ def test_nobody_passes_the_watts() -> None:
         waiting = view(Phase.OFF, full, by=by)
         (veto,) = waiting.on_vetoes(at(0))
         assert (veto.reason, veto.field, waiting.may_wake(at(0))) == ("CircuitFull", "spec.circuit", False)
-        assert veto.message == "circuit garage bears 1000 W, and the 295 W more of this machine are not left of them"
+        assert veto.message == "circuit garage bears 1000 W, and fewer than the 295 W that this machine adds are left"
         assert target([waiting.member(at(0))]) == 0
     assert view(Phase.OFF, full, by=None).on_vetoes(at(0)) == ()  # it is not chosen, and nobody need hear of it
     assert view(Phase.READY, full).on_vetoes(at(0)) == ()

@@ -33,9 +33,16 @@ def on(machine: Among, now: datetime) -> Iterator[Veto]:
     if not machine.places or machine.phase is not Phase.OFF:
         return
     wish = machine.wish(now)
-    for place in machine.places:
-        if place.full and wish is not None and wish.power is Power.ON:
-            yield Veto(Reason.CIRCUIT_FULL, full_text(place), field=_field(place), of_group=place.circuit.of_group)
+    if wish is not None and wish.power is Power.ON:
+        yield from full(machine.places)
+
+
+def full(places: Sequence[Place]) -> Iterator[Veto]:
+    """Of a machine's circuits those that have no watts left for it."""
+    for place in places:
+        if place.full:
+            text, of_group = full_text(place), place.circuit.of_group
+            yield Veto(Reason.CIRCUIT_FULL, text, None, field=_field(place), of_group=of_group)
 
 
 def over(machine: Among, now: datetime) -> Iterator[Veto]:
@@ -55,7 +62,7 @@ def full_text(place: Place) -> str:
     title, watts = place.circuit.title, f"{place.circuit.watts:g} W"
     if place.alone_too_large:
         return f"{title} bears {watts}, and the machine alone draws {place.watts:g} W"
-    return f"{title} bears {watts}, and the {place.needs:g} W more of this machine are not left of them"
+    return f"{title} bears {watts}, and fewer than the {place.needs:g} W that this machine adds are left"
 
 
 def later(machine: Among, now: datetime) -> Iterator[Veto]:

@@ -10,6 +10,7 @@ from hexa.domain.machine.reason import Veto
 from hexa.domain.names import SCALE_DOWN_DISABLED
 from hexa.domain.policy.schedules import FIELDS
 from hexa.domain.rules.blocker import disabled_by_others
+from hexa.domain.rules.circuits import full
 from hexa.domain.rules.judge import REMEDIES
 from hexa.domain.words.known import Known
 
@@ -45,6 +46,8 @@ def kept_from_waking(known: Known) -> list[Reason]:
     found = [
         of_veto(known, veto) for veto in (*known.member.on_vetoes, *known.member.put_off, *known.member.last_vetoes)
     ]
+    if not known.member.wanted:  # else it is a veto
+        found += [of_veto(known, veto) for veto in full(known.member.places)]
     status, policy = known.node.status, known.policy
     if known.member.cooling:
         text = f"left alone after {status.failures} failures in a row"
