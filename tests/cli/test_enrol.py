@@ -14,7 +14,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.cli.app import app
 from hexa.domain.errors import Refused
 from hexa.domain.resources.core import PODS
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES
 from hexa.ports.kube import ChangeType
 from hexa.yaml import read_documents
 
@@ -345,3 +345,17 @@ def test_unlike_machines_share_nothing(kube: MemoryKube, tmp_path: Path) -> None
         "parameters": {"bmc": "192.0.2.1", "secret": "one", "mac": MAC},
     }
     assert found["Node b"]["spec"]["parameters"]["bmc"] == "fd00::2"
+
+
+def test_a_profile_that_is_there_is_not_printed_again(kube: MemoryKube, tmp_path: Path) -> None:
+    """What somebody has filled in is not overwritten by the next enrolment; new machines take it. One that can't be looked for is
+    told."""
+    table = tmp_path / "machines.csv"
+    table.write_text("name,group,bmc,bmc_secret\na,rack,192.0.2.1,s\nb,rack,192.0.2.2,s\n")
+    kube.api.create(PROFILES, {"metadata": {"name": "rack", "namespace": "homelab"}, "spec": {}})
+    result = enrol("--from", table)
+    assert [*objects(result)] == ["Group rack", "Node a", "Node b"]
+    assert "# PowerProfile rack is there already, and left as it is.\n" in result.stdout
+    kube.fail_next(Refused("you may not list powerprofiles"), verb="list", kind=PROFILES)
+    result = enrol("--from", table)
+    assert "which PowerProfiles are there could not be seen: you may not list powerprofiles" in result.stderr

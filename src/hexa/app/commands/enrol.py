@@ -11,8 +11,8 @@ from hexa.domain.errors import HexaError
 from hexa.domain.people.enrol import Candidate, Group, Known, LeftOut, complete, grouped, select, shortcomings
 from hexa.domain.resources.cluster import ADDRESSED_NODES, DetailedPod
 from hexa.domain.resources.core import Malformed
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
-from hexa.ports.kube import Kube
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup
+from hexa.ports.kube import Kube, Selector
 
 NO_IMAGE: Final = "hexa's own image is not known, for no pod of it runs here: name it by --image, or use --no-probe"
 
@@ -90,7 +90,19 @@ async def _known(kube: Kube, namespace: str) -> tuple[Known, list[str]]:
         for each in machines
     }
     names = frozenset(group.metadata.name for group in groups if group.metadata.namespace == namespace)
-    return Known(machines=by_node, groups=names), []
+    profiles, notes = await _profiles(kube, namespace)
+    return Known(machines=by_node, groups=names, profiles=profiles), notes
+
+
+async def _profiles(kube: Kube, namespace: str) -> tuple[frozenset[str], list[str]]:
+    """Names of the PowerProfiles that are there; one that does not decode is there too."""
+    try:
+        items = (await kube.list(PROFILES, Selector(namespace=namespace))).items
+    except HexaError as error:
+        if error.reason == "KindNotServed":
+            return frozenset(), []
+        return frozenset(), [f"which PowerProfiles are there could not be seen: {error}"]
+    return frozenset(each.metadata.name for each in items), []
 
 
 def _merged(

@@ -95,7 +95,11 @@ def _group(group: Group, found: Enrolment) -> Iterator[str]:
     if shared is None:
         documents = [_machine(machine, group, found) for machine in group.machines]
     else:
-        documents = [_profile(group, shared, found), *(_short(each, group, found, shared) for each in group.machines)]
+        documents = [_short(each, group, found, shared) for each in group.machines]
+        if group.profiled:
+            documents[0] = _comment(f"PowerProfile {group.name} is there already, and left as it is.") + documents[0]
+        else:
+            documents.insert(0, _profile(group, shared, found))
     count = f"{len(group.machines)} machine{'s' * (len(group.machines) != 1)}"
     shapes = ", ".join(dict.fromkeys(summary(machine) for machine in group.machines))
     if group.exists:

@@ -80,6 +80,8 @@ class Group(Struct, frozen=True, kw_only=True):
     machines: tuple[Candidate, ...]
     exists: bool = False
     """There is a Group of that name already: it is not printed."""
+    profiled: bool = False
+    """The same of a PowerProfile."""
 
 
 class Shared(Struct, frozen=True, kw_only=True):
@@ -102,6 +104,8 @@ class Known(Struct, frozen=True, kw_only=True):
     """Kubernetes node -> the Node resource that declares it."""
     groups: frozenset[str] = frozenset()
     """Names of the Groups in the namespace that is printed for."""
+    profiles: frozenset[str] = frozenset()
+    """The same of PowerProfiles."""
 
 
 # --- who ------------------------------------------------------------------------------------------
@@ -183,7 +187,8 @@ def grouped(machines: Iterable[Candidate], known: Known) -> tuple[list[Group], l
             notes.append(f"group {name}: it would mix {', '.join(parts)}: printed as one group for each")
         for platform, part in parts.items():
             own = f"{name}-{platform.replace('/', '-')}" if len(parts) > 1 else name
-            groups.append(Group(name=own, machines=tuple(part), exists=own in known.groups))
+            there, profiled = own in known.groups, own in known.profiles
+            groups.append(Group(name=own, machines=tuple(part), exists=there, profiled=profiled))
     return sorted(groups, key=lambda group: group.name), notes
 
 
