@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.domain.builders import OFF, ON, T0, machine, rack, status, view, wish
+from tests.domain.builders import NO_GROUP, OFF, ON, T0, machine, rack, status, view, wish
 
 from hexa.domain.group.choice import chosen, place_to_rest, place_to_wake, rested_before, woken_before
 from hexa.domain.group.sizing import Member, candidates, resters
@@ -14,7 +14,7 @@ from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Veto
 from hexa.domain.money.rates import Rates
 from hexa.domain.money.tariff import Priced, Tariff
-from hexa.domain.policy.policy import policy_of
+from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.resources.v1alpha1 import Asker, EnergyAccount, Group, GroupSpec, OrderBy, Shape
 from hexa.domain.weekly import Window
 from hexa.domain.words.order import order as told_order
@@ -153,8 +153,8 @@ def test_why_says_the_place_in_the_order() -> None:
 class Known:
     """What explaining the order reads of a machine."""
 
-    def __init__(self, of: Member, *others: Member) -> None:
-        self.member, self.others = of, (of, *others)
+    def __init__(self, of: Member, *others: Member, policy: Policy = NO_GROUP) -> None:
+        self.member, self.others, self.policy = of, (of, *others), policy
 
 
 def test_why_names_what_nobody_declared() -> None:
@@ -166,6 +166,10 @@ def test_why_names_what_nobody_declared() -> None:
     assert told[1].startswith("energy is not known of it, so it is the last in that: declare spec.energy.maxWatts")
     assert told[2].startswith("cost is not known of it")
     assert len(list(told_order(Known(other, bare)))) == 1  # type: ignore[arg-type]
+    dear = Policy(order=keys, tariff="house")
+    told = list(told_order(Known(bare, other, policy=dear)))  # type: ignore[arg-type]
+    assert "by tariff house, which the agent alone knows" in told[1]
+    assert len(told) == 3
 
 
 def test_the_price_is_that_of_the_hour() -> None:
