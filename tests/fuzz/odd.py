@@ -12,7 +12,15 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from hexa.domain.names import MEMBERSHIP_LABEL, WISH_ANNOTATION
-from hexa.domain.resources.v1alpha1 import GroupSpec, GroupStatus, NodeSpec, NodeStatus, Quantity, WishRecord
+from hexa.domain.resources.v1alpha1 import (
+    GroupSpec,
+    GroupStatus,
+    NodeSpec,
+    NodeStatus,
+    PowerProfileSpec,
+    Quantity,
+    WishRecord,
+)
 from hexa.domain.resources.values import Duration
 
 Path = tuple[str | int, ...]
@@ -193,6 +201,18 @@ def group(name: str = "odd") -> dict[str, Any]:
         "metadata": {"name": name, "namespace": "d", "uid": f"uid-{name}"},
         "spec": spec,
         "status": status,
+    }
+
+
+def profile(name: str = "odd") -> dict[str, Any]:
+    """A profile that says everything, with a parameter in each text of its drivers."""
+    spec = sample(PowerProfileSpec)
+    spec["power"]["plugin"]["settings"] = {"host": "{host} {machine} ${HOST} {outlet}"}
+    return {
+        "apiVersion": "infra.homecluster.dev/v1alpha1",
+        "kind": "PowerProfile",
+        "metadata": {"name": name, "namespace": "d"},
+        "spec": spec,
     }
 
 

@@ -28,7 +28,7 @@ from hexa.cli.shared.checking import check, written_objects
 from hexa.domain.errors import HexaError
 from hexa.domain.resources.core import NODES, Kind, Pod
 from hexa.domain.resources.power_spec import DriverName
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, Node, Reading
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup, Node, Reading
 from hexa.ports.cloud import ExternalNode
 from hexa.yaml import Document
 from tests.app.rig import Rig, key, open_rig
@@ -144,9 +144,16 @@ async def open_pipeline() -> AsyncIterator[Pipeline]:
     async with open_rig() as rig, open_jobs(rig.kube) as jobs, open_checks(rig.kube) as checks:
         rig.group()
         rig.machine("good")
+        rig.api.create(
+            PROFILES, {"metadata": {"name": "text", "namespace": "d"}, "spec": {}}
+        )  # what every odd machine names
+        rig.store.profiles.expect(None)
+        rig.store.profiles.replace((await rig.kube.list(PROFILES)).items, scope=None)
+        rig.store.profiles.sees(None)
         await rig.seen()
         leases = LeaseHeartbeats(clock=rig.clock)
         leases.replace((), scope=None)
+        rig.store.profiles.wanted.set()
         rig.store.checks.wanted.set()
         rig.store.checks.sees(None)
         parts: dict[str, Any] = {"store": rig.store, "views": rig.views, "clock": rig.clock, "news": rig.news}

@@ -8,9 +8,15 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from hexa.domain.resources.v1alpha1 import POWER_DRIVERS
-from tests.fuzz.odd import Odd, Path, group, machine, odd_values, places, with_odd
-from tests.fuzz.pipeline import Pipeline, open_pipeline
+from hexa.adapters.memory.clock import START
+from hexa.cli.shared.checking import check, written_objects
+from hexa.domain.machine.identity import fingerprint
+from hexa.domain.power.profile import filled_in
+from hexa.domain.resources.core import decode
+from hexa.domain.resources.v1alpha1 import MACHINES, POWER_DRIVERS, PROFILES, Node, PowerProfile
+from hexa.domain.written.validation import machine_problems
+from tests.fuzz.odd import Odd, Path, group, machine, odd_values, places, profile, with_odd
+from tests.fuzz.pipeline import Pipeline, document, open_pipeline
 
 PHASES = ("Ready", "PoweringOn", "PoweringOff", "Off", "Booting", "Draining", "StartFailed", "Lost", "StopFailed", "")
 GROUP = "Group"
@@ -76,6 +82,22 @@ async def test_failure_51_no_odd_value_raises_anything(part: int, autojump_clock
         assert pipeline.failures == []
         done = set(pipeline.rig.journal.reasons())
         assert {"StartupJob", "ShutdownJob", "DoesNotDecode", "Invalid"} <= done  # else it went nowhere
+
+
+def test_no_odd_value_of_a_profile_raises_anything() -> None:
+    """One odd value at a time, at each place of a profile: it is validated, and filled into a machine that is judged with it."""
+    spec = {"profile": "odd", "parameters": {"host": "rack-1"}}
+    node = {**profile(), "kind": "Node", "metadata": {"name": "rack-1", "namespace": "d"}, "spec": spec}
+    for turn, (path, value) in enumerate(places(profile())):
+        odd = odd_values(value)
+        obj = with_odd(profile(), (path, odd[turn % len(odd)]))
+        found = check(written_objects([document(obj), document(node)], namespace="d"), now=START)
+        assert "Contained" not in [each.problem.reason for each in found], (path, found)
+        decoded, of = decode(PROFILES, obj), decode(MACHINES, node)
+        assert isinstance(of, Node)
+        filled = filled_in(of, decoded if isinstance(decoded, PowerProfile) else None).node
+        list(machine_problems(filled, None))
+        fingerprint(filled)
 
 
 @pytest.mark.long
