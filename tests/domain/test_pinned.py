@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import OFF, ON, at, kube_node, pod, standing, view, wanting, wish
 
-from hexa.domain.decide.waiting_pods import not_needed, told_in_vain, wake_for_pods
+from hexa.domain.decide.waiting_pods import PodWake, not_needed, told_in_vain, wake_for_pods
 from hexa.domain.group.sizing import Member
 from hexa.domain.group.woken_for import MOST_PODS, next_wake, woken_for
 from hexa.domain.machine.lifecycle import Phase
@@ -67,7 +67,7 @@ def woken(
 ) -> str:
     """The reason of the wake; empty: nobody is woken."""
     found = wake_for_pods(policy, [of or member()], [machine or box()], waiting)
-    return found.reason if found is not None else ""
+    return found.reason if isinstance(found, PodWake) else ""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_pod_that_names_a_machine_or_has_its_volume_there_wakes_it() -> None:
     assert woken(PINNED, [by_name]) == woken(PINNED, [by_volume]) == Reason.PINNED_POD
     assert woken(Policy(), [by_name, by_volume]) == ""
     found = wake_for_pods(PINNED, [member()], [box()], [by_name, by_volume])
-    assert found is not None
+    assert isinstance(found, PodWake)
     assert found.text == "apps/db-0; apps/pg-0 can run on no other machine"
 
 
@@ -124,12 +124,22 @@ def test_what_stands_above_it_is_kept() -> None:
     assert woken(PINNED, [pending()], machine=box(shape=None)) == ""
 
 
+def test_a_machine_whose_wakes_are_put_off_is_asked_when_its_turn_comes() -> None:
+    """Asked before, Cluster Autoscaler would take it for one that does not come."""
+    waits_its_turn = member(
+        put_off=(Veto("RateLimit", "its turn comes", at(60)), Veto("InrushSpacing", "apart", at(20)))
+    )
+    assert wake_for_pods(PINNED, [waits_its_turn], [box()], [pending()]) == at(60)
+    blocked = member(put_off=(Veto("RateLimit", "nobody knows when"),))
+    assert wake_for_pods(PINNED, [blocked], [box()], [pending()]) is None
+
+
 def test_a_machine_is_woken_twice_for_a_pod_and_then_it_is_told() -> None:
     """The count stands on the machine, in the patch of the wish; a pod with another uid counts anew."""
     machine, waiting = box(), [pending()]
     for _ in range(2):
         found = wake_for_pods(PINNED, [member()], [machine], waiting)
-        assert found is not None
+        assert isinstance(found, PodWake)
         machine = box(annotations=found.beside["metadata"]["annotations"])
     assert woken(PINNED, waiting, machine=machine) == ""
     (told,) = told_in_vain([machine], waiting)
@@ -259,7 +269,7 @@ def asks(**selector: str) -> Pending:
 def learns(waiting: Pending, *, others: tuple[Shape, ...] = (), of: Member | None = None) -> bool:
     """Whether a machine of unknown shape is woken for it."""
     found = wake_for_pods(LEARNS, [of or member()], [box(shape=None)], [waiting], others=others)
-    return found is not None and found.reason == Reason.LEARN_SHAPE
+    return isinstance(found, PodWake) and found.reason == Reason.LEARN_SHAPE
 
 
 def test_a_pod_that_asks_for_the_group_s_labels_wakes_one_machine_of_unknown_shape() -> None:

@@ -100,6 +100,31 @@ async def test_no_wake_above_max_size_under_a_hold_or_unasked(
         assert life.core.store.pending.wanted.is_set() is bool(group["spec"].get("wakeForPinned"))
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("limits", "later"),
+    [
+        ({"rateLimit": {"wakes": 1, "per": "10m"}}, {"box-1", "box-2"}),
+        ({"maxWatts": 90}, {"box-1"}),
+        ({"maxSize": 1}, {"box-1"}),
+    ],
+)
+async def test_pods_for_two_machines_stay_within_the_limits_of_the_group(
+    autojump_clock: MockClock, limits: dict[str, Any], later: set[str]
+) -> None:
+    """A rate makes the second machine wait for its turn; where there are watts, or places, for one only, the other is not woken."""
+    machines = boxes(2, idle_watts=30, max_watts=60)
+    async with open_world(groups=[rack(wakeForPinned=True, **limits)], machines=machines, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        for name in ("box-1", "box-2"):
+            world.add_pods(1, name=f"on-{name}", nodeSelector={HOSTNAME_LABEL: name})
+        await world.until(lambda: world.waiting == 1, within=60)
+        await trio.sleep(120)
+        assert on(world) == {"box-1"}
+        await trio.sleep(900)
+        assert on(world) == later
+
+
 async def test_an_off_never_evicts_what_would_wake_the_machine_again(autojump_clock: MockClock) -> None:
     """A person's off is blocked by the pod that names the machine and by its local volume, whatever drain allows, and the deadline
     forces nothing."""

@@ -195,8 +195,8 @@ def _wake_for_pods(group: GroupView, observed: GroupObserved) -> Todo:
     """Pods wait that Cluster Autoscaler can't help."""
     waiting, others = observed.waiting or (), observed.other_shapes
     found = wake_for_pods(group.policy, observed.members, observed.machines, waiting, others=others)
-    if found is None:
-        return None
+    if found is None or isinstance(found, datetime):
+        return found
     return _wish_for(observed, found.member, Power.ON, found.reason, found.text, beside=found.beside)
 
 

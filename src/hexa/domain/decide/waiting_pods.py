@@ -5,6 +5,7 @@ It chooses among those that may be woken anyway (`sizing.fitting`): holds, maxSi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
@@ -51,29 +52,40 @@ def wake_for_pods(
     waiting: Sequence[Pending],
     *,
     others: Sequence[Shape] = (),
-) -> PodWake | None:
-    """The next machine to wake for pods that wait; None: there is none. `others`: what other groups are shown as."""
+) -> PodWake | datetime | None:
+    """The next machine to wake for pods that wait, or when the turn of one comes whose wakes are put off: it is not asked before,
+    or Cluster Autoscaler would take it back as one that does not come. None: there is none. `others`: what other groups are shown
+    as."""
     if not waiting or not (policy.wake_for_pinned or policy.learn_shape):
         return None
     if target(members) >= max_size(policy, members):
         return None
     able = {member.key: member for member in fitting(policy, members)}
-    found = _pinned(able, machines, waiting) if policy.wake_for_pinned else None
-    if found is None and policy.learn_shape:
-        found = _learning(policy, members, able, machines, waiting, others)
-    return found
+    found = list(_pinned(able, machines, waiting)) if policy.wake_for_pinned else []
+    if policy.learn_shape:
+        found += _learning(policy, members, able, machines, waiting, others)
+    turns = (_turn(each.member) for each in found)
+    return next((each for each in found if not each.member.put_off), None) or min(filter(None, turns), default=None)
 
 
-def _pinned(able: Mapping[Any, Member], machines: Sequence[MachineView], waiting: Sequence[Pending]) -> PodWake | None:
+def _turn(member: Member) -> datetime | None:
+    """When the last of the rules ends by which its wake is put off; None: not by time alone."""
+    return max((veto.until for veto in member.put_off if veto.until is not None), default=None)
+
+
+def _pinned(
+    able: Mapping[Any, Member], machines: Sequence[MachineView], waiting: Sequence[Pending]
+) -> Iterator[PodWake]:
+    """Machines that pods name."""
     named = by_name(waiting)
     for machine in machines:
-        member, pods = able.get(machine.key), _waiting_for(machine, named)
-        wake = next_wake(machine.node, pods) if member is not None and pods else None
+        member = able.get(machine.key)
+        pods = _waiting_for(machine, named) if member is not None else ()
+        wake = next_wake(machine.node, pods) if pods else None
         if member is not None and wake is not None:
             names = few([pod_name(each.pod) for each in wake.pods])
             text = f"{names} can run on no other machine"
-            return PodWake(member=member, reason=Reason.PINNED_POD, beside=wake.beside, text=text)
-    return None
+            yield PodWake(member=member, reason=Reason.PINNED_POD, beside=wake.beside, text=text)
 
 
 def _waiting_for(machine: MachineView, named: Mapping[str, Sequence[Pending]]) -> list[Pending]:
@@ -93,19 +105,19 @@ def _learning(
     machines: Sequence[MachineView],
     waiting: Sequence[Pending],
     others: Sequence[Shape],
-) -> PodWake | None:
-    """The first machine of a group of unknown shape, one at a time, for a pod that asks for its labels."""
+) -> Iterator[PodWake]:
+    """Machines of a group of unknown shape that a pod asks for; none while one of the group is wanted on."""
     if any(machine.shape is not None for machine in machines) or any(member.wanted for member in members):
-        return None
+        return
     views = {machine.key: machine for machine in machines}
     templates = [template_node("template", shape) for shape in others]
     for member in able.values():
         pods = [each for each in waiting if _asks_for(policy, views[member.key].node, each, templates)]
         wake = next_wake(views[member.key].node, pods) if pods else None
         if wake is not None:
-            text = f"{few([pod_name(each.pod) for each in wake.pods])} asks for the group's labels, and its shape is not known"
-            return PodWake(member=member, reason=Reason.LEARN_SHAPE, beside=wake.beside, text=text)
-    return None
+            names = few([pod_name(each.pod) for each in wake.pods])
+            text = f"{names} asks for the group's labels, and its shape is not known"
+            yield PodWake(member=member, reason=Reason.LEARN_SHAPE, beside=wake.beside, text=text)
 
 
 def _asks_for(policy: Policy, node: Node, waiting: Pending, templates: Sequence[KubeNode]) -> bool:
