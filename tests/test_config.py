@@ -191,3 +191,32 @@ def test_documented_example_loads() -> None:
     """The example of docs/configuration.md is a valid configuration file."""
     example = DOCS.read_text().split("```yaml\n")[1].split("```")[0]
     assert load(example).control_pods[0].labels == {"app": "my-autoscaler"}
+
+
+def test_a_ups() -> None:
+    """Its thresholds reach the core as numbers; without an address none is asked."""
+    ups = load("ups: {address: 'nas:3494', name: rack, offAt: {charge: 55, runtime: 20m}, backAt: {charge: 90}}").ups
+    assert (ups.rules.off.charge, ups.rules.back, ups.interval) == (55, 90, 15)
+    assert ups.rules.off.runtime is not None
+    assert ups.rules.off.runtime.total_seconds() == 1200
+    assert load().ups.address == ""
+    environment = {"HEXA_UPS_ADDRESS": "nas", "HEXA_UPS_OFF_AT_CHARGE": "70"}
+    assert load(environment=environment).ups.off_at.charge == 70
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{address: 'http://nas'}", "ups.address: 'http://nas' is no address: write HOST"),
+        ("{address: nas, name: 'rack@nas'}", "ups.name: 'rack@nas' is no name of a UPS"),
+        ('{address: nas, name: "rack\\nFSD rack"}', "ups.name: 'rack\\nFSD rack' is no name of a UPS"),
+        ("{address: nas, offAt: {charge: 80}}", "ups.backAt.charge: 80 is not above ups.offAt.charge (80)"),
+        ("{address: nas, offAt: {charge: 101}}", "ups.offAt.charge"),
+        ("{address: nas, offAt: {runtime: 10}}", "ups.offAt.runtime: 10 has no unit"),
+    ],
+)
+def test_a_ups_that_makes_no_sense(text: str, says: str) -> None:
+    """The start ends with the setting and what to write."""
+    with pytest.raises(ConfigError) as raised:
+        load(f"ups: {text}")
+    assert says in str(raised.value)

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, structs
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
 from hexa.domain.money.written_tariff import WrittenTariff
+from hexa.domain.policy.battery import Threshold
 from hexa.domain.policy.circuits import WrittenCircuit, circuits_of
 from hexa.domain.policy.conventions import (
     API_SERVER_PODS,
@@ -27,7 +28,12 @@ from hexa.domain.policy.conventions import (
     Conventions,
     PodSelector,
 )
+from hexa.domain.power.ups import endpoint
+from hexa.domain.rules.battery import Rules
 from hexa.yaml import Document, YamlError, read_document
+
+UPS_PORT: Final = 3493
+UPS_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Seconds = Annotated[float, Meta(gt=0, extra={"duration": True})]
 """Written as a duration ("10s", "1m30s"), kept as seconds."""
@@ -133,6 +139,64 @@ class StartupSettings(Settings, frozen=True, kw_only=True):
     ] = 300.0
 
 
+class UpsOffSettings(Settings, frozen=True, kw_only=True):
+    """When machines go off on battery, for Groups that do not say so themselves by spec.onBattery."""
+
+    charge: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="Percent of charge from which machines are drained and switched off; 0: never by charge.",
+        ),
+    ] = 40.0
+    runtime: Annotated[
+        Seconds, Meta(description="The same for what the UPS says is left at this load, whichever comes first.")
+    ] = 600.0
+
+
+class UpsBackSettings(Settings, frozen=True, kw_only=True):
+    """When they come back."""
+
+    charge: Annotated[
+        float, Meta(ge=0, le=100, description="Percent of charge, with mains, from which what was wanted comes back.")
+    ] = 80.0
+
+
+class UpsSettings(Settings, frozen=True, kw_only=True):
+    """The UPS that feeds the machines, by Network UPS Tools. It is only read."""
+
+    address: Annotated[str, Meta(description="HOST or HOST:PORT of upsd. Default: no UPS is asked.")] = ""
+    name: Annotated[str, Meta(description="The UPS as ups.conf of that server calls it.")] = "ups"
+    interval: Annotated[Seconds, Meta(description="Between two questions.")] = 15.0
+    off_at: UpsOffSettings = UpsOffSettings()
+    back_at: UpsBackSettings = UpsBackSettings()
+
+    @property
+    def problem(self) -> str:
+        """Which of its keys cannot be used, and why; empty: none."""
+        if not self.address:
+            return ""
+        try:
+            endpoint(self.address, port=UPS_PORT)
+        except ValueError as error:
+            return f"ups.address: {error}"
+        if not UPS_NAME.fullmatch(self.name):
+            return f"ups.name: {self.name[:40]!r} is no name of a UPS: write it as ups.conf has it, without @HOST"
+        if self.back_at.charge <= self.off_at.charge:
+            low = f"ups.offAt.charge ({self.off_at.charge:g})"
+            return (
+                f"ups.backAt.charge: {self.back_at.charge:g} is not above {low}: machines would go off and on by turns"
+            )
+        return ""
+
+    @property
+    def rules(self) -> Rules:
+        """For the core."""
+        off = Threshold(self.off_at.charge, timedelta(seconds=self.off_at.runtime))
+        return Rules(off, self.back_at.charge)
+
+
 class GpuSettings(Settings, frozen=True, kw_only=True):
     """How GPUs are known."""
 
@@ -192,6 +256,7 @@ class Config(Settings, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     startup: StartupSettings = StartupSettings()
     gpu: GpuSettings = GpuSettings()
+    ups: UpsSettings = UpsSettings()
 
     @property
     def conventions(self) -> Conventions:
@@ -283,6 +348,8 @@ def load_config(*, file: Document | None, environment: Mapping[str, str], flags:
         raise ConfigError(
             f"grpc.tls.{missing[0]}: is not set; certificate, key and clientCa go together, or none of them"
         )
+    if problem := config.ups.problem:
+        raise ConfigError(problem)
     return config
 
 

@@ -21,12 +21,14 @@ from hexa.adapters.kube_jobs.adapter import load_models, open_jobs
 from hexa.adapters.kube_jobs.health_checks import open_checks
 from hexa.adapters.kube_journal.adapter import open_journal
 from hexa.adapters.kube_journal.config import Logs
+from hexa.adapters.nut.adapter import NutUps
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
+from hexa.app.supply import Fed
 from hexa.app.tariffs import Tariffs
-from hexa.config import Config, TlsSettings
+from hexa.config import Config, TlsSettings, UpsSettings
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
@@ -76,6 +78,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
                 gauge=DriverGauge(_sensor, secrets_of(kube), patience=ANSWER, clock=clock),
                 image=config.jobs.image,
                 checks=checks,
+                fed=_fed(config.ups),
             ),
             namespaces=config.namespaces,
             conventions=config.conventions,
@@ -143,6 +146,10 @@ async def open_health(config: Config, ready: Callable[[], bool]) -> AsyncIterato
             await nursery.start(functools.partial(run_health, ready, address=config.grpc.health_address))
         yield
         nursery.cancel_scope.cancel()
+
+
+def _fed(ups: UpsSettings) -> Fed | None:
+    return Fed(NutUps(ups.address, ups.name), ups.rules, ups.interval) if ups.address else None
 
 
 def _tls(tls: TlsSettings) -> Tls | None:

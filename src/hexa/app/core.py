@@ -22,6 +22,7 @@ from hexa.app.node.power_readings import Readings
 from hexa.app.pending import PendingPods
 from hexa.app.safe_hands import SiteWatch
 from hexa.app.store import Source, Store
+from hexa.app.supply import Fed, UpsWatch
 from hexa.app.tariffs import Tariffs
 from hexa.app.turns import Turns
 from hexa.app.views.views import Views
@@ -60,6 +61,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     """Asks for the power of those with `spec.power`; None: nobody does."""
     image: str = ""
     """What the Jobs of `spec.power` run; empty: there are none."""
+    fed: Fed | None = None
+    """The UPS that feeds the machines; None: nobody asks one."""
     checks: Checks | None = None
     """Runs health checks; None: nobody does."""
 
@@ -133,6 +136,8 @@ async def open_core(
             nursery.start_soon(teller.run)
         nursery.start_soon(core.nodes.lease_watch.run)
         nursery.start_soon(core.site.run)
+        if ports.fed is not None:
+            await nursery.start(UpsWatch(ports.fed, store=core.store, views=core.views, clock=clock).run)
         for loop in (core.readings, core.checks):
             if loop is not None:
                 nursery.start_soon(loop.queue.run)

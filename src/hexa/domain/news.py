@@ -194,6 +194,8 @@ class What(StrEnum):
     # The site.
     CALM = "Calm"
     """SafeHands is over: the site is calm again."""
+    POWER_IS_BACK = "PowerIsBack"
+    """The UPS keeps no machine off any more."""
 
     # Objects that hexa cannot work with, and hexa itself.
     DOES_NOT_DECODE = "DoesNotDecode"

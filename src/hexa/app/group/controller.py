@@ -127,6 +127,7 @@ class GroupController:
         store.on_sight(self._look_at_all)
         self._tariffs.on_change(self._look_at_all)
         views.on_safe_hands(self._look_at_all)
+        views.on_supply(self._look_at_all)
         if pending is not None:
             pending.subscribe(self._others_wait)
 

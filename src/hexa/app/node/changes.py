@@ -27,6 +27,7 @@ class Changes:
         views.on_rivals(self._add_all)
         views.on_turn(lambda group: self._add_all(views.keys_of_group(group)))
         views.on_safe_hands(self._safe_hands_changed)
+        views.on_supply(lambda: self._add_all(store.machines.objects))
         views.dependencies.on_ties(queue.add)
         views.circuits.on_places(lambda key: queue.add(key) if views.circuits.waits(key) else None)
         store.groups.subscribe(self._group_changed)

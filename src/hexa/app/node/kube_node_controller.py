@@ -59,6 +59,7 @@ class KubeNodeController:
         views.on_slot(self._group_changed)
         views.on_turn(self._group_changed)
         views.on_safe_hands(self._safe_hands_changed)
+        views.on_supply(self._safe_hands_changed)
         for cache in store.guarding_pods:
             cache.subscribe(lambda _key, old, new: self._pod_changed(old, new))
 

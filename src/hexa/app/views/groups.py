@@ -17,6 +17,7 @@ from hexa.domain.group.watts import gap
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.marks import released
 from hexa.domain.machine_view import membership_of
+from hexa.domain.policy.battery import OnBattery
 from hexa.domain.policy.policy import Policy, policy_at, policy_of
 from hexa.domain.policy.schedules import lead_of
 from hexa.domain.policy.tariffs import unknown_tariff
@@ -33,6 +34,8 @@ class GroupViews:
         self._store, self._fence, self._nodes = store, store.fence, nodes
         self._post = store.fence.post(GROUPS, "view")
         self._known: Final[dict[Lookup, GroupView]] = {}
+        self.on_battery: Callable[[Lookup], OnBattery | None] = lambda _: None
+        """What a UPS means for a group now."""
         self._until: Final[dict[Lookup, datetime]] = {}
         """When schedules change the policy of a group next."""
         self.until: datetime | None = None
@@ -104,6 +107,7 @@ class GroupViews:
     def _view(self, key: Lookup, group: Group) -> GroupView:
         with self._post.around(key):
             policy, problems = policy_of(group)
+            policy = structs.replace(policy, battery=self.on_battery(key))
             policy, until = self._policy_at(key, policy, self._store.clock.now())
             self._changes(key, until)
             self._post.works(key)

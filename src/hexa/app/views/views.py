@@ -30,6 +30,7 @@ from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import kube_name, renamed
 from hexa.domain.machine.marks import leaving, released
 from hexa.domain.machine_view import MachineView, membership_of
+from hexa.domain.policy.battery import OnBattery
 from hexa.domain.power.claims import claims
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
@@ -44,6 +45,7 @@ class Views:
         self._post = store.fence.post(MACHINES, "view")
         self._on_rivals: list[Callable[[Iterable[Lookup]], None]] = []
         self._on_turn: list[Callable[[Lookup], None]] = []
+        self._on_battery: list[Callable[[], None]] = []
         self._on_safe_hands: list[Callable[[], None]] = []
         self._claims, self._pods, self._index = Claims(), GuardingPods(store), MachineIndex(store)
         self._groups = GroupViews(store, nodes=self._nodes)
@@ -222,6 +224,26 @@ class Views:
     def on_safe_hands(self, told: Callable[[], None]) -> None:
         """Be told when it begins, and when it is over."""
         self._on_safe_hands.append(told)
+
+    @property
+    def on_battery(self) -> Callable[[Lookup], OnBattery | None]:
+        """What a UPS means for a group."""
+        return self._groups.on_battery
+
+    @on_battery.setter
+    def on_battery(self, means: Callable[[Lookup], OnBattery | None]) -> None:
+        self._groups.on_battery = means
+        for group in tuple(self._store.groups.objects):
+            self._groups.forget(group)
+            self._rosters.forget(group)
+            self._changed(self.keys_of_group(group))
+        self._store.touch()
+        for told in self._on_battery:
+            told()
+
+    def on_supply(self, told: Callable[[], None]) -> None:
+        """Be told when a UPS means something else for groups."""
+        self._on_battery.append(told)
 
     # --- changes ---
 

@@ -75,7 +75,11 @@ FIRST_LOOK: Final = timedelta(minutes=1)
 """So long the first look at a machine may take where a thousand are new."""
 LOOK: Final = timedelta(seconds=5)
 """Between looks at a machine that is about to be up."""
-CALM_AGAIN: Final = "the site is calm again: what was wanted meanwhile is done now"
+OVER: Final = {
+    Reason.SAFE_HANDS: (What.CALM, "the site is calm again: what was wanted meanwhile is done now"),
+    Reason.ON_BATTERY: (What.POWER_IS_BACK, "the UPS keeps nothing off any more: what was wanted before is done now"),
+}
+"""Conditions whose end is told too."""
 
 
 def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
@@ -306,9 +310,9 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
     before = {condition.type for condition in stored.status.conditions}
     begun = (each for each in found if each.type not in before)
     told = tuple(about_group(stored, OpenReason(each.reason), each.message) for each in begun)
-    if Reason.SAFE_HANDS in before and all(each.type != Reason.SAFE_HANDS for each in found):
-        told = (*told, about_group(stored, What.CALM, CALM_AGAIN, severity=Severity.NORMAL))
-    return Report(new, told)
+    ended = before - {each.type for each in found}
+    over = (about_group(stored, *what, severity=Severity.NORMAL) for type_, what in OVER.items() if type_ in ended)
+    return Report(new, (*told, *over))
 
 
 def _next_change(policy: Policy) -> ScheduleChange | None:

@@ -44,6 +44,8 @@ class Reason(StrEnum):
     """Of an off, and of a wake that waits for its turn."""
     MIN_OFF_TIME = "MinOffTime"
     """It ranks the machine last, and bars nothing."""
+    ON_BATTERY = "OnBattery"
+    """The UPS is on battery. Also the reason of the off that its charge asks for."""
     SAFE_HANDS = "SafeHands"
     """The site itself is in doubt: hexa only powers on."""
 

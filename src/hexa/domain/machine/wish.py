@@ -1,8 +1,8 @@
 """Who decides: the wish for a machine, from hold, annotation and spec.powerState, and how a new wish is written.
 
-Rank: safety > hold > what the group wants of all its machines > Cluster Autoscaler and plain edits of spec.powerState, the last
-change winning between these two; hexa's own wishes (`recovery`) rank with them. Safety is vetoes: they come from `rules`, and what
-is acted on under them is in `rules.acted`.
+Rank: safety > hold > a UPS on battery > what the group wants of all its machines > Cluster Autoscaler and plain edits of
+spec.powerState, the last change winning between these two; hexa's own wishes (`recovery`) rank with them. Safety is vetoes: they
+come from `rules`, and what is acted on under them is in `rules.acted`.
 """
 
 import json
@@ -138,9 +138,17 @@ def effective_wish(node: Node, policy: Policy, *, now: datetime) -> WishRecord |
         power = power_of(hold.power)
         wish = WishRecord(power=power, by=Asker.HOLD, reason=Reason.HOLD, since=now)
         return _over(base, node, structs.replace(wish, make_room=hold.make_room and power is Power.OFF))
+    if (stands := policy.battery) is not None and stands.ordered and _wants_on(base, policy):
+        wish = WishRecord(power=Power.OFF, by=Asker.UPS, reason=Reason.ON_BATTERY, since=stands.since)
+        return _over(base, node, wish)
     if policy.wanted is not None:
         return _over(base, node, WishRecord(power=policy.wanted, by=policy.wanted_by, reason=Reason.MODE, since=now))
     return base
+
+
+def _wants_on(base: WishRecord | None, policy: Policy) -> bool:
+    """Whether the machine is to be on, or stays as it is found, beneath any hold."""
+    return policy.wanted is Power.ON if policy.wanted is not None else base is None or base.power is Power.ON
 
 
 def _over(base: WishRecord | None, node: Node, wish: WishRecord) -> WishRecord:
@@ -152,7 +160,7 @@ def _over(base: WishRecord | None, node: Node, wish: WishRecord) -> WishRecord:
 
 def overrules(wish: WishRecord | None) -> bool:
     """Whether it is above what Cluster Autoscaler, hexa and edits of spec.powerState want."""
-    return wish is not None and (wish.by is Asker.HOLD or wish.reason == Reason.MODE)
+    return wish is not None and (wish.by in (Asker.HOLD, Asker.UPS) or wish.reason == Reason.MODE)
 
 
 def paused(node: Node, *, now: datetime) -> Paused | None:
@@ -191,7 +199,7 @@ def _annotation(record: WishRecord) -> dict[str, str]:
 
 OURS: Final = frozenset({Asker.RECOVERY, Asker.SCHEDULE})
 """Who leaves spec.powerState alone where it is absent."""
-PROGRAMS: Final = frozenset({Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY, Asker.SCHEDULE})
+PROGRAMS: Final = frozenset({Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY, Asker.SCHEDULE, Asker.UPS})
 """Who asks for any machine of a group: their off is taken back where it can't be had. (A schedule's is asked for again.)"""
 
 UP: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING})

@@ -9,12 +9,13 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from hexa.domain.policy.battery import OnBattery, Threshold
 from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import Change, Schedule, Setter, Values, clashes, instant, read_schedules
 from hexa.domain.policy.spares import Spares, spares_of
 from hexa.domain.policy.values import SHORTEST, Reader
-from hexa.domain.resources.group import Blackout, Mode, RateLimit
+from hexa.domain.resources.group import BatteryPolicy, Blackout, Mode, RateLimit
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.v1alpha1 import (
     Asker,
@@ -131,6 +132,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     """None: nothing is bounded."""
     blackouts: tuple[ZonedWindow, ...] = ()
     """Weekly windows in which no program switches a machine off."""
+    on_battery: Threshold | None = None
+    """When its machines go off on battery; None: as the configuration says."""
+    battery: OnBattery | None = None
+    """What a UPS means for it now: no word of the group's, but of the site."""
     schedules: tuple[Schedule, ...] = ()
     """Weekly windows in which values are others than `base`."""
     base: Values = Values()
@@ -213,6 +218,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         report_blockers=spec.report_blockers,
         wake_for_pinned=spec.wake_for_pinned,
         learn_shape=spec.learn_shape,
+        on_battery=_threshold(reader, spec.on_battery),
         price_per_kwh=reader.number("spec.cost.pricePerKWh", spec.cost.price_per_kwh) or 0.0,
         tariff=spec.cost.tariff,
         currency=spec.cost.currency,
@@ -273,6 +279,13 @@ def _rate(reader: Reader, written: RateLimit | None) -> Rate | None:
         return None
     per = reader.limit("spec.rateLimit.per", written.per, least=SHORTEST) or Rate().per
     return Rate(wakes=written.wakes, rests=written.rests, per=per)
+
+
+def _threshold(reader: Reader, spec: BatteryPolicy | None) -> Threshold | None:
+    if spec is None:
+        return None
+    runtime = reader.limit("spec.onBattery.runtime", spec.runtime, least=timedelta(0))
+    return Threshold(None if spec.charge is None else float(spec.charge), runtime)
 
 
 def _drain(reader: Reader, spec: GroupSpec) -> DrainRules:

@@ -157,6 +157,21 @@ class RateLimit(Slice, frozen=True, kw_only=True):
     per: Annotated[Duration | None, Meta(description="The span. Default 10m.")] = None
 
 
+class BatteryPolicy(Slice, frozen=True, kw_only=True):
+    """When the machines of a group go off while the UPS is on battery: whichever comes first."""
+
+    charge: Annotated[
+        Annotated[int, Meta(ge=0, le=100)] | None,
+        Meta(description="Percent of charge; 0: never by charge. Default: ups.offAt.charge of the configuration."),
+    ] = None
+    runtime: Annotated[
+        Duration | None,
+        Meta(
+            description="What is left at this load; 0s: never by it. Default: ups.offAt.runtime of the configuration."
+        ),
+    ] = None
+
+
 class LeavePolicy(StrEnum):
     DELETE = "Delete"
     KEEP = "Keep"
@@ -392,6 +407,13 @@ class GroupSpec(Slice, frozen=True, kw_only=True):
             "says it when it is asked."
         ),
     ] = False
+    on_battery: Annotated[
+        BatteryPolicy | None,
+        Meta(
+            description="When its machines are drained and switched off while the UPS of the configuration is on battery: groups with "
+            "higher figures go first. Default: as the configuration says."
+        ),
+    ] = None
     drain: Annotated[DrainPolicy, Meta(description="What a drain may do.")] = DrainPolicy()
     node_leave_policy: Annotated[
         LeavePolicy,

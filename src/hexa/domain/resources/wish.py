@@ -29,6 +29,7 @@ class Asker(StrEnum):
     """Who decided a wish, highest rank first; `recovery` is hexa itself, and ranks with the two before it."""
 
     HOLD = "hold"
+    UPS = "ups"
     MODE = "mode"
     SCHEDULE = "schedule"
     CLUSTER_AUTOSCALER = "cluster-autoscaler"
@@ -74,7 +75,9 @@ class WishRecord(Slice, frozen=True, kw_only=True, omit_defaults=False):
     """What we want of a machine, who asked, why and since when."""
 
     power: Annotated[Power, Meta(description="on or off.")]
-    by: Annotated[Asker, Meta(description="Who asked: hold, mode, schedule, cluster-autoscaler, user or recovery.")]
+    by: Annotated[
+        Asker, Meta(description="Who asked: hold, ups, mode, schedule, cluster-autoscaler, user or recovery.")
+    ]
     reason: Annotated[str, Meta(description="Why, in CamelCase.")] = ""
     since: Annotated[datetime | None, Meta(description="When it was asked.")] = None
     spec: Annotated[

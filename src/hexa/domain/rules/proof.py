@@ -20,7 +20,7 @@ from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Node, NodeStatus, Power, WakeProof, WishRecord
 
-PEOPLE: Final = frozenset({Asker.HOLD, Asker.USER, Asker.MODE})
+PEOPLE: Final = frozenset({Asker.HOLD, Asker.USER, Asker.MODE, Asker.UPS})
 """Whose off needs no proof."""
 
 MAY_GO: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.POWERING_ON, Phase.BOOTING, Phase.LOST})
@@ -96,7 +96,7 @@ def claim_of(key: Lookup, node: Node, kube: KubeNode | None, policy: Policy, *, 
 
 
 def by_person(wish: WishRecord | None) -> bool:
-    """Whether a person's word is behind it."""
+    """Whether a person's word is behind it, or a battery that ends: rules of comfort outweigh neither."""
     return wish is not None and wish.by in PEOPLE
 
 

@@ -15,6 +15,7 @@ from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.news import Severity, What
 from hexa.domain.rules import (
+    battery,
     blackouts,
     blocker,
     circuits,
@@ -129,6 +130,15 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         last=shortest_times.last,
         ends=lambda machine, now: (shortest_times.dark_until(machine),),
         looked=False,
+    ),
+    Rule(
+        name="battery",
+        what="While the UPS is on battery no program wakes a machine; by its charge they go off, and only while it is heard.",
+        reason=Reason.ON_BATTERY,
+        rank=Rank.STAYS,
+        off=battery.off,
+        on=battery.on,
+        remedy="hexa on {machine} wakes it all the same",
     ),
     Rule(
         name="hold",

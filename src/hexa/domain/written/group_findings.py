@@ -11,6 +11,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.policy.conventions import Conventions
 from hexa.domain.resources.v1alpha1 import WakeProof
+from hexa.domain.rules import battery
 from hexa.domain.rules.power_cycle import stopped
 from hexa.domain.rules.proof import Claim, standing
 from hexa.domain.rules.safe_hands import SafeHands, finding
@@ -32,6 +33,8 @@ def group_findings(
     problems = (*group.problems, *group_hints(group, machines, conventions))
     if safe_hands is not None:
         yield finding(safe_hands)
+    if group.policy.battery is not None:
+        yield battery.finding(group.policy.battery)
     if group.released:
         text = f"given up, so that minSize and maxSize are not kept; to take it back: {how_to_take_back(group.key, kind='hg')}"
         yield Finding("Released", "Released", text)

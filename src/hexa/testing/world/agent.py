@@ -18,6 +18,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube, Verb
 from hexa.adapters.memory.ports.sensors import MemoryGauge, MemorySensors
 from hexa.adapters.memory.site.site import Site
 from hexa.app.core import Core, Ports, open_core
+from hexa.app.supply import Fed
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.people.rights import granted
 from hexa.domain.policy.conventions import DEFAULTS
@@ -127,6 +128,8 @@ class Agent:
         """What the Jobs of `spec.power` run, from the next life on."""
         self.conventions = DEFAULTS
         """Its settings that matter to the core, from the next life on."""
+        self.fed: Fed | None = None
+        """The UPS that it asks, from the next life on."""
         self.bans: Final[set[tuple[str, str]]] = set()
         """Verbs on resources ("list", "cronjobs") that its role lacks."""
         self.eta = False
@@ -167,6 +170,7 @@ class Agent:
                 gauge=self.gauge,
                 image=self.image,
                 checks=MemoryChecks(kube),
+                fed=self.fed,
             )
             opened = open_core(ports, conventions=self.conventions, eta=self.eta)
             async with opened as core, trio.open_nursery() as nursery:

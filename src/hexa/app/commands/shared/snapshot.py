@@ -6,6 +6,7 @@ It needs no running agent. What a person may not read of the rest of the cluster
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import trio
@@ -18,10 +19,12 @@ from hexa.domain.errors import HexaError, NotFound, Refused
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
+from hexa.domain.policy.battery import OnBattery
 from hexa.domain.policy.conventions import UNREAD
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import NODES, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
+from hexa.domain.rules import battery
 from hexa.domain.rules.safe_hands import told
 from hexa.domain.spelling import suggestion
 from hexa.domain.words.known import Known, image_known, unread
@@ -152,6 +155,7 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
     await _fill_profiles(kube, store, notes)
     views.image_known = image_known(store.machines.objects.values())
     views.safe_hands = told(store.groups.objects.values())
+    views.on_battery = partial(_on_battery, store, clock.now())
     there = {key.name for cache in (store.groups, store.machines) for key in (*cache.objects, *cache.malformed)}
     missing = {name for name in names if "/" not in name} - there
     elsewhere = await _everywhere(kube, missing) if missing and namespace is not None else ()
@@ -174,6 +178,11 @@ async def _fill_profiles(kube: Kube, store: Store, notes: dict[str, None]) -> No
             except HexaError as error:
                 store.profiles.lost(scope, error)
                 notes[f"what PowerProfiles say is not known: {error}"] = None
+
+
+def _on_battery(store: Store, now: datetime, key: Lookup) -> OnBattery | None:
+    group = store.groups.objects.get(key)
+    return battery.told(group, now=now) if group is not None else None
 
 
 async def _everywhere(kube: Kube, names: Collection[str]) -> list[Lookup]:

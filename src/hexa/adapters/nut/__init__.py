@@ -1,0 +1,1 @@
+"""A UPS by the server of Network UPS Tools (upsd)."""
