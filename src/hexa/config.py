@@ -143,13 +143,13 @@ class UpsOffSettings(Settings, frozen=True, kw_only=True):
     """When machines go off on battery, for Groups that do not say so themselves by spec.onBattery."""
 
     charge: Annotated[
-        float,
+        int,
         Meta(
             ge=0,
             le=100,
             description="Percent of charge from which machines are drained and switched off; 0: never by charge.",
         ),
-    ] = 40.0
+    ] = 40
     runtime: Annotated[
         Seconds, Meta(description="The same for what the UPS says is left at this load, whichever comes first.")
     ] = 600.0
@@ -159,8 +159,8 @@ class UpsBackSettings(Settings, frozen=True, kw_only=True):
     """When they come back."""
 
     charge: Annotated[
-        float, Meta(ge=0, le=100, description="Percent of charge, with mains, from which what was wanted comes back.")
-    ] = 80.0
+        int, Meta(ge=0, le=100, description="Percent of charge, with mains, from which what was wanted comes back.")
+    ] = 80
 
 
 class UpsSettings(Settings, frozen=True, kw_only=True):
@@ -184,17 +184,15 @@ class UpsSettings(Settings, frozen=True, kw_only=True):
         if not UPS_NAME.fullmatch(self.name):
             return f"ups.name: {self.name[:40]!r} is no name of a UPS: write it as ups.conf has it, without @HOST"
         if self.back_at.charge <= self.off_at.charge:
-            low = f"ups.offAt.charge ({self.off_at.charge:g})"
-            return (
-                f"ups.backAt.charge: {self.back_at.charge:g} is not above {low}: machines would go off and on by turns"
-            )
+            low = f"ups.offAt.charge ({self.off_at.charge})"
+            return f"ups.backAt.charge: {self.back_at.charge} is not above {low}: machines would go off and on by turns"
         return ""
 
     @property
     def rules(self) -> Rules:
         """For the core."""
-        off = Threshold(self.off_at.charge, timedelta(seconds=self.off_at.runtime))
-        return Rules(off, self.back_at.charge)
+        off = Threshold(float(self.off_at.charge), timedelta(seconds=self.off_at.runtime))
+        return Rules(off, float(self.back_at.charge))
 
 
 class GpuSettings(Settings, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """What an act of a script does to the world. Nothing is judged here."""
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 import trio
 import trio.lowlevel
 
+from hexa.adapters.memory.ports.ups import MemoryUps
 from hexa.adapters.memory.site.faults import FaultKind
 from hexa.adapters.memory.site.site import CONTROL_PLANE
 from hexa.domain.errors import HexaError
@@ -22,6 +24,7 @@ from hexa.testing.world import Agent, World
 from hexa.testing.world.builders import NAMESPACE
 from tests.faults.devices import Devices
 from tests.faults.script import Act, Script
+from tests.faults.whole_site import UPS, put
 
 AUTOSCALER = Settings(
     initial_backoff=60,
@@ -48,6 +51,9 @@ class Stage:
         """Kubernetes nodes that a person has deleted."""
         self.restores = 0
         """How often etcd was put back."""
+        self.ups = MemoryUps()
+        self.no_battery_since: float | None = -math.inf
+        """Since when the UPS does not say clearly that it is on battery; None: it does."""
         self.puts_back = False
         """It is being put back at this moment: what changes is nobody's deed."""
         self._autoscaler = trio.CancelScope()
@@ -153,6 +159,7 @@ async def _rival(stage: Stage, act: Act) -> None:
     """An old leader that has not yet noticed that it leads no more: a second hexa is at work, for as long as a Lease stands."""
     rival = Agent(stage.world.site, stage.world.journal)
     rival.image, rival.conventions = stage.world.agent.image, stage.world.agent.conventions
+    rival.fed = stage.world.agent.fed
     stage.rivals.append(rival)
 
     async def live() -> None:
@@ -201,6 +208,14 @@ async def _unschedulable(stage: Stage, act: Act) -> None:
 def _uncordon(stage: Stage, name: str) -> None:
     if stage.world.kube_node(name) is not None:
         stage.world.site.api.patch(NODES, ("", name), Patch({"spec": {"unschedulable": None}}), manager="kubectl")
+
+
+async def _ups(stage: Stage, act: Act) -> None:
+    """Mains fail or come back, the battery is fuller or emptier, the UPS speaks or does not."""
+    if put(stage.ups, act.value):
+        stage.no_battery_since = None
+    elif stage.no_battery_since is None:
+        stage.no_battery_since = trio.current_time()
 
 
 # --- people ---
@@ -336,6 +351,7 @@ def _id(group: str) -> str:
 
 
 DO: dict[str, Callable[[Stage, Act], Awaitable[None]]] = {
+    UPS: _ups,
     "kill": _kill,
     "rival": _rival,
     "touch": _touch,
@@ -370,6 +386,7 @@ async def mend(stage: Stage) -> None:
         world.site.api.last_outage = None
     world.site.job_defects.clear()
     stage.devices.odd.clear()
+    await _ups(stage, Act(at=0, what=UPS, value={"mains": True, "charge": 100}))
     for client in world.site.clients:
         client._planned.clear()
     _uncordon(stage, CONTROL_PLANE)

@@ -10,7 +10,7 @@ from tests.faults.devices import draw_devices
 from tests.faults.odd import draw_odd
 from tests.faults.profiles import draw_profiles
 from tests.faults.script import Act, Box, Load, Script
-from tests.faults.whole_site import draw_site
+from tests.faults.whole_site import draw_site, draw_ups
 
 HOUR = 3600.0
 
@@ -41,6 +41,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     acts = [_act(dice, hurts, groups, boxes, loads) for _ in range(dice.randint(1, 14))]
     acts += [_scaled(others, load, hurts) for load in pinned]
     acts += draw_site(seed, hurts)
+    more, groups = draw_ups(seed, hurts, groups)
+    acts += more
     if odd:
         acts += draw_odd(seed, hurts, groups, boxes)
         more, boxes = draw_devices(seed, hurts, boxes)

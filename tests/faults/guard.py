@@ -53,6 +53,8 @@ ODD = frozenset({"Unavailable", "Conflict", "AlreadyExists", "NotFound"})
 
 IN_FLIGHT = timedelta(seconds=1)
 """What changes while a request is on its way to the API server can't stop it."""
+UNCLEAR = 90.0
+"""Seconds after which hexa knows that a UPS is not on battery, or not heard: two questions, and what is on its way."""
 LOOKS = 60.0
 """Seconds between looks."""
 WRITES_AT_ONCE = 2000
@@ -220,6 +222,9 @@ class Guard:
         on_its_way = wish is not None and wish.since is not None and now - wish.since < IN_FLIGHT
         if (wish is None or wish.power is not Power.OFF) and not on_its_way:
             self.say("unwished", f"{name}: a shutdown Job, and the wish is {wish and wish.power}")
+        clear, asked = self.stage.no_battery_since, wish is not None and wish.by is Asker.UPS
+        if asked and clear is not None and trio.current_time() - clear > UNCLEAR:
+            self.say("battery", f"{name}: a shutdown Job for a UPS that is not on battery")
         vetoes = [veto.reason for veto in view.off_vetoes(now)]
         if vetoes:
             self.say("veto", f"{name}: a shutdown Job against {vetoes}")

@@ -13,6 +13,7 @@ from hexa.adapters.memory.clock import START
 from hexa.adapters.memory.cluster.api import Backup
 from hexa.adapters.memory.cluster.kinds import REPLICA_SETS
 from hexa.adapters.memory.settings import Settings as Site
+from hexa.app.supply import Fed
 from hexa.domain.names import HOSTNAME_LABEL, SAFE_TO_EVICT
 from hexa.testing.determinism import repeatable_scheduling
 from hexa.testing.world import Machine, World, group, machine, open_world
@@ -21,6 +22,7 @@ from tests.faults.acts import Stage, mend, perform
 from tests.faults.devices import Devices
 from tests.faults.guard import LOOKS, Broken, Guard
 from tests.faults.script import PLUG, POWER, Box, Load, Script
+from tests.faults.whole_site import UPS
 
 CALM = 3600.0
 """Seconds from the last fault to the judgement."""
@@ -70,6 +72,8 @@ async def _run(script: Script, found: list[Outcome]) -> None:
         world.agent.gauge = Devices(world.site, {box.name for box in script.boxes if box.metered})
         async with trio.open_nursery() as nursery:
             stage = Stage(world, script, nursery)
+            if any(act.what == UPS for act in script.acts):
+                world.agent.fed = Fed(stage.ups)
             guard = Guard(stage)
             await world.start_agent()
             await nursery.start(stage.autoscale)
