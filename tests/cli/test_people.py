@@ -496,9 +496,11 @@ def test_modes_are_shown_and_named(hexa: Hexa, world: World) -> None:
     shown = hexa("get", "groups").stdout.splitlines()
     assert shown[0].split()[6] == "MODE"
     assert [line.split()[6] for line in shown[1:]] == ["Auto", "AlwaysOn"]
+    assert "rack wants 3 of 4 machines on (mode AlwaysOn)" in hexa("why", "rack").stdout
     assert "on by mode" in hexa("why", "box-2").stdout
     assert "Group machines/rack spec.mode" in hexa("why", "box-2").stdout
     world.edit_group("rack", {"mode": "Observe"})
+    assert "rack only observes its 4 machines; 1 of them are up" in hexa("why", "rack").stdout
     assert "box-2 is off; its group only observes (mode Observe)" in hexa("why", "box-2").stdout
     told = hexa("on", "box-2")
     assert "Observe: its group only observes (mode Observe)" in told.output

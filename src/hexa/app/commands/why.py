@@ -19,6 +19,7 @@ from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import FIELDS
 from hexa.domain.resources.core import Condition
+from hexa.domain.resources.group import Mode
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.words.blocking import STAYS_ON
 from hexa.domain.words.demands import Demand, demands
@@ -228,6 +229,10 @@ def _hints(snapshot: Snapshot, view: GroupView) -> list[Problem]:
 
 def _summary(view: GroupView, wanted: int, size: int) -> str:
     policy = view.policy
+    if policy.mode is Mode.OBSERVE:
+        return f"{view.key.name} only observes its {size} machines; {wanted} of them are up"
+    if policy.wanted is not None:
+        return f"{view.key.name} wants {wanted} of {size} machines on (mode {policy.mode})"
     most = f"at most {policy.max_size}" if policy.max_size is not None else "all allowed"
     return f"{view.key.name} wants {wanted} of {size} machines on (at least {policy.min_size}, {most})"
 
