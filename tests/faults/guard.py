@@ -495,7 +495,9 @@ class Guard:
         if view.leaving or (view.node.spec.paused is not None and (view.node.spec.paused.until or now) >= now):
             return
         self._true(name, machine, phase)
-        wish = view.wish(now)
+        wish, stored = view.wish(now), view.node.status.wish
+        if stored is not None and overrules(stored) and (wish is None or wish.by is not stored.by):
+            self.say("outlived", f"{name}: {stored.by} wants it {stored.power} by its status, and nobody does")
         if wish is None:
             return
         told = {c.type for c in view.node.status.conditions if c.status == "True"} & TELLS
