@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import trio
-from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, rack, reach, up
+from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, kube_of, rack, reach, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.cluster.store import Event
@@ -148,6 +148,19 @@ async def test_spares_are_kept_and_refilled(autojump_clock: MockClock, leaves: s
         await trio.sleep(600)
         assert list(world.phases().values()).count(Phase.READY) == 1
         assert jobs.made == []
+
+
+async def test_guards_cost_nothing_while_nothing_happens(autojump_clock: MockClock) -> None:
+    """With all of them set, a spare that is up and the others off: ten minutes without a call but watches."""
+    rate = {"wakes": 1, "rests": 1, "per": "2m"}
+    group = rack(maxCyclesPerDay=2, maxDraining=1, rateLimit=rate, spares="20%", wakeProof="Ignore")
+    async with open_world(groups=[group], machines=boxes(5), autoscaler=None, site=QUICK) as world:
+        await world.until(lambda: sorted(world.phases().values()).count(Phase.READY) == 1, within=120)
+        await trio.sleep(900)
+        before = dict(kube_of(world).calls)
+        await trio.sleep(600)
+        made = {call: count - before.get(call, 0) for call, count in kube_of(world).calls.items()}
+        assert {call for call, count in made.items() if count and call[0] != "watch"} == set()
 
 
 class Crowd:
