@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import trio
 from tests.scenarios.stage import QUICK, boxes, rack, reach, up
 from trio.testing import MockClock
 
@@ -13,6 +14,7 @@ from hexa.domain.machine.marks import marked
 from hexa.domain.names import OFF_FINALIZER
 from hexa.domain.resources.core import CRON_JOBS, Kind
 from hexa.domain.resources.receipt import Receipt, Saving
+from hexa.domain.resources.v1alpha1 import Node
 from hexa.ports.cloud import Denied, ExternalNode
 from hexa.ports.kube import Patch
 from hexa.testing.world import Machine, World, machine, open_world
@@ -155,6 +157,32 @@ async def test_the_receipt_of_a_night(autojump_clock: MockClock) -> None:
         total = world.group("rack").status.receipt
         assert total is not None
         assert (total.machines, total.saving.off_seconds, total.saving.currency) == (2, idle.off_seconds, "CHF")
+
+
+@pytest.mark.long
+async def test_a_receipt_promises_no_more_than_auto_keeps(autojump_clock: MockClock) -> None:
+    """The same machines and pods for a day, once only observed and once in Auto: what the receipt says could have been saved is
+    less than what was, and no small part of it."""
+    promised = await _day(mode="Observe")
+    kept = await _day(wakeProof="Ignore")
+    off = [sum(node.status.energy.off_seconds for node in nodes) for nodes in (promised, kept)]
+    receipts = [node.status.receipt.saving for node in promised if node.status.receipt is not None]
+    could, kwh = sum(each.off_seconds for each in receipts), sum(each.kwh for each in receipts)
+    saved = sum(node.status.energy.kwh for node in promised) - sum(node.status.energy.kwh for node in kept)
+    assert off[0] < 60
+    assert off[1] * 0.4 < could < off[1]
+    assert saved * 0.4 < kwh < saved
+
+
+async def _day(**spec: Any) -> list[Node]:
+    """Three machines that are on, busy by day and idle by night, with bursts; how they stand after it."""
+    group = rack(scaleDownUnneededTime="10m", **spec)
+    async with open_world(groups=[group], machines=plugged(3, on=3), site=QUICK) as world:
+        world.add_pods(0, cpu="2")
+        for pods in (0, 0, 2, 6, 4, 6, 2, 1, 0, 3, 0, 0):
+            world.scale(pods)
+            await trio.sleep(DAY / 12)
+        return [world.node(f"box-{n}") for n in (1, 2, 3)]
 
 
 def _saving(world: World, name: str) -> Saving:
