@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import JOBS
-from hexa.domain.resources.v1alpha1 import PROFILES
+from hexa.domain.resources.v1alpha1 import MACHINES, PROFILES
 from hexa.testing.world import Machine, World, machine, open_world, profile
 from hexa.testing.world.people import delete_profile
 
@@ -118,6 +118,7 @@ async def test_an_agent_whose_profiles_cannot_be_read_goes_on(
     async with open_world(
         groups=[rack()], machines=boxes(2)[1:], profiles=[profile("bmc", **BMC)], autoscaler=None, site=QUICK
     ) as world:
+        kube_of(world).latency = 0.2  # it is looked at before an answer is there
         kube_of(world).fail_next(error, verb="list", kind=PROFILES, times=2)
         world.add_machine(taking("box-1", bmc="b"))
         await switch(world, "on", "box-1", "box-2")
@@ -137,11 +138,19 @@ async def test_an_agent_that_starts_knows_profiles_before_it_acts(autojump_clock
         groups=[group], machines=machines, profiles=[profile("bmc", **BMC)], autoscaler=None, site=QUICK
     ) as world:
         await reach(world, Phase.READY)
-        before = len(world.journal.events)
+        before, missing = len(world.journal.events), list[str]()
+        world.site.api.listen(MACHINES, lambda event: missing.append(event.stored.key[1] if told(event) else ""))
+        world.agent.latency = 1.0
         await world.restart_agent(after=5.0)
         await trio.sleep(120)
         assert world.phases() == {"box-1": Phase.READY, "box-2": Phase.OFF}
         assert [event.reason for event in list(world.journal.events)[before:]] == []
+        assert not any(missing)
+
+
+def told(event: Any) -> bool:
+    """Whether the machine says that its profile is missing."""
+    return "ProfileMissing" in str(event.stored.raw.get("status", {}))
 
 
 async def test_who_names_no_profile_pays_for_none(autojump_clock: MockClock) -> None:
