@@ -9,13 +9,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.domain.builders import machine
 
 from hexa.domain.policy.policy import Policy, policy_at, policy_of
 from hexa.domain.policy.problem import Problem, usable
 from hexa.domain.policy.schedules import UNLEARNED, lead_of
 from hexa.domain.resources.group import Mode
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, OwnedMetadata
-from hexa.domain.written.validation import group_problems
+from hexa.domain.written.validation import group_problems, members_problems
 
 BERLIN = "Europe/Berlin"
 NIGHT = {"from": "19:00", "to": "07:00", "zone": BERLIN, "minSize": 0, "maxSize": 0, "reason": "night"}
@@ -313,6 +314,15 @@ def test_validation_refuses_what_an_agent_goes_on_without() -> None:
     spec = msgspec.convert({"schedules": [{"minSize": 2}], "maxSize": 1}, GroupSpec)
     (problem,) = group_problems(Group(metadata=OwnedMetadata(name="rack", namespace="site"), spec=spec))
     assert (problem.reason, problem.severity) == ("MinAboveMax", "warning")
+
+
+def test_a_min_size_that_no_machine_is_left_for_is_told_in_advance() -> None:
+    """Of a schedule as of the spec, whether it holds at the time or not."""
+    spec = msgspec.convert({"minSize": 2, "schedules": [NIGHT, WORK]}, GroupSpec)
+    group = Group(metadata=OwnedMetadata(name="rack", namespace="site"), spec=spec)
+    told = [each for each in members_problems(group, [machine("m1")]) if each.reason == "MinAboveMachines"]
+    assert [each.field for each in told] == ["spec.minSize", "spec.schedules[1].minSize"]
+    assert told[1].text == "is 3, and the group has 1 machine"
 
 
 def test_dates_of_all_years_are_borne() -> None:

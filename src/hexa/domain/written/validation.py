@@ -291,14 +291,23 @@ def together(
     if complete and not members:
         remedy = f"label Nodes of namespace {policy.namespace} with {MEMBERSHIP_LABEL}: {policy.name}"
         yield _warning("metadata.name", "no Node belongs to the group", remedy, "NoMachines")
-    elif complete and policy.min_size > len(members):
-        count = "1 machine" if len(members) == 1 else f"{len(members)} machines"
-        text = f"is {policy.min_size}, and the group has {count}"
-        yield _warning("spec.minSize", text, "lower it, or add machines", "MinAboveMachines")
+    for field, least in _least_sizes(policy) if complete and members else ():
+        if least > len(members):
+            count = "1 machine" if len(members) == 1 else f"{len(members)} machines"
+            yield _warning(
+                field, f"is {least}, and the group has {count}", "lower it, or add machines", "MinAboveMachines"
+            )
     yield from unworkable_group(policy, members, shapes)
     known = [shape or _labels_of(member) for member, shape in zip(members, shapes, strict=True)]
     gpus = unlabelled_gpus(filter(None, shapes), conventions) if conventions is not None else None
     yield from filter(None, (mixed(known) or uneven(known), gpus))
+
+
+def _least_sizes(policy: Policy) -> Iterator[tuple[str, int]]:
+    """The group's own minSize, and those of its schedules, whether they hold now or not."""
+    yield "spec.minSize", policy.base.min_size if policy.schedules else policy.min_size
+    for each in policy.schedules:
+        yield from ((f"{each.field}.minSize", value) for name, value in each.sets if name == "min_size")
 
 
 def _labels_of(machine: Node) -> Shape:
