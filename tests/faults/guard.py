@@ -354,7 +354,9 @@ class Guard:
 
     def _account(self, name: str) -> None:
         """No time is counted twice, and no energy that was never drawn."""
-        node, longest = self.world.node(name), self._leaps.longest()
+        if (view := self._view(name)) is None:  # it does not decode now
+            return
+        node, longest = view.node, self._leaps.longest()
         account, drawn = node.status.energy, node.spec.energy
         counted = account.on_seconds + account.off_seconds
         if counted > longest:
@@ -466,6 +468,7 @@ class Guard:
             self._arrived(box.name)
             self._restless(box.name)
         self._stranded()
+        self._switching.at_end(self.core)
 
     def _leftovers(self) -> None:
         for stored in self.world.site.api.find(JOBS):

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hexa.app.core import Core
 from hexa.domain.duration import parse_duration
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import PROGRAMS
 from hexa.domain.names import MEMBERSHIP_LABEL
-from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
+from hexa.domain.rules.spares import to_spare
+from hexa.testing.world.builders import NAMESPACE
 from tests.faults.acts import Stage
 
 GOING: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF})
@@ -66,6 +69,17 @@ class Switching:
         own = [at for at, each in offs if each == name]
         if _within(own, since, DAY) >= spec.get("maxCyclesPerDay", len(own) + 1):
             self._say("cycles", f"{name} goes down, and was off {len(own)} times")
+
+    def at_end(self, core: Core) -> None:
+        """All was calm for long: as many machines are idle as the group wants, or no more can be had."""
+        now = self._world.now
+        for name in self._groups:
+            view = core.views.group(Lookup(NAMESPACE, name))
+            if view is None or not view.valid or view.released or view.observes or view.policy.spares is None:
+                continue
+            missing = [each.key.name for each in to_spare(view.policy, core.views.judged(view.key, now))]
+            if missing:
+                self._say("spares", f"{name} wants {view.policy.spares}, and {missing} are not woken")
 
 
 def _by_program(status: dict[str, Any]) -> bool:
