@@ -13,26 +13,40 @@ from hexa.domain.machine.inrush import may_draw
 from hexa.domain.resources.v1alpha1 import MACHINES, Node
 from hexa.testing.world.builders import NAMESPACE
 from tests.faults.acts import Stage
-from tests.faults.script import Box
+from tests.faults.script import Act, Box
 
 Site = tuple[dict[str, Any], tuple[Box, ...], dict[str, Any]]
 
 
-def draw_circuits(seed: int, groups: dict[str, Any], boxes: tuple[Box, ...]) -> Site:
-    """One or two breakers, over all groups, and a ceiling for one of the groups; some machines don't say what they draw. In other
-    runs none."""
+def draw_circuits(seed: int, hurts: float, site: Site) -> tuple[Site, list[Act]]:
+    """One or two breakers, over all groups, and a ceiling for one of the groups; some machines don't say what they draw. There are
+    six machines, and several are wanted on at once. In other runs nothing of it."""
+    groups, boxes, _ = site
     if seed % 5 != 3:
-        return groups, boxes, {}
+        return site, []
     dice = Random(f"circuits {seed}")
-    names = ("garage", "attic")[: dice.choice((1, 1, 2))]
-    spacing = dice.choice(("0s", "5s", "20s", "60s"))
-    circuits = {name: {"maxWatts": dice.choice((250, 450, 700, 2000)), "inrushSpacing": spacing} for name in names}
-    watts = (60.0, 200.0, 200.0, 320.0, 0.0)
-    boxes = tuple(structs.replace(b, circuit=dice.choice((*names, "")), watts=dice.choice(watts)) for b in boxes)
-    if dice.random() < 0.5:
+    names = ("garage", "attic")[: dice.choice((1, 1, 1, 2))]
+    spacing = dice.choice(("0s", "5s", "20s", "20s", "60s"))
+    circuits = {name: {"maxWatts": dice.choice((250, 450, 650, 1000)), "inrushSpacing": spacing} for name in names}
+    more = (structs.replace(dice.choice(boxes), name=f"box-{number}", on=False) for number in range(len(boxes) + 1, 7))
+    boxes = tuple(_plugged(dice, box, names) for box in (*boxes, *more))
+    if dice.random() < 0.3:
         group = dice.choice(list(groups))
         groups = {**groups, group: {**groups[group], "maxWatts": dice.choice((300, "500", 900))}}
-    return groups, boxes, circuits
+    return (groups, boxes, circuits), [_burst(dice, hurts, groups) for _ in range(dice.randint(3, 8))]
+
+
+def _plugged(dice: Random, box: Box, names: Sequence[str]) -> Box:
+    watts = dice.choice((60.0, 100.0, 200.0, 200.0, 320.0, 0.0))
+    return structs.replace(box, circuit=dice.choice((*names, *names, *names, "")), watts=watts)
+
+
+def _burst(dice: Random, hurts: float, groups: dict[str, Any]) -> Act:
+    """A person, or a call beside Cluster Autoscaler's, that wants several machines of a group on."""
+    at, of = round(dice.uniform(0, hurts * 0.9), 1), dice.choice(list(groups))
+    if dice.random() < 0.5:
+        return Act(at=at, what="increase", of=of, count=dice.choice((1, 2, 2, 3)))
+    return Act(at=at, what="holdGroup", of=of, value="on", duration=dice.choice((60.0, 300.0, 900.0)))
 
 
 class Circuits:

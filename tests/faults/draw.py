@@ -31,7 +31,6 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
         groups, boxes = _ordered(Random(f"order {seed}"), groups, boxes)
     if seed % 5 == 0:
         boxes, groups = _accounts(Random(f"account {seed}"), boxes, groups)
-    groups, boxes, circuits = draw_circuits(seed, groups, boxes)
     loads = tuple(_load(dice, number) for number in range(1, dice.randint(0, 3) + 1))
     others, pinned = Random(f"blockers {seed}"), tuple[Load, ...]()
     if seed % 5 == 2:
@@ -53,6 +52,8 @@ def draw(seed: int, *, depends: bool = False, odd: bool = True) -> Script:
     if seed % 5 == 1:
         more, boxes = draw_profiles(seed, hurts, boxes)
         acts += more
+    (groups, boxes, circuits), more = draw_circuits(seed, hurts, (groups, boxes, {}))
+    acts += more
     return Script(
         seed=seed,
         groups=groups,
