@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -171,6 +172,62 @@ def sshd(folder: Path, *, address: str = LOOPBACK) -> Iterator[int]:
         _sbin("sshd"), "-D", "-e", "-f", str(folder / "sshd_config"), log=folder / "sshd.log", up=tcp(port, address)
     ):
         yield port
+
+
+class DummyUps:
+    """A UPS that is a file, behind a driver that may hang."""
+
+    def __init__(self, folder: Path, environment: tuple[str, ...]) -> None:
+        self._file, self._log = folder / "rack.dev", folder / "driver.log"
+        self._command = ("env", *environment, "/lib/nut/dummy-ups", "-a", "rack", "-u", "root", "-F", "-D")
+        self._socket = folder / "dummy-ups-rack"
+        self.hang: Callable[[], None] = lambda: None
+        """Its driver says nothing any more."""
+
+    def say(self, **variables: str) -> None:
+        """Its variables from now on, with _ for a dot."""
+        said = "".join(f"{name.replace('_', '.')}: {value}\n" for name, value in variables.items())
+        new = self._file.with_suffix(".new")
+        new.write_text(said)
+        new.replace(self._file)
+
+    @contextmanager
+    def driven(self) -> Iterator[None]:
+        """With its driver."""
+        self.say(ups_status="OL", battery_charge="100", battery_runtime="3600")
+        log = self._log.open("wb")
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *self._command], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+        self.hang = lambda: process.send_signal(signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while not self._socket.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"dummy-ups did not start:\n{self._log.read_text()}")
+                time.sleep(0.05)
+            yield
+        finally:
+            process.kill()
+            process.wait()
+            log.close()
+
+
+@contextmanager
+def upsd(folder: Path) -> Iterator[tuple[int, DummyUps]]:
+    """The server of Network UPS Tools with its dummy driver (Debian: nut-server); the UPS is called rack."""
+    port = free_port(LOOPBACK)
+    environment = tuple(f"NUT_{name}={folder}" for name in ("CONFPATH", "STATEPATH", "ALTPIDPATH"))
+    (folder / "ups.conf").write_text("[rack]\n  driver = dummy-ups\n  port = rack.dev\n  mode = dummy-once\n")
+    (folder / "upsd.conf").write_text(f"LISTEN {LOOPBACK} {port}\nMAXAGE 5\n")
+    (folder / "upsd.users").write_text("")
+    folder.chmod(0o700)
+    ups = DummyUps(folder, environment)
+    with ups.driven():
+        # Debian wraps /sbin/upsd in a script that asks the MODE of /etc/nut/nut.conf
+        command = ("env", *environment, "/lib/nut/upsd", "-F", "-u", "root", "-D")
+        with running(*command, log=folder / "upsd.log", up=tcp(port)):
+            yield port, ups
 
 
 @contextmanager

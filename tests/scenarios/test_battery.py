@@ -166,6 +166,11 @@ async def test_a_ups_that_falls_silent_on_battery(autojump_clock: MockClock) -> 
         await reach(world, P.READY, "box-2")
         ups.mains, ups.charge, ups.runtime = False, 30, timedelta(minutes=5)
         await reach(world, P.OFF, "box-1")
+        calls, ups.error = ups.calls, Unavailable("lost")
+        await world.until(lambda: ups.calls > calls, within=20)
+        ups.error = None
+        await trio.sleep(30)
+        assert "UpsUnknown" not in world.journal.reasons("rack")
         ups.hangs = True
         await world.until(lambda: told(world) == "UpsUnknown", within=60)
         await trio.sleep(1500)

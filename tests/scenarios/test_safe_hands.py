@@ -52,7 +52,9 @@ async def test_failure_38_a_site_that_went_dark_comes_back_in_order(autojump_clo
         await trio.sleep(60)
         await world.start_agent()
         await world.until(lambda: safe_hands(world) == "DarkSite", within=120)
-        assert isinstance(await world.cloud.increase_size(ID, delta=1), Denied)
+        denied = await world.cloud.increase_size(ID, delta=1)
+        assert isinstance(denied, Denied)
+        assert denied.reason == "SafeHands"
         (group,) = world.cloud.groups()
         assert group.max_size == world.group("rack").status.target
         await switch(world, "off", "box-3")
@@ -71,7 +73,7 @@ async def test_failure_38_a_site_that_went_dark_comes_back_in_order(autojump_clo
 async def test_failure_38_most_nodes_fall_silent(autojump_clock: MockClock) -> None:
     """A switch fails under four of six machines: no off of a program or a person is acted on, Cluster Autoscaler is told before it
     drains, and the person who asked sees why. Two minutes after the network is back the off is done."""
-    async with open_world(groups=[rack()], machines=boxes(6), autoscaler=None, site=QUICK) as world:
+    async with open_world(groups=[rack()], machines=boxes(7), autoscaler=None, site=QUICK) as world:
         names = [f"box-{number}" for number in range(1, 7)]
         await up(world, *names)
         await trio.sleep(700)  # hexa has long begun
@@ -87,10 +89,13 @@ async def test_failure_38_most_nodes_fall_silent(autojump_clock: MockClock) -> N
         assert isinstance(refused, Denied)
         assert refused.reason == "SafeHands"
         assert world.node("box-6").metadata.resource_version == writes  # groups tell it, not each machine
+        world.edit_group("rack", {"minSize": 7})  # nobody is woken for it now
         await switch(world, "off", "box-5")
         await world.until(lambda: blocked(world, "box-5") == "SafeHands", within=10)
         await all_up(world, names[:4])
         assert world.phase("box-5") is P.READY
+        assert world.phase("box-7") is P.OFF
+        world.edit_group("rack", {"minSize": 0})
         took = await world.until(lambda: not safe_hands(world), within=300)
         assert took < 130
         await reach(world, P.OFF, "box-5")
