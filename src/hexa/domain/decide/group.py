@@ -140,24 +140,24 @@ def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
 
 
 def _fill(group: GroupView, observed: GroupObserved) -> Todo:
-    """Machines that nobody has looked at yet may be on: they are waited for before one that is off is woken."""
+    """Machines of which nothing is known yet may be on: they are waited for before one that is off is woken."""
     wake = to_wake(group.policy, observed.members)
-    if wake and (until := _looked_at_until(observed)) > observed.now:
+    if wake and (until := _known_by(observed)) > observed.now:
         return until
     text = f"minSize is {group.policy.min_size}{group.policy.by.get('min_size', '')}"
     able = fitting(group.policy, observed.members) if wake else ()
     return _ask(observed, wake, Power.ON, Reason.MIN_SIZE, text, by=_asker(group, "min_size"), able=able)
 
 
-def _looked_at_until(observed: GroupObserved) -> datetime:
-    """Until when the first look at a machine is waited for; no later than now where each was looked at, or is too late."""
+def _known_by(observed: GroupObserved) -> datetime:
+    """Until when news of machines is waited for of which nothing is known; no later than now where there is none, or it is late."""
     new = [_new_since(each, observed.now) for each in observed.machines if _is_new(each)]
     since = [observed.born if at is None or at > observed.now else max(observed.born, at) for at in new]
     return max(since, default=observed.now - FIRST_LOOK) + FIRST_LOOK
 
 
 def _is_new(machine: MachineView) -> bool:
-    return machine.to_be_seen_anew or (machine.valid and not machine.node.status.phase)
+    return machine.valid and (machine.to_be_seen_anew or machine.phase is Phase.UNKNOWN)
 
 
 def _new_since(machine: MachineView, now: datetime) -> datetime | None:
@@ -170,6 +170,8 @@ def _new_since(machine: MachineView, now: datetime) -> datetime | None:
 
 def _spare(group: GroupView, observed: GroupObserved) -> Todo:
     wake = to_spare(group.policy, observed.members)
+    if wake and (until := _known_by(observed)) > observed.now:
+        return until
     text = f"spares is {group.policy.spares}{group.policy.by.get('spares', '')}"
     return _ask(observed, wake, Power.ON, Reason.SPARE, text, by=_asker(group, "spares"))
 
