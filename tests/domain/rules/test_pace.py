@@ -9,6 +9,7 @@ from tests.domain.builders import OFF, ON, at, machine, observed, rack, status, 
 from hexa.domain.decide.decision import Rest, Save
 from hexa.domain.decide.machine import decide
 from hexa.domain.decide.observed import Read
+from hexa.domain.decide.saved import WAKES
 from hexa.domain.group.sizing import Member, may_be_woken, target, to_exercise
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import recorded_wish
@@ -71,14 +72,14 @@ def test_the_longest_waiting_is_woken_first() -> None:
     assert waits(0, 60, waiting="m2 m1").may_wake(at(PER + 2))
 
 
-def test_a_wake_begins_under_the_groups_lock() -> None:
+def test_a_wake_that_is_counted_begins_under_a_lock() -> None:
     """Where they are counted, one at a time is decided: no two take the last turn."""
     known = waits(0)
     seen = observed(20, recorded=recorded_wish(known.node), read=Read(unclaimed=()))
     decision = decide(known, seen)
     assert isinstance(decision, Save)
     assert decision.status.phase == Phase.POWERING_ON
-    assert decision.lock == key("rack")
+    assert decision.lock == WAKES
 
 
 def test_a_quiet_wake_does_not_queue() -> None:

@@ -28,10 +28,9 @@ from hexa.domain.rules.health import Signs, judged
 from hexa.domain.rules.judge import said, tells
 from hexa.domain.rules.power_cycle import with_power_cycle
 from hexa.domain.rules.rule import Scene
-from hexa.domain.rules.traffic import counted
 
 WAKES: Final = Lookup("", "wakes")
-"""Names the lock that wakes of one circuit, of whatever groups and namespaces, begin under. No group is of that name."""
+"""Names the lock that wakes which are counted, of whatever groups and namespaces, begin under. No group is of that name."""
 MAY_GO_OFF: Final = frozenset({Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.LOST})
 """Where it matters whether the machine runs under another name."""
 
@@ -58,10 +57,8 @@ def save(
 
 def lock_of_wakes(machine: MachineView) -> Lookup | None:
     """The lock under which a wake of the machine begins: others whose wakes count for it then wait. None: none do. Watts are
-    shared by machines of any group, and so is their lock; what a group counts is decided under its own."""
-    if machine.places:
-        return WAKES
-    return machine.group.key if machine.group is not None and counted(machine.policy) else None
+    shared by machines of any group, and so is the lock; a group that counts wakes has machines with and without a circuit."""
+    return WAKES if machine.places or (machine.group is not None and machine.policy.rate is not None) else None
 
 
 def completed(machine: MachineView, observed: Observed, status: NodeStatus) -> NodeStatus:
