@@ -79,7 +79,7 @@ OVER: Final = {
     Reason.SAFE_HANDS: (What.CALM, "the site is calm again: what was wanted meanwhile is done now"),
     Reason.ON_BATTERY: (What.POWER_IS_BACK, "the UPS keeps nothing off any more: what was wanted before is done now"),
 }
-"""Conditions whose end is told too."""
+"""Conditions whose end is told too, and another reason."""
 
 
 def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
@@ -309,10 +309,12 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
     if due is not None:
         accounts = (node.status.energy for node in observed.nodes.values())
         new = structs.replace(new, energy=summed(stored.status.energy, accounts, now=observed.now))
-    before = {condition.type for condition in stored.status.conditions}
-    begun = (each for each in found if each.type not in before)
+    before = {condition.type: condition.reason for condition in stored.status.conditions}
+    begun = (
+        each for each in found if each.type not in before or (each.type in OVER and before[each.type] != each.reason)
+    )
     told = tuple(about_group(stored, OpenReason(each.reason), each.message) for each in begun)
-    ended = before - {each.type for each in found}
+    ended = before.keys() - {each.type for each in found}
     over = (about_group(stored, *what, severity=Severity.NORMAL) for type_, what in OVER.items() if type_ in ended)
     return Report(new, (*told, *over))
 
