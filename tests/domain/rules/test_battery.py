@@ -1,6 +1,7 @@
 """A UPS on battery: who is ordered off and until when, and what that forbids; what is unknown switches nothing off."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from msgspec import structs
@@ -9,9 +10,11 @@ from tests.domain.builders import OFF, ON, at, rack, standing, status, view, wan
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.policy.battery import OnBattery, Threshold
 from hexa.domain.power.ups import Supply, UpsReading, endpoint, unknown
-from hexa.domain.resources.v1alpha1 import Asker, Hold, Lookup
+from hexa.domain.resources.core import Condition
+from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Hold, Lookup
 from hexa.domain.rules import battery as rule
 from hexa.domain.rules.battery import Battery, Rules, State
+from hexa.domain.words.demands import demands
 
 P = Phase
 EARLY, LATE, NEVER = Lookup("site", "early"), Lookup("site", "late"), Lookup("site", "never")
@@ -195,3 +198,27 @@ def test_what_is_no_address(address: str) -> None:
     """It says what to write."""
     with pytest.raises(ValueError, match=r"write HOST|1 to 65535"):
         endpoint(address, port=3493)
+
+
+def test_people_are_told_who_wants_it_off() -> None:
+    """`hexa why` names the UPS, the condition of the group, and what stands beneath."""
+    node = wanting(standing(P.READY), wish(ON, Asker.CLUSTER_AUTOSCALER))
+    group = rack(battery=stands())
+    known = SimpleNamespace(node=node, policy=group.policy, key=Lookup("site", "m1"), group=group.key, now=at(0))
+    assert [(each.by, each.power, each.object) for each in demands(known)] == [  # type: ignore[arg-type]
+        (Asker.UPS, OFF, "Group site/rack condition OnBattery"),
+        (Asker.CLUSTER_AUTOSCALER, ON, "Node site/m1 wish (annotation)"),
+    ]
+
+
+def test_commands_know_it_from_the_group() -> None:
+    """What the agent told of a group is what `hexa why` goes by."""
+    for means in (stands(), stands(goes=False), stands(ordered=False)):
+        ordered = State.ORDERED_OFF if means.goes else State.CHARGING
+        reason = ordered if means.ordered else State.ON_BATTERY
+        shown = rule.finding(structs.replace(means, reason=reason))
+        told = Condition(type=shown.type, status="True", reason=shown.reason, message=shown.message)
+        found = rule.told(Group(status=GroupStatus(conditions=(told,))), now=at(0))
+        assert found is not None
+        assert (found.ordered, found.goes and found.ordered) == (means.ordered, means.goes and means.ordered)
+    assert rule.told(Group(), now=at(0)) is None

@@ -42,6 +42,8 @@ def _demand(known: Known, wish: WishRecord) -> Demand:
     stored = recorded is not None and structs.replace(wish, by=recorded.by) == recorded
     field = "wish (annotation)" if stored else "spec.powerState"
     place = f"Group {known.group} spec.mode" if wish.reason == Why.MODE else f"Node {known.key} {field}"
+    if wish.by is Asker.UPS:
+        place = f"Group {known.group} condition {Why.ON_BATTERY}"
     return Demand(
         power=wish.power,
         by=wish.by,
