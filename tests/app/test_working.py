@@ -69,8 +69,8 @@ def test_only_the_first_and_the_last_pod_are_told() -> None:
     assert heard.told[4:] == [["n2"], ["n3"]]
 
 
-def test_nobody_knows_while_the_watch_is_not_held() -> None:
-    """Neither before the first list nor after the watch has failed; why is known where the right is missing."""
+def test_nobody_knows_before_the_first_list() -> None:
+    """After the watch has failed what was last seen counts; why is known where the right is missing."""
     working = WorkingPods()
     heard = Heard(working)
     working.replace([on("n1")], scope=None)
@@ -78,11 +78,11 @@ def test_nobody_knows_while_the_watch_is_not_held() -> None:
     working.sees(None)
     assert (working.works("n1"), heard.told) == (True, [None])
     working.lost(None, Refused("pods is forbidden", reason="Forbidden"))
-    assert (working.works("n1"), working.trouble) == (None, "pods is forbidden")
+    assert (working.works("n1"), working.trouble) == (True, "pods is forbidden")
     working.lost(None, Unavailable("away"))
-    assert heard.told == [None, None]
+    working.replace([], scope=None)
     working.sees(None)
-    assert (working.works("n1"), working.trouble) == (True, "")
+    assert (working.works("n1"), working.trouble, heard.told) == (False, "", [None, ["n1"]])
 
 
 def test_a_pod_costs_few_bytes() -> None:

@@ -40,7 +40,7 @@ class WorkingPods:
         self._told.append(told)
 
     def works(self, node: str) -> bool | None:
-        """Whether such a pod is bound to the Kubernetes node; None: nobody knows."""
+        """Whether such a pod is bound to the Kubernetes node, as far as it was seen; None: nothing was ever seen."""
         return self._on[node] > 0 if self._complete else None
 
     # --- a feed ---
@@ -50,17 +50,13 @@ class WorkingPods:
 
     def sees(self, scope: str | None) -> None:
         self.trouble = ""
-        self._know(True)
+        if not self._complete:
+            self._complete = True
+            self._tell(None)
 
     def lost(self, scope: str | None, error: HexaError) -> None:
-        """The watch cannot be held: pods may have come and gone since."""
+        """The watch cannot be held: what was last seen counts until it is again."""
         self.trouble = str(error) if isinstance(error, Refused) else self.trouble
-        self._know(False)
-
-    def _know(self, complete: bool) -> None:
-        if complete is not self._complete:
-            self._complete = complete
-            self._tell(None)
 
     def asks(self, scope: str | None) -> None:
         """A list is asked for. Nothing of it can be older than what the watch brought: that has ended."""

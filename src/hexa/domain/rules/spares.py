@@ -2,8 +2,8 @@
 
 An idle machine is up, open to pods and runs none that a drain would move. One that gets work is no spare any more, and another is
 woken. Spares are within maxSize, and a person's word passes. What runs on machines is known by a watch of bound pods, which is held
-only where a group has spares; while nobody knows, every machine that is up counts as idle: the first of them stay on, and none is
-woken.
+only where a group has spares; until it was held once, every machine that is up counts as idle: the first of them stay on, and none
+is woken.
 """
 
 from collections.abc import Iterator, Sequence
