@@ -12,6 +12,7 @@ from hexa.domain.decide.steps import take_step
 from hexa.domain.machine.lifecycle import Event, Phase, forgiven
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
+from hexa.domain.people.doctor.site import judge_safe_hands
 from hexa.domain.resources.core import Condition as KubeCondition
 from hexa.domain.resources.core import KubeNode, KubeNodeStatus, Metadata
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, HistoryEntry, Hold, NodeStatus, OwnedMetadata
@@ -187,3 +188,18 @@ def test_commands_know_it_from_the_groups() -> None:
     assert known is not None
     assert (known.trouble, known.text, known.vetoes) == (DOUBT.trouble, DOUBT.text, DOUBT.vetoes)
     assert rule.told(groups[:1]) is None
+
+
+@pytest.mark.parametrize("trouble", [*Trouble, "SomethingNew"])
+def test_the_doctor_says_what_to_look_at(trouble: str) -> None:
+    """One warning about the site, however many groups tell it, with a remedy; and one about a UPS that is not heard."""
+    doubt = KubeCondition(type="SafeHands", status="True", reason=trouble, message="in doubt")
+    ups = KubeCondition(type="UpsNotHeard", status="True", reason="UpsNotHeard", message="the UPS is not heard: hangs")
+    groups = [Group(status=GroupStatus(conditions=(doubt, ups)))] * 2
+    found = list(judge_safe_hands(groups))
+    assert [(each.object, each.text) for each in found] == [
+        ("the site", "SafeHands: in doubt"),
+        ("the UPS", ups.message),
+    ]
+    assert all(each.remedy for each in found)
+    assert list(judge_safe_hands([Group()])) == []

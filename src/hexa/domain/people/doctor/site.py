@@ -13,6 +13,7 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.power.profile import FilledIn
 from hexa.domain.resources.core import KubeNode, Lease, Pod, PodDisruptionBudget, PodSpec, Toleration
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
+from hexa.domain.rules.battery import State
 from hexa.domain.rules.safe_hands import Trouble, told
 from hexa.domain.written.validation import Subject, group_problems, machine_problems, membership, site_problems
 
@@ -152,10 +153,16 @@ _CAUSES: Final[Mapping[str, str]] = {
 }
 
 
-def judge_safe_hands(groups: Iterable[Group]) -> Iterator[Finding]:
-    """Whether hexa takes the site to be in doubt."""
+def judge_safe_hands(groups: Sequence[Group]) -> Iterator[Finding]:
+    """Whether hexa takes the site to be in doubt, and does not hear its UPS."""
     if (stands := told(groups)) is not None:
         yield warning("the site", f"SafeHands: {stands.text}", _CAUSES.get(stands.trouble, "see the logs of hexa"))
+    said = (c for group in groups for c in group.status.conditions if c.reason in (State.NOT_HEARD, State.UNKNOWN))
+    if (unheard := next(said, None)) is not None:
+        remedy = (
+            "look at upsd: its driver, LISTEN in upsd.conf, the name in ups.conf, and NetworkPolicies on the way to it"
+        )
+        yield warning("the UPS", unheard.message, remedy)
 
 
 # --- our resources --------------------------------------------------------------------------------
