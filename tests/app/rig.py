@@ -81,7 +81,7 @@ class Rig:
         }
         locks = GroupLocks()
         self.cloud = Provider(**parts, locks=locks, tariffs=tariffs)
-        self.groups = GroupController(**parts, locks=locks)
+        self.groups = GroupController(**parts, locks=locks, tariffs=tariffs)
         self.wishes = Wishes(store=self.store, views=self.views, kube=self.kube, clock=self.clock)
         self.kube_nodes = KubeNodeController(**parts)
 

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 import trio
-from tests.app.rig import CA, CAPACITY, OFF, ON, RECOVERY, SPACE, USER, Rig, key, open_rig, stamp, wish
+from tests.app.rig import CA, CAPACITY, OFF, ON, RECOVERY, SPACE, USER, Rig, at, key, open_rig, stamp, wish
 from trio.testing import MockClock
 
+from hexa.app.tariffs import Tariffs
 from hexa.domain.errors import Conflict, HexaError, Unavailable
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.money.series import Row
+from hexa.domain.money.tariff import Tariff
 from hexa.domain.resources.core import NODES
 from hexa.domain.resources.health import GroupHealth
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
@@ -422,3 +425,26 @@ async def test_an_error_of_a_write_does_not_lose_the_minimum(autojump_clock: Moc
         assert rig.wanted() == set()
         await settle(rig)
         assert rig.wanted() == {"a", "b", "c"}
+
+
+async def test_prices_that_end_are_told_six_hours_before(autojump_clock: MockClock) -> None:
+    """The group whose tariff they are says when, and looks again at that moment and when newer ones come; others say nothing."""
+
+    def until(hours: int) -> Tariff:
+        return Tariff(rows=(Row(at(0), at(hours * 3600), 0.3),))
+
+    tariffs = Tariffs({"spot": until(24)})
+    async with open_rig(tariffs=tariffs) as rig:
+        rig.group(cost={"tariff": "spot"})
+        rig.group("flat", cost={"pricePerKWh": 0.3})
+        await settle(rig)
+        assert "PricesEnd" not in conditions(rig)
+        await trio.sleep(18 * 3600)
+        await settle(rig)
+        assert f"tariff spot: its last price is for {at(24 * 3600).isoformat()}" in conditions(rig)["PricesEnd"]
+        await settle(rig, "flat")
+        assert "PricesEnd" not in conditions(rig, "flat")
+        tariffs.known = {"spot": until(48)}
+        tariffs.tell()
+        await settle(rig)
+        assert "PricesEnd" not in conditions(rig)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from hexa.domain.money.account import bill
 from hexa.domain.money.booking import DAYS_KEPT, Prices, Side, Since, booked, without
 from hexa.domain.money.rates import Rates
 from hexa.domain.money.tariff import Charge, Priced, Tariff
@@ -118,6 +119,20 @@ def test_an_account_is_exact_however_often_it_is_booked(history: list[tuple[Side
             assert getattr(sums, name) == pytest.approx(amount, abs=2e-6), (day, name)
     assert {day for day in wanted if day} >= set(account.days)
     assert account.measured == 0
+
+
+@settings(max_examples=25)
+@given(history=phases)
+def test_a_bill_of_the_simulator_and_an_account_say_the_same(history: list[tuple[Side, int, int]]) -> None:
+    """At one price for all hours, what is saved, used and paid is what the simulator bills for the same hours and boots."""
+    account, now = opened(), START
+    for side, minutes, boots in history:
+        now += minutes * MINUTE
+        account = book(account, now, side, boots=boots)
+    billed = bill(RATES, account)
+    assert (account.kwh, account.money) == (pytest.approx(billed.kwh), pytest.approx(billed.money))
+    assert account.saved == pytest.approx(billed.saved, abs=1e-6)
+    assert account.saved_kwh == pytest.approx(billed.kwh_always_on - billed.kwh, abs=1e-6)
 
 
 # --- what must not be counted twice -----------------------------------------------------------------------------------
