@@ -16,6 +16,7 @@ from msgspec import structs
 from hexa.domain.money.account import bill
 from hexa.domain.money.booking import DAYS_KEPT, Prices, Side, Since, booked, without
 from hexa.domain.money.rates import Rates
+from hexa.domain.money.series import Step
 from hexa.domain.money.tariff import Charge, Priced, Tariff
 from hexa.domain.resources.v1alpha1 import Counter, EnergyAccount, Sums
 from hexa.domain.weekly import window_of
@@ -92,7 +93,7 @@ def by_the_minute(history: Sequence[tuple[Side, int, int]]) -> dict[str, dict[st
             add(day, money=RATES.monthly / SHARE)
             add(day, **{"saved" if off else "money": RATES.hourly / 60})
             now += MINUTE
-        price, day = at_quarter((now - START) // (15 * MINUTE))
+        price, day = at_quarter((now - START - timedelta.resolution) // (15 * MINUTE))
         kwh = boots * RATES.boot_watt_hours / 1000
         add(day, boots=boots, kwh=kwh, saved_kwh=-kwh, money=kwh * price, saved=-kwh * price)
     return found
@@ -133,6 +134,16 @@ def test_a_bill_of_the_simulator_and_an_account_say_the_same(history: list[tuple
     assert (account.kwh, account.money) == (pytest.approx(billed.kwh), pytest.approx(billed.money))
     assert account.saved == pytest.approx(billed.saved, abs=1e-6)
     assert account.saved_kwh == pytest.approx(billed.kwh_always_on - billed.kwh, abs=1e-6)
+
+
+def test_each_piece_of_energy_has_the_price_of_its_time() -> None:
+    """Prices that change in between, a negative one among them, count for as long as they hold."""
+    steps = tuple(
+        Step(START + n * 15 * MINUTE, START + (n + 1) * 15 * MINUTE, price) for n, price in enumerate((1, -2, 4))
+    )
+    since = Since(now=START + HOUR, side="on")
+    found = booked(opened(), since, rates=Rates(idle_watts=1000), prices=Prices(steps=steps, currency="EUR"))
+    assert found.account.money == pytest.approx((1 - 2 + 4 + 4) / 4)  # after the last price it goes on
 
 
 # --- what must not be counted twice -----------------------------------------------------------------------------------
@@ -235,6 +246,15 @@ def test_energy_that_was_computed_is_not_measured_afterwards() -> None:
     assert (account.kwh, account.measured) == (pytest.approx(0.12), 0)
     account = book(account, START + 3 * HOUR, counter=counter(7.1, START + 3 * HOUR))
     assert (account.kwh, account.measured) == (pytest.approx(0.22), pytest.approx(0.1))
+
+
+def test_a_reading_of_a_time_that_is_counted_is_not_compared_with() -> None:
+    """What the meter counted from then until now was computed already."""
+    account = book(opened(), START + HOUR)
+    account = book(account, START + HOUR + MINUTE, counter=counter(9.0, START + HOUR - MINUTE))
+    assert (account.meter, account.kwh) == (None, pytest.approx(0.061))
+    account = book(account, START + 2 * HOUR, counter=counter(9.2, START + 2 * HOUR))
+    assert (account.measured, account.kwh) == (0, pytest.approx(0.12))
 
 
 @pytest.mark.parametrize(("kwh", "said"), [(0.4, "went back from 100 to 0.4 kWh"), (9000.0, "jumped")])

@@ -69,6 +69,11 @@ class Since(Struct, frozen=True, kw_only=True):
     skipped: tuple[Span, ...] = ()
     """Time that never was: the clock was set forward over it."""
 
+    @property
+    def ended(self) -> datetime:
+        """The last moment that is over: boots belong to its price and its day."""
+        return self.now - timedelta.resolution
+
 
 class Booked(Struct, frozen=True):
     """An account that is complete, and what is wrong with its meter."""
@@ -87,7 +92,7 @@ def booked(account: EnergyAccount, since: Since, *, rates: Rates, prices: Prices
     for span in without(start, now, since.skipped):
         book.time(span, since.side, rates, daily=not begins)
     if since.boots:
-        book.add("" if begins else book.day(now), boots=since.boots)
+        book.add("" if begins else book.day(since.ended), boots=since.boots)
     found = _Energy(now, _baseline(since)) if begins else _energy(book, account, since, rates, start=start)
     changed = structs.replace(
         book.account(now),
@@ -231,7 +236,7 @@ class _Book:
             self._draw(part, drawn / 1000, _above(rates, drawn) / 1000)
         if since.boots:
             kwh = since.boots * rates.boot_watt_hours / 1000
-            self._at_once(since.now, kwh, -kwh if rates.idle_watts else 0.0)
+            self._at_once(since.ended, kwh, -kwh if rates.idle_watts else 0.0)
 
     def measured(self, span: Span, kwh: float, since: Since, rates: Rates) -> None:
         """Energy that a meter counted, drawn evenly over the span. What a machine that is on draws above its idle watts is its
