@@ -210,6 +210,7 @@ def test_a_ups() -> None:
         ("{address: 'http://nas'}", "ups.address: 'http://nas' is no address: write HOST"),
         ("{address: nas, name: 'rack@nas'}", "ups.name: 'rack@nas' is no name of a UPS"),
         ('{address: nas, name: "rack\\nFSD rack"}', "ups.name: 'rack\\nFSD rack' is no name of a UPS"),
+        ("{address: nas, interval: 1ms}", "ups.interval: 0.001 s is too often"),
         ("{address: nas, offAt: {charge: 80}}", "ups.backAt.charge: 80 is not above ups.offAt.charge (80)"),
         ("{address: nas, offAt: {charge: 101}}", "ups.offAt.charge"),
         ("{address: nas, offAt: {runtime: 10}}", "ups.offAt.runtime: 10 has no unit"),

@@ -183,6 +183,8 @@ class UpsSettings(Settings, frozen=True, kw_only=True):
             return f"ups.address: {error}"
         if not UPS_NAME.fullmatch(self.name):
             return f"ups.name: {self.name[:40]!r} is no name of a UPS: write it as ups.conf has it, without @HOST"
+        if self.interval < 1:
+            return f"ups.interval: {self.interval:g} s is too often to ask a UPS: write 1s or more"
         if self.back_at.charge <= self.off_at.charge:
             low = f"ups.offAt.charge ({self.off_at.charge})"
             return f"ups.backAt.charge: {self.back_at.charge} is not above {low}: machines would go off and on by turns"
