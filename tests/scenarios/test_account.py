@@ -55,14 +55,15 @@ async def test_an_account_is_what_the_machine_drew(autojump_clock: MockClock) ->
 
 
 async def test_an_idle_site_writes_its_accounts_by_the_hour(autojump_clock: MockClock) -> None:
-    """One write an hour of each machine and one of the group; of a site that says nothing of watts none at all."""
+    """One write an hour of each machine and one of the group, by which no answer changes; without watts none."""
     found: dict[bool, list[str]] = {}
     for draws in (True, False):
         watts = WATTS if draws else {}
         async with open_world(groups=[rack()], machines=boxes(2, **watts), autoscaler=None, site=QUICK) as world:
             await world.settle()
-            found[draws] = writes(world)
+            found[draws], version = writes(world), world.cloud.version()
             await trio.sleep(6 * HOUR)
+            assert world.cloud.version() == version  # nothing that Cluster Autoscaler is told has changed
     assert found[False] == []
     assert {name: found[True].count(name) for name in ("box-1", "box-2")} == {"box-1": 6, "box-2": 6}
     assert 5 <= found[True].count("rack") <= 7

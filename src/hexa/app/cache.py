@@ -199,6 +199,16 @@ def same_but_for_version(old: Any, new: Any) -> bool:
     return bool(structs.replace(before, resource_version="") == structs.replace(after, resource_version=""))
 
 
+def same_but_for_energy(old: Any, new: Any) -> bool:
+    """Whether two states of a machine or a group differ in their energy account alone: nothing is decided by it."""
+    if old is None or new is None or old.spec != new.spec:
+        return False
+    before, after = (getattr(each.status, "energy", None) for each in (old, new))
+    if before == after or structs.replace(old.status, energy=after) != new.status:
+        return False
+    return bool(structs.replace(old.metadata, resource_version=new.metadata.resource_version) == new.metadata)
+
+
 def same_but_for_status(old: Any, new: Any) -> bool:
     """Whether two states differ in status alone."""
     before, after = old.metadata, new.metadata

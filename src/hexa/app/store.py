@@ -13,7 +13,7 @@ from typing import Any, Final
 import trio
 from msgspec import Struct
 
-from hexa.app.cache import Cache, OptionalCache, _key, same_but_for_version, version_of
+from hexa.app.cache import Cache, OptionalCache, _key, same_but_for_energy, same_but_for_version, version_of
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
 from hexa.app.profiles import MachineCache, ProfileCache
@@ -120,7 +120,7 @@ class Store:
         self.version += 1
 
     def _changed(self, _key: Lookup, old: Any, new: Any) -> None:
-        if not same_but_for_version(old, new):
+        if not same_but_for_version(old, new) and not same_but_for_energy(old, new):
             self.touch()
 
     def on_sight(self, notify: Callable[[], None]) -> None:

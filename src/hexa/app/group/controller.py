@@ -13,7 +13,7 @@ from typing import Final
 import trio
 from msgspec import Struct, structs
 
-from hexa.app.cache import same_but_for_condition_taints
+from hexa.app.cache import same_but_for_condition_taints, same_but_for_energy
 from hexa.app.each import for_each
 from hexa.app.fence import Subject
 from hexa.app.locks import GroupLocks
@@ -144,6 +144,8 @@ class GroupController:
         self.queue.add(group, delay=max(GATHER, rests))
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        if same_but_for_energy(old, new):
+            return  # the group's own account is summed up by the hour
         for node in (old, new):
             if node is not None and (group := membership_of(node)) is not None:
                 self._soon(group)
