@@ -23,7 +23,8 @@ Report = Callable[..., Result]
 def account(kwh: float, *, days: dict[str, float], **more: Any) -> dict[str, Any]:
     """An account as it stands in a status."""
     sums = {day: {"onSeconds": 3600.0, "kWh": each, "money": each / 2, "saved": each} for day, each in days.items()}
-    begun = {"since": "2026-01-01T00:00:00Z", "countedTo": "2026-11-30T00:00:00Z", "energyTo": "2026-11-30T00:00:00Z"}
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()  # nothing is added to it
+    begun = {"since": "2026-01-01T00:00:00Z", "countedTo": later, "energyTo": later}
     base = {"onSeconds": 7200.0, "offSeconds": 360.0, "kWh": kwh, "money": kwh / 2, "saved": kwh, "currency": "EUR"}
     return {**begun, **base, "days": sums, **more}
 

@@ -43,7 +43,6 @@ async def test_an_account_is_what_the_machine_drew(autojump_clock: MockClock) ->
         account, meter = world.node("box-1").status.energy, world.hardware("box-1").meter
         assert account.counted_to is not None
         late = (world.now - account.counted_to).total_seconds()
-        assert late <= HOUR
         there = (world.now - START).total_seconds()
         assert account.on_seconds + account.off_seconds + late == pytest.approx(there, abs=30)
         assert account.kwh == pytest.approx(meter.kwh - late * 2 / 3_600_000, abs=0.002)
@@ -59,7 +58,9 @@ async def test_an_idle_site_writes_its_accounts_by_the_hour(autojump_clock: Mock
     found: dict[bool, list[str]] = {}
     for draws in (True, False):
         watts = WATTS if draws else {}
-        async with open_world(groups=[rack()], machines=boxes(2, **watts), autoscaler=None, site=QUICK) as world:
+        async with open_world(
+            groups=[rack(cost={"tariff": "house"})], machines=boxes(2, **watts), autoscaler=None, site=QUICK
+        ) as world:
             await world.settle()
             found[draws], version = writes(world), world.cloud.version()
             await trio.sleep(6 * HOUR)

@@ -43,10 +43,12 @@ def test_a_machine_that_says_nothing_of_watts_or_money_has_no_account(spec: dict
 
 @pytest.mark.parametrize("spec", [DRAWS, {"pricing": Pricing(monthly_rate=9)}])
 def test_an_account_is_written_by_the_hour(spec: dict[str, Any]) -> None:
-    """Nothing is written before; then the account alone is."""
+    """With a tariff or a meter; else by the day. Nothing is written before; then the account alone is."""
     node = standing(Phase.OFF, spec=spec, energy=BEGUN)
-    assert decided(node, 10) == Rest(at(HOUR))
-    found = decided(node, HOUR)
+    assert decided(node, 10) == Rest(at(24 * HOUR))
+    seen = {"counter": Counter(at=T0, source="http")}
+    assert decided(node, 10, **seen) == Rest(at(HOUR))
+    found = decided(node, HOUR, **seen)
     assert isinstance(found, Save)
     assert (found.status.energy.off_seconds, found.status.energy.counted_to, found.news) == (HOUR, at(HOUR), ())
 

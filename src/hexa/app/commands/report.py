@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from hexa.app.commands.shared.snapshot import Snapshot
-from hexa.domain.decide.accounts import has_account
+from hexa.domain.decide.accounts import has_account, up_to_now
 from hexa.domain.machine_view import membership_of
 from hexa.domain.money.reporting import Line, by_day, lines, totals
 from hexa.domain.money.summing import summed
@@ -61,11 +61,16 @@ def report_of(
 def _lines(snapshot: Snapshot, machines: dict[Lookup, Node], only: Lookup | None, by: By, since: str) -> list[Line]:
     if by is By.MACHINE:
         keys = sorted(machines, key=str)
-        return lines(((str(key), machines[key].status.energy) for key in keys if _counts(machines[key])), day=since)
+        return lines(((str(key), _now(snapshot, key)) for key in keys if _counts(machines[key])), day=since)
     accounts = list(_accounts(snapshot, machines, only))
     if by is By.DAY:
         return by_day((account for _, account in accounts), day=since)
     return lines(accounts, day=since)
+
+
+def _now(snapshot: Snapshot, key: Lookup) -> EnergyAccount:
+    view = snapshot.views.machine(key)
+    return up_to_now(view, snapshot.now) if view is not None else snapshot.store.machines.objects[key].status.energy
 
 
 def _counts(node: Node) -> bool:
@@ -80,13 +85,13 @@ def _accounts(
     for key, view in groups.items():
         if only is None or key == only:
             own = view.group.status.energy
-            members = (node.status.energy for node in machines.values() if membership_of(node) == key)
-            account = own if own.counted_to is not None else summed(NONE, members, now=snapshot.now)
-            if account.energy_to is not None or account.days or own.counted_to is not None:
+            members = (_now(snapshot, each) for each, node in machines.items() if membership_of(node) == key)
+            account = summed(own, members, now=snapshot.now)
+            if account.days or own.counted_to is not None:
                 yield _tariff(view.policy), account
-    for node in machines.values():
+    for key, node in machines.items():
         if membership_of(node) not in groups and _counts(node):
-            yield _tariff(None), node.status.energy
+            yield _tariff(None), _now(snapshot, key)
 
 
 def _tariff(policy: Policy | None) -> str:

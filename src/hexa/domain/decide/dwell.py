@@ -159,7 +159,7 @@ def _keep_shape(machine: MachineView, observed: Observed, facts: Facts, plan: Pl
 
 def _book_energy(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | None) -> Todo:
     """Its energy account, where nothing else was written for a while."""
-    if (due := due_of(machine)) is None:
+    if (due := due_of(machine, observed)) is None:
         return None
     return due - facts.now if facts.now < due else save(machine, observed, machine.node.status, booked=True)
 

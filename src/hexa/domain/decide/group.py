@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from hexa.domain.decide.accounts import has_account
+from hexa.domain.decide.accounts import has_account, interval
 from hexa.domain.decide.conditions import group_status
 from hexa.domain.decide.group_decision import (
     Ask,
@@ -303,7 +303,7 @@ def _report(group: GroupView, observed: GroupObserved) -> Todo:
     found_receipts = (each for each in receipts if each is not None)
     new = structs.replace(new, requests=left, next_schedule_change=_next_change(group.policy))
     new = structs.replace(new, receipt=group_receipt(found_receipts, currency=group.policy.currency))
-    due = _sum_due(observed)
+    due = _sum_due(group, observed)
     if new == stored.status and (due is None or due > observed.now):
         return due
     if due is not None:
@@ -336,10 +336,11 @@ def _prices_end(group: GroupView, observed: GroupObserved) -> Iterator[Finding]:
         yield Finding("PricesEnd", "PricesEnd", f"tariff {group.policy.tariff}: {ends_at(end)}")
 
 
-def _sum_due(observed: GroupObserved) -> datetime | None:
+def _sum_due(group: GroupView, observed: GroupObserved) -> datetime | None:
     """When the energy account of the group is summed up anew at the latest; None: none of its machines has one."""
-    counts = any(has_account(node) for node in observed.nodes.values())
-    return sum_due(observed.stored.status.energy, now=observed.now) if counts else None
+    counted = [node for node in observed.nodes.values() if has_account(node)]
+    every = interval(group.policy, *counted)
+    return sum_due(observed.stored.status.energy, now=observed.now, every=every) if counted else None
 
 
 # --- wishes -----------------------------------------------------------------------------------------

@@ -26,7 +26,9 @@ Side = Literal["on", "boot", "off"]
 """Of the time in a phase."""
 
 EVERY: Final = timedelta(hours=1)
-"""An account is brought up to date so often where nothing else is written of its machine."""
+"""Where nothing else is written of a machine its account is brought up to date so often, if it has a tariff or a meter."""
+SELDOM: Final = timedelta(days=1)
+"""All others: what they will be is known from what they are."""
 DAYS_KEPT: Final = 35
 LONGEST: Final = timedelta(days=366)
 """Of a time that nobody counted: what was before that is not known."""

@@ -45,10 +45,10 @@ def summed(known: EnergyAccount, accounts: Iterable[EnergyAccount], *, now: date
     return structs.replace(total, summary=summary(total))
 
 
-def sum_due(known: EnergyAccount, *, now: datetime) -> datetime:
+def sum_due(known: EnergyAccount, *, now: datetime, every: timedelta = EVERY) -> datetime:
     """When the sum is made anew."""
     counted_to = known.counted_to
-    return now if counted_to is None or (to := _aware(counted_to)) > now else to + EVERY
+    return now if counted_to is None or (to := _aware(counted_to)) > now else to + every
 
 
 def _opened(counted_to: datetime, now: datetime) -> str:
