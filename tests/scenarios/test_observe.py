@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import structs
 from tests.scenarios.stage import QUICK, boxes, rack, reach, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.kube import MemoryKube
+from hexa.domain.decide.accounts import up_to_now
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import marked
 from hexa.domain.names import OFF_FINALIZER
 from hexa.domain.resources.core import CRON_JOBS, Kind
 from hexa.domain.resources.receipt import Receipt, Saving
-from hexa.domain.resources.v1alpha1 import Node
+from hexa.domain.resources.v1alpha1 import Lookup, Node
 from hexa.ports.cloud import Denied, ExternalNode
 from hexa.ports.kube import Patch
 from hexa.testing.world import Machine, World, machine, open_world
@@ -182,7 +184,16 @@ async def _day(**spec: Any) -> list[Node]:
         for pods in (0, 0, 2, 6, 4, 6, 2, 1, 0, 3, 0, 0):
             world.scale(pods)
             await trio.sleep(DAY / 12)
-        return [world.node(f"box-{n}") for n in (1, 2, 3)]
+        return [_counted(world, f"box-{n}") for n in (1, 2, 3)]
+
+
+def _counted(world: World, name: str) -> Node:
+    """The machine with its account up to now: it is written by the day."""
+    life = world.agent.life
+    assert life is not None
+    view = life.core.views.machine(Lookup("machines", name))
+    assert view is not None
+    return structs.replace(view.node, status=structs.replace(view.node.status, energy=up_to_now(view, world.now)))
 
 
 def _saving(world: World, name: str) -> Saving:

@@ -49,7 +49,7 @@ def watch(machine: MachineView, observed: Observed) -> Decision | None:
     for row in (_clean, _begin, _clamp, take_over, _event, _count, _book_energy):
         if (decision := row(machine, observed)) is not None:
             return decision
-    dues = (_look_due(machine, observed), _account_due(machine))
+    dues = (_look_due(machine, observed), _account_due(machine, observed))
     waits = [max(due - observed.now, SOON) for due in dues if due is not None]
     return rest(machine, observed, facts_of(machine, observed, plan=False), waits=waits)
 
@@ -112,15 +112,15 @@ def _event(machine: MachineView, observed: Observed) -> Decision | None:
 
 def _book_energy(machine: MachineView, observed: Observed) -> Decision | None:
     """Its energy account, where nothing else was written for a while."""
-    due = _account_due(machine)
+    due = _account_due(machine, observed)
     if due is None or observed.now < due or observed.read.in_vain:
         return None
     return save(machine, observed, machine.node.status, booked=True)
 
 
-def _account_due(machine: MachineView) -> datetime | None:
+def _account_due(machine: MachineView, observed: Observed) -> datetime | None:
     """When the account is written at the latest; None: with the receipt, which a machine that is up has written as often."""
-    return None if machine.phase is Phase.READY else due_of(machine)
+    return None if machine.phase is Phase.READY else due_of(machine, observed)
 
 
 # --- the receipt ------------------------------------------------------------------------------------
