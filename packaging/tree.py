@@ -28,8 +28,8 @@ BUILD_SPECIFIC: Final = ("direct_url.json", "uv_cache.json", "uv_build.json")
 
 SOURCES: Final = frozenset({".c", ".cpp", ".h", ".hpp", ".pxd", ".pyi", ".pyx"})
 """What extension modules are compiled from, and stubs for type checkers."""
-NOT_RUN: Final = ("include", "tests", "greenlet/tests", "trio/_tests", "trio/_core/_tests")
-"""Headers, and tests that were packed with what they test."""
+NOT_RUN: Final = ("include", "tests", "greenlet/tests", "trio/_tests", "trio/_core/_tests", "cffi", "pycparser")
+"""Headers, tests that were packed with what they test, and what makes bindings: cryptography loads `_cffi_backend` alone."""
 
 LEXERS: Final = ("__init__", "_mapping", "data", "python", "shell", "special")
 """Of the languages that pygments colours, those that the command line could show."""

@@ -17,9 +17,10 @@ from hexa.adapters.kube_http.config import Cluster
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.ports.kube import MemoryKube
-from hexa.config import Config, GrpcSettings, TlsSettings
+from hexa.config import Config
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import NODES
+from hexa.settings import GrpcSettings, TlsSettings
 
 
 @asynccontextmanager

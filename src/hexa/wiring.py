@@ -28,12 +28,13 @@ from hexa.adapters.system.clock import SystemClock
 from hexa.app.core import Core, Ports, open_core
 from hexa.app.supply import Fed
 from hexa.app.tariffs import Tariffs
-from hexa.config import Config, TlsSettings, UpsSettings
+from hexa.config import Config
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.ports.certificates import Issuer
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube
 from hexa.ports.power import Power
+from hexa.settings import TlsSettings, UpsSettings
 from hexa.tariffs import TariffFiles, keep_tariffs
 
 ANSWER: Final = 10.0

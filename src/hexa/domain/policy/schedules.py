@@ -17,8 +17,13 @@ from msgspec import Struct, structs
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.spares import Spares, more_spares, spares_of
 from hexa.domain.policy.values import Reader
-from hexa.domain.resources.group import DATE_PATTERN, Mode
-from hexa.domain.resources.group import Schedule as Written
+from hexa.domain.resources.group_values import (
+    DATE_PATTERN,
+    Mode,
+)
+from hexa.domain.resources.group_values import (
+    Schedule as Written,
+)
 from hexa.domain.weekly import Span, Window, spans, window_of, zone_of
 
 AHEAD: Final = timedelta(days=22)

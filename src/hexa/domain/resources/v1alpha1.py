@@ -9,11 +9,13 @@ from hexa.domain.resources.core import Condition, Metadata, Taint, Toleration
 from hexa.domain.resources.energy import Counter, EnergyAccount, Sums
 from hexa.domain.resources.group import (
     GROUPS,
-    Cost,
-    DrainPolicy,
     Group,
     GroupSpec,
     GroupStatus,
+)
+from hexa.domain.resources.group_values import (
+    Cost,
+    DrainPolicy,
     HardOff,
     LeavePolicy,
     OnUnexpectedPower,

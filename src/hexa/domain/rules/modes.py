@@ -9,7 +9,9 @@ from datetime import datetime
 
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import held
-from hexa.domain.resources.group import Mode
+from hexa.domain.resources.group_values import (
+    Mode,
+)
 from hexa.domain.resources.v1alpha1 import Power
 from hexa.domain.rules.subject import Alone
 
