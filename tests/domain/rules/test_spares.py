@@ -75,6 +75,41 @@ def test_a_persons_word_passes() -> None:
     assert box("m1", spec={"hold": Hold(power="off")}).acted_wish(at(10)) is Power.OFF
 
 
+def refilled(idle: str, ago: float | None, **more: Any) -> MachineView:
+    """m1 serves; a spare was woken so many seconds ago."""
+    known = box(idle, **more)
+    since, working = None if ago is None else at(10 - ago), (key("m1"),)
+    return structs.replace(known, traffic=structs.replace(known.traffic, working=working, refilled=since))
+
+
+def test_a_machine_that_serves_stays_for_hours_after_a_spare_was_woken() -> None:
+    """Its pods would move to a spare, and another one would be woken: again and again. Where there are more idle machines than
+    spares it may go, and after six hours at the latest."""
+    hours = 3600.0
+    assert [kept(refilled("m2 m3", ago)) for ago in (0, 5.9 * hours, 6 * hours, None)] == [True, True, False, False]
+    assert [kept(refilled(idle, 0)) for idle in ("", "m2", "m2 m3", "m2 m3 m4")] == [True, True, True, False]
+    assert refilled("m2 m3", 0, by=Asker.USER).acted_wish(at(10)) is Power.OFF
+    (veto,) = refilled("m2 m3", 0).off_vetoes(at(10))
+    known = box("m2 m3", by=Asker.CLUSTER_AUTOSCALER)
+    granted = structs.replace(known, traffic=structs.replace(known.traffic, refilled=at(10)))
+    assert granted.acted_wish(at(10)) is Power.OFF  # what was granted goes
+    assert veto.until == at(10 + 6 * hours)
+
+
+def test_the_last_spare_that_was_woken_counts() -> None:
+    """By the wishes of machines that are on: what Cluster Autoscaler asked for, or took, is no spare's wake."""
+    asked = {"m1": (ON, Reason.SPARE, 5), "m2": (ON, Reason.SPARE, 7), "m3": (ON, Reason.SCALE_UP, 8)}
+    asked["m4"] = (OFF, Reason.SPARE, 9)
+    moves = []
+    for name, (power, reason, since) in asked.items():
+        node = structs.replace(machine(), status=status(Phase.READY))
+        node = wanting(node, structs.replace(wish(power, Asker.RECOVERY), reason=reason, since=at(since)))
+        moves.append(move_of(key(name), node, kube_node(), Policy(spares=TWO), works=True, now=at(10)))
+    traffic = traffic_of(move for move in moves if move is not None)
+    assert traffic.refilled == at(7)
+    assert traffic.working == tuple(map(key, ("m1", "m2", "m3")))
+
+
 # --- who is idle ---
 
 

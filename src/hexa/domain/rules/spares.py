@@ -1,17 +1,20 @@
 """Spares: so many idle machines are kept on, so that pods need not wait for a boot.
 
 An idle machine is up, open to pods and runs none that a drain would move. One that gets work is no spare any more, and another is
-woken. Spares are within maxSize, and a person's word passes. What runs on machines is known by a watch of bound pods, which is held
+woken. Cluster Autoscaler takes spares for room: it would move the pods of a machine that is little used onto one, hexa would wake
+another spare, and so on for ever. So a machine that serves stays for some hours after a spare was woken, unless there are more idle
+ones than spares. Spares are within maxSize, and a person's word passes. What runs on machines is known by a watch of bound pods, which is held
 only where a group has spares; until it was held once, every machine that is up counts as idle: the first of them stay on, and none
 is woken.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from hexa.domain.group.sizing import NOT_UP, Member, counts, fitting, target, to_be_idle
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.reason import Reason, Veto
+from hexa.domain.machine.reason import Reason, Veto, until_text
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Lookup, Power
 from hexa.domain.rules.proof import by_person
@@ -19,19 +22,35 @@ from hexa.domain.rules.subject import Among
 from hexa.domain.rules.traffic import Traffic
 
 
+SETTLES: Final = timedelta(hours=6)
+"""So long after a spare was woken machines that serve stay: a quarter of a day bounds what pods that move cost in cycles."""
+
+
 def off(machine: Among, now: datetime) -> Iterator[Veto]:
-    """Forbidden to programs and schedules while it is one of the spares."""
+    """Forbidden to programs and schedules while it is one of the spares, or its pods would only take a spare's place."""
     if machine.policy.spares is None or machine.phase is not Phase.READY:
         return
     metadata, wish = machine.node.metadata, machine.wish(now)
     if wish is not None and wish.power is Power.OFF and by_person(wish):
         return
-    found = kept(machine.policy, machine.traffic)
-    if Lookup(metadata.namespace, metadata.name) in found:
+    found, key = kept(machine.policy, machine.traffic), Lookup(metadata.namespace, metadata.name)
+    settled = settled_at(machine)
+    if key in machine.traffic.working and settled is not None and now < settled:
+        text = f"a spare was woken a short time ago, and its pods would take the place of another{until_text(settled)}"
+        yield Veto(Reason.SPARE, text, settled, "spec.spares", of_group=True)
+    if key in found:
         text = f"it is one of {len(found)} idle machines that the group keeps on for pods to come"
         setter = machine.policy.by.get("spares")
         field, until = (setter.field, setter.end) if setter is not None else ("spec.spares", None)
         yield Veto(Reason.SPARE, f"{text}{setter or ''}", until, field, of_group=True)
+
+
+def settled_at(machine: Among) -> datetime | None:
+    """Until when machines of the group that serve stay; None: as far as spares go, they need not."""
+    policy, traffic = machine.policy, machine.traffic
+    if policy.spares is None or traffic.refilled is None or len(traffic.idle) > policy.spares.of(traffic.size):
+        return None
+    return traffic.refilled + SETTLES
 
 
 def kept(policy: Policy, traffic: Traffic) -> Sequence[Lookup]:

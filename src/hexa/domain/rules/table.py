@@ -260,10 +260,11 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
     ),
     Rule(
         name="spares",
-        what="So many idle machines are kept on for pods to come; a person's off passes.",
+        what="So many idle machines are kept on for pods to come, and no pods are moved onto them; a person's off passes.",
         reason=Reason.SPARE,
         rank=Rank.STAYS,
         off=lambda machine, now: spares.off(machine, now) if machine.policy.spares is not None else (),
+        ends=lambda machine, now: (spares.settled_at(machine),) if machine.policy.spares is not None else (),
         remedy="lower spec.spares; hexa off {machine} passes it",
     ),
     Rule(

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import effective_wish
 from hexa.domain.names import CA_CANDIDATE_TAINT, CA_TO_BE_DELETED_TAINT
 from hexa.domain.policy.policy import Policy
@@ -44,6 +45,10 @@ class Move(Struct, frozen=True, kw_only=True):
     """When it was last switched, as far as that is remembered."""
     idle: bool | None = None
     """Up and open to pods, without one that a drain would move; None: it is not up, or nobody keeps spares."""
+    works: bool = False
+    """Up, and known to run pods which a drain would move."""
+    spare_since: datetime | None = None
+    """When it was woken to be a spare; None: it was not."""
 
 
 class Traffic(Struct, frozen=True):
@@ -62,9 +67,13 @@ class Traffic(Struct, frozen=True):
     idle: tuple[Lookup, ...] = ()
     """Up and open to pods, and without any; those that are up for the longest first."""
     busy: int = 0
-    """So many are up and serve."""
+    """So many are up and serve, or are closed to pods."""
+    working: tuple[Lookup, ...] = ()
+    """Those of them that are known to run pods which a drain would move."""
     size: int = 0
     """So many there are, where the group keeps spares."""
+    refilled: datetime | None = None
+    """When one of them was last woken to be a spare."""
 
     @property
     def until(self) -> datetime | None:
@@ -90,8 +99,18 @@ def move_of(
         return None
     up = phase_of(status) is Phase.READY and wish is not None and wish.power is Power.ON
     idle = not works and _opens(status, kube) if policy.spares is not None and up else None
-    since = status.since or _FIRST
-    return Move(key=key, rank=rank, since=since, waits=waits, offs=switched.offs, wakes=switched.wakes, idle=idle)
+    spare = wish.since if wish is not None and wish.power is Power.ON and wish.reason == Reason.SPARE else None
+    return Move(
+        key=key,
+        rank=rank,
+        since=status.since or _FIRST,
+        waits=waits,
+        offs=switched.offs,
+        wakes=switched.wakes,
+        idle=idle,
+        works=idle is False and works is True,
+        spare_since=spare,
+    )
 
 
 def _opens(status: NodeStatus, kube: KubeNode | None) -> bool:
@@ -117,7 +136,9 @@ def traffic_of(moves: Iterable[Move]) -> Traffic:
         waiting=tuple(key for _, _, key in waiting),
         idle=tuple(key for _, _, key in sorted((move.since, str(move.key), move.key) for move in found if move.idle)),
         busy=sum(move.idle is False for move in found),
+        working=tuple(move.key for move in found if move.works),
         size=len(found),
+        refilled=max((move.spare_since for move in found if move.spare_since is not None), default=None),
         offs=tuple(sorted(moment for move in found for moment in move.offs)),
         wakes=tuple(sorted(moment for move in found for moment in move.wakes)),
     )
