@@ -236,10 +236,11 @@ def test_replacement_stays_within_the_maximum() -> None:
 
 
 def test_only_what_a_program_asked_for_is_replaced() -> None:
-    """A person or a hold asked for this machine and for no other; to a schedule any machine of the group will do."""
+    """A person or a hold asked for this machine and for no other; to a schedule any machine of the group will do.
+    (A UPS only ever asks for off.)"""
     for by in Asker:
         failed = member(Phase.START_FAILED, ON, by)
-        assert (unreplaced([failed]) == [failed]) == (by in (CA, US, Asker.SCHEDULE))
+        assert (unreplaced([failed]) == [failed]) == (by in (CA, US, Asker.SCHEDULE, Asker.UPS))
     assert unreplaced([member(Phase.START_FAILED, OFF)]) == []
     assert unreplaced([member(Phase.LOST, ON)]) == []
 

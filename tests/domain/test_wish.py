@@ -588,10 +588,10 @@ def test_machine_that_somebody_switched_on_is_kept_on(by: Asker) -> None:
 
 @pytest.mark.parametrize("by", Asker)
 def test_given_up_drain_takes_back_only_the_wish_of_a_program(by: Asker) -> None:
-    """Cluster Autoscaler's off, and hexa's own, are taken back, so that the target is true, and so is a schedule's, which is
-    asked for again while its window holds; a person's stays."""
+    """Cluster Autoscaler's off, and hexa's own, are taken back, so that the target is true, and so are a schedule's and a UPS's,
+    which are asked for again while its window holds, or mains are away; a person's stays."""
     node = standing(Phase.READY, wish(OFF, by), cool_until=at(200))
-    programs = {Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY, Asker.SCHEDULE}
+    programs = {Asker.CLUSTER_AUTOSCALER, Asker.RECOVERY, Asker.SCHEDULE, Asker.UPS}
     assert correction(node) == ((ON, "DrainGivenUp") if by in programs else None)
     over = standing(Phase.READY, wish(OFF, by), cool_until=at(100))
     assert correction(over) is None

@@ -1,11 +1,14 @@
 """Spares: so many idle machines are kept on, so that pods need not wait for a boot.
 
 An idle machine is up, open to pods and runs none that a drain would move. One that gets work is no spare any more, and another is
-woken. Cluster Autoscaler takes spares for room: it would move the pods of a machine that is little used onto one, hexa would wake
-another spare, and so on for ever. So a machine that serves stays for some hours after a spare was woken, unless there are more idle
-ones than spares. Spares are within maxSize, and a person's word passes. What runs on machines is known by a watch of bound pods, which is held
-only where a group has spares; until it was held once, every machine that is up counts as idle: the first of them stay on, and none
-is woken.
+woken. Spares are within maxSize, and a person's word passes.
+
+Cluster Autoscaler takes spares for room: it would move the pods of a machine that is little used onto one, hexa would wake another
+spare, and so on for ever. So a machine that serves stays for some hours after a spare was woken, unless there are more idle ones
+than spares.
+
+What runs on machines is known by a watch of bound pods, which is held only where a group has spares; until it was held once, every
+machine that is up counts as idle: the first of them stay on, and none is woken.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +23,6 @@ from hexa.domain.resources.v1alpha1 import Lookup, Power
 from hexa.domain.rules.proof import by_person
 from hexa.domain.rules.subject import Among
 from hexa.domain.rules.traffic import Traffic
-
 
 SETTLES: Final = timedelta(hours=6)
 """So long after a spare was woken machines that serve stay: a quarter of a day bounds what pods that move cost in cycles."""
