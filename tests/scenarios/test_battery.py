@@ -124,7 +124,7 @@ async def test_a_person_is_above_the_ups(autojump_clock: MockClock) -> None:
         world.edit("box-1", {"hold": {"power": "on"}})
         await reach(world, P.READY)
         ups.mains, ups.charge = False, 30
-        await world.until(lambda: told(world) == "OrderedOff", within=20)
+        await world.until(lambda: told(world) == "OrderedOff", within=40)
         world.edit("box-2", {"hold": {"power": "on"}})
         await reach(world, P.READY, "box-2")
         await trio.sleep(600)

@@ -9,7 +9,7 @@ from tests.domain.builders import OFF, ON, at, rack, standing, status, view, wan
 
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.policy.battery import OnBattery, Threshold
-from hexa.domain.power.ups import Supply, UpsReading, endpoint, unknown
+from hexa.domain.power.ups import Supply, UpsReading, endpoint, reading_of, unknown
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Hold, Lookup
 from hexa.domain.rules import battery as rule
@@ -34,10 +34,11 @@ def on_mains(charge: float | None) -> UpsReading:
 
 
 def after(*readings: UpsReading, every: float = 60.0, begin: Battery = BEGIN) -> Battery:
-    """What is known after these, one each minute."""
+    """What is known after these, one each minute, and each confirmed at once."""
     known = begin
     for number, reading in enumerate(readings):
-        known = rule.judged(known, reading, rules=Rules(), groups=GROUPS, now=at(number * every))
+        for _ in range(2):
+            known = rule.judged(known, reading, rules=Rules(), groups=GROUPS, now=at(number * every))
     return known
 
 
@@ -58,6 +59,27 @@ def test_who_is_ordered_off(reading: UpsReading, ordered: set[Lookup]) -> None:
     """On battery only, by charge, by runtime or by the UPS's own word; a group with its own threshold earlier or later, one whose
     threshold is zero never."""
     assert after(reading).ordered == ordered
+
+
+def test_one_reading_orders_nobody_off() -> None:
+    """A charge of 0 that is told once, as when a cable is put in again, is no battery that ends; two in a row are."""
+    known = BEGIN
+    seen = []
+    for number, charge in enumerate((90, 0, 90, 0, 0)):
+        known = rule.judged(known, on_battery(charge), rules=Rules(), groups=GROUPS, now=at(number * 15))
+        seen.append(set(known.ordered))
+    assert seen == [set(), set(), set(), set(), {EARLY, LATE}]
+    once = rule.judged(BEGIN, on_battery(0), rules=Rules(), groups=GROUPS, now=at(0))
+    for between in (on_mains(100), unknown("silent")):
+        again = rule.judged(once, between, rules=Rules(), groups=GROUPS, now=at(15))
+        assert rule.judged(again, on_battery(0), rules=Rules(), groups=GROUPS, now=at(30)).ordered == set()
+
+
+@pytest.mark.parametrize("flags", ["OB CAL", "OB TEST LB", "CAL OB DISCHRG"])
+def test_a_battery_that_is_tested_is_no_outage(flags: str) -> None:
+    """A UPS that calibrates itself runs on battery while mains are there: what follows is not known, and nobody goes."""
+    assert reading_of({"ups.status": flags, "battery.charge": "5"}).supply is Supply.UNKNOWN
+    assert reading_of({"ups.status": "OL CAL"}).supply is Supply.MAINS
 
 
 def test_an_order_stands_until_mains_and_charge_are_back() -> None:

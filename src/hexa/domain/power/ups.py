@@ -41,14 +41,20 @@ LONGEST: Final = timedelta(days=30)
 SHOWN: Final = 60
 
 
+ON_PURPOSE: Final = frozenset({"CAL", "TEST"})
+"""It runs on battery to measure or to test it, with mains there."""
+
+
 def reading_of(variables: Mapping[str, str]) -> UpsReading:
-    """What the variables say. Only `OL` alone is mains, and only `OB` alone is battery."""
+    """What the variables say. Only `OL` alone is mains, and only `OB` alone is battery, unless it tests its battery."""
     text = variables.get("ups.status", "")
     flags = set(text.upper().split())
     mains, battery = "OL" in flags, "OB" in flags
     if mains is battery:
         said = f"says {text[:SHOWN]!r}" if text else "does not say"
         return unknown(f"its ups.status {said}, which is neither mains (OL) nor battery (OB)")
+    if battery and (why := flags & ON_PURPOSE):
+        return unknown(f"it is on battery to test it (ups.status {text[:SHOWN]!r}, {min(why)})")
     return UpsReading(
         supply=Supply.BATTERY if battery else Supply.MAINS,
         charge=_number(variables.get("battery.charge"), most=100.0),

@@ -57,6 +57,8 @@ class Battery(Struct, frozen=True, kw_only=True):
     """Since when it is so."""
     ordered: frozenset[Lookup] = frozenset()
     """Groups whose machines are to be off, until it ends."""
+    low: frozenset[Lookup] = frozenset()
+    """Groups whose threshold was reached by the last reading: the next must say so too."""
     battery: bool = False
     """It was on battery when it was last heard."""
     trouble: str = ""
@@ -75,7 +77,8 @@ def begun(machines: Mapping[Lookup, Iterable[NodeStatus]], *, now: datetime) -> 
 def judged(
     before: Battery, reading: UpsReading, *, rules: Rules, groups: Mapping[Lookup, Threshold | None], now: datetime
 ) -> Battery:
-    """What follows from a reading. `groups`: each with what it says of itself."""
+    """What follows from a reading. `groups`: each with what it says of itself. One reading orders nobody off: drivers tell a charge
+    of 0 for a moment when the cable of a UPS is put in again."""
     since = before.since if reading.supply is before.supply else now
     if reading.supply is Supply.UNKNOWN:
         lasts = before.battery and now - since < UNKNOWN_FOR
@@ -83,8 +86,9 @@ def judged(
         trouble = before.trouble or reading.trouble  # the first one: a text that changes is no news
         return Battery(since=since, ordered=ordered, battery=lasts, trouble=trouble)
     if reading.supply is Supply.BATTERY:
-        low = {group for group, own in groups.items() if reached(reading, threshold(own, rules.off))}
-        return Battery(supply=reading.supply, since=since, ordered=before.ordered | low, battery=True)
+        low = frozenset(group for group, own in groups.items() if reached(reading, threshold(own, rules.off)))
+        ordered = before.ordered | (low & before.low)
+        return Battery(supply=reading.supply, since=since, ordered=ordered, low=low, battery=True)
     charging = reading.charge is not None and reading.charge < rules.back
     return Battery(supply=reading.supply, since=since, ordered=before.ordered if charging else frozenset())
 
