@@ -17,9 +17,7 @@ from hexa.domain.pods.drain import Plan
 from hexa.domain.pods.pending import Pending, keeping_pinned, pinned_to, waits
 from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.resources.core import Condition, OwnerReference, Pod, PodStatus
-from hexa.domain.resources.group_values import (
-    DrainPolicy,
-)
+from hexa.domain.resources.group_values import DrainPolicy
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, Lookup, Node, Shape
 
 LABELS = {HOSTNAME_LABEL: "m1", "zone": "attic", "topology.example/node": "m1"}

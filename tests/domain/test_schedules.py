@@ -14,9 +14,7 @@ from tests.domain.builders import machine
 from hexa.domain.policy.policy import Policy, policy_at, policy_of
 from hexa.domain.policy.problem import Problem, usable
 from hexa.domain.policy.schedules import UNLEARNED, lead_of
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, OwnedMetadata
 from hexa.domain.written.validation import group_problems, members_problems
 

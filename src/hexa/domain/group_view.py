@@ -6,9 +6,7 @@ from hexa.domain.machine.marks import released
 from hexa.domain.names import group_id
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem, usable
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Group, Lookup
 
 

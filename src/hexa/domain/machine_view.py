@@ -23,9 +23,7 @@ from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem, usable
 from hexa.domain.resources.core import Condition, KubeNode
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Lookup, Node, Power, Shape, WishRecord
 from hexa.domain.rules import judge
 from hexa.domain.rules.acted import acted_power

@@ -20,9 +20,7 @@ from hexa.domain.machine.marks import hold_back
 from hexa.domain.money.receipt import COULD_REST, MIN_SIZE, PODS, UNNEEDED
 from hexa.domain.names import CORDON_ANNOTATION, GROUP_LABEL, MACHINE_ANNOTATION
 from hexa.domain.policy.policy import Policy
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.receipt import Receipt
 from hexa.domain.resources.v1alpha1 import Asker, Hold, JobRecord, Node, NodeStatus, Paused
 

@@ -12,9 +12,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy, policy_of
-from hexa.domain.resources.group_values import (
-    Blackout,
-)
+from hexa.domain.resources.group_values import Blackout
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, Hold, Lookup, OwnedMetadata, Power
 
 MONDAY = Blackout(days=("Mon",), start="10:00", end="11:00", zone="Europe/Berlin", reason="backups run")

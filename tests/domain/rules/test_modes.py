@@ -14,9 +14,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import Rates
 from hexa.domain.policy.limits import Limits
 from hexa.domain.policy.policy import Policy, policy_of
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, Hold, Lookup, OwnedMetadata, Power, WakeProof
 from hexa.domain.rules.proof import Claim
 

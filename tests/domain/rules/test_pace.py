@@ -16,9 +16,7 @@ from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.limits import machine_limits
 from hexa.domain.policy.policy import Policy, Rate, policy_of
-from hexa.domain.resources.group_values import (
-    RateLimit,
-)
+from hexa.domain.resources.group_values import RateLimit
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, Lookup, OwnedMetadata, Power, Switched
 from hexa.domain.rules.judge import refused
 from hexa.domain.rules.rule import Bid

@@ -19,9 +19,7 @@ from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import FIELDS
 from hexa.domain.resources.core import Condition
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Lookup, NodeStatus
 from hexa.domain.words.blocking import STAYS_ON
 from hexa.domain.words.demands import Demand, demands

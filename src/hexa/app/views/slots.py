@@ -41,6 +41,8 @@ class Claimed(Struct, Generic[C, S], frozen=True):
     """What follows of none."""
     seen: Callable[[S], Any]
     """What machines see of it: only then they are told."""
+    counts: Callable[[Policy], bool] = lambda policy: True
+    """Whether machines of a group of this policy claim anything."""
 
 
 class Slots(Generic[C, S]):
@@ -95,7 +97,7 @@ class Slots(Generic[C, S]):
 
     def _claim(self, key: Lookup, node: Node | None, group: Lookup | None, now: datetime) -> C | None:
         policy = self._policy(group) if group is not None else None
-        if node is None or policy is None:
+        if node is None or policy is None or not self._kind.counts(policy):
             return None
         kube = self._store.nodes.objects.get(Lookup("", kube_name(node)))
         return self._kind.claim(key, self._as_asked(node), kube, policy, now)

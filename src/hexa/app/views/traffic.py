@@ -8,7 +8,7 @@ from hexa.domain.machine.identity import kube_name
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup, Node
-from hexa.domain.rules.traffic import NO_TRAFFIC, Move, Traffic, move_of, traffic_of
+from hexa.domain.rules.traffic import NO_TRAFFIC, Move, Traffic, counted, move_of, traffic_of
 
 
 def traffic(pods: WorkingPods) -> Claimed[Move, Traffic]:
@@ -20,5 +20,9 @@ def traffic(pods: WorkingPods) -> Claimed[Move, Traffic]:
         return move_of(key, node, kube, policy, works=pods.works(kube_name(node)), now=now)
 
     return Claimed(
-        claim=claim, stand=lambda moves, now: traffic_of(moves), nothing=NO_TRAFFIC, seen=lambda traffic: traffic
+        claim=claim,
+        stand=lambda moves, now: traffic_of(moves),
+        nothing=NO_TRAFFIC,
+        seen=lambda traffic: traffic,
+        counts=counted,
     )

@@ -22,9 +22,7 @@ from hexa.domain.policy.schedules import Setter
 from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.bounds import bounded
 from hexa.domain.resources.core import UNREADABLE, ManagedFields
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import (
     Asker,
     Hold,

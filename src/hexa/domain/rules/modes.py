@@ -9,9 +9,7 @@ from datetime import datetime
 
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import held
-from hexa.domain.resources.group_values import (
-    Mode,
-)
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Power
 from hexa.domain.rules.subject import Alone
 
@@ -20,12 +18,12 @@ FIELD = "spec.mode"
 
 def off(machine: Alone, now: datetime) -> tuple[Veto, ...]:
     """Forbidden to programs while the group wants its machines on."""
-    return _veto(machine, Power.ON, now)
+    return _veto(machine, Power.ON, now) if machine.policy.mode is not Mode.AUTO else ()
 
 
 def on(machine: Alone, now: datetime) -> tuple[Veto, ...]:
     """Barred while it wants them off."""
-    return _veto(machine, Power.OFF, now)
+    return _veto(machine, Power.OFF, now) if machine.policy.mode is not Mode.AUTO else ()
 
 
 def observe(machine: Alone, now: datetime) -> tuple[Veto, ...]:
@@ -37,7 +35,7 @@ def observe(machine: Alone, now: datetime) -> tuple[Veto, ...]:
 
 def _veto(machine: Alone, to: Power, now: datetime) -> tuple[Veto, ...]:
     policy = machine.policy
-    if policy.mode is Mode.AUTO or policy.wanted is not to or held(machine.node, policy, now=now) is not None:
+    if policy.wanted is not to or held(machine.node, policy, now=now) is not None:
         return ()
     setter, text = policy.by.get("mode"), f"the mode of the group is {policy.mode}"
     if setter is not None:
