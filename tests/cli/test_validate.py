@@ -361,3 +361,9 @@ def test_a_profile_that_cannot_be_used_is_an_error(of: str, parameters: Any, fie
     bmc = profile("bmc", power={"ipmi": {"address": "{bmc}", "secretName": "s"}})
     (found,) = problems(group("rack"), bmc, taking("a", of, **parameters))
     assert (found["severity"], found["field"], found["text"]) == ("error", field, text)
+
+
+def test_the_examples_can_stand_side_by_side() -> None:
+    """All of examples/machines in one site: no name, address or machine is claimed twice, as the page of GitOps checks it."""
+    found = run(Path(__file__).parents[2] / "examples" / "machines")
+    assert found.exit_code == 0, found.output
