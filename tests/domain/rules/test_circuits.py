@@ -155,7 +155,8 @@ STARTED = (Phase.BOOTING, 20.0, Event.STARTED)
     [
         (life(WOKEN, woken_at=at(10), wakes=1), 10),
         (life(WOKEN, STARTED, woken_at=at(95), wakes=2), 95),
-        (life(WOKEN, STARTED, (Phase.READY, 60, Event.NODE_READY), wakes=1), 10),
+        (life(WOKEN, (Phase.BOOTING, 12, Event.STARTED), (Phase.READY, 60, Event.NODE_READY), wakes=1), 10),
+        (life(WOKEN, STARTED, (Phase.READY, 60, Event.NODE_READY), wakes=1), 20),  # its Job may have been late
         (life(WOKEN, STARTED, (Phase.READY, 60, Event.NODE_READY), wakes=2), 60),
         (life(WOKEN, (Phase.OFF, 70, Event.POWER_GONE)), 70),
         (life((Phase.OFF, 1, Event.POWER_GONE), (Phase.BOOTING, 33, Event.POWER_SEEN)), 33),

@@ -1,10 +1,14 @@
 """When a machine last began to draw power, and whether it may be drawing now, by what is stored of it alone."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from hexa.domain.machine.lifecycle import COMING, TRYING, Event, Phase, phase_of
 from hexa.domain.machine.power_job import Action, current, running
 from hexa.domain.resources.v1alpha1 import NodeStatus, Reading
+
+LATE: Final = timedelta(seconds=3)
+"""A wake that took longer from its turn until it was seen may have been sent at the end of that: hexa was away meanwhile."""
 
 
 def may_draw(status: NodeStatus) -> bool:
@@ -36,7 +40,8 @@ def _tries(status: NodeStatus) -> list[datetime]:
         if entry.action not in TRYING:
             break
         by_itself = entry.by == Event.POWER_SEEN and (number == 0 or history[number - 1].action != Phase.POWERING_ON)
-        if entry.action == Phase.POWERING_ON or (entry.action == Phase.BOOTING and by_itself):
+        late = not by_itself and number > 0 and entry.at - history[number - 1].at > LATE
+        if entry.action == Phase.POWERING_ON or (entry.action == Phase.BOOTING and (by_itself or late)):
             found.append(entry.at)
     repeated = not (phase_of(status) is Phase.READY and status.wakes <= 1)
     if last + 1 < len(history) and repeated:
