@@ -7,11 +7,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from hexa.domain.policy.battery import Threshold
-from hexa.domain.policy.conventions import (
-    GPU_LABEL,
-    GPU_RESOURCES,
-    STARTUP_TAINTS,
-)
+from hexa.domain.policy.conventions import GPU_LABEL, GPU_RESOURCES, STARTUP_TAINTS
 from hexa.domain.power.ups import endpoint
 from hexa.domain.rules.battery import Rules
 

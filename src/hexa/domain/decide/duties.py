@@ -14,10 +14,10 @@ from hexa.domain.decide.observed import Observed
 from hexa.domain.decide.rest import JOB_LOOK
 from hexa.domain.decide.saved import about, lock_of_wakes, save
 from hexa.domain.decide.shapes import as_welcomed, shape_now, to_welcome
-from hexa.domain.group.watts import LATE
 from hexa.domain.machine.acts import may_cycle, may_leave, silent, wake_again
 from hexa.domain.machine.button import off_withheld, presses_blindly, wake_withheld
 from hexa.domain.machine.facts import Facts
+from hexa.domain.machine.inrush import LATE
 from hexa.domain.machine.lifecycle import Duty, again, send_wake
 from hexa.domain.machine.marks import held_back, hold_back, suspended_now
 from hexa.domain.machine.power_job import Action, current, running, shut_down, with_job

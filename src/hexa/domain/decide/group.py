@@ -58,15 +58,8 @@ from hexa.domain.money.summing import sum_due, summed
 from hexa.domain.news import NOTHING, News, OpenReason, Severity, What
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.tariffs import SOON, ends_at
-from hexa.domain.resources.group import (
-    ScheduleChange,
-)
-from hexa.domain.resources.v1alpha1 import (
-    Asker,
-    Lookup,
-    Power,
-    WishRecord,
-)
+from hexa.domain.resources.group import ScheduleChange
+from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 from hexa.domain.rules.hedge import begun_hedges, next_hedge
 from hexa.domain.rules.judge import stays_until
 from hexa.domain.rules.spares import to_spare

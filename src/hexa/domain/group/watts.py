@@ -11,16 +11,13 @@ from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
-from hexa.domain.machine.inrush import began_to_draw, may_draw
+from hexa.domain.machine.inrush import LATE, began_to_draw, may_draw
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.wish import UNASKED
 from hexa.domain.money.rates import Rates
 from hexa.domain.policy.circuits import Circuit
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Node, Power, WishRecord
 
-LATE: Final = timedelta(seconds=3)
-"""A power-on Job is made within so long of the stamp that is stored before it, or it is stamped anew. Stamps are farther apart by
-that, so that the Jobs are as far apart as the circuit says."""
 SLACK: Final = 1e-6
 """Watts: sums of fractions are not exact."""
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -117,7 +114,7 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 def gap(circuit: Circuit) -> timedelta:
-    """Between the stamps of two wakes."""
+    """Between the stamps of two wakes: wide enough that their Jobs are as far apart as the circuit says."""
     return circuit.spacing + LATE if circuit.spacing else timedelta(0)
 
 

@@ -8,7 +8,8 @@ from hexa.domain.machine.power_job import Action, current, running
 from hexa.domain.resources.v1alpha1 import NodeStatus, Reading
 
 LATE: Final = timedelta(seconds=3)
-"""A wake that took longer from its turn until it was seen may have been sent at the end of that: hexa was away meanwhile."""
+"""A power-on Job is made within so long of the stamp that is stored before it, or it is stamped anew. A wake that took longer until
+it was seen may have been sent at the end of that: hexa was away meanwhile."""
 
 
 def may_draw(status: NodeStatus) -> bool:

@@ -15,12 +15,7 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import Change, Schedule, Setter, Values, clashes, instant, read_schedules
 from hexa.domain.policy.spares import Spares, spares_of
 from hexa.domain.policy.values import SHORTEST, Reader
-from hexa.domain.resources.group_values import (
-    BatteryPolicy,
-    Blackout,
-    Mode,
-    RateLimit,
-)
+from hexa.domain.resources.group_values import BatteryPolicy, Blackout, Mode, RateLimit
 from hexa.domain.resources.remediation import Remediation
 from hexa.domain.resources.v1alpha1 import (
     Asker,

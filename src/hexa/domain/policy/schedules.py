@@ -17,10 +17,7 @@ from msgspec import Struct, structs
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.spares import Spares, more_spares, spares_of
 from hexa.domain.policy.values import Reader
-from hexa.domain.resources.group_values import (
-    DATE_PATTERN,
-    Mode,
-)
+from hexa.domain.resources.group_values import DATE_PATTERN, Mode
 from hexa.domain.resources.group_values import (
     Schedule as Written,
 )

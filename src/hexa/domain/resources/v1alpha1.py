@@ -7,12 +7,7 @@ the type, it is in `Meta(extra={"x-crd": ...})` and in `RULES`. This module hand
 from hexa.domain.resources.boot import FirstWake
 from hexa.domain.resources.core import Condition, Metadata, Taint, Toleration
 from hexa.domain.resources.energy import Counter, EnergyAccount, Sums
-from hexa.domain.resources.group import (
-    GROUPS,
-    Group,
-    GroupSpec,
-    GroupStatus,
-)
+from hexa.domain.resources.group import GROUPS, Group, GroupSpec, GroupStatus
 from hexa.domain.resources.group_values import (
     Cost,
     DrainPolicy,

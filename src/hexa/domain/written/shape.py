@@ -14,10 +14,7 @@ from msgspec import Meta
 
 from hexa.domain.duration import DURATION_PATTERN, parse_duration
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.group_values import (
-    DATE_PATTERN,
-    TIME_OF_DAY_PATTERN,
-)
+from hexa.domain.resources.group_values import DATE_PATTERN, TIME_OF_DAY_PATTERN
 from hexa.domain.resources.power_spec import SNMP_PATTERN
 from hexa.domain.resources.remediation import PERCENT_PATTERN
 from hexa.domain.resources.schema import Schema
