@@ -8,7 +8,7 @@ from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, Kubeconf
 from hexa.cli.shared.completion import complete_any
 from hexa.cli.shared.exits import Exit, fail
 from hexa.cli.shared.output import Column, Format, OutputOption, ago, clock, dump, say, table
-from hexa.cli.shared.people import home, look, tell_notes, within
+from hexa.cli.shared.people import look, searched, tell_notes, within
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +40,9 @@ def blockers(
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[Blockers, datetime]":
         from hexa.app.commands.blockers import blockers as answer
 
-        return await answer(site.kube, snapshot, given, namespace=home(site)), snapshot.now
+        return await answer(
+            site.kube, snapshot, given, namespace=searched(site, all_namespaces=all_namespaces)
+        ), snapshot.now
 
     found, now = look(where, asked)
     tell_notes(found.notes)

@@ -8,7 +8,7 @@ from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, Kubeconf
 from hexa.cli.shared.completion import complete_any
 from hexa.cli.shared.exits import Exit, fail
 from hexa.cli.shared.output import Column, Format, OutputOption, Tone, ago, clock, dump, say, table
-from hexa.cli.shared.people import home, look, tell_notes, within
+from hexa.cli.shared.people import look, searched, tell_notes, within
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,7 +55,7 @@ def get(
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[Lines, list[str], Snapshot]":
         from hexa.app.commands.get import chosen
 
-        space = None if all_namespaces else home(site)
+        space = searched(site, all_namespaces=all_namespaces)
         machines, groups = word not in GROUP_WORDS, word not in MACHINE_WORDS
         found, wrong = chosen(snapshot, names, namespace=space, machines=machines, groups=groups)
         return found, wrong, snapshot

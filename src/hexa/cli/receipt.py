@@ -7,7 +7,7 @@ import typer
 from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, KubeconfigOption, NamespaceOption, Site
 from hexa.cli.shared.completion import complete_group
 from hexa.cli.shared.output import Column, Format, OutputOption, ago, dump, say, table
-from hexa.cli.shared.people import home, look, tell_notes, within
+from hexa.cli.shared.people import look, searched, tell_notes, within
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +37,7 @@ def receipt(
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[Receipts, Snapshot]":
         from hexa.app.commands.receipt import receipts
 
-        return receipts(snapshot, names, namespace=None if all_namespaces else home(site)), snapshot
+        return receipts(snapshot, names, namespace=searched(site, all_namespaces=all_namespaces)), snapshot
 
     found, snapshot = look(where, asked)
     tell_notes(snapshot.notes)

@@ -15,7 +15,7 @@ from hexa.cli.shared.cluster import AllNamespacesOption, ContextOption, Kubeconf
 from hexa.cli.shared.completion import complete_group
 from hexa.cli.shared.exits import Exit, fail
 from hexa.cli.shared.output import Column, Format, Tone, dump, say, table
-from hexa.cli.shared.people import home, look, tell_notes, within
+from hexa.cli.shared.people import look, searched, tell_notes, within
 
 if TYPE_CHECKING:
     from hexa.app.commands.report import EnergyReport
@@ -80,7 +80,7 @@ def report(
     async def asked(site: Site, snapshot: "Snapshot") -> "tuple[EnergyReport, Snapshot]":
         from hexa.app.commands.report import By, report_of
 
-        space = None if all_namespaces else home(site)
+        space = searched(site, all_namespaces=all_namespaces)
         return report_of(snapshot, by=By(by), since=day, group=group, namespace=space), snapshot
 
     found, snapshot = look(where, asked)

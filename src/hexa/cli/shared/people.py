@@ -55,6 +55,11 @@ def home(site: Site) -> str:
     return site.namespace or site.own_namespace
 
 
+def searched(site: Site, *, all_namespaces: bool) -> str | None:
+    """Where a NAME without a namespace is looked for by commands that have -A: in all namespaces (None) with it, else at `home`."""
+    return None if all_namespaces else home(site)
+
+
 def tell_notes(notes: Iterable[str]) -> None:
     """What could not be read, on standard error."""
     for note in notes:
