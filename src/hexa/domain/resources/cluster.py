@@ -139,6 +139,26 @@ class UserInfo(Slice, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
 
 
+class TokenOwner(Slice, frozen=True, kw_only=True):
+    """Whose token it is, with all that a review of access wants to know."""
+
+    username: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class TokenStatus(Slice, frozen=True, kw_only=True):
+    authenticated: bool = False
+    user: TokenOwner = TokenOwner()
+
+
+class TokenReview(Slice, frozen=True, kw_only=True):
+    """authentication.k8s.io/v1 TokenReview: answered, not stored. What was asked, the token, is not kept here."""
+
+    status: TokenStatus = TokenStatus()
+
+
 class WhoAmIStatus(Slice, frozen=True, kw_only=True):
     user_info: UserInfo = UserInfo()
 
@@ -172,6 +192,7 @@ REVIEWS: Final = Kind(
     "authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", AccessReview, namespaced=False
 )
 WHO_AM_I: Final = Kind("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", WhoAmI, namespaced=False)
+TOKEN_REVIEWS: Final = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", TokenReview, namespaced=False)
 
-ANSWERED: Final = frozenset(kind.plural for kind in (OWN_REVIEWS, REVIEWS, WHO_AM_I))
+ANSWERED: Final = frozenset(kind.plural for kind in (OWN_REVIEWS, REVIEWS, WHO_AM_I, TOKEN_REVIEWS))
 """Kinds that a create answers and does not store."""

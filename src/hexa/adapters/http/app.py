@@ -1,0 +1,80 @@
+"""The application of the port: which paths there are, and what each asks of a caller. What they answer is of other modules."""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from hexa.adapters.http.auth import Caller, Door
+from hexa.adapters.http.errors import HttpError, broken, routed, told
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What the port serves. Every handler is `async def handler(request: Request) -> Response`; a plain function would be run in
+    a thread."""
+
+    door: Door
+    ready: Callable[[], bool]
+    """Whether the gRPC service answers from a complete snapshot."""
+    open: tuple[Route, ...] = ()
+    """For everybody, without a token: files of the page, which hold no data."""
+    guarded: tuple[Route, ...] = ()
+    """For callers that the API server knows: their handlers ask `caller_of(request)`."""
+    metrics: Callable[[str], tuple[bytes, str]] | None = None
+    """From the header Accept to a body and its content type; for whoever may `get` the path /metrics."""
+
+
+def make_app(parts: Parts) -> Starlette:
+    """The application; it needs no lifespan."""
+    own = [Route("/livez", _alive), Route("/readyz", _ready(parts.ready))]
+    if parts.metrics is not None:
+        own.append(Route("/metrics", _metrics(parts.metrics, parts.door)))
+    guarded = [_guarded(route, parts.door) for route in parts.guarded]
+    return Starlette(
+        routes=[*own, *parts.open, *guarded],
+        exception_handlers={HttpError: told, HTTPException: routed, Exception: broken},
+    )
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks; for handlers of `Parts.guarded`."""
+    caller = request.state.caller
+    assert isinstance(caller, Caller)
+    return caller
+
+
+def _guarded(route: Route, door: Door) -> Route:
+    endpoint: Handler = route.endpoint
+
+    async def ask(request: Request) -> Response:
+        request.state.caller = await door.admit(request.headers.get("authorization"), request.method)
+        return await endpoint(request)
+
+    return Route(route.path, ask, methods=sorted(route.methods or ()), name=route.name)
+
+
+async def _alive(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def _ready(ready: Callable[[], bool]) -> Handler:
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse("ok\n") if ready() else PlainTextResponse("the snapshot is not complete\n", 503)
+
+    return answer
+
+
+def _metrics(render: Callable[[str], tuple[bytes, str]], door: Door) -> Handler:
+    async def answer(request: Request) -> Response:
+        caller = await door.admit(request.headers.get("authorization"), request.method)
+        await caller.must_get("/metrics")
+        body, kind = render(request.headers.get("accept", ""))
+        return Response(body, media_type=None, headers={"content-type": kind})
+
+    return answer
