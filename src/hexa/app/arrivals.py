@@ -19,7 +19,7 @@ from hexa.domain.pods.fitting import template_node
 from hexa.domain.pods.pending import waits
 from hexa.domain.resources.core import PODS, Pod
 from hexa.domain.resources.v1alpha1 import Lookup
-from hexa.domain.words.arrivals import Boot, arrival, served
+from hexa.domain.words.arrivals import Boot, arrival, recent_boots, served, set_out
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube
 
@@ -82,15 +82,13 @@ class ArrivalTeller:
         if view is None or view.phase not in COMING or view.shape is None:
             return None
         status, node = view.node.status, template_node(view.kube_name, named_shape(view.kube_name, view.shape))
-        since = status.since or self._clock.now()
+        since = set_out(status) or self._clock.now()
         return Boot(name=key.name, node=node, since=since, boot_seconds=self._boots(view))
 
     def _boots(self, view: MachineView) -> tuple[float, ...]:
         """Its own recent boots; of a machine without any, those of its group."""
-        own = view.node.status.boot_seconds
-        if own or view.group is None:
-            return own
-        return tuple(each for other in self._views.members(view.group.key) for each in other.node.status.boot_seconds)
+        kin = self._views.members(view.group.key) if view.group is not None else ()
+        return recent_boots(view.node.status.boot_seconds, (each.node.status.boot_seconds for each in kin))
 
 
 def _news(pod: Pod, text: str) -> News:

@@ -9,11 +9,13 @@ from hexa.app.commands.shared.snapshot import NotThere, Picked, Snapshot
 from hexa.app.fence import CONTAINED
 from hexa.domain.group.sizing import target
 from hexa.domain.group_view import GroupView
+from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.words.demands import demands
 from hexa.domain.words.explain import hindrance, obstacle
+from hexa.domain.words.known import Known
 from hexa.domain.written.hints import group_hints
 
 
@@ -77,17 +79,18 @@ def _contained_machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
     try:
         return _machine(snapshot, key)
     except Exception as error:
-        return MachineLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_contained(error))
+        return MachineLine(namespace=key.namespace, name=key.name, health="unknown", blocker=contained(error))
 
 
 def _contained_group(snapshot: Snapshot, key: Lookup) -> GroupLine:
     try:
         return _group(snapshot, key)
     except Exception as error:
-        return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_contained(error))
+        return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=contained(error))
 
 
-def _contained(error: Exception) -> str:
+def contained(error: Exception) -> str:
+    """What is said of an object whose data raised what nobody foresaw."""
     return f"{CONTAINED}: hexa cannot describe it: {type(error).__name__}: {error}"
 
 
@@ -95,13 +98,17 @@ def _machine(snapshot: Snapshot, key: Lookup) -> MachineLine:
     view = snapshot.views.machine(key)
     if view is None:
         broken = snapshot.store.machines.malformed[key]
-        return MachineLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_broken(broken))
-    known = snapshot.known(view)
+        return MachineLine(namespace=key.namespace, name=key.name, health="unknown", blocker=undecodable(broken))
+    return line_of(snapshot.known(view), view)
+
+
+def line_of(known: Known, view: MachineView) -> MachineLine:
+    """A machine that decodes."""
     status, wish = view.node.status, next(iter(demands(known)), None)
     stands = obstacle(known) or hindrance(known)
     return MachineLine(
-        namespace=key.namespace,
-        name=key.name,
+        namespace=known.key.namespace,
+        name=known.key.name,
         wish=wish.power if wish else "",
         by=wish.by if wish else "",
         wished=wish.since if wish else None,
@@ -125,8 +132,14 @@ def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
     view = snapshot.views.group(key)
     if view is None:
         broken = snapshot.store.groups.malformed[key]
-        return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=_broken(broken))
-    status, policy, members = view.group.status, view.policy, snapshot.views.judged(key, snapshot.now)
+        return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=undecodable(broken))
+    return group_line_of(snapshot, view)
+
+
+def group_line_of(snapshot: Snapshot, view: GroupView) -> GroupLine:
+    """A group that decodes."""
+    key, status, policy = view.key, view.group.status, view.policy
+    members = snapshot.views.judged(key, snapshot.now)
     hold = active_hold(policy.hold, now=snapshot.now)
     return GroupLine(
         namespace=key.namespace,
@@ -160,7 +173,8 @@ def _of_group(snapshot: Snapshot, view: GroupView) -> str:
     return next(iter([*map(str, (*unseen, *errors)), *told, *map(str, problems)]), "")
 
 
-def _broken(broken: Malformed) -> str:
+def undecodable(broken: Malformed) -> str:
+    """What is said of an object that does not decode."""
     return f"does not decode: {broken.problem}"
 
 

@@ -1,0 +1,216 @@
+"""The overview that page, API, metrics and notifications tell: the same figures as `hexa get`, null for what is not known."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import trio
+from tests.cli.sites import NOW, Clock, cluster
+from trio.testing import MockClock
+
+from hexa.app.commands.get import chosen
+from hexa.app.commands.report import By, report_of
+from hexa.app.commands.shared.snapshot import Snapshot, take
+from hexa.app.questions.overview import Beside, overview
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.words.arrivals import Boot, arrival, coming
+from hexa.domain.words.overview import Grade, MachineState, Overview
+
+TODAY, BEFORE = "2026-11-24", "2026-10-31"
+
+
+def ago(seconds: float) -> str:
+    """As the API writes it."""
+    return (NOW - timedelta(seconds=seconds)).isoformat()
+
+
+def account(**more: Any) -> dict[str, Any]:
+    """An account that is complete up to now: 10 kWh for 3 EUR, 2 EUR of them today."""
+    days = {TODAY: {"kWh": 4.0, "money": 2.0, "saved": 1.5}, BEFORE: {"kWh": 6.0, "money": 1.0, "saved": 9.0}}
+    sums = {"onSeconds": 7200.0, "offSeconds": 60.0, "kWh": 10.0, "money": 3.0, "saved": 10.5, "savedKWh": 2.0}
+    return {"countedTo": ago(0), "energyTo": ago(0), "currency": "EUR", "days": days, **sums, **more}
+
+
+DRAWS = {
+    "energy": {"idleWatts": 50, "offWatts": 2},
+    "startupPodSpec": {"image": "i"},
+    "shutdownPodSpec": {"image": "i"},
+}
+SITE: list[tuple[Any, str, str, dict[str, Any], dict[str, Any]]] = [
+    (GROUPS, "a", "rack", {"cost": {"pricePerKWh": 0.3}}, {"energy": account()}),
+    (GROUPS, "b", "odd", {"minSize": "many"}, {}),
+    (
+        MACHINES,
+        "a",
+        "on",
+        DRAWS,
+        {"phase": "Ready", "powerState": "on", "since": ago(60), "energy": account(measuredKWh=10.0)},
+    ),
+    (MACHINES, "a", "off", DRAWS, {"phase": "Off", "powerState": "off", "energy": account(currency="EUR")}),
+    (
+        MACHINES,
+        "a",
+        "boots",
+        {},
+        {
+            "phase": "Booting",
+            "powerState": "on",
+            "since": ago(10),
+            "wakes": 1,
+            "firstWake": {"at": ago(30)},
+            "bootSeconds": [80.0, 100.0, 200.0],
+        },
+    ),
+    (MACHINES, "b", "new", {}, {}),
+    (MACHINES, "b", "broken", {"index": "x"}, {}),
+    (
+        MACHINES,
+        "b",
+        "failed",
+        {},
+        {
+            "phase": "StartFailed",
+            "conditions": [
+                {"type": "Failed", "status": "True", "reason": "StartFailed", "message": "no Ready node"},
+                {"type": "Hold", "status": "True", "reason": "Hold", "message": "held"},
+                {"type": "Wakeable", "status": "False", "reason": "WakeFailed", "message": "the last wake failed"},
+                {"type": "HealthCheck", "status": "True", "reason": "Passed", "message": "passes"},
+            ],
+        },
+    ),
+]
+
+
+def site(now: datetime = NOW) -> Snapshot:
+    """Machines in two namespaces."""
+    kube = cluster()
+    for kind, space, name, spec, status in SITE:
+        labels = {"group": "rack"} if space == "a" else {}
+        meta = {"name": name, "namespace": space, "labels": labels}
+        kube.api.create(kind, {"metadata": meta, "spec": spec, "status": status}, keep_status=True)
+
+    async def taken() -> Snapshot:
+        return await take(kube, clock=Clock(now), namespace=None)
+
+    return trio.run(taken, clock=MockClock(autojump_threshold=0))
+
+
+def machine(found: Overview, name: str) -> MachineState:
+    """The one of that name."""
+    return next(each for each in found.machines if each.name == name)
+
+
+def test_it_says_what_hexa_get_says() -> None:
+    """Each machine and group has the same phase, wish, sizes and blocker as its line of `hexa get`."""
+    snapshot = site()
+    found, (lines, _) = overview(snapshot), chosen(snapshot, [], namespace=None, machines=True, groups=True)
+    told = [(each.namespace, each.name, each.phase, each.wanted or "", each.blocker or "") for each in found.machines]
+    assert told == [(each.namespace, each.name, each.phase, each.wish, each.blocker) for each in lines.machines]
+    sizes = [
+        (each.name, each.size, each.target, each.minimum, each.maximum, each.blocker or "") for each in found.groups
+    ]
+    assert sizes == [(g.name, g.size, g.target, g.minimum, g.maximum, g.blocker) for g in lines.groups]
+
+
+def test_the_line_on_top_sums_up_what_is_known() -> None:
+    """Machines on of all, watts by what machines declare, money today and saved this month."""
+    found = overview(site()).summary
+    assert (found.machines, found.on, found.watts) == (6, 2, 52.0)
+    assert (found.money_today, found.saved_month, found.currency) == (4.0, 3.0, "EUR")
+
+
+def test_what_is_not_known_is_null() -> None:
+    """No watts, energy, money or time is made up: a machine that says nothing has none, and so has a site of such machines."""
+    found = overview(site(), namespaces={"b"})
+    new = machine(found, "new")
+    assert (new.watts, new.energy.joules, new.energy.money, new.eta_seconds, new.ready_at, new.wanted) == (None,) * 6
+    assert (found.summary.watts, found.summary.money_today, found.summary.currency) == (None, None, None)
+    assert machine(overview(site()), "boots").watts is None
+
+
+def test_energy_is_in_joules_and_says_whether_it_is_estimated() -> None:
+    """A kilowatt-hour is 3.6 MJ; what a meter counted is no estimate; the month begins with its first day."""
+    found = overview(site())
+    on, off = machine(found, "on").energy, machine(found, "off").energy
+    assert (on.joules, on.estimated, off.estimated) == (36e6, False, True)
+    assert (on.today_joules, on.today_money, on.month_saved, on.saved_joules) == (14.4e6, 2.0, 1.5, 7.2e6)
+    (reported,) = [each.sums for each in report_of(site(), by=By.TARIFF).lines]
+    assert (found.groups[0].energy.money, found.groups[0].energy.saved_money) == (reported.money, reported.saved)
+
+
+def test_a_meter_counts_before_what_is_declared() -> None:
+    """Watts that were measured are shown, and said to be."""
+    found = overview(site(), beside=Beside(watts=lambda node: 61.5 if node.metadata.name == "on" else None))
+    assert [(machine(found, name).watts, machine(found, name).watts_measured) for name in ("on", "off")] == [
+        (61.5, True),
+        (2.0, False),
+    ]
+    assert found.groups[0].watts == 63.5
+
+
+def test_one_number_says_when_a_machine_is_ready() -> None:
+    """The sentence that pods are told, the moment and the seconds left come from one reckoning, from the first wake of the boot."""
+    boots = machine(overview(site()), "boots")
+    began = NOW - timedelta(seconds=30)
+    assert boots.arrival == arrival(Boot(name="boots", since=began, boot_seconds=(80.0, 100.0, 200.0)))
+    assert (boots.ready_at, boots.ready_by) == (began + timedelta(seconds=100), began + timedelta(seconds=200))
+    assert (boots.eta_seconds, boots.boot_typical_seconds) == (70, 100.0)
+
+
+def test_seconds_left_end_where_nobody_knows() -> None:
+    """After the median the seconds run to the 95th percentile, and after that there are none; odd lengths of boots are none."""
+    began = NOW - timedelta(seconds=30)
+    comes = coming(began, (100.0, 200.0, 200.0))
+    assert comes is not None
+    left = [comes.seconds(began + timedelta(seconds=after)) for after in (0, 199.5, 200, 201)]
+    assert left == [200, 1, 0, None]
+    late = coming(began, (10.0, 20.0, 99.0))
+    assert late is not None
+    assert [late.seconds(began + timedelta(seconds=after)) for after in (20, 21, 100)] == [0, 78, None]
+    assert coming(began, (1e300,)) is None
+    assert coming(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), (1.0,)) is None
+
+
+def test_hands_are_what_needs_a_person() -> None:
+    """Errors first; a hold or a check that passes needs nobody; what cannot be read does; certificates are told in time."""
+    beside = Beside(certificates={"grpc": timedelta(days=3), "http": timedelta(days=300)})
+    found = [(each.kind, each.name, each.reason, each.severity) for each in overview(site(), beside=beside).hands]
+    assert found == [
+        ("Node", "broken", "DoesNotDecode", Grade.ERROR),
+        ("Node", "failed", "StartFailed", Grade.ERROR),
+        ("Group", "odd", "DoesNotDecode", Grade.ERROR),
+        ("Certificate", "grpc", "CertificateEnds", Grade.WARNING),
+        ("Node", "failed", "WakeFailed", Grade.WARNING),
+    ]
+
+
+def test_who_may_see_one_namespace_sees_nothing_of_another() -> None:
+    """Machines, groups, hands and sums are those of the namespaces that were asked for."""
+    found = msgspec.json.encode(overview(site(), namespaces={"a"}, beside=Beside(certificates={"grpc": timedelta(0)})))
+    assert b'"broken"' not in found
+    assert b'"odd"' not in found
+    assert b"grpc" not in found
+    assert overview(site(), namespaces={"a"}).summary.machines == 3
+
+
+def test_one_object_that_cannot_be_told_of_harms_no_other() -> None:
+    """What its data raises stands in its place, and it needs a hand."""
+    snapshot = site()
+    good = snapshot.known
+
+    def known(view: Any) -> Any:
+        if view.key.name == "on":
+            raise ValueError("odd")
+        return good(view)
+
+    snapshot.known = known  # type: ignore[method-assign]
+    found = overview(snapshot)
+    assert "hexa cannot describe it: ValueError: odd" in machine(found, "on").why
+    assert machine(found, "off").phase == "Off"
+    assert [each.reason for each in found.hands if each.name == "on"] == ["Contained"]
+
+
+def test_why_is_one_sentence() -> None:
+    """Who wants what, and the rule that keeps the machine there."""
+    assert machine(overview(site()), "on").why.startswith("on is on, and nobody ever asked for anything")
+    assert machine(overview(site()), "new").why == "new was never seen by hexa"
