@@ -57,6 +57,20 @@ async def test_a_decision_is_an_event_on_its_object(kube: MemoryKube) -> None:
     assert (event.type, event.count) == ("Warning", 1)
 
 
+async def test_an_event_says_who_reports_it_and_what_was_done(kube: MemoryKube) -> None:
+    """Programs that read events.k8s.io/v1 find the reporting controller, its instance and the action, never empty."""
+    async with opened(kube, instance="hexa-7d4f-x") as journal:
+        journal.event(MACHINE, reason="Woken", message="one", action="Wake")
+    async with opened(kube) as journal:
+        journal.event(MACHINE, reason="Woken", message="two")
+    stored = [each.raw for each in kube.api.find(EVENTS)]
+    said = {each["message"]: (each["reportingComponent"], each["reportingInstance"], each["action"]) for each in stored}
+    assert said["one"] == ("hexa", "hexa-7d4f-x", "Wake")
+    controller, instance, action = said["two"]
+    assert (controller, action) == ("hexa", "Woken")
+    assert instance
+
+
 async def test_what_adapters_and_libraries_log_looks_the_same(kube: MemoryKube) -> None:
     """A refused gRPC client, or the complaint of a library, is a line like all others, for as long as the journal is open."""
     stream = io.StringIO()
@@ -162,11 +176,11 @@ async def test_the_end_does_not_wait_long(kube: MemoryKube, autojump_clock: obje
 def test_a_long_name_and_a_long_message_are_cut() -> None:
     """Limits of the API lose no Event."""
     about = ObjectReference(name="x" * 253, namespace="site")
-    event = wire.event(
-        about, reason="R", message="m" * 3000, severity=Severity.NORMAL, now=datetime(2026, 1, 5, tzinfo=UTC)
-    )
+    told = wire.Told("R", "m" * 3000, Severity.NORMAL, action="a" * 200, instance="i" * 200)
+    event = wire.event(about, told, now=datetime(2026, 1, 5, tzinfo=UTC))
     assert len(event["metadata"]["name"]) <= 253
     assert len(event["message"]) == 1024
+    assert (len(event["action"]), len(event["reportingInstance"])) == (128, 128)
 
 
 class Terminal(io.StringIO):

@@ -10,8 +10,9 @@ from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.app.causes import Causes
 from hexa.app.news import FAILED, Newsroom, events, logs
 from hexa.domain.errors import Unavailable
-from hexa.domain.news import About, Change, News, Severity, What, Work, failure
+from hexa.domain.news import About, Change, News, OpenReason, Severity, What, Work, failure
 from hexa.domain.resources.v1alpha1 import Asker, Lookup
+from hexa.domain.words.actions import ACTIONS, BY_ACTION
 
 BOX, RACK = Lookup("d", "box"), Lookup("d", "rack")
 
@@ -85,6 +86,17 @@ def test_an_event_is_on_the_object(about: About, kind: str) -> None:
     assert (event.about.kind, event.about.name, event.about.namespace, event.about.uid) == (kind, "box", "d", "u-1")
     assert (event.reason, event.message, event.severity) == ("WakeAgain", "no sign of life", Severity.WARNING)
     assert type(event.reason) is str
+
+
+def test_an_event_says_what_hexa_was_about() -> None:
+    """Each reason that hexa tells by itself has an action; that of work which failed, and of a rule, are told apart."""
+    assert set(ACTIONS) == set(What)
+    assert sum(map(len, BY_ACTION.values())) == len(ACTIONS)
+    [wake, failed, ruled] = told(
+        news(), failure(Work.MACHINE, BOX, Unavailable("away"), quiet=False), news(OpenReason("DuplicateAddress"))
+    ).events
+    assert (wake.action, failed.action, ruled.action) == ("Wake", "Work", "Guard")
+    assert type(wake.action) is str
 
 
 def test_a_step_is_logged_with_its_cause() -> None:

@@ -58,6 +58,29 @@ async def test_a_scale_up_is_told_in_order_with_its_cause(autojump_clock: MockCl
         assert steps(heard, cause="DeleteNodes-3")[: len(down)] == down
 
 
+async def test_a_decision_is_exactly_one_event(autojump_clock: MockClock) -> None:
+    """Who reads Events of a machine finds each step of its way up and down once, with an action; nothing is told twice,
+    and what is told is an Event."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await at_rest(world)
+        heard, before = subscribed(world), len(world.journal.events)
+        await world.cloud.increase_size(ID, delta=1)
+        await reach(world, Phase.READY)
+        await trio.sleep(30)
+        await world.cloud.delete_nodes(ID, nodes=[ExternalNode(name="box-1")])
+        await reach(world, Phase.OFF)
+        await trio.sleep(300)
+        events = list(world.journal.events)[before:]
+        way = ["PoweringOn", "StartupJob", "Booting", "Ready"]
+        way += ["Draining", "PoweringOff", "ShutdownJob", "Off", "NodeLeft"]
+        assert [str(each.what) for each in heard if not each.quiet] == way  # before repeated ones are left out
+        assert [event.reason for event in events] == way
+        assert [event.action for event in events] == [
+            *("Wake", "Wake", "Wake", "Serve"),
+            *("Drain", "PowerOff", "PowerOff", "PowerOff", "PowerOff"),
+        ]
+
+
 async def test_the_log_has_the_cause_of_each_step(autojump_clock: MockClock) -> None:
     """Who reads logs finds all steps of one call by its id; a machine that fails later is not the call's doing."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:

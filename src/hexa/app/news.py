@@ -9,6 +9,7 @@ from msgspec import Struct
 from hexa.app.causes import Causes
 from hexa.app.references import KINDS, reference
 from hexa.domain.news import News, Severity, What, Work
+from hexa.domain.words.actions import action_of
 from hexa.ports.journal import Journal
 
 Told = Callable[[News], None]
@@ -61,7 +62,8 @@ def events(journal: Journal) -> Told:
     def told(news: News) -> None:
         if not news.quiet:
             about = reference(news.about, news.of, news.uid)
-            journal.event(about, reason=str(news.what), message=news.why, severity=news.severity)
+            what = {"reason": str(news.what), "message": news.why, "action": str(action_of(news))}
+            journal.event(about, **what, severity=news.severity)
 
     return told
 

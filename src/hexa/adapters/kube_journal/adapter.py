@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from socket import gethostname
 from typing import Any, Final, TextIO
 
 import trio
@@ -32,8 +33,9 @@ News = tuple[ObjectReference, str, str]
 class KubeJournal:
     """`ports.journal`; `dropped` counts Events that nobody will see."""
 
-    def __init__(self, kube: Kube, *, clock: Clock, write: Write) -> None:
+    def __init__(self, kube: Kube, *, clock: Clock, write: Write, instance: str = "") -> None:
         self.dropped = 0
+        self._instance = instance
         self._kube = kube
         self._clock = clock
         self._write = write
@@ -48,14 +50,23 @@ class KubeJournal:
         """A line; one that has an `error` is a warning."""
         self._write("warning" if "error" in fields else "info", message, fields)
 
-    def event(self, about: ObjectReference, *, reason: str, message: str, severity: Severity = Severity.NORMAL) -> None:
+    def event(
+        self,
+        about: ObjectReference,
+        *,
+        reason: str,
+        message: str,
+        severity: Severity = Severity.NORMAL,
+        action: str = "",
+    ) -> None:
         """Log it and queue it, unless it was told within ten minutes."""
         now = self._clock.now()
         if self._repeated((about, reason, message), now):
             return
         self._write(_LEVELS[severity], message, {"reason": reason, "kind": about.kind, "object": _name(about)})
         try:
-            self._send.send_nowait(wire.event(about, reason=reason, message=message, severity=severity, now=now))
+            what = wire.Told(reason, message, severity, action=action, instance=self._instance)
+            self._send.send_nowait(wire.event(about, what, now=now))
         except (trio.WouldBlock, trio.ClosedResourceError):
             self.dropped += 1
 
@@ -102,11 +113,12 @@ def _name(about: ObjectReference) -> str:
 
 @asynccontextmanager
 async def open_journal(
-    kube: Kube, *, clock: Clock, logs: Logs = DEFAULT_LOGS, stream: TextIO | None = None
+    kube: Kube, *, clock: Clock, logs: Logs = DEFAULT_LOGS, stream: TextIO | None = None, instance: str = ""
 ) -> AsyncIterator[KubeJournal]:
-    """A journal that writes Events until the block ends, and for a second more."""
+    """A journal that writes Events until the block ends, and for a second more. `instance`: which hexa it is, such as its pod;
+    empty: the name of this host."""
     write = writer(logs, clock=clock, stream=stream)
-    journal = KubeJournal(kube, clock=clock, write=write)
+    journal = KubeJournal(kube, clock=clock, write=write, instance=instance or gethostname())
     writing = trio.CancelScope(shield=True)  # what cancels the block shall not cancel what it has told
 
     async def run() -> None:

@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from hexa.domain.resources.core import ObjectReference
 from hexa.ports.journal import Severity
@@ -19,11 +20,26 @@ _HOME: Final = "default"
 
 _LONGEST_NAME: Final = 230
 _LONGEST_MESSAGE: Final = 1024
+_LONGEST_WORD: Final = 128
+"""Characters of reason, action and instance that events.k8s.io/v1 takes."""
 
 
-def event(about: ObjectReference, *, reason: str, message: str, severity: Severity, now: datetime) -> dict[str, Any]:
-    """The Event's manifest. Its name is the same for the same news in the same ten minutes, after a restart too."""
-    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+class Told(Struct, frozen=True):
+    """What an Event says."""
+
+    reason: str
+    message: str
+    severity: Severity
+    action: str = ""
+    """What was done or failed."""
+    instance: str = ""
+    """Which hexa tells it."""
+
+
+def event(about: ObjectReference, told: Told, *, now: datetime) -> dict[str, Any]:
+    """The Event's manifest. Its name is the same for the same news in the same ten minutes, after a restart too. Readers of
+    events.k8s.io/v1 see `reportingComponent` as reportingController."""
+    time, reason, message = now.strftime("%Y-%m-%dT%H:%M:%SZ"), told.reason, told.message
     return {
         "metadata": {
             "name": f"{about.name[:_LONGEST_NAME].rstrip('-.')}.{_hash(about, reason, message, now)}",
@@ -32,12 +48,14 @@ def event(about: ObjectReference, *, reason: str, message: str, severity: Severi
         "involvedObject": msgspec.to_builtins(about),
         "reason": reason,
         "message": message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE - 3]}...",
-        "type": severity.value,
+        "type": told.severity.value,
         "count": 1,
         "firstTimestamp": time,
         "lastTimestamp": time,
         "source": {"component": COMPONENT},
+        "action": (told.action or reason)[:_LONGEST_WORD],
         "reportingComponent": COMPONENT,
+        "reportingInstance": (told.instance or COMPONENT)[:_LONGEST_WORD],
     }
 
 

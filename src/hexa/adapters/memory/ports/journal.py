@@ -21,6 +21,7 @@ class Told(Struct, frozen=True):
     reason: str
     message: str
     severity: Severity
+    action: str = ""
 
 
 class Line(Struct, frozen=True):
@@ -44,14 +45,22 @@ class MemoryJournal:
     def __repr__(self) -> str:
         return f"<MemoryJournal {len(self.events)} events, {len(self.lines)} lines>"
 
-    def event(self, about: ObjectReference, *, reason: str, message: str, severity: Severity = Severity.NORMAL) -> None:
+    def event(
+        self,
+        about: ObjectReference,
+        *,
+        reason: str,
+        message: str,
+        severity: Severity = Severity.NORMAL,
+        action: str = "",
+    ) -> None:
         now, key = self._clock.now(), (about, reason, message)
         if (last := self._last.get(key)) is not None and now - last < REPEAT:
             return
         if len(self._last) >= self._limit:
             self._last = {key: at for key, at in self._last.items() if now - at < REPEAT}
         self._last[key] = now
-        self.events.append(Told(now, about, reason, message, severity))
+        self.events.append(Told(now, about, reason, message, severity, action))
 
     def log(self, message: str, **fields: Any) -> None:
         self.lines.append(Line(self._clock.now(), message, fields))
