@@ -186,12 +186,12 @@ class Store:
         while True:
             try:
                 if not version:  # at first, when it has expired, and after any failure: a fresh list proves sight
-                    version = await self._list(kube, source)
+                    version = await self.list_into(kube, source)
                     self._sees(index)
                     failures = 0
                 before, begun = version, trio.current_time()
                 with trio.CancelScope() as self._watching[index]:
-                    version = await self._watch(kube, source, version)
+                    version = await self.watch_into(kube, source, version)
                 if self._watching[index].cancelled_caught:
                     version = ""
                     continue
@@ -219,12 +219,12 @@ class Store:
         await feed.wanted.wait()
         while True:
             try:
-                version = await self._list(kube, source)
+                version = await self.list_into(kube, source)
                 feed.sees(scope)
                 failures = 0
                 while True:
                     begun = trio.current_time()
-                    version = await self._watch(kube, source, version)
+                    version = await self.watch_into(kube, source, version)
                     if trio.current_time() < begun + SHORT_WATCH:
                         await trio.sleep(SHORT_WATCH)
             except Expired:
@@ -236,13 +236,14 @@ class Store:
                 await trio.sleep(FORBIDDEN_RETRY if isinstance(error, Refused) else delay)
                 failures += 1
 
-    async def _list(self, kube: Kube, source: Source) -> str:
+    async def list_into(self, kube: Kube, source: Source) -> str:
+        """Fill a cache anew; the version to watch from."""
         source.feed.asks(source.selector.namespace)
         listing = await kube.list(source.kind, source.selector)
         source.feed.replace(listing.items, scope=source.selector.namespace)
         return listing.resource_version
 
-    async def _watch(self, kube: Kube, source: Source, since: str) -> str:
+    async def watch_into(self, kube: Kube, source: Source, since: str) -> str:
         """Follow changes until the server ends the watch; the version to go on from."""
         version = since
         async with kube.watch(source.kind, source.selector, since=since) as changes:

@@ -129,7 +129,7 @@ def line_of(known: Known, view: MachineView) -> MachineLine:
 
 
 def _group(snapshot: Snapshot, key: Lookup) -> GroupLine:
-    view = snapshot.views.group(key)
+    view = snapshot.group(key)
     if view is None:
         broken = snapshot.store.groups.malformed[key]
         return GroupLine(namespace=key.namespace, name=key.name, health="unknown", blocker=undecodable(broken))

@@ -41,7 +41,7 @@ def receipts(snapshot: Snapshot, names: Sequence[str], *, namespace: str | None)
         keys = [key for name in names for key in snapshot.pick(name, namespace=namespace, machines=False).groups]
     lines, notes = list[Line](), list[str]()
     for key in dict.fromkeys(keys):
-        if (group := snapshot.views.group(key)) is None:
+        if (group := snapshot.group(key)) is None:
             notes.append(f"{key} does not decode: hexa why {key}")
             continue
         machines = snapshot.views.members(key)

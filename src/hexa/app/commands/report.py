@@ -81,7 +81,7 @@ def _accounts(
     snapshot: Snapshot, machines: dict[Lookup, Node], only: Lookup | None
 ) -> Iterator[tuple[str, EnergyAccount]]:
     """The accounts of groups, and of what is in none, each with its tariff. A group's own outlives its machines'."""
-    groups = {key: view for key in snapshot.group_keys if (view := snapshot.views.group(key)) is not None}
+    groups = {key: view for key in snapshot.group_keys if (view := snapshot.group(key)) is not None}
     for key, view in groups.items():
         if only is None or key == only:
             own = view.group.status.energy

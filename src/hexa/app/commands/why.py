@@ -188,7 +188,7 @@ def _stale(snapshot: Snapshot, why: str) -> str:
 
 def explain_group(snapshot: Snapshot, key: Lookup) -> GroupAnswer | BrokenAnswer:
     """Everything that a person should know of a group now."""
-    view = snapshot.views.group(key)
+    view = snapshot.group(key)
     if view is None:
         broken = snapshot.store.groups.malformed[key]
         return BrokenAnswer(subject=f"Group {key}", summary=f"{key} does not decode: {broken.problem}")

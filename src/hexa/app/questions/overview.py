@@ -235,7 +235,7 @@ def _watts_by_group(machines: Iterable[MachineState]) -> dict[Lookup, float]:
 
 def _group(snapshot: Snapshot, key: Lookup, beside: Beside, watts: Mapping[Lookup, float]) -> GroupState:
     try:
-        view = snapshot.views.group(key)
+        view = snapshot.group(key)
         if view is None:
             text = undecodable(snapshot.store.groups.malformed[key])
             return GroupState(namespace=key.namespace, name=key.name, blocker=text)

@@ -83,13 +83,39 @@ class Column(Generic[T]):
 
 def table(columns: Iterable[Column[T]], rows: Sequence[T], *, wide: bool = False) -> str:
     """The rows under their titles, as kubectl aligns them; an empty text is shown as a dash."""
-    shown = [column for column in columns if wide or not column.wide]
-    texts = [[plain(column.text(row)) or "-" for column in shown] for row in rows]
-    titles = [column.title for column in shown]
-    widths = [max(map(width, cells)) for cells in zip(titles, *texts, strict=True)]
-    tones = [[column.tone(row) for column in shown] for row in rows]
-    lines = [_line(titles, widths, [Tone.HEAD] * len(shown))]
-    return "\n".join([*lines, *map(_line, texts, [widths] * len(rows), tones)])
+    return LongTable[T]().add(shown(columns, Format.WIDE if wide else Format.TABLE), rows)
+
+
+def shown(columns: Iterable[Column[T]], form: Format) -> list[Column[T]]:
+    """Those of the form."""
+    return [column for column in columns if form is Format.WIDE or not column.wide]
+
+
+class LongTable(Generic[T]):
+    """A table that goes on: a column is as wide as it ever was, and titles come again, after an empty line,
+    where the columns are others."""
+
+    def __init__(self) -> None:
+        self._widths: dict[str, int] = {}
+        self._titles: list[str] = []
+
+    def add(self, columns: Sequence[Column[T]], rows: Sequence[T]) -> str:
+        """The rows, without a newline at the end."""
+        texts = [cells(columns, row) for row in rows]
+        titles = [column.title for column in columns]
+        for title, *column in zip(titles, *texts, strict=True):
+            self._widths[title] = max(self._widths.get(title, 0), *map(width, (title, *column)))
+        widths = [self._widths[title] for title in titles]
+        tones = [[column.tone(row) for column in columns] for row in rows]
+        head = [_line(titles, widths, [Tone.HEAD] * len(titles))] if titles != self._titles else []
+        apart = [""] if head and self._titles else []
+        self._titles = titles
+        return "\n".join([*apart, *head, *map(_line, texts, [widths] * len(rows), tones)])
+
+
+def cells(columns: Iterable[Column[T]], row: T) -> list[str]:
+    """What the columns show of a row."""
+    return [plain(column.text(row)) or "-" for column in columns]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], tones: Sequence[Tone | None]) -> str:

@@ -23,13 +23,13 @@ def look(where: Where, question: "Callable[[Site, Snapshot], Awaitable[T]]") -> 
     async def asked(site: Site) -> T:
         from hexa.app.commands.shared.snapshot import take
 
-        scope = _scope(site, where)
-        return await question(site, await take(site.kube, clock=site.clock, namespace=scope, names=where.names))
+        space = scope(site, where)
+        return await question(site, await take(site.kube, clock=site.clock, namespace=space, names=where.names))
 
     return ask(where, asked)
 
 
-def _scope(site: Site, where: Where) -> str | None:
+def scope(site: Site, where: Where) -> str | None:
     """Names may be NAMESPACE/NAME: only where the cluster is read whole can they be of another namespace."""
     return None if where.all_namespaces else site.namespace
 

@@ -3,19 +3,20 @@
 It needs no running agent. What a person may not read of the rest of the cluster is left out and noted.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.app.commands.shared.agents import agents, unwatched
 from hexa.app.store import Source, Store
 from hexa.app.views.views import Views
 from hexa.domain.errors import HexaError, NotFound, Refused
+from hexa.domain.group_view import GroupView
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
@@ -31,6 +32,8 @@ from hexa.domain.words.known import Known, image_known, unread
 from hexa.ports.clock import Clock
 from hexa.ports.kube import EVERYTHING, Kube
 
+OURS: Final[tuple[Kind[Any], ...]] = (GROUPS, MACHINES)
+"""What no command can do without."""
 ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
 """An agent is taken to have watched all the time: that is what deadlines are told by."""
 
@@ -58,6 +61,11 @@ class Snapshot:
         """What could not be read, and what that means."""
         self.unwatched: Mapping[str, str] = {}
         """Namespaces that no hexa watches, each with those that are watched."""
+
+    def group(self, key: Lookup) -> GroupView | None:
+        """The group with the status that it has now: a view is kept while nothing but that changes. None: none decodes."""
+        view, stored = self.views.group(key), self.store.groups.objects.get(key)
+        return view if view is None or stored is None else structs.replace(view, group=stored)
 
     def unseen(self, namespace: str) -> list[Problem]:
         """That no agent looks at objects of the namespace, where that is known."""
@@ -142,20 +150,18 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
         try:
             listing = await kube.list(source.kind, source.selector)
         except Refused as error:
-            if source.kind in (GROUPS, MACHINES):
+            if source.kind in OURS:
                 raise
-            notes[_note(source.kind, error)] = None
+            notes[unread_note(source.kind, error)] = None
         else:
             source.feed.replace(listing.items, scope=source.selector.namespace)
 
     async with trio.open_nursery() as nursery:
-        for source in store.sources():
-            if source.feed is not store.jobs:
-                nursery.start_soon(fill, source)
+        for source in looked_at(store):
+            nursery.start_soon(fill, source)
     await _fill_profiles(kube, store, notes)
-    views.image_known = image_known(store.machines.objects.values())
-    views.safe_hands = told(store.groups.objects.values())
-    views.on_battery = partial(_on_battery, store, clock.now())
+    judge_site(store, views)
+    views.on_battery = partial(on_battery, store, clock)
     there = {key.name for cache in (store.groups, store.machines) for key in (*cache.objects, *cache.malformed)}
     missing = {name for name in names if "/" not in name} - there
     elsewhere = await _everywhere(kube, missing) if missing and namespace is not None else ()
@@ -164,6 +170,11 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
         spaces = {key.namespace for key in (*snapshot.machine_keys, *snapshot.group_keys)}
         snapshot.unwatched = unwatched(await agents(kube), spaces)
     return snapshot
+
+
+def looked_at(store: Store) -> Iterator[Source]:
+    """What commands read: all but Jobs."""
+    return (source for source in store.sources() if source.feed is not store.jobs)
 
 
 async def _fill_profiles(kube: Kube, store: Store, notes: dict[str, None]) -> None:
@@ -180,9 +191,18 @@ async def _fill_profiles(kube: Kube, store: Store, notes: dict[str, None]) -> No
                 notes[f"what PowerProfiles say is not known: {error}"] = None
 
 
-def _on_battery(store: Store, now: datetime, key: Lookup) -> OnBattery | None:
+def judge_site(store: Store, views: Views) -> None:
+    """What the agent has told of the whole site in statuses counts for the views too."""
+    if views.image_known != (known := image_known(store.machines.objects.values())):
+        views.image_known = known
+    if views.safe_hands != (stands := told(store.groups.objects.values())):
+        views.safe_hands = stands
+
+
+def on_battery(store: Store, clock: Clock, key: Lookup) -> OnBattery | None:
+    """What a UPS means for a group, as the agent has told it in its status."""
     group = store.groups.objects.get(key)
-    return battery.told(group, now=now) if group is not None else None
+    return battery.told(group, now=clock.now()) if group is not None else None
 
 
 async def _everywhere(kube: Kube, names: Collection[str]) -> list[Lookup]:
@@ -196,7 +216,8 @@ async def _everywhere(kube: Kube, names: Collection[str]) -> list[Lookup]:
     return [key for key in found if key.name in names]
 
 
-def _note(kind: Kind[Any], error: HexaError) -> str:
+def unread_note(kind: Kind[Any], error: HexaError) -> str:
+    """What it means that a kind may not be read, for people."""
     without = "what hexa depends on" if kind is not NODES else "whether machines joined"
     return f"{without} is not known: {error}"
 
