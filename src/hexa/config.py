@@ -27,6 +27,7 @@ from hexa.domain.policy.conventions import (
 from hexa.settings import (
     GpuSettings,
     GrpcSettings,
+    HttpSettings,
     JobsSettings,
     KubeSettings,
     LogSettings,
@@ -48,6 +49,7 @@ class Config(Settings, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Namespaces whose Groups and Nodes count. Default: all.")
     ] = ()
     grpc: GrpcSettings = GrpcSettings()
+    http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     kube: KubeSettings = KubeSettings()
     jobs: JobsSettings = JobsSettings()
@@ -177,7 +179,7 @@ def load_config(*, file: Document | None, environment: Mapping[str, str], flags:
         raise ConfigError(
             f"grpc.tls.{missing[0]}: is not set; certificate, key and clientCa go together, or none of them"
         )
-    if problem := config.ups.problem:
+    if problem := config.http.problem or config.ups.problem:
         raise ConfigError(problem)
     return config
 

@@ -14,6 +14,8 @@ from hexa.domain.rules.battery import Rules
 UPS_PORT: Final = 3493
 UPS_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+HTTP_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%a-z]{2,64}\]|[A-Za-z0-9._-]{0,253}):[0-9]{1,5}")
+
 Seconds = Annotated[float, Meta(gt=0, extra={"duration": True})]
 """Written as a duration ("10s", "1m30s"), kept as seconds."""
 
@@ -63,6 +65,45 @@ class GrpcSettings(Settings, frozen=True, kw_only=True):
         ),
     ] = ""
     tls: TlsSettings = TlsSettings()
+
+
+class HttpTlsSettings(Settings, frozen=True, kw_only=True):
+    """TLS of the HTTP port: both files or none. They are read again when they change."""
+
+    certificate: Annotated[str, Meta(description="File with the port's certificate and the chain above it, PEM.")] = ""
+    key: Annotated[str, Meta(description="File with the certificate's private key, PEM.")] = ""
+
+
+class HttpSettings(Settings, frozen=True, kw_only=True):
+    """Probes, metrics, the page and the API over HTTP."""
+
+    address: Annotated[str, Meta(description="HOST:PORT of the HTTP port. Default: there is none.")] = ""
+    anonymous_read: Annotated[
+        bool,
+        Meta(
+            description="Page, metrics and reads of the API need no token: whoever reaches the port sees all machines."
+        ),
+    ] = False
+    insecure: Annotated[
+        bool,
+        Meta(description="Serve without TLS on an address that others can reach: they can read tokens on the way."),
+    ] = False
+    tls: HttpTlsSettings = HttpTlsSettings()
+    metrics: Annotated[bool, Meta(description="Serve /metrics.")] = True
+    page: Annotated[bool, Meta(description="Serve the page.")] = True
+    api: Annotated[bool, Meta(description="Serve the API under /api/v1.")] = True
+
+    @property
+    def problem(self) -> str:
+        """Which of its keys cannot be used, and why; empty: none."""
+        if not self.address:
+            return ""
+        if not HTTP_ADDRESS.fullmatch(self.address) or int(self.address.rpartition(":")[2]) > 65_535:
+            return f"http.address: {self.address[:80]!r} is not HOST:PORT; for example 127.0.0.1:8080"
+        if bool(self.tls.certificate) != bool(self.tls.key):
+            missing = "key" if self.tls.certificate else "certificate"
+            return f"http.tls.{missing}: is not set; certificate and key go together, or none of them"
+        return ""
 
 
 class LogSettings(Settings, frozen=True, kw_only=True):

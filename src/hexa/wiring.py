@@ -47,6 +47,8 @@ class Agent(Struct, frozen=True):
     core: Core
     address: str
     """Where the gRPC service listens, the port that was chosen included."""
+    http: str = ""
+    """The same for HTTP; empty: it is off."""
 
 
 async def run_agent(config: Config, *, task_status: trio.TaskStatus[Agent] = trio.TASK_STATUS_IGNORED) -> None:
@@ -64,6 +66,10 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
     grpc, tariffs = config.grpc, Tariffs()
     await check_server(address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls))
+    if config.http.address:
+        from hexa.wiring_http import check_http
+
+        await check_http(config.http)
     async with (
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
         open_journal(kube, clock=clock, logs=Logs(config.log.format, config.log.level)) as journal,
@@ -99,10 +105,17 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             nursery.start_soon(functools.partial(keep_tariffs, files, clock=clock, journal=journal))
             nursery.start_soon(files.maps.follow, kube)
         bound = await nursery.start(serve)
+        http = ""
+        if config.http.address:
+            from hexa.wiring_http import serve_http
+
+            of_core = functools.partial(serve_http, core=core, kube=kube, journal=journal, ready=ready.is_set)
+            http = await nursery.start(of_core, config)
+            journal.log("serving HTTP", address=http, tls=bool(config.http.tls.certificate))
         ready.set()
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)
         nursery.start_soon(load_models)  # half a second that must not stand before serving
-        yield Agent(core, bound)
+        yield Agent(core, bound, http)
         nursery.cancel_scope.cancel()
 
 

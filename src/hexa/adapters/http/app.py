@@ -1,7 +1,9 @@
 """The application of the port: which paths there are, and what each asks of a caller. What they answer is of other modules."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+import trio
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,12 +14,13 @@ from starlette.routing import Route
 from hexa.adapters.http.auth import Caller, Door
 from hexa.adapters.http.errors import HttpError, broken, routed, told
 
+T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Parts(Struct, frozen=True, kw_only=True):
     """What the port serves. Every handler is `async def handler(request: Request) -> Response`; a plain function would be run in
-    a thread."""
+    a thread. It answers within 15 s or streams; work of more than a few milliseconds goes through `in_turn`."""
 
     door: Door
     ready: Callable[[], bool]
@@ -36,10 +39,13 @@ def make_app(parts: Parts) -> Starlette:
     if parts.metrics is not None:
         own.append(Route("/metrics", _metrics(parts.metrics, parts.door)))
     guarded = [_guarded(route, parts.door) for route in parts.guarded]
-    return Starlette(
+    app = Starlette(
         routes=[*own, *parts.open, *guarded],
         exception_handlers={HttpError: told, HTTPException: routed, Exception: broken},
     )
+    app.router.redirect_slashes = False
+    app.state.turn = trio.Lock()
+    return app
 
 
 def caller_of(request: Request) -> Caller:
@@ -47,6 +53,12 @@ def caller_of(request: Request) -> Caller:
     caller = request.state.caller
     assert isinstance(caller, Caller)
     return caller
+
+
+async def in_turn(request: Request, work: Callable[[], T]) -> T:
+    """What `work` returns, one at a time: between the work of two requests gRPC and the controllers have theirs."""
+    async with request.app.state.turn:
+        return work()
 
 
 def _guarded(route: Route, door: Door) -> Route:
@@ -74,7 +86,7 @@ def _metrics(render: Callable[[str], tuple[bytes, str]], door: Door) -> Handler:
     async def answer(request: Request) -> Response:
         caller = await door.admit(request.headers.get("authorization"), request.method)
         await caller.must_get("/metrics")
-        body, kind = render(request.headers.get("accept", ""))
+        body, kind = await in_turn(request, lambda: render(request.headers.get("accept", "")))
         return Response(body, media_type=None, headers={"content-type": kind})
 
     return answer

@@ -1,13 +1,14 @@
 """What the port answers where it cannot answer what was asked: a status, a reason in CamelCase, a sentence. It knows no path."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-REASONS = {
+REASONS: Final = {
     400: "BadRequest",
     401: "Unauthorized",
     403: "Forbidden",
@@ -18,7 +19,9 @@ REASONS = {
     413: "TooLarge",
     414: "TooLarge",
     429: "TooManyRequests",
+    431: "TooLarge",
     500: "InternalError",
+    501: "NotImplemented",
     503: "Unavailable",
 }
 
