@@ -4,16 +4,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
-from hexa.adapters.memory.clock import START
+from hexa.adapters.memory.clock import START, MemoryClock
+from hexa.adapters.memory.cluster.api import MemoryApi
+from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.commands.shared.snapshot import Snapshot
-from hexa.app.questions.history import Stretch, history, needs_events
+from hexa.app.questions.history import history, needs_events, told_history
 from hexa.app.store import Store
 from hexa.app.views.views import Views
+from hexa.domain.errors import Refused
 from hexa.domain.machine.lifecycle import HISTORY_LENGTH
 from hexa.domain.resources.core import EVENTS, KubeEvent, Malformed, decode
 from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.domain.words.history import Stretch
 
 NOW = START + timedelta(hours=24)
 OFF, WAKING, BOOTING, READY, DRAINING = "Off", "PoweringOn", "Booting", "Ready", "Draining"
@@ -33,11 +38,11 @@ def machine(name: str, *steps: tuple[float, str], phase: str | None = None, name
     return {"metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}"}, "status": status}
 
 
-def snapshot(*machines: dict[str, Any]) -> Snapshot:
+def snapshot(*machines: dict[str, Any], now: datetime = NOW) -> Snapshot:
     """A snapshot of these machines."""
     store = Store(clock=SystemClock())
     store.machines.replace(tuple(decode(MACHINES, each) for each in machines), scope=None)
-    return Snapshot(store, Views(store), now=NOW, notes=())
+    return Snapshot(store, Views(store), now=now, notes=())
 
 
 def event(name: str, reason: str, minutes: float, *, uid: str = "", namespace: str = "rack") -> KubeEvent:
@@ -103,7 +108,9 @@ def test_events_are_asked_for_only_where_the_status_is_too_short() -> None:
     assert needs_events(snapshot(busy), at(60)) == frozenset()
 
 
-@pytest.mark.parametrize("steps", [((5000.0, READY),), ((-900000.0, OFF), (5000.0, READY)), ((60.0, READY), (-60.0, OFF))])
+@pytest.mark.parametrize(
+    "steps", [((5000.0, READY),), ((-900000.0, OFF), (5000.0, READY)), ((60.0, READY), (-60.0, OFF))]
+)
 def test_clocks_that_were_set_draw_nothing_after_now(steps: tuple[tuple[float, str], ...]) -> None:
     """Stamps of the future, or out of order, end at now; none is drawn with an end before its start."""
     found = history(snapshot(machine("a", *steps)), (), START)
@@ -122,3 +129,27 @@ def test_only_the_namespaces_that_one_may_read() -> None:
     broken = {"metadata": {"name": "x", "namespace": "rack"}, "status": {"history": "none"}}
     site = snapshot(machine("a", (1, OFF)), machine("b", (1, OFF), namespace="other"), machine("c"), broken)
     assert drawn(history(site, (), START, namespaces={"rack"})) == [("a", 1, None, OFF)]
+
+
+async def test_events_are_read_where_they_are_needed_and_may_be() -> None:
+    """The history reads Events of one namespace where one of its machines was busy, and none elsewhere; where hexa may not read
+    them, it goes by the status alone."""
+    kube = MemoryKube(MemoryApi(MemoryClock()))
+    for name, body in {"e1": event("b", OFF, 0), "e2": event("c", READY, 0)}.items():
+        told = {"metadata": {"name": name, "namespace": "busy"}, "reason": body.reason}
+        await kube.create(EVENTS, told | {"involvedObject": {**to_builtins(body.involved_object), "namespace": "busy"}})
+    many = [(1500.0 + number, (OFF, READY)[number % 2]) for number in range(HISTORY_LENGTH)]
+    site = snapshot(machine("b", *many, namespace="busy"), machine("a", (-60, OFF)), now=at(1600))
+
+    async def first() -> datetime:
+        found = await told_history(site, kube, timedelta(hours=48))
+        return next(each.start for each in found if each.name == "b")
+
+    assert await first() == START
+    assert kube.count("list", EVENTS) == 1
+    kube.fail_next(Refused("may not list events"), kind=EVENTS)
+    assert [each.start for each in await told_history(site, kube, timedelta(hours=48)) if each.name == "b"][0] == at(
+        1500
+    )
+    assert await told_history(site, kube, timedelta(minutes=1)) == history(site, (), at(1599))
+    assert kube.count("list", EVENTS) == 2

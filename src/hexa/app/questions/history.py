@@ -6,30 +6,21 @@ a gap; Events (which the API server forgets, after an hour unless told otherwise
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec import Struct
-
 from hexa.app.commands.shared.snapshot import Snapshot
+from hexa.domain.errors import Refused
 from hexa.domain.machine.lifecycle import HISTORY_LENGTH, Phase
-from hexa.domain.resources.core import KubeEvent
+from hexa.domain.resources.core import EVENTS, KubeEvent
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
+from hexa.domain.words.history import Stretch
+from hexa.ports.kube import Kube, Selector
 
 Moment = tuple[datetime, Phase]
 """When a machine came into a phase."""
 
 _PHASES: Final[dict[str, Phase]] = {phase.value: phase for phase in Phase}
-
-
-class Stretch(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A machine was in a phase from `start` to `end`; without an end it still is."""
-
-    namespace: str
-    name: str
-    start: datetime
-    end: datetime | None
-    phase: str
 
 
 def history(
@@ -47,6 +38,26 @@ def history(
         if node is not None and (namespaces is None or key.namespace in namespaces):
             found += _stretches(key, _moments(node, told.get(key, ()), snapshot.now), since)
     return tuple(found)
+
+
+async def told_history(
+    snapshot: Snapshot, kube: Kube, since: timedelta, *, namespaces: Collection[str] | None = None
+) -> tuple[Stretch, ...]:
+    """The same with the Events that it needs, which are read where a machine had more phases than its status keeps, and only
+    there. Where hexa may not read them (its roles need not allow it), the status has to do. Raises `Unavailable`."""
+    began, events = snapshot.now - since, list[KubeEvent]()
+    for space in needs_events(snapshot, began):
+        if namespaces is None or space in namespaces:
+            events += await _events(kube, space)
+    return history(snapshot, events, began, namespaces=namespaces)
+
+
+async def _events(kube: Kube, namespace: str) -> list[KubeEvent]:
+    try:
+        listing = await kube.list(EVENTS, Selector(namespace, fields=f"involvedObject.kind={MACHINES.name}"))
+    except Refused:
+        return []
+    return [event for event in listing.items if isinstance(event, KubeEvent)]
 
 
 def needs_events(snapshot: Snapshot, since: datetime) -> frozenset[str]:

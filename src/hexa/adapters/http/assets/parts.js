@@ -61,7 +61,7 @@ export class Hands {
       parts.element.className = severe(hand) ? "hand severe" : "hand";
       parts.name.dataset.key = `${hand.kind}/${keyOf(hand)}`;
       write(parts.name, hand.name);
-      write(parts.kind, `${hand.kind} in ${hand.namespace}, ${hand.reason}`);
+      write(parts.kind, `${hand.kind === "Node" ? "Machine" : hand.kind} in ${hand.namespace}, ${hand.reason}`);
       write(parts.text, hand.message);
       write(parts.since, hand.since ? `since ${moment(hand.since, now)}` : "");
     });
@@ -129,6 +129,12 @@ const readyText = (machine, now) => {
   return `Ready at ${moment(machine.readyAt, now)}${left}`;
 };
 
+/** Why it is on or off; its name stands beside it already. */
+const reason = ({name, why, blocker}) => {
+  const text = why || blocker || "";
+  return text.startsWith(`${name} `) ? text.slice(name.length + 1) : text;
+};
+
 const drawn = (machine) => {
   if (!known(machine.watts)) return "";
   return machine.wattsMeasured ? watts(machine.watts) : `about ${watts(machine.watts)}`;
@@ -192,7 +198,7 @@ export class Machines {
     if (parts.dot.className !== colour) parts.dot.className = colour;
     write(parts.word, machine.phase || "never seen");
     write(parts.since, machine.since ? `since ${moment(machine.since, now)}` : "");
-    const why = [machine.why || machine.blocker, readyText(machine, now)].filter(Boolean).join(". ");
+    const why = [reason(machine), readyText(machine, now)].filter(Boolean).join(". ");
     write(parts.why, why);
     write(parts.watts, drawn(machine));
     const saved = machine.energy?.monthSaved;

@@ -54,8 +54,10 @@ export class Timeline {
     this.svg.addEventListener("pointerleave", () => this.tip.classList.remove("seen"));
   }
 
+  /** Since the base; now for what is no time. */
   seconds(text) {
-    return (typeof text === "number" ? text : new Date(text).getTime()) / 1000 - this.base;
+    const found = (typeof text === "number" ? text : new Date(text).getTime()) / 1000 - this.base;
+    return Number.isFinite(found) ? found : this.now;
   }
 
   /** What was, from the API: it replaces what is known. */

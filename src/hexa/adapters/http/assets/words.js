@@ -75,9 +75,12 @@ export const make = (name, kind = "", ...inner) => {
   return element;
 };
 
-/** Give it that text, and leave it alone where it has it. */
+const LONGEST = 1000;
+
+/** Give it that text, and leave it alone where it has it. What is longer than anybody reads is cut. */
 export const write = (element, text) => {
-  const wanted = text === null || text === undefined ? "" : String(text);
+  const whole = text === null || text === undefined ? "" : String(text);
+  const wanted = whole.length > LONGEST ? `${whole.slice(0, LONGEST)}...` : whole;
   if (element.textContent !== wanted) element.textContent = wanted;
 };
 
