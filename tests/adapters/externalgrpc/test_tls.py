@@ -425,6 +425,15 @@ def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
         yield
 
 
+async def test_the_end_of_the_certificate_is_told(secret: Secret) -> None:
+    """Whoever watches for its end is told of it at once, and of the next one's when that is taken."""
+    credentials, ends = await tls.open_credentials(secret.settings()), list[float]()
+    credentials.on_loaded(ends.append)
+    secret.change(server=issue(CA, SERVER, Usage.SERVER, ends=NOW + 90 * DAY))
+    await credentials.look()
+    assert ends == pytest.approx([(NOW + days * DAY).timestamp() for days in (60, 90)], abs=1)
+
+
 @pytest.mark.usefixtures("quick")
 async def test_new_certificates_are_used_without_a_restart(
     serve: Serve, secret: Secret, connect: Any, ping: Any, caplog: pytest.LogCaptureFixture

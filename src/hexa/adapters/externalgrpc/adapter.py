@@ -21,12 +21,13 @@ from trio import TaskStatus
 from hexa.adapters.externalgrpc.address import DEFAULT_ADDRESS, listen, private
 from hexa.adapters.externalgrpc.complaints import Complaints
 from hexa.adapters.externalgrpc.config import Tls
-from hexa.adapters.externalgrpc.connection import Connection
+from hexa.adapters.externalgrpc.connection import Call, Connection
 from hexa.adapters.externalgrpc.health_service import CHECK, check
-from hexa.adapters.externalgrpc.service import Read, Service, Write, refusal
+from hexa.adapters.externalgrpc.service import PREFIX, Read, Service, Write, refusal
 from hexa.adapters.externalgrpc.tls import Credentials, open_credentials
 from hexa.adapters.externalgrpc.tls import refusal as refusal_of
 from hexa.ports.cloud import Cloud
+from hexa.ports.metrics import Calls
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +53,17 @@ async def run_server(
     address: str = DEFAULT_ADDRESS,
     insecure: bool = False,
     tls: Tls | None = None,
+    calls: Calls | None = None,
     task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `cloud` on HOST:PORT or unix:///PATH until cancelled; reports the address with the port that was chosen.
 
-    Without `tls` only the loopback is served, unless `insecure`. Raises Refused where it cannot listen, or cannot use the
-    files of `tls`. When cancelled, the writes under way get STOP_LIMIT seconds.
+    Without `tls` only the loopback is served, unless `insecure`. `calls` is told of each call of the CloudProvider. Raises
+    Refused where it cannot listen, or cannot use the files of `tls`. When cancelled, the writes under way get STOP_LIMIT seconds.
     """
     credentials = await open_credentials(tls) if tls else None
+    if credentials is not None and calls is not None:
+        credentials.on_loaded(calls.certificate)
     sock, bound = await listen(address, trusted=insecure or tls is not None)
     if insecure and tls is None and not private(sock):
         log.warning(
@@ -67,7 +71,7 @@ async def run_server(
         )
     service = Service(cloud)
     reads = {**service.reads, CHECK: check(lambda: True)}  # served from a complete snapshot only
-    await _serve(_Server(reads, service.writes, credentials), sock, bound, task_status)
+    await _serve(_Server(reads, service.writes, credentials, calls=calls), sock, bound, task_status)
 
 
 async def check_server(*, address: str = DEFAULT_ADDRESS, insecure: bool = False, tls: Tls | None = None) -> None:
@@ -120,8 +124,11 @@ class _Server:
         writes: Mapping[str, Write],
         credentials: Credentials | None,
         *,
+        calls: Calls | None = None,
         keeps: bool = True,
     ) -> None:
+        self._calls = calls
+        self._methods = {path: path.removeprefix(PREFIX) for path in (*reads, *writes) if path.startswith(PREFIX)}
         self.reads = reads
         self.keeps = keeps
         self.writes = writes
@@ -209,6 +216,18 @@ class _Server:
         self._connections.discard(connection)
         if self._stopping and not self._connections:
             self._empty.set()
+
+    def answered(self, call: Call) -> None:
+        """A call was answered as it should be."""
+        if self._calls is not None and (method := self._methods.get(call.path)) is not None:
+            self._calls.answered(method, time.monotonic() - call.since)
+
+    def refused(self, call: Call | None, status: Status) -> None:
+        """A call was not; None: it was not even begun, for example because nobody serves it."""
+        if self._calls is None or (call is not None and call.path not in self._methods):
+            return
+        seconds = time.monotonic() - call.since if call is not None else 0.0
+        self._calls.refused(self._methods[call.path] if call is not None else "", seconds, status.name)
 
     async def watch(self) -> None:
         """Cut off what takes too long; never returns. One timer for all of it, in Trio."""

@@ -86,6 +86,8 @@ class Host(Protocol):
 
     def opened(self, connection: "Connection") -> None: ...
     def closed(self, connection: "Connection") -> None: ...
+    def answered(self, call: Call) -> None: ...
+    def refused(self, call: Call | None, status: Status) -> None: ...
     def barred(self, connection: "Connection") -> str:
         """Why this peer may not call; empty if it may."""
         ...
@@ -249,6 +251,10 @@ class Connection(H2Protocol):
             self._host.unfinished -= len(call.body)
         return call
 
+    def _answered(self, stream_id: int) -> None:
+        if (call := self._end(stream_id)) is not None:
+            self._host.answered(call)
+
     def _flush(self) -> None:
         """Send what was written outside of `data_received`, which does so by itself."""
         if not self.connection.is_closing():
@@ -280,7 +286,7 @@ class Connection(H2Protocol):
             self._h2.send_headers(stream_id, _TRAILERS, end_stream=True)
         except H2Error as error:
             log.debug("the caller went away before the answer: %r", error)
-        self._end(stream_id)
+        self._answered(stream_id)
 
     async def _reply_slowly(self, stream_id: int, data: bytes) -> None:
         """The same as the peer makes room, which grpclib's streams know."""
@@ -294,11 +300,11 @@ class Connection(H2Protocol):
             log.debug("the caller went away before the answer: %r", error)
         finally:
             release()
-        self._end(stream_id)
+        self._answered(stream_id)
 
     def _refuse(self, stream_id: int, error: GRPCError) -> None:
         """Send a status and why; what is still being sent to us is not waited for."""
-        self._end(stream_id)
+        self._host.refused(self._end(stream_id), error.status)
         reason = encode_grpc_message((error.message or "")[:MAX_REASON]).encode()
         status = [(b"grpc-status", b"%d" % error.status.value), (b"grpc-message", reason)]
         try:

@@ -6,7 +6,7 @@ It knows neither gRPC nor connections. What is wrong with a file is named with t
 import logging
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +74,17 @@ class Credentials:
         self._loaded = loaded
         self._warned = 0.0
         self._refused = ""
+        self._told: Callable[[float], None] = lambda ends: None
         self._warn()
+
+    def on_loaded(self, told: Callable[[float], None]) -> None:
+        """Call `told(ends)` with the end of the certificate, in seconds since 1970, now and when another one is taken."""
+        self._told = told
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._loaded.expires is not None:
+            self._told(self._loaded.expires)
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -113,6 +123,7 @@ class Credentials:
         elif not loaded.doubt:
             self._seen, self._loaded, self._warned, self._refused = files, loaded, 0.0, ""
             log.info("gRPC certificates were read again: new connections use them")
+            self._tell()
         self._warn()
 
     def _refuse(self, why: str) -> None:

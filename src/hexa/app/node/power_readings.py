@@ -158,6 +158,15 @@ class Readings:
         known = self._of(machine, driver) if driver is not None else None
         return known.meter.counter if known is not None and known.meter is not None else None
 
+    def watts(self, machine: Node) -> float | None:
+        """What its meter said last that it draws; None: it has none, or what was said is too old."""
+        driver = sensor(machine)
+        known = self._of(machine, driver) if driver is not None else None
+        meter = known.meter if known is not None else None
+        at = meter.counter.at if meter is not None else None
+        fresh = at is not None and self._clock.now() - at <= READING_STALE
+        return meter.watts if meter is not None and fresh else None
+
     def _of(self, machine: Node, driver: DriverName) -> Known | None:
         known = self._known.get(Lookup(machine.metadata.namespace, machine.metadata.name))
         asks = (driver, machine.metadata.uid, fingerprint(machine))

@@ -18,6 +18,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube, Verb
 from hexa.adapters.memory.ports.sensors import MemoryGauge, MemorySensors
 from hexa.adapters.memory.site.site import Site
 from hexa.app.core import Core, Ports, open_core
+from hexa.app.metrics.metrics import Metrics
 from hexa.app.supply import Fed
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.people.rights import granted
@@ -114,6 +115,7 @@ class Life(Struct):
     core: Core
     nursery: trio.Nursery
     kube: MortalKube
+    metrics: Metrics | None = None
 
 
 class Agent:
@@ -134,6 +136,8 @@ class Agent:
         """Verbs on resources ("list", "cronjobs") that its role lacks."""
         self.eta = False
         """Whether pods that wait are told when their machine is Ready, from the next life on."""
+        self.metered = False
+        """Whether it counts what it does (`Life.metrics`), from the next life on."""
         self.latency = 0.0
         """Seconds that each of its calls of the API server takes, from the next life on."""
         self.lives = 0
@@ -159,9 +163,10 @@ class Agent:
         site = self._site
         kube = MortalKube(site, self.kill, self.bans)
         kube.latency = self.latency
+        metrics = Metrics(version="") if self.metered else None
         async with open_heartbeats(site) as heartbeats:
             ports = Ports(
-                kube=kube,
+                kube=metrics.watched(kube) if metrics is not None else kube,
                 jobs=MemoryJobs(kube),
                 clock=site.clock,
                 journal=self._journal,
@@ -174,7 +179,9 @@ class Agent:
             )
             opened = open_core(ports, conventions=self.conventions, eta=self.eta)
             async with opened as core, trio.open_nursery() as nursery:
-                self.life = Life(core, nursery, kube)
+                if metrics is not None:
+                    metrics.follow(core)
+                self.life = Life(core, nursery, kube, metrics)
                 task_status.started()
                 with _told_of_clock(site, core):
                     await trio.sleep_forever()

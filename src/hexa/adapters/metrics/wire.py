@@ -1,0 +1,75 @@
+"""A family of metrics as text, and as prometheus_client has it: both say the same, to the byte."""
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.utils import floatToGoString  # its own way to write numbers: bytes are to be the same
+
+from hexa.ports.metrics import Family, Histogram, Kind, Labels
+
+TOTAL: Final = "_total"
+ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
+
+
+def family_text(family: Family) -> str:
+    """The family in the text format, version 0.0.4."""
+    head = f"# HELP {family.name} {family.meaning.translate(HELP_ESCAPES)}\n# TYPE {family.name} {family.kind}\n"
+    return head + "".join(_histograms(family) if family.kind is Kind.HISTOGRAM else _lines(family))
+
+
+def _lines(family: Family) -> Iterator[str]:
+    """Labels are sorted by name, as prometheus_client does."""
+    order = sorted(range(len(family.labels)), key=lambda index: family.labels[index])
+    inner = ",".join(f'{family.labels[index]}="%s"' for index in order)
+    line = f"{family.name}{{{inner}}} %s\n" if inner else f"{family.name} %s\n"
+    for labels, value in family.samples:
+        assert not isinstance(value, Histogram)
+        yield line % (*[_escaped(labels[index]) for index in order], _number(value))
+
+
+def _histograms(family: Family) -> Iterator[str]:
+    for labels, value in family.samples:
+        assert isinstance(value, Histogram)
+        for suffix, more, number in _parts(value):
+            pairs = sorted([*zip(family.labels, labels, strict=True), *more])
+            inner = ",".join(f'{name}="{_escaped(text)}"' for name, text in pairs)
+            yield f"{family.name}{suffix}{f'{{{inner}}}' if inner else ''} {_number(number)}\n"
+
+
+def _parts(histogram: Histogram) -> Iterator[tuple[str, tuple[tuple[str, str], ...], float]]:
+    """Suffix, further labels and value of each of its lines."""
+    bounds = (*histogram.bounds, float("inf"))
+    below = list(accumulate(histogram.counts))
+    for bound, count in zip(bounds, below, strict=True):
+        yield "_bucket", (("le", _number(bound)),), float(count)
+    yield "_count", (), float(below[-1])
+    yield "_sum", (), histogram.sum
+
+
+def _escaped(text: str) -> str:
+    return text if text.isidentifier() else text.translate(ESCAPES)
+
+
+def _number(value: float) -> str:
+    return "1.0" if value == 1 else str(floatToGoString(value))  # type: ignore[no-untyped-call]
+
+
+def metric_of(family: Family) -> Metric:
+    """The family as prometheus_client has it."""
+    name = family.name.removesuffix(TOTAL) if family.kind is Kind.COUNTER else family.name
+    metric = Metric(name, family.meaning, str(family.kind))
+    for labels, value in family.samples:
+        named = _named(family.labels, labels)
+        if isinstance(value, Histogram):
+            for suffix, more, number in _parts(value):
+                metric.add_sample(family.name + suffix, {**named, **dict(more)}, number)
+        else:
+            metric.add_sample(family.name, named, value)
+    return metric
+
+
+def _named(names: Labels, values: Labels) -> dict[str, str]:
+    return dict(zip(names, values, strict=True))

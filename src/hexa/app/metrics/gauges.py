@@ -1,0 +1,156 @@
+"""What is read when somebody asks: sizes, phases, conditions, watts, energy. Nothing of it is kept."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+
+from hexa.app.metrics.scene import NOWHERE, Scene, group_of, named
+from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine_view import membership_of
+from hexa.domain.money.rates import has_energy, rates_of
+from hexa.domain.policy.values import active_hold
+from hexa.domain.resources.core import Condition
+from hexa.domain.words.figures import JOULES, declared_watts
+from hexa.domain.words.reasons import CONDITIONS
+from hexa.ports.metrics import Labels
+
+Samples = Iterator[tuple[Labels, float]]
+
+
+def build(scene: Scene) -> Samples:
+    """The version that runs."""
+    yield (scene.around.version,), 1.0
+
+
+# --- machines -----------------------------------------------------------------------------------------
+
+
+def machines(scene: Scene) -> Samples:
+    """Each group with each phase, and the phases of machines that have no group."""
+    found = Counter((*group_of(scene.store, node), phase_of(node.status)) for _, node in scene.machines)
+    found[(*NOWHERE, Phase.UNKNOWN)] += len(scene.store.machines.malformed)
+    for group in scene.pieces():
+        yield from (((*group, phase), float(found.pop((*group, phase), 0))) for phase in Phase)
+    yield from ((labels, float(count)) for labels, count in sorted(found.items()) if count)
+
+
+def phases(scene: Scene) -> Samples:
+    """The phase that each machine is in."""
+    return (((*named(key), phase_of(node.status)), 1.0) for key, node in scene.machines)
+
+
+def machine_conditions(scene: Scene) -> Samples:
+    """Conditions that are True."""
+    for key, node in scene.machines:
+        yield from (((*named(key), type_), 1.0) for type_ in _true(node.status.conditions))
+
+
+def held(scene: Scene) -> Samples:
+    """Machines that a person's word holds, or their group."""
+    groups = {key for key, policy in scene.policies.items() if active_hold(policy.hold, now=scene.now)}
+    for key, node in scene.machines:
+        with suppress(Exception):  # an odd date is that machine's own matter
+            if membership_of(node) in groups or active_hold(node.spec.hold, now=scene.now):
+                yield named(key), 1.0
+
+
+def watts(scene: Scene) -> Samples:
+    """As measured, else as declared for what the machine does."""
+    for key, node in scene.machines:
+        found, known = scene.around.watts(node), has_energy(node.spec.energy)
+        if found is None and known:
+            found = declared_watts(rates_of(node), phase_of(node.status), node.status.boot_seconds, known=known)
+        if found is not None:
+            yield named(key), found
+
+
+def joules(scene: Scene) -> Samples:
+    """Of machines that have an account of energy."""
+    for key, node in scene.machines:
+        account = node.status.energy
+        if account.energy_to is not None:
+            yield named(key), max(account.kwh, 0.0) * JOULES
+
+
+def cycles(scene: Scene) -> Samples:
+    """Boots since the machine was enrolled."""
+    return ((named(key), float(node.status.energy.boots)) for key, node in scene.machines)
+
+
+# --- groups -------------------------------------------------------------------------------------------
+
+
+def group_conditions(scene: Scene) -> Samples:
+    """Conditions that are True."""
+    for key, group in scene.groups:
+        yield from (((*named(key), type_), 1.0) for type_ in _true(group.status.conditions))
+
+
+def sizes(scene: Scene) -> Samples:
+    """Machines of the group."""
+    return ((named(key), float(group.status.size)) for key, group in scene.groups)
+
+
+def targets(scene: Scene) -> Samples:
+    """Those that are wanted on and can come."""
+    return ((named(key), float(group.status.target)) for key, group in scene.groups)
+
+
+def ready(scene: Scene) -> Samples:
+    """Those that are Ready."""
+    return ((named(key), float(group.status.ready)) for key, group in scene.groups)
+
+
+def least(scene: Scene) -> Samples:
+    """minSize, with what schedules make of it."""
+    return ((named(key), float(policy.min_size)) for key, policy in scene.policies.items())
+
+
+def most(scene: Scene) -> Samples:
+    """maxSize; of a group without one, all that it has."""
+    sizes = {key: group.status.size for key, group in scene.groups}
+    for key, policy in scene.policies.items():
+        yield named(key), float(sizes[key] if policy.max_size is None else policy.max_size)
+
+
+def changes(scene: Scene) -> Samples:
+    """When schedules change a group next."""
+    for key, policy in scene.policies.items():
+        if policy.next_change is not None:
+            yield named(key), _stamp(policy.next_change.at)
+
+
+# --- hexa and what it stands on -----------------------------------------------------------------------
+
+
+def lags(scene: Scene) -> Samples:
+    """For how long watches have not been held."""
+    return (((kind,), seconds) for kind, seconds in sorted(scene.around.lags().items()))
+
+
+def called(scene: Scene) -> Samples:
+    """When Cluster Autoscaler called last; nothing before it did."""
+    if (ago := scene.around.called()) is not None:
+        yield (), _stamp(scene.now - ago)
+
+
+def certificates(scene: Scene) -> Samples:
+    """When certificates end."""
+    return (((name,), ends) for name, ends in sorted(scene.around.certificates().items()))
+
+
+def prices(scene: Scene) -> Samples:
+    """When tariffs have no more prices."""
+    for name in sorted(scene.around.tariffs.known):
+        if (end := scene.around.tariffs.end_of(name)) is not None:
+            yield (name,), _stamp(end)
+
+
+def _true(conditions: tuple[Condition, ...]) -> Iterator[str]:
+    """Types that hexa writes, each once."""
+    return iter(dict.fromkeys(c.type for c in conditions if c.status == "True" and c.type in CONDITIONS))
+
+
+def _stamp(at: datetime) -> float:
+    return at.timestamp()
