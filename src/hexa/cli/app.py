@@ -23,6 +23,7 @@ from hexa.cli.shared.help import Command, Group
 from hexa.cli.simulate import simulate
 from hexa.cli.switch import auto, off, on, pause, resume
 from hexa.cli.tariff import tariff
+from hexa.cli.top import top
 from hexa.cli.validate import validate
 from hexa.cli.version import shared_options, version
 from hexa.cli.why import why
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "crds": crds,
     "manifests": manifests,
     "get": get,
+    "top": top,
     "why": why,
     "blockers": blockers,
     "history": history,

@@ -63,7 +63,7 @@ def why(
         return
     for answer in answers:
         tell_notes(answer.notes)
-    say("\n\n".join("\n".join(_lines(answer, now)) for answer in answers))
+    say("\n\n".join("\n".join(why_lines(answer, now)) for answer in answers))
 
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def _told(answer: "Answer") -> object:
     return told
 
 
-def _lines(answer: "Answer", now: datetime) -> Iterator[str]:
+def why_lines(answer: "Answer", now: datetime) -> Iterator[str]:
+    """The answer as it is shown on a terminal."""
     from hexa.app.commands.why import GroupAnswer, MachineAnswer
 
     yield paint(plain(answer.summary), Tone.HEAD)
