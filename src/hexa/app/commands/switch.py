@@ -51,21 +51,23 @@ async def write(
     machines: Sequence[str],
     groups: Sequence[str],
     namespace: str | None,
+    read: str = "",
 ) -> list[Answer]:
-    """Write the change to each object that was named; one that fails stops no other."""
+    """Write the change to each object that was named; one that fails stops no other. `read`: the resourceVersion of the one that
+    is named: it is written only where nobody has written it since."""
     named = [(kind, name) for kind, names in ((MACHINES, machines), (GROUPS, groups)) for name in dict.fromkeys(names)]
-    return [await _one(kube, snapshot, change, kind, name, namespace) for kind, name in named]
+    return [await _one(kube, snapshot, change, kind, name, namespace, read) for kind, name in named]
 
 
 async def _one(
-    kube: Kube, snapshot: Snapshot, change: Change, kind: Kind[Any], name: str, namespace: str | None
+    kube: Kube, snapshot: Snapshot, change: Change, kind: Kind[Any], name: str, namespace: str | None, read: str
 ) -> Answer:
     is_group = kind is GROUPS
     try:
         picked = snapshot.pick(name, namespace=namespace, machines=not is_group, groups=is_group)
         key = (picked.groups if is_group else picked.machines)[0]
         metadata = _metadata(snapshot, kind, key)
-        patch = Patch({"spec": {change.field: change.value}})
+        patch = Patch({"spec": {change.field: change.value}}, resource_version=read)
         new = await kube.patch(kind, key.name, patch, namespace=key.namespace)
     except NotThere as error:
         return Answer(subject=name, text=str(error).removeprefix(f"{name}: "), error=error)

@@ -122,6 +122,12 @@ class _Machine:
             yield from hands(About.NODE, self.key, self._view.node.status.conditions)
 
 
+def machine_of(snapshot: Snapshot, key: Lookup, beside: Beside = NOTHING) -> MachineState | None:
+    """One machine; None: there is none of that name."""
+    there = key in snapshot.store.machines.objects or key in snapshot.store.machines.malformed
+    return _Machine(snapshot, key, beside).state if there else None
+
+
 def _broken(kind: About, key: Lookup, error: str) -> Hand:
     reason = "DoesNotDecode" if error.startswith("does not decode") else "Contained"
     return Hand(kind=kind, namespace=key.namespace, name=key.name, reason=reason, message=error, severity=Grade.ERROR)

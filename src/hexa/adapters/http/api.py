@@ -1,0 +1,268 @@
+"""The API: /api/v1/... for programs and things. What it answers is of `ports.questions`; who may ask, `auth` knows."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hexa.adapters.http.app import Handler, caller_of
+from hexa.adapters.http.auth import Caller
+from hexa.adapters.http.errors import HttpError, bad_request, forbidden, not_found
+from hexa.adapters.http.kept import Bucket
+from hexa.adapters.http.openapi import document
+from hexa.adapters.http.stream import stream
+from hexa.adapters.http.waiting import waiting_page, waiting_routes
+from hexa.domain.duration import parse_duration
+from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
+from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.words.orders import HoldBody, Ordered, WakeBody, eta_of
+from hexa.domain.words.overview import MachineState
+from hexa.ports.questions import Orders, Questions, Unfit
+
+LARGEST_BODY: Final = 4_096
+LONGEST_HISTORY: Final = timedelta(days=35)
+OF_CALLER: Final = 20, 0.2
+"""Writes that one caller may ask for: how many at once, and a second."""
+OF_MACHINE: Final = 5, 0.1
+"""The same of one machine, whoever asks."""
+MOST_BUCKETS: Final = 4_096
+NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
+"""What Kubernetes takes for the name of an object."""
+HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+SCHEMA: Final = "see /api/v1/openapi.json for what it takes"
+
+T = TypeVar("T")
+
+
+class Api:
+    """The handlers."""
+
+    def __init__(self, questions: Questions, orders: Orders) -> None:
+        self._questions, self._orders = questions, orders
+        self._callers, self._machines = Buckets(*OF_CALLER), Buckets(*OF_MACHINE)
+
+    def open(self) -> tuple[Route, ...]:
+        """For everybody: what says nothing of the site."""
+        return (Route("/api/v1/openapi.json", _openapi()), *waiting_routes())
+
+    def guarded(self) -> tuple[Route, ...]:
+        """For callers that the API server knows."""
+        one, group = "/api/v1/machines/{namespace}/{name}", "/api/v1/groups/{namespace}/{name}"
+        return (
+            Route("/api/v1/state", self.state),
+            Route("/api/v1/machines", self.machines),
+            Route(one, self.machine),
+            Route(f"{one}/eta", self.eta),
+            Route(f"{one}/eta.html", self.eta),
+            Route(f"{one}/hold", self.hold, methods=["POST"]),
+            Route(f"{one}/wake", self.wake, methods=["POST"]),
+            Route("/api/v1/groups", self.groups),
+            Route(group, self.group),
+            Route("/api/v1/history", self.history),
+            Route("/api/v1/stream", self.stream),
+        )
+
+    # --- reads ---
+
+    async def state(self, request: Request) -> Response:
+        return answer(self._questions.overview(await _spaces(request)))
+
+    async def machines(self, request: Request) -> Response:
+        found = self._questions.overview(await _spaces(request))
+        return answer({"at": found.at, "machines": found.machines})
+
+    async def groups(self, request: Request) -> Response:
+        found = self._questions.overview(await _spaces(request))
+        return answer({"at": found.at, "groups": found.groups})
+
+    async def machine(self, request: Request) -> Response:
+        return answer(await self._machine(request))
+
+    async def group(self, request: Request) -> Response:
+        key, caller = _key(request), caller_of(request)
+        spaces = await caller.namespaces()
+        if spaces is not None and key.namespace not in spaces:
+            raise forbidden(f"{caller.name[:200]} may not list machines of namespace {key.namespace}")
+        groups = self._questions.overview({key.namespace}).groups
+        found = next((each for each in groups if each.name == key.name), None)
+        if found is None:
+            raise not_found(f"there is no group {key}")
+        return answer(found)
+
+    async def history(self, request: Request) -> Response:
+        spaces, text = await _spaces(request), request.query_params.get("since", "24h")
+        found = await asked(self._questions.history(_span(text), spaces))
+        return answer({"stretches": found})
+
+    async def stream(self, request: Request) -> Response:
+        await _spaces(request)  # refused before it begins
+        return stream(self._questions, lambda: _spaces(request))
+
+    async def eta(self, request: Request) -> Response:
+        found = eta_of(await self._machine(request))
+        html = "text/html" in request.headers.get("accept", "") or request.url.path.endswith(".html")
+        return waiting_page(found) if html else answer(found)
+
+    async def _machine(self, request: Request) -> MachineState:
+        key, caller = _key(request), caller_of(request)
+        if not await caller.may_read(key.namespace, key.name):
+            raise forbidden(f"{caller.name[:200]} may not get nodes.infra.homecluster.dev {key}")
+        found = self._questions.machine(key)
+        if found is None:
+            raise not_found(f"there is no machine {key}")
+        return found
+
+    # --- orders ---
+
+    async def hold(self, request: Request) -> Response:
+        key, caller = await _writes(request)
+        body = await _body(request, HoldBody)
+        self._pay(caller, key)
+        return answer(await asked(self._orders.hold(key, body, by=caller.name)))
+
+    async def wake(self, request: Request) -> Response:
+        key, caller = await _writes(request)
+        body = await _body(request, WakeBody)
+        already = await asked(self._awake(key, body))
+        if already is None:
+            self._pay(caller, key)
+            already = await asked(self._orders.wake(key, body, by=caller.name))
+        return answer(already)
+
+    async def _awake(self, key: Lookup, body: WakeBody) -> Ordered | None:
+        return self._orders.awake(key, body)
+
+    def _pay(self, caller: Caller, key: Lookup) -> None:
+        """Count a write. Raises `HttpError` (429) where there were too many."""
+        wait = max(self._callers.left(caller.name), self._machines.left(str(key)))
+        if wait:
+            raise HttpError(
+                429,
+                f"too many writes are asked for {key} or by {caller.name[:200]}",
+                headers={"retry-after": str(max(1, round(wait)))},
+                remedy="wait for as long as the header Retry-After says",
+            )
+
+
+class Buckets:
+    """How often something may be done, by name."""
+
+    def __init__(self, burst: int, a_second: float) -> None:
+        self._burst, self._a_second = burst, a_second
+        self._known: dict[str, Bucket] = {}
+
+    def left(self, name: str) -> float:
+        """0: it was granted; else after how many seconds it is worth to ask again."""
+        bucket = self._known.pop(name, None) or Bucket(burst=self._burst, a_second=self._a_second)
+        while len(self._known) >= MOST_BUCKETS:
+            del self._known[next(iter(self._known))]
+        self._known[name] = bucket  # the last of them is the one that was asked for last
+        return bucket.take()
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def answer(body: object) -> Response:
+    """As JSON."""
+    return Response(_ENCODER.encode(body), 200, HEADERS, media_type="application/json")
+
+
+def _openapi() -> Handler:
+    body = msgspec.json.format(msgspec.json.encode(document()), indent=2)
+
+    async def handler(_: Request) -> Response:
+        return Response(body, 200, {"x-content-type-options": "nosniff"}, media_type="application/json")
+
+    return handler
+
+
+async def asked(answer: Awaitable[T]) -> T:
+    """What was answered. Raises `HttpError` for errors of the ports."""
+    try:
+        return await answer
+    except HexaError as error:
+        raise _http_error(error) from None
+
+
+def _http_error(error: HexaError) -> HttpError:
+    if isinstance(error, Unfit):
+        problem = error.problem
+        return HttpError(400, problem.text, field=problem.field, remedy=problem.remedy)
+    if isinstance(error, NotFound):
+        return HttpError(404, str(error))
+    if isinstance(error, Conflict):
+        return HttpError(409, str(error), reason=error.reason, remedy="look at the machine, and ask again")
+    if isinstance(error, Refused):
+        return HttpError(422, str(error), reason=error.reason)
+    return HttpError(503, str(error), reason=error.reason, headers={"retry-after": "5"})
+
+
+# --- questions ------------------------------------------------------------------------------------------------------
+
+
+async def _spaces(request: Request) -> frozenset[str] | None:
+    """The namespaces that the caller may see and asks for; None: all. Raises `HttpError`."""
+    may, one = await caller_of(request).namespaces(), request.query_params.get("namespace")
+    if one is None:
+        return may
+    if may is not None and one not in may:
+        raise forbidden(f"{caller_of(request).name[:200]} may not list machines of that namespace")
+    return frozenset({one})
+
+
+def _key(request: Request) -> Lookup:
+    namespace, name = request.path_params["namespace"], request.path_params["name"]
+    if not (NAME.fullmatch(namespace) and NAME.fullmatch(name)):
+        raise not_found("that is no name of a machine or a group")
+    return Lookup(namespace, name)
+
+
+async def _writes(request: Request) -> tuple[Lookup, Caller]:
+    """What is to be changed, and by whom, who may do that. Raises `HttpError`."""
+    key, caller = _key(request), caller_of(request)
+    if not await caller.may_update(key.namespace, key.name):
+        raise HttpError(
+            403,
+            f"{caller.name[:200]} may not update nodes.infra.homecluster.dev {key}",
+            remedy=f"hexa token {key} prints what allows it",
+        )
+    return key, caller
+
+
+B = TypeVar("B", bound=Struct)
+
+
+async def _body(request: Request, kind: type[B]) -> B:
+    """The body; none is an empty one. Raises `HttpError`."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise HttpError(413, f"the body is larger than {LARGEST_BODY} bytes", remedy=SCHEMA)
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        raise HttpError(400, text, field=path.strip("`.") or "body", remedy=SCHEMA) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise HttpError(400, "the body is no JSON", field="body", remedy=SCHEMA) from None
+
+
+def _span(text: str) -> timedelta:
+    try:
+        span = parse_duration(text)
+    except ValueError as error:
+        raise HttpError(400, str(error), field="since", remedy="write one such as 24h") from None
+    if not timedelta(0) < span <= LONGEST_HISTORY:
+        raise HttpError(400, "history goes back 35 days at most", field="since", remedy="write one such as 24h")
+    return span
