@@ -27,6 +27,10 @@ class Questions(Protocol):
         """Everything at this moment, a second old at most. `namespaces`: what is in these alone; None: in all."""
         ...
 
+    def stamped(self, namespaces: Collection[str] | None = None) -> tuple[int, Overview]:
+        """The same, with the `version` of which it is."""
+        ...
+
     def machine(self, key: Lookup) -> MachineState | None:
         """One machine at this moment; None: there is none of that name."""
         ...

@@ -30,10 +30,18 @@ class HttpError(Exception):
     """Raised by a handler: what the caller is told. `message` holds nothing of a token, and nothing that the caller may not see."""
 
     def __init__(
-        self, status: int, message: str, *, reason: str = "", headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        reason: str = "",
+        headers: Mapping[str, str] | None = None,
+        field: str = "",
+        remedy: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.field, self.remedy = field, remedy
         self.reason = reason or REASONS.get(status, "Error")
         self.headers = dict(headers or {})
 
@@ -68,16 +76,21 @@ def unavailable(message: str, *, retry_after: float = 1.0) -> HttpError:
     return HttpError(503, message, headers={"retry-after": str(max(1, round(retry_after)))})
 
 
-def problem(status: int, message: str, *, reason: str = "", headers: Mapping[str, str] | None = None) -> Response:
-    """The answer: `{"reason": ..., "message": ...}`."""
-    body = msgspec.json.encode({"reason": reason or REASONS.get(status, "Error"), "message": message})
+def problem(
+    status: int, message: str, *, reason: str = "", headers: Mapping[str, str] | None = None, **more: str
+) -> Response:
+    """The answer: `{"reason": ..., "message": ...}`, and of `more` (field, remedy) what is known."""
+    known = {name: text for name, text in more.items() if text}
+    body = msgspec.json.encode({"reason": reason or REASONS.get(status, "Error"), "message": message, **known})
     return Response(body, status, dict(headers or {}), media_type="application/json")
 
 
 async def told(_: Request, error: Exception) -> Response:
     """The answer to an `HttpError`."""
     assert isinstance(error, HttpError)
-    return problem(error.status, str(error), reason=error.reason, headers=error.headers)
+    return problem(
+        error.status, str(error), reason=error.reason, headers=error.headers, field=error.field, remedy=error.remedy
+    )
 
 
 async def routed(request: Request, error: Exception) -> Response:

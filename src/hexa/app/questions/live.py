@@ -24,7 +24,7 @@ class Live:
 
     def __init__(self, store: Store, views: Views, *, beside: Beside = NOTHING) -> None:
         self._store, self._views, self._beside = store, views, beside
-        self._kept: Final[dict[Spaces, tuple[float, Overview]]] = {}
+        self._kept: Final[dict[Spaces, tuple[float, tuple[int, Overview]]]] = {}
 
     @property
     def version(self) -> int:
@@ -36,11 +36,14 @@ class Live:
         return Snapshot(self._store, self._views, now=self._store.clock.now(), notes=())
 
     def overview(self, namespaces: Collection[str] | None = None) -> Overview:
+        return self.stamped(namespaces)[1]
+
+    def stamped(self, namespaces: Collection[str] | None = None) -> tuple[int, Overview]:
         spaces: Spaces = None if namespaces is None else frozenset(namespaces)
         now, kept = trio.current_time(), self._kept.get(spaces)
         if kept is not None and now < kept[0] + FRESH:
             return kept[1]
-        found = overview(self.snapshot, namespaces=spaces, beside=self._beside)
+        found = self.version, overview(self.snapshot, namespaces=spaces, beside=self._beside)
         self._kept.pop(spaces, None)
         while len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]

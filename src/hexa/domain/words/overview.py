@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.resources.core import Condition
@@ -168,6 +168,31 @@ class Overview(Struct, frozen=True, kw_only=True, rename="camel"):
     groups: tuple[GroupState, ...] = ()
     machines: tuple[MachineState, ...] = ()
     hands: tuple[Hand, ...] = ()
+
+
+NO_ENERGY: Final = EnergyState()
+
+
+def same_story(one: Overview, other: Overview) -> bool:
+    """Whether two overviews differ only by what time alone changes: the moment, seconds left, hours and energy."""
+    return one is other or (
+        len(one.machines) == len(other.machines)
+        and one.hands == other.hands
+        and all(map(_same_machine, one.machines, other.machines))
+        and _groups(one) == _groups(other)
+    )
+
+
+def _same_machine(one: MachineState, other: MachineState) -> bool:
+    return one == other or _timeless(one) == _timeless(other)
+
+
+def _timeless(machine: MachineState) -> MachineState:
+    return structs.replace(machine, eta_seconds=None, energy=NO_ENERGY, uptime=None)
+
+
+def _groups(found: Overview) -> list[GroupState]:
+    return [structs.replace(group, energy=NO_ENERGY) for group in found.groups]
 
 
 def why(known: Known) -> str:
