@@ -1,4 +1,6 @@
-"""Writes docs/reference/: a page for each kind, from the schemas that `hexa crds` prints. `./dev reference` runs it.
+"""Writes docs/reference/: a page for each kind, from the schemas that `hexa crds` prints, and openapi.json.
+
+`./dev reference` runs it.
 
 Owns the pages' form; what they say is said in hexa.domain.resources.v1alpha1.
 """
@@ -9,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+
+from tests.docs import openapi
 
 from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.crd import KINDS, NAMES, object_schema
@@ -143,11 +147,13 @@ def _description(schema: Schema) -> str:
 
 
 def main() -> None:
-    """Writes the pages into the folder that is named."""
+    """Writes the pages into the folder that is named; into that of the docs with the copy that hexa serves of one."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
+    for name, text in {**pages(), "openapi.json": openapi.text()}.items():
         (folder / name).write_text(text, encoding="utf-8")
+    if folder == Path("docs/reference"):
+        openapi.SERVED.write_text(openapi.text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

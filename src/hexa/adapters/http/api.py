@@ -1,8 +1,9 @@
 """The API: /api/v1/... for programs and things. What it answers is of `ports.questions`; who may ask, `auth` knows."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import timedelta
+from importlib.resources import files
 from typing import Final, TypeVar
 
 import msgspec
@@ -11,18 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hexa.adapters.http.app import Handler, caller_of
+from hexa.adapters.http.app import Handler, caller_of, in_turn
 from hexa.adapters.http.auth import Caller
-from hexa.adapters.http.errors import HttpError, bad_request, forbidden, not_found
+from hexa.adapters.http.errors import HttpError, forbidden, not_found
 from hexa.adapters.http.kept import Bucket
-from hexa.adapters.http.openapi import document
 from hexa.adapters.http.stream import stream
 from hexa.adapters.http.waiting import waiting_page, waiting_routes
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.words.orders import HoldBody, Ordered, WakeBody, eta_of
-from hexa.domain.words.overview import MachineState
+from hexa.domain.words.overview import MachineState, Overview
 from hexa.ports.questions import Orders, Questions, Unfit
 
 LARGEST_BODY: Final = 4_096
@@ -34,7 +34,6 @@ OF_MACHINE: Final = 5, 0.1
 MOST_BUCKETS: Final = 4_096
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 """What Kubernetes takes for the name of an object."""
-HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 SCHEMA: Final = "see /api/v1/openapi.json for what it takes"
 
 T = TypeVar("T")
@@ -71,14 +70,14 @@ class Api:
     # --- reads ---
 
     async def state(self, request: Request) -> Response:
-        return answer(self._questions.overview(await _spaces(request)))
+        return answer(await self._overview(request))
 
     async def machines(self, request: Request) -> Response:
-        found = self._questions.overview(await _spaces(request))
+        found = await self._overview(request)
         return answer({"at": found.at, "machines": found.machines})
 
     async def groups(self, request: Request) -> Response:
-        found = self._questions.overview(await _spaces(request))
+        found = await self._overview(request)
         return answer({"at": found.at, "groups": found.groups})
 
     async def machine(self, request: Request) -> Response:
@@ -89,11 +88,11 @@ class Api:
         spaces = await caller.namespaces()
         if spaces is not None and key.namespace not in spaces:
             raise forbidden(f"{caller.name[:200]} may not list machines of namespace {key.namespace}")
-        groups = self._questions.overview({key.namespace}).groups
-        found = next((each for each in groups if each.name == key.name), None)
-        if found is None:
+        found = await in_turn(request, lambda: self._questions.overview({key.namespace}))
+        named = next((each for each in found.groups if each.name == key.name), None)
+        if named is None:
             raise not_found(f"there is no group {key}")
-        return answer(found)
+        return answer(named)
 
     async def history(self, request: Request) -> Response:
         spaces, text = await _spaces(request), request.query_params.get("since", "24h")
@@ -102,12 +101,21 @@ class Api:
 
     async def stream(self, request: Request) -> Response:
         await _spaces(request)  # refused before it begins
-        return stream(self._questions, lambda: _spaces(request))
+
+        async def look() -> tuple[int, Overview]:
+            spaces = await _spaces(request)
+            return await in_turn(request, lambda: self._questions.stamped(spaces))
+
+        return stream(lambda: self._questions.version, look)
 
     async def eta(self, request: Request) -> Response:
         found = eta_of(await self._machine(request))
         html = "text/html" in request.headers.get("accept", "") or request.url.path.endswith(".html")
         return waiting_page(found) if html else answer(found)
+
+    async def _overview(self, request: Request) -> Overview:
+        spaces = await _spaces(request)
+        return await in_turn(request, lambda: self._questions.overview(spaces))
 
     async def _machine(self, request: Request) -> MachineState:
         key, caller = _key(request), caller_of(request)
@@ -174,14 +182,14 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 def answer(body: object) -> Response:
     """As JSON."""
-    return Response(_ENCODER.encode(body), 200, HEADERS, media_type="application/json")
+    return Response(_ENCODER.encode(body), 200, media_type="application/json")
 
 
 def _openapi() -> Handler:
-    body = msgspec.json.format(msgspec.json.encode(document()), indent=2)
+    body = (files("hexa.adapters.http") / "assets" / "openapi.json").read_bytes()
 
     async def handler(_: Request) -> Response:
-        return Response(body, 200, {"x-content-type-options": "nosniff"}, media_type="application/json")
+        return Response(body, 200, media_type="application/json")
 
     return handler
 

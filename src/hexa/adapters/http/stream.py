@@ -7,8 +7,8 @@ import msgspec
 import trio
 from starlette.responses import Response, StreamingResponse
 
+from hexa.adapters.http.errors import HttpError
 from hexa.domain.words.overview import Overview, same_story
-from hexa.ports.questions import Questions
 
 LOOK: Final = 1.0
 """Seconds between two looks."""
@@ -16,33 +16,32 @@ REFRESH: Final = 60.0
 """Energy, money and hours change all the time: they are sent anew at the latest after so long."""
 SILENCE: Final = 15.0
 """After so long without an event a comment is sent, so that nobody on the way takes the connection for dead."""
-ASKED_AGAIN: Final = 30.0
-"""Seconds after which it is asked again what the caller may see."""
-LONGEST: Final = 600.0
+LONGEST: Final = 590.0
 """Then the stream ends, and whoever wants more connects again, with a token that is judged again."""
-HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
+HEADERS: Final = {"x-accel-buffering": "no"}
+"""For nginx, which would keep events back."""
 
-Spaces = Callable[[], Awaitable[frozenset[str] | None]]
-
-
-def stream(questions: Questions, spaces: Spaces) -> Response:
-    """The answer that goes on. `spaces`: the namespaces that the caller may see now; it raises where they may see none any more,
-    and that ends the stream."""
-    return StreamingResponse(events(questions, spaces), headers=HEADERS, media_type="text/event-stream")
+Look = Callable[[], Awaitable[tuple[int, Overview]]]
 
 
-async def events(questions: Questions, spaces: Spaces) -> AsyncIterator[bytes]:
+def stream(version: Callable[[], int], look: Look) -> Response:
+    """The answer that goes on. `version`: another one wherever the state may have changed; `look`: the state that the caller may
+    see now, with its version; where it raises `HttpError`, they may see none any more, and the stream ends."""
+    return StreamingResponse(events(version, look), headers=HEADERS, media_type="text/event-stream")
+
+
+async def events(version: Callable[[], int], look: Look) -> AsyncIterator[bytes]:
     """The events, each as it is sent."""
     encoder, sent, seen = msgspec.json.Encoder(), None, None
-    begun = now = told = asked = trio.current_time()
-    refreshed, may = now, await spaces()
+    begun = now = told = refreshed = trio.current_time()
     yield b"retry: 2000\n\n"
     while now < begun + LONGEST:
-        if now >= asked + ASKED_AGAIN:
-            asked, may = now, await spaces()
         due = sent is None or now >= refreshed + REFRESH
-        if due or questions.version != seen:
-            seen, found = questions.stamped(may)
+        if due or version() != seen:
+            try:
+                seen, found = await look()
+            except HttpError:
+                return
             if due or _is_news(sent, found):
                 sent, told = found, now
                 refreshed = now if due else refreshed

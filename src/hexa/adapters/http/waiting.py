@@ -1,4 +1,4 @@
-"""A page for people who wait until a machine is Ready: when that is, counted down. A reverse proxy shows it in place of what runs there.
+"""A page for people who wait until a machine is Ready: when that is, counted down. A reverse proxy shows it meanwhile.
 
 It works without its script, and under whatever path it is shown: it loads itself again, and its files stand beside it.
 """
@@ -16,17 +16,10 @@ from starlette.routing import Route
 from hexa.adapters.http.app import Handler
 from hexa.domain.words.orders import Eta
 
-SOON, LATER: Final = 3, 10
-"""Seconds after which the page loads itself again: close to the end, and before."""
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+LATER: Final = 10
+"""Seconds after which the page loads itself again."""
+SOON: Final = 3
+"""The same close to the end."""
 KINDS: Final = {"eta.css": "text/css; charset=utf-8", "eta.js": "text/javascript; charset=utf-8"}
 
 
@@ -47,7 +40,7 @@ def waiting_page(eta: Eta) -> Response:
         more=escape(_more(eta)),
     )
     status, retry = (200, {}) if eta.ready else (503, {"retry-after": str(max(eta.eta_seconds or 0, refresh))})
-    return Response(text, status, {**HEADERS, **retry}, media_type="text/html")
+    return Response(text, status, retry, media_type="text/html")
 
 
 def _heading(eta: Eta) -> str:
@@ -72,8 +65,8 @@ def _more(eta: Eta) -> str:
         return "This page goes on by itself."
     if eta.blocker is not None:
         return eta.blocker
-    if eta.ready_at is not None and eta.ready_by is not None:
-        return f"Ready about {eta.ready_at:%H:%M:%S} UTC, by {eta.ready_by:%H:%M:%S} UTC in 19 of 20 cases."
+    if eta.arrival is not None:
+        return eta.arrival
     if eta.boot_typical_seconds is not None:
         return f"Once it is woken it takes about {eta.boot_typical_seconds:.0f} s."
     return "How long that takes is not known yet."
@@ -89,7 +82,7 @@ def _content(name: str) -> bytes:
 
 
 def _file(name: str) -> Handler:
-    content, headers = _content(name), {"content-type": KINDS[name], "x-content-type-options": "nosniff"}
+    content, headers = _content(name), {"content-type": KINDS[name]}
 
     async def handler(_: Request) -> Response:
         return Response(content, 200, headers)

@@ -3,8 +3,8 @@
 An object that cannot be told of is told of all the same, with why: it harms no other.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from statistics import median
 from typing import Final
@@ -66,8 +66,10 @@ def overview(snapshot: Snapshot, *, namespaces: Collection[str] | None = None, b
     """Everything at this moment. `namespaces`: what is in these alone; None: in all."""
     machines = [_Machine(snapshot, key, beside) for key in snapshot.machine_keys if _within(key, namespaces)]
     states = [machine.state for machine in machines]
-    watts = _watts_by_group(states)
-    groups = [_group(snapshot, key, beside, watts) for key in snapshot.group_keys if _within(key, namespaces)]
+    watts, members = _watts_by_group(states), _members(machines)
+    groups = [
+        _group(snapshot, key, beside, watts, members[key]) for key in snapshot.group_keys if _within(key, namespaces)
+    ]
     found = [hand for machine in machines for hand in machine.hands()]
     found += [
         hand for key in snapshot.group_keys if _within(key, namespaces) for hand in _hands_of_group(snapshot, key)
@@ -100,26 +102,26 @@ class _Machine:
     def __init__(self, snapshot: Snapshot, key: Lookup, beside: Beside) -> None:
         self.key = key
         self._error = ""
-        self._view: MachineView | None = None
+        self.view: MachineView | None = None
         try:
-            self._view = snapshot.views.machine(key)
+            self.view = snapshot.views.machine(key)
             self.state = self._told(snapshot, beside)
         except Exception as error:
             self._error = contained(error)
             self.state = MachineState(namespace=key.namespace, name=key.name, why=self._error, blocker=self._error)
 
     def _told(self, snapshot: Snapshot, beside: Beside) -> MachineState:
-        if self._view is None:
+        if self.view is None:
             self._error = undecodable(snapshot.store.machines.malformed[self.key])
             return MachineState(namespace=self.key.namespace, name=self.key.name, why=self._error, blocker=self._error)
-        return machine_state(snapshot, self._view, beside)
+        return machine_state(snapshot, self.view, beside)
 
     def hands(self) -> Iterator[Hand]:
         """What of it needs a person."""
         if self._error:
             yield _broken(About.NODE, self.key, self._error)
-        if self._view is not None:
-            yield from hands(About.NODE, self.key, self._view.node.status.conditions)
+        if self.view is not None:
+            yield from hands(About.NODE, self.key, self.view.node.status.conditions)
 
 
 def machine_of(snapshot: Snapshot, key: Lookup, beside: Beside = NOTHING) -> MachineState | None:
@@ -216,9 +218,11 @@ def _energy(view: MachineView, account: EnergyAccount, today: str) -> EnergyStat
     return energy_state(account, counted=account.energy_to is not None, money=money, today=today)
 
 
-def _energy_of_group(snapshot: Snapshot, group: GroupView, beside: Beside) -> EnergyState:
+def _energy_of_group(
+    snapshot: Snapshot, group: GroupView, members: Sequence[MachineView], beside: Beside
+) -> EnergyState:
     """The group's own sum, which outlives its machines', up to now."""
-    members, own = snapshot.views.members(group.key), group.group.status.energy
+    own = group.group.status.energy
     accounts = [up_to_now(each, snapshot.now) for each in members]
     account = summed(own, accounts, now=snapshot.now)
     counted = bool(own.days) or any(each.energy_to is not None for each in accounts)
@@ -239,19 +243,31 @@ def _watts_by_group(machines: Iterable[MachineState]) -> dict[Lookup, float]:
     return found
 
 
-def _group(snapshot: Snapshot, key: Lookup, beside: Beside, watts: Mapping[Lookup, float]) -> GroupState:
+def _members(machines: Iterable[_Machine]) -> dict[Lookup, list[MachineView]]:
+    found = defaultdict[Lookup, list[MachineView]](list)
+    for each in machines:
+        if each.view is not None and each.view.group is not None:
+            found[each.view.group.key].append(each.view)
+    return found
+
+
+def _group(
+    snapshot: Snapshot, key: Lookup, beside: Beside, watts: Mapping[Lookup, float], members: Sequence[MachineView]
+) -> GroupState:
     try:
         view = snapshot.group(key)
         if view is None:
             text = undecodable(snapshot.store.groups.malformed[key])
             return GroupState(namespace=key.namespace, name=key.name, blocker=text)
-        state = group_state(snapshot, view, beside)
+        state = group_state(snapshot, view, members, beside)
     except Exception as error:
         return GroupState(namespace=key.namespace, name=key.name, blocker=contained(error))
     return structs.replace(state, watts=watts.get(key))
 
 
-def group_state(snapshot: Snapshot, view: GroupView, beside: Beside = NOTHING) -> GroupState:
+def group_state(
+    snapshot: Snapshot, view: GroupView, members: Sequence[MachineView], beside: Beside = NOTHING
+) -> GroupState:
     """A group that decodes, without its watts. Raises what its data raises."""
     line: GroupLine = group_line_of(snapshot, view)
     hold = active_hold(view.policy.hold, now=snapshot.now)
@@ -273,7 +289,7 @@ def group_state(snapshot: Snapshot, view: GroupView, beside: Beside = NOTHING) -
         next_change=line.next_change,
         next_change_what=line.changes or None,
         blocker=line.blocker or None,
-        energy=_energy_of_group(snapshot, view, beside),
+        energy=_energy_of_group(snapshot, view, members, beside),
     )
 
 

@@ -26,7 +26,7 @@ class HoldBody(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
         Meta(description="on or off: it is held so; auto: it is held no longer, and others decide again."),
     ]
     for_: Annotated[Duration, Meta(description="How long. Neither it nor until: without an end.")] = ""
-    until: Annotated[datetime | None, Meta(tz=True, description="Until when, RFC 3339.")] = None
+    until: Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="Until when, RFC 3339.")] = None
     reason: Reason = ""
     make_room: Annotated[
         bool, Meta(description="With off: another machine is woken first for pods that fit nowhere else.")
