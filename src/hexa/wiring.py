@@ -109,8 +109,8 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         if config.http.address:
             from hexa.wiring_http import serve_http
 
-            of_core = functools.partial(serve_http, core=core, kube=kube, journal=journal, ready=ready.is_set)
-            http = await nursery.start(of_core, config)
+            of_core = functools.partial(serve_http, core=core, kube=kube, journal=journal, tariffs=tariffs)
+            http = await nursery.start(functools.partial(of_core, ready=ready.is_set), config)
             journal.log("serving HTTP", address=http, tls=bool(config.http.tls.certificate))
         ready.set()
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import trio
 
+from hexa import DISTRIBUTION
+from hexa.adapters.http.api import Api
 from hexa.adapters.http.app import Parts, make_app
 from hexa.adapters.http.auth import Door, Judge
 from hexa.adapters.http.config import Files
 from hexa.adapters.http.server import check, serve
 from hexa.app.core import Core
+from hexa.app.questions.live import Live
+from hexa.app.questions.orders import HoldOrders
+from hexa.app.questions.overview import NOTHING, Beside
 from hexa.app.store import Store
+from hexa.app.tariffs import Tariffs
 from hexa.config import Config
 from hexa.ports.journal import Journal
 from hexa.ports.kube import Kube
@@ -30,12 +37,20 @@ async def serve_http(
     kube: Kube,
     journal: Journal,
     ready: Callable[[], bool],
+    tariffs: Tariffs,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the port until cancelled; reports its address."""
     settings = config.http
     judge = Judge(kube, places=partial(places, core.store), tell=partial(_unjudged, journal))
-    parts = Parts(door=Door(judge, anonymous_read=settings.anonymous_read), ready=ready)
+    door = Door(judge, anonymous_read=settings.anonymous_read)
+    api = open_api(core=core, kube=kube, journal=journal, tariffs=tariffs) if settings.api else None
+    parts = Parts(
+        door=door,
+        ready=ready,
+        open=api.open() if api is not None else (),
+        guarded=api.guarded() if api is not None else (),
+    )
     await serve(
         make_app(parts),
         address=settings.address,
@@ -43,6 +58,14 @@ async def serve_http(
         insecure=settings.insecure,
         task_status=task_status,
     )
+
+
+def open_api(*, core: Core, kube: Kube, journal: Journal, tariffs: Tariffs) -> Api:
+    """The API over a core at work."""
+    watts = core.readings.watts if core.readings is not None else NOTHING.watts
+    beside = Beside(version=version(DISTRIBUTION), watts=watts, tariffs=tariffs)
+    live = Live(core.store, core.views, kube, beside=beside)
+    return Api(live, HoldOrders(kube, lambda: live.snapshot, journal))
 
 
 def places(store: Store) -> set[str]:

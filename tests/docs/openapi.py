@@ -19,7 +19,7 @@ from hexa.domain.words.history import Stretch
 from hexa.domain.words.orders import Eta, HoldBody, Ordered, WakeBody
 from hexa.domain.words.overview import EnergyState, GroupState, Hand, MachineState, Overview, Summary
 
-SERVED: Final = Path("src/hexa/adapters/http/assets/openapi.json")
+SERVED: Final = Path("src/hexa/adapters/http/files/openapi.json")
 TYPES: Final[tuple[type[Struct], ...]] = (
     Overview,
     Summary,

@@ -186,7 +186,7 @@ def answer(body: object) -> Response:
 
 
 def _openapi() -> Handler:
-    body = (files("hexa.adapters.http") / "assets" / "openapi.json").read_bytes()
+    body = (files("hexa.adapters.http") / "files" / "openapi.json").read_bytes()
 
     async def handler(_: Request) -> Response:
         return Response(body, 200, media_type="application/json")

@@ -78,7 +78,7 @@ def _template() -> Template:
 
 
 def _content(name: str) -> bytes:
-    return (files("hexa.adapters.http") / "assets" / "waiting" / name).read_bytes()
+    return (files("hexa.adapters.http") / "files" / name).read_bytes()
 
 
 def _file(name: str) -> Handler:

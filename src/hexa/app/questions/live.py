@@ -1,30 +1,39 @@
 """What a core at work answers page and API: what commands answer of a snapshot that they take, of what the watches show now."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Final, TypeVar
 
 import trio
 
 from hexa.app.commands.shared.snapshot import Snapshot
+from hexa.app.questions.history import told_history
 from hexa.app.questions.overview import NOTHING, Beside, machine_of, overview
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.words.history import Stretch
 from hexa.domain.words.overview import MachineState, Overview
+from hexa.ports.kube import Kube
 
 FRESH: Final = 1.0
 """Seconds for which an answer is given again: who asks more often costs nothing."""
+FRESH_HISTORY: Final = 10.0
+"""The same for a history, which may have Events read."""
 MOST_KEPT: Final = 64
 
 Spaces = frozenset[str] | None
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Live:
     """Implements `ports.questions.Questions`."""
 
-    def __init__(self, store: Store, views: Views, *, beside: Beside = NOTHING) -> None:
-        self._store, self._views, self._beside = store, views, beside
+    def __init__(self, store: Store, views: Views, kube: Kube, *, beside: Beside = NOTHING) -> None:
+        self._store, self._views, self._kube, self._beside = store, views, kube, beside
         self._kept: Final[dict[Spaces, tuple[float, tuple[int, Overview]]]] = {}
+        self._histories: Final[dict[tuple[timedelta, Spaces], tuple[float, Sequence[Stretch]]]] = {}
 
     @property
     def version(self) -> int:
@@ -44,11 +53,26 @@ class Live:
         if kept is not None and now < kept[0] + FRESH:
             return kept[1]
         found = self.version, overview(self.snapshot, namespaces=spaces, beside=self._beside)
-        self._kept.pop(spaces, None)
-        while len(self._kept) >= MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[spaces] = now, found
+        _keep(self._kept, spaces, (now, found))
         return found
 
     def machine(self, key: Lookup) -> MachineState | None:
         return machine_of(self.snapshot, key, self._beside)
+
+    async def history(self, since: timedelta, namespaces: Collection[str] | None = None) -> Sequence[Stretch]:
+        spaces: Spaces = None if namespaces is None else frozenset(namespaces)
+        asked, now = (since, spaces), trio.current_time()
+        kept = self._histories.get(asked)
+        if kept is not None and now < kept[0] + FRESH_HISTORY:
+            return kept[1]
+        found = await told_history(self.snapshot, self._kube, since, namespaces=spaces)
+        _keep(self._histories, asked, (now, found))
+        return found
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """The last answers alone."""
+    kept.pop(key, None)
+    while len(kept) >= MOST_KEPT:
+        del kept[next(iter(kept))]
+    kept[key] = value
