@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable
+from contextlib import aclosing
 from datetime import timedelta
 from importlib.resources import files
 from typing import Final, TypeVar
@@ -253,10 +254,11 @@ B = TypeVar("B", bound=Struct)
 async def _body(request: Request, kind: type[B]) -> B:
     """The body; none is an empty one. Raises `HttpError`."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise HttpError(413, f"the body is larger than {LARGEST_BODY} bytes", remedy=SCHEMA)
+    async with aclosing(request.stream()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > LARGEST_BODY:
+                raise HttpError(413, f"the body is larger than {LARGEST_BODY} bytes", remedy=SCHEMA)
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:

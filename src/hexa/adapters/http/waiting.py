@@ -63,10 +63,10 @@ def _left(eta: Eta) -> str:
 def _more(eta: Eta) -> str:
     if eta.ready:
         return "This page goes on by itself."
-    if eta.blocker is not None:
-        return eta.blocker
     if eta.arrival is not None:
         return eta.arrival
+    if eta.blocker is not None:
+        return eta.blocker
     if eta.boot_typical_seconds is not None:
         return f"Once it is woken it takes about {eta.boot_typical_seconds:.0f} s."
     return "How long that takes is not known yet."
