@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, structs
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
 from hexa.domain.money.written_tariff import WrittenTariff
+from hexa.domain.notify.written import WrittenReceiver
 from hexa.domain.policy.circuits import WrittenCircuit, circuits_of
 from hexa.domain.policy.conventions import (
     API_SERVER_PODS,
@@ -85,6 +86,10 @@ class Config(Settings, frozen=True, kw_only=True):
             "draw together, and how far apart their wakes begin. See docs/circuits.md."
         ),
     ] = msgspec.field(default_factory=dict)
+    notify: Annotated[
+        tuple[WrittenReceiver, ...],
+        Meta(description="Who is told when something needs a hand, by webhook or e-mail. See docs/notify.md."),
+    ] = ()
     startup: StartupSettings = StartupSettings()
     gpu: GpuSettings = GpuSettings()
     ups: UpsSettings = UpsSettings()

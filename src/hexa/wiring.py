@@ -62,6 +62,7 @@ async def run_agent(config: Config, *, task_status: trio.TaskStatus[Agent] = tri
 async def open_agent(config: Config) -> AsyncIterator[Agent]:
     """A running agent, ended with the block. Raises `Refused` or `Unavailable` with a text for people."""
     clock = SystemClock()
+    born = clock.now()
     ready = trio.Event()
     cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
     grpc, tariffs = config.grpc, Tariffs()
@@ -104,6 +105,10 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             files = TariffFiles(tariffs, config.tariffs)
             nursery.start_soon(functools.partial(keep_tariffs, files, clock=clock, journal=journal))
             nursery.start_soon(files.maps.follow, kube)
+        if config.notify:
+            from hexa.wiring_notify import start_notifier  # and its clients
+
+            await start_notifier(config.notify, core, nursery, clock=clock, journal=journal, born=born)
         bound = await nursery.start(serve)
         http = ""
         if config.http.address:

@@ -13,6 +13,7 @@ from hexa.cli.enrol import enrol
 from hexa.cli.get import get
 from hexa.cli.history import history
 from hexa.cli.manifests import manifests
+from hexa.cli.notify import notify
 from hexa.cli.power import power
 from hexa.cli.probe_nic import probe_nic
 from hexa.cli.receipt import receipt
@@ -67,6 +68,7 @@ for name, command in COMMANDS.items():
 app.command("probe-nic", hidden=True, cls=Command)(probe_nic)
 app.add_typer(power, name="power")
 app.add_typer(tariff, name="tariff")
+app.add_typer(notify, name="notify")
 
 
 def run() -> None:

@@ -1,4 +1,4 @@
-"""hexa validate: what is wrong with Groups, Nodes and PowerProfiles in files, without a cluster."""
+"""hexa validate: what is wrong with Groups, Nodes and PowerProfiles in files, and with the agent's settings, without a cluster."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,12 +19,19 @@ SUFFIXES: Final = {".yaml", ".yml", ".json"}
 
 def validate(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Files or folders of YAML or JSON; - is standard input.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="Files or folders of YAML or JSON; - is standard input."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object instead of text.")] = False,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace of objects that name none.")
     ] = "default",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="The agent's configuration file: its receivers of notifications."
+        ),
+    ] = None,
 ) -> None:
     """Check Groups, Nodes and PowerProfiles offline: each by itself and all together. Other objects in the files are ignored.
 
@@ -32,7 +39,10 @@ def validate(
     """
     from hexa.cli.shared.checking import check, written_objects
 
-    located, documents = _read(list(_sources(files)))
+    if not files and config is None:
+        fail("name files to check, or the agent's configuration by --config", Exit.USAGE)
+    located, documents = _read(list(_sources(files or ())))
+    located += _of_config(config) if config is not None else []
     objects = list(written_objects(documents, namespace=namespace))
     located += check(objects, now=datetime.now(UTC))  # noqa: TID251  # a command is where time comes from
     typer.echo(_json(objects, located) if as_json else _text(objects, located))
@@ -75,11 +85,21 @@ def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Do
     return located, documents
 
 
+def _of_config(file: Path) -> list["Located"]:
+    """What is wrong with settings that the agent goes on without. A setting that it does not start with ends the command."""
+    from hexa.cli.shared.checking import Located, Place
+    from hexa.cli.shared.settings import settings_of
+    from hexa.domain.notify.written import receivers_of
+
+    _, problems = receivers_of(settings_of(file, {}).notify)
+    return [Located(Place(name_of(file), 1), None, each) for each in problems]
+
+
 def _text(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
     lines = []
     for each in located:
         problem, subject = each.problem, each.subject
-        about = f"{subject}: {problem.field}: " if subject else ""
+        about = f"{subject}: {problem.field}: " if subject else f"{problem.field}: " if problem.field else ""
         lines.append(f"{each.place.file}:{each.place.line}: {problem.severity}: {about}{problem.text}")
         lines.append(f"    {problem.remedy}")
     return "\n".join([*lines, _summary(objects, located)])

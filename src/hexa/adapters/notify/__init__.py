@@ -1,0 +1,1 @@
+"""Sends notifications: webhooks over HTTP and e-mail over SMTP. Implements `ports.notify`."""

@@ -1,0 +1,184 @@
+"""Which statuses and which news people are told of."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.news import About, Change, News, What
+from hexa.domain.notify.events import KINDS, Event, Level, Trouble
+from hexa.domain.notify.standing import (
+    MOMENTS,
+    certificate_looks,
+    of_certificate,
+    of_group,
+    of_machine,
+    of_news,
+    relevant,
+)
+from hexa.domain.resources.core import Condition
+from hexa.domain.resources.v1alpha1 import (
+    Group,
+    GroupSpec,
+    GroupStatus,
+    Lookup,
+    Node,
+    NodeSpec,
+    NodeStatus,
+    OwnedMetadata,
+)
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+BEFORE = NOW - timedelta(hours=1)
+
+
+def condition(type_: str, reason: str = "", status: str = "True") -> Condition:
+    """One that says why."""
+    return Condition(type=type_, status=status, reason=reason, message=f"{type_} says why", last_transition_time=BEFORE)
+
+
+def machine(phase: Phase = Phase.READY, *conditions: Condition, **status: Any) -> Node:
+    """A machine of the group rack."""
+    metadata = OwnedMetadata(namespace="machines", name="box", labels={"group": "rack"})
+    known = NodeStatus(phase=str(phase), since=NOW, conditions=conditions, **status)
+    return Node(metadata=metadata, spec=NodeSpec(), status=known)
+
+
+def group(*conditions: Condition, **status: Any) -> Group:
+    """The group rack."""
+    metadata = OwnedMetadata(namespace="machines", name="rack")
+    return Group(metadata=metadata, spec=GroupSpec(), status=GroupStatus(conditions=conditions, **status))
+
+
+def events(troubles: Any) -> list[str]:
+    """Of what is told."""
+    return [str(each.event) for each in troubles]
+
+
+OF_MACHINES = [
+    (machine(), []),
+    (machine(Phase.OFF), []),
+    (machine(Phase.START_FAILED, failures=1), ["MachineDoesNotWake"]),
+    (machine(Phase.START_FAILED, failures=2), ["Quarantined"]),
+    (machine(Phase.OFF, failures=1, wake_failed_at=BEFORE), ["MachineDoesNotWake"]),
+    (machine(Phase.BOOTING, failures=3, wake_failed_at=BEFORE), ["Quarantined"]),
+    (machine(Phase.READY, failures=1, wake_failed_at=BEFORE), []),  # a drain that was given up is counted too
+    (machine(Phase.POWERING_ON, failures=1), []),
+    (machine(Phase.STOP_FAILED, failures=1), ["MachineDoesNotStop"]),
+    (machine(Phase.LOST), ["MachineLost"]),
+    (machine(Phase.READY, condition("Blocked", "DrainBlocked")), ["DrainBlocked"]),
+    (machine(Phase.LOST, condition("Blocked", "Hung")), ["MachineLost"]),
+    (machine(Phase.READY, condition("Blocked", "Hold")), []),
+    (machine(Phase.OFF, condition("PowerKnown", "NotRead", "Unknown")), ["PowerUnavailable"]),
+    (machine(Phase.OFF, condition("PowerKnown", "NoSensor", "Unknown")), []),
+    (machine(Phase.OFF, condition("PowerKnown", "Contradiction", "False")), ["PowerUnavailable"]),
+    (machine(Phase.OFF, condition("PowerJobFailed", "JobFailed")), ["PowerUnavailable"]),
+    (machine(Phase.READY, condition("HealthCheck", "Failed", "False")), ["HealthCheckFailed"]),
+    (machine(Phase.READY, condition("HealthCheck", "NoResult", "Unknown")), []),
+    (machine(Phase.READY, condition("Invalid", "Contained")), ["ObjectInvalid"]),
+    (machine(Phase.READY, condition("Spare", "Spare"), condition("Unheard", "Of")), []),
+]
+
+
+@pytest.mark.parametrize(("node", "told"), OF_MACHINES, ids=range(len(OF_MACHINES)))
+def test_what_of_a_machine_needs_a_hand(node: Node, told: list[str]) -> None:
+    """What a person should look at is told, with the group; what hexa waits for is not."""
+    found = {each.place: each for each in of_machine(node)}
+    assert events(found.values()) == told
+    for each in found.values():
+        assert (str(each.of), each.group, each.machine) == ("machines/box", "rack", True)
+        assert each.why
+        assert each.since is not None
+
+
+OF_GROUPS = [
+    (group(), 0, []),
+    (group(size=3, ready=1), 2, ["GroupShort"]),
+    (group(size=3, ready=2), 2, []),
+    (group(condition("SafeHands", "MostNodesLost")), 0, ["SafeHands"]),
+    (group(condition("OnBattery", "OnBattery")), 0, ["OnBattery"]),
+    (group(condition("OnBattery", "OrderedOff")), 0, ["BatteryLow"]),
+    (group(condition("OnBattery", "Charging")), 0, ["BatteryLow"]),
+    (group(condition("UpsNotHeard", "UpsNotHeard")), 0, ["UpsNotHeard"]),
+    (group(condition("PricesEnd", "PricesEnd")), 0, ["PricesEnd"]),
+    (group(condition("RemediationStopped", "Storm")), 0, ["RemediationStopped"]),
+    (group(condition("Invalid", "MinAboveMax"), condition("NoMachines", "NoMachines")), 0, ["ObjectInvalid"]),
+]
+
+
+@pytest.mark.parametrize(("of", "minimum", "told"), OF_GROUPS, ids=range(len(OF_GROUPS)))
+def test_what_of_a_group_needs_a_hand(of: Group, minimum: int, told: list[str]) -> None:
+    """What is the whole site's has no object, so that groups do not tell it one by one."""
+    found = list(of_group(of, minimum=minimum))
+    assert events(found) == told
+    site = {"SafeHands", "OnBattery", "BatteryLow", "UpsNotHeard", "PricesEnd"}
+    assert all((each.of is None) is (each.event in site) for each in found)
+
+
+def news(what: What, **more: Any) -> News:
+    """Of the machine."""
+    return News(**{"of": Lookup("machines", "box"), "what": what, "why": "why", **more})
+
+
+def test_moments_are_told_by_the_news() -> None:
+    """Somebody else's hand, a power cycle and, for those who ask, each boot and each rest; all else is not a message."""
+    told = of_news(news(What.FOUND_OFF), group="rack")
+    assert told == Trouble(
+        event=Event.FOUND_OFF,
+        slot="moment FoundOff",
+        of=Lookup("machines", "box"),
+        why="why",
+        group="rack",
+        machine=True,
+    )
+    step = Change("Booting", "Ready", "NodeReady")
+    assert of_news(news(What.READY)) is None
+    assert of_news(news(What.READY, change=step)) is not None
+    assert of_news(news(What.CORRECTED)) is not None
+    assert of_news(news(What.DOES_NOT_DECODE, of=Lookup("", ""))) is None
+    assert [what for what in What if what not in MOMENTS and of_news(news(what, change=step)) is not None] == []
+    wrong = of_news(news(What.DOES_NOT_DECODE, about=About.GROUP))
+    assert wrong is not None
+    assert (wrong.group, wrong.machine) == ("box", False)
+
+
+def test_a_certificate_is_told_two_weeks_and_three_days_before_its_end() -> None:
+    """Each step once, and both until it is renewed."""
+    ends = NOW + timedelta(days=20)
+    assert list(of_certificate("grpc", ends, now=NOW)) == []
+    assert certificate_looks(ends, now=NOW) == NOW + timedelta(days=6)
+    assert len(list(of_certificate("grpc", ends, now=NOW + timedelta(days=6)))) == 1
+    assert certificate_looks(ends, now=NOW + timedelta(days=6)) == NOW + timedelta(days=17)
+    both = list(of_certificate("grpc", ends, now=NOW + timedelta(days=21)))
+    assert len({each.place for each in both}) == 2
+    assert "ended at" in both[0].why
+    assert certificate_looks(ends, now=NOW + timedelta(days=21)) is None
+
+
+def test_only_what_may_matter_is_looked_at() -> None:
+    """A status that counts energy is nothing new; a condition, a phase and a failure are."""
+    old = machine()
+    assert not relevant(old, old)
+    assert not relevant(old, machine(attempt=4))
+    assert relevant(old, machine(failures=1))
+    assert relevant(old, machine(Phase.LOST))
+    assert relevant(old, machine(Phase.READY, condition("Blocked", "Hung")))
+    assert relevant(None, old)
+    assert relevant(old, None)
+
+
+def test_each_event_has_words() -> None:
+    """A sentence for people, and one for the documentation; only what turns a site off is critical."""
+    assert set(KINDS) == set(Event)
+    for event, kind in KINDS.items():
+        trouble = Trouble(event=event, slot="x", of=Lookup("machines", "rack-3"))
+        assert trouble.title
+        assert "{" not in trouble.title
+        assert not kind.says.endswith(".")
+        assert kind.means.endswith(".")
+    assert {event for event, kind in KINDS.items() if kind.level is Level.CRITICAL} == {
+        Event.SAFE_HANDS,
+        Event.ON_BATTERY,
+        Event.BATTERY_LOW,
+    }
