@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Final
+from typing import Final, cast
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString  # its own way to write numbers: bytes are to be the same
@@ -17,17 +17,18 @@ HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 def family_text(family: Family) -> str:
     """The family in the text format, version 0.0.4."""
     head = f"# HELP {family.name} {family.meaning.translate(HELP_ESCAPES)}\n# TYPE {family.name} {family.kind}\n"
-    return head + "".join(_histograms(family) if family.kind is Kind.HISTOGRAM else _lines(family))
+    return head + ("".join(_histograms(family)) if family.kind is Kind.HISTOGRAM else _lines(family))
 
 
-def _lines(family: Family) -> Iterator[str]:
-    """Labels are sorted by name, as prometheus_client does."""
+def _lines(family: Family) -> str:
+    """Labels are sorted by name, as prometheus_client does. One look at the whole text tells whether anything is to be escaped."""
     order = sorted(range(len(family.labels)), key=lambda index: family.labels[index])
-    inner = ",".join(f'{family.labels[index]}="%s"' for index in order)
-    line = f"{family.name}{{{inner}}} %s\n" if inner else f"{family.name} %s\n"
-    for labels, value in family.samples:
-        assert not isinstance(value, Histogram)
-        yield line % (*[_escaped(labels[index]) for index in order], _number(value))
+    inner = ",".join(f'{family.labels[index]}="{{{index}}}"' for index in order)
+    line = f"{family.name}{{{{{inner}}}}} {{{len(order)}}}\n" if inner else f"{family.name} {{0}}\n"
+    samples, write = cast(list[tuple[Labels, float]], list(family.samples)), line.format
+    text = "".join([write(*labels, "1.0" if value == 1 else _number(value)) for labels, value in samples])
+    plain = text.count('"') == 2 * len(order) * len(samples) and text.count("\n") == len(samples) and "\\" not in text
+    return text if plain else "".join([write(*map(_escaped, labels), _number(value)) for labels, value in samples])
 
 
 def _histograms(family: Family) -> Iterator[str]:
@@ -50,11 +51,11 @@ def _parts(histogram: Histogram) -> Iterator[tuple[str, tuple[tuple[str, str], .
 
 
 def _escaped(text: str) -> str:
-    return text if text.isidentifier() else text.translate(ESCAPES)
+    return text.translate(ESCAPES)
 
 
 def _number(value: float) -> str:
-    return "1.0" if value == 1 else str(floatToGoString(value))  # type: ignore[no-untyped-call]
+    return "0.0" if value == 0 else str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 
 def metric_of(family: Family) -> Metric:

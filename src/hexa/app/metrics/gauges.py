@@ -1,16 +1,17 @@
 """What is read when somebody asks: sizes, phases, conditions, watts, energy. Nothing of it is kept."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import datetime
 
-from hexa.app.metrics.scene import NOWHERE, Scene, group_of, named
+from hexa.app.metrics.scene import NOWHERE, Scene, named
 from hexa.domain.machine.lifecycle import Phase, phase_of
-from hexa.domain.machine_view import membership_of
 from hexa.domain.money.rates import has_energy, rates_of
+from hexa.domain.names import MEMBERSHIP_LABEL
 from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.core import Condition
+from hexa.domain.resources.v1alpha1 import Lookup, Node
 from hexa.domain.words.figures import JOULES, declared_watts
 from hexa.domain.words.reasons import CONDITIONS
 from hexa.ports.metrics import Labels
@@ -28,11 +29,18 @@ def build(scene: Scene) -> Samples:
 
 def machines(scene: Scene) -> Samples:
     """Each group with each phase, and the phases of machines that have no group."""
-    found = Counter((*group_of(scene.store, node), phase_of(node.status)) for _, node in scene.machines)
-    found[(*NOWHERE, Phase.UNKNOWN)] += len(scene.store.machines.malformed)
-    for group in scene.pieces():
-        yield from (((*group, phase), float(found.pop((*group, phase), 0))) for phase in Phase)
-    yield from ((labels, float(count)) for labels, count in sorted(found.items()) if count)
+    there = set(scene.places)
+    found = Counter((_place(key, node, there), phase_of(node.status)) for key, node in scene.machines)
+    found[(NOWHERE, Phase.UNKNOWN)] += len(scene.store.machines.malformed)
+    for group in (*scene.places, NOWHERE):
+        for phase in Phase:
+            if (count := found[(group, phase)]) or group is not NOWHERE:
+                yield (*group, phase), float(count)
+
+
+def _place(key: Lookup, node: Node, there: Collection[Labels]) -> Labels:
+    group = (key.namespace, node.metadata.labels.get(MEMBERSHIP_LABEL, ""))
+    return group if group in there else NOWHERE
 
 
 def phases(scene: Scene) -> Samples:
@@ -48,11 +56,13 @@ def machine_conditions(scene: Scene) -> Samples:
 
 def held(scene: Scene) -> Samples:
     """Machines that a person's word holds, or their group."""
-    groups = {key for key, policy in scene.policies.items() if active_hold(policy.hold, now=scene.now)}
+    groups = {named(key) for key, policy in scene.policies.items() if active_hold(policy.hold, now=scene.now)}
     for key, node in scene.machines:
-        with suppress(Exception):  # an odd date is that machine's own matter
-            if membership_of(node) in groups or active_hold(node.spec.hold, now=scene.now):
-                yield named(key), 1.0
+        if node.spec.hold is not None or groups:
+            with suppress(Exception):  # an odd date is that machine's own matter
+                of_group = _place(key, node, groups) is not NOWHERE
+                if of_group or active_hold(node.spec.hold, now=scene.now):
+                    yield named(key), 1.0
 
 
 def watts(scene: Scene) -> Samples:
@@ -149,7 +159,8 @@ def prices(scene: Scene) -> Samples:
 
 def _true(conditions: tuple[Condition, ...]) -> Iterator[str]:
     """Types that hexa writes, each once."""
-    return iter(dict.fromkeys(c.type for c in conditions if c.status == "True" and c.type in CONDITIONS))
+    types = [c.type for c in conditions if c.status == "True" and c.type in CONDITIONS]
+    return iter(types if len(types) < 2 or len(set(types)) == len(types) else dict.fromkeys(types))
 
 
 def _stamp(at: datetime) -> float:

@@ -1,6 +1,6 @@
 """What metrics are read from: the snapshot, and what was counted, at one moment."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -60,12 +60,12 @@ class Scene:
 
     @cached_property
     def machines(self) -> list[tuple[Lookup, Node]]:
-        """All machines that decode, by namespace and name."""
-        return sorted(self.store.machines.objects.items(), key=lambda item: named(item[0]))
+        """All machines that decode."""
+        return list(self.store.machines.objects.items())
 
     @cached_property
     def groups(self) -> list[tuple[Lookup, Group]]:
-        """All groups that decode."""
+        """All groups that decode, by namespace and name."""
         return sorted(self.store.groups.objects.items(), key=lambda item: named(item[0]))
 
     @cached_property
@@ -74,6 +74,7 @@ class Scene:
         views = ((key, self.views.group(key)) for key, _ in self.groups)
         return {key: view.policy for key, view in views if view is not None}
 
-    def pieces(self) -> Iterator[Labels]:
+    @cached_property
+    def places(self) -> list[Labels]:
         """Every group that is there."""
-        return (named(key) for key, _ in self.groups)
+        return [named(key) for key, _ in self.groups]

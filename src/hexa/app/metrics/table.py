@@ -59,11 +59,11 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 def _of_groups(scene: Scene) -> Iterable[Labels]:
-    return scene.pieces()
+    return scene.places
 
 
 def _of_failures(scene: Scene) -> Iterable[Labels]:
-    return ((*group, reason) for group in scene.pieces() for reason in sorted(FAILED))
+    return ((*group, reason) for group in scene.places for reason in sorted(FAILED))
 
 
 def _once(scene: Scene) -> Iterable[Labels]:
