@@ -171,11 +171,19 @@ def test_seconds_left_end_where_nobody_knows() -> None:
     assert coming(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), (1.0,)) is None
 
 
+def ends_in(days: float) -> float:
+    """Seconds since 1970."""
+    return (NOW + timedelta(days=days)).timestamp()
+
+
 def test_hands_are_what_needs_a_person() -> None:
     """Errors first; a hold or a check that passes needs nobody; what cannot be read does; certificates are told in time."""
-    beside = Beside(certificates={"grpc": timedelta(days=3), "http": timedelta(days=300)})
+    beside = Beside(
+        certificates=lambda: {"grpc": ends_in(3), "http": ends_in(300)}, called=lambda: timedelta(minutes=9)
+    )
     found = [(each.kind, each.name, each.reason, each.severity) for each in overview(site(), beside=beside).hands]
     assert found == [
+        ("ClusterAutoscaler", "cluster-autoscaler", "AutoscalerSilent", Grade.ERROR),
         ("Node", "broken", "DoesNotDecode", Grade.ERROR),
         ("Node", "failed", "StartFailed", Grade.ERROR),
         ("Group", "odd", "DoesNotDecode", Grade.ERROR),
@@ -186,7 +194,9 @@ def test_hands_are_what_needs_a_person() -> None:
 
 def test_who_may_see_one_namespace_sees_nothing_of_another() -> None:
     """Machines, groups, hands and sums are those of the namespaces that were asked for."""
-    found = msgspec.json.encode(overview(site(), namespaces={"a"}, beside=Beside(certificates={"grpc": timedelta(0)})))
+    found = msgspec.json.encode(
+        overview(site(), namespaces={"a"}, beside=Beside(certificates=lambda: {"grpc": ends_in(0)}))
+    )
     assert b'"broken"' not in found
     assert b'"odd"' not in found
     assert b"grpc" not in found

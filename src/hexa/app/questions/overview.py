@@ -25,6 +25,7 @@ from hexa.domain.news import About
 from hexa.domain.policy.policy import Policy
 from hexa.domain.policy.values import active_hold, power_of
 from hexa.domain.resources.v1alpha1 import EnergyAccount, Hold, Lookup, Node
+from hexa.domain.words import hands as hands_beside
 from hexa.domain.words.arrivals import Boot, arrival, coming, recent_boots, set_out
 from hexa.domain.words.figures import day_of, declared_watts, energy_state, priced
 from hexa.domain.words.known import Known
@@ -40,11 +41,12 @@ from hexa.domain.words.overview import (
     why,
 )
 
-CERTIFICATE_SOON: Final = timedelta(days=14)
-"""Before a certificate ends a person is told."""
-
 
 def _unmeasured(_: Node) -> float | None:
+    return None
+
+
+def _never() -> timedelta | None:
     return None
 
 
@@ -55,8 +57,10 @@ class Beside(Struct, frozen=True, kw_only=True):
     watts: Callable[[Node], float | None] = _unmeasured
     """What a machine's meter said last."""
     tariffs: Tariffs = Tariffs()
-    certificates: Mapping[str, timedelta] = {}
-    """How long certificates of the agent's own are valid still, by what they are for."""
+    certificates: Callable[[], Mapping[str, float]] = dict
+    """When certificates of the agent's own end, in seconds since 1970, by what they are for."""
+    called: Callable[[], timedelta | None] = _never
+    """How long ago Cluster Autoscaler called last; None: it did not."""
 
 
 NOTHING: Final = Beside()
@@ -71,10 +75,8 @@ def overview(snapshot: Snapshot, *, namespaces: Collection[str] | None = None, b
         _group(snapshot, key, beside, watts, members[key]) for key in snapshot.group_keys if _within(key, namespaces)
     ]
     found = [hand for machine in machines for hand in machine.hands()]
-    found += [
-        hand for key in snapshot.group_keys if _within(key, namespaces) for hand in _hands_of_group(snapshot, key)
-    ]
-    found += _certificates(beside) if namespaces is None else ()
+    found += [hand for group in groups for hand in _hands_of_group(snapshot, group)]
+    found += _of_site(beside, snapshot.now) if namespaces is None else ()
     return Overview(
         at=snapshot.now,
         version=beside.version,
@@ -293,12 +295,15 @@ def group_state(
     )
 
 
-def _hands_of_group(snapshot: Snapshot, key: Lookup) -> Iterator[Hand]:
+def _hands_of_group(snapshot: Snapshot, state: GroupState) -> Iterator[Hand]:
+    key = Lookup(state.namespace, state.name)
     broken = snapshot.store.groups.malformed.get(key)
     if broken is not None:
         yield _broken(About.GROUP, key, undecodable(broken))
         return
-    yield from hands(About.GROUP, key, snapshot.store.groups.objects[key].status.conditions)
+    conditions = snapshot.store.groups.objects[key].status.conditions
+    yield from hands(About.GROUP, key, conditions)
+    yield from hands_beside.short(state, conditions)
 
 
 # --- the site -------------------------------------------------------------------------------------------------------
@@ -335,12 +340,8 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return round(sum(known), 6) if known else None
 
 
-def _certificates(beside: Beside) -> Iterator[Hand]:
-    for name, left in beside.certificates.items():
-        if left < CERTIFICATE_SOON:
-            over, days = left <= timedelta(0), max(left.days, 0)
-            text = f"the certificate of {name} {'has ended' if over else f'ends in {days} days'}: renew it (hexa certs)"
-            grade = Grade.ERROR if over else Grade.WARNING
-            yield Hand(
-                kind="Certificate", namespace="", name=name, reason="CertificateEnds", message=text, severity=grade
-            )
+def _of_site(beside: Beside, now: datetime) -> Iterator[Hand]:
+    """What needs a person and is of no namespace."""
+    for name, ends in sorted(beside.certificates().items()):
+        yield from hands_beside.certificate(name, hands_beside.moment(ends), now=now)
+    yield from hands_beside.autoscaler(beside.called(), now=now)

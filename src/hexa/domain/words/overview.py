@@ -134,7 +134,7 @@ class Hand(Struct, frozen=True, kw_only=True, rename="camel"):
     """Something that needs a person."""
 
     kind: str
-    """Node (a machine), Group or Certificate."""
+    """Node (a machine), Group, Certificate or ClusterAutoscaler."""
     namespace: str
     name: str
     reason: str
@@ -206,7 +206,7 @@ def why(known: Known) -> str:
 
 
 class Needs(Struct, frozen=True):
-    """A condition that needs a person: of which status, and for which reasons (none: for each)."""
+    """A condition that needs a person: of which status (empty: of any), and for which reasons (none: for each)."""
 
     grade: Grade = Grade.WARNING
     status: str = "True"
@@ -214,7 +214,7 @@ class Needs(Struct, frozen=True):
 
     def meets(self, condition: Condition) -> bool:
         """Whether the condition is meant."""
-        return condition.status == self.status and (not self.reasons or condition.reason in self.reasons)
+        return self.status in ("", condition.status) and (not self.reasons or condition.reason in self.reasons)
 
 
 ERROR: Final = Needs(Grade.ERROR)
@@ -239,7 +239,7 @@ OF_MACHINE: Final[dict[str, Needs]] = {
     "CircuitTooSmall": WARNING,
     "UnknownCircuit": WARNING,
     "Hedged": WARNING,
-    "PowerKnown": Needs(status="False"),
+    "PowerKnown": Needs(status="", reasons=frozenset({"NotRead", "Contradiction"})),
     "Wakeable": Needs(status="False", reasons=frozenset({"WakeFailed"})),
     "HealthCheck": Needs(status="False"),
 }
