@@ -34,7 +34,8 @@ NOT_RUN: Final = ("include", "tests", "greenlet/tests", "trio/_tests", "trio/_co
 LEXERS: Final = ("__init__", "_mapping", "data", "python", "shell", "special")
 """Of the languages that pygments colours, those that the command line could show."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+_REQUIREMENT: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(\[(?P<extras>[^\]]*)\])?")
+_EXTRA: Final = re.compile(r"""\bextra\s*==\s*["'](?P<name>[^"']+)["']""")
 _MODEL: Final = re.compile(r"from kubernetes\.client\.models\.(\w+) import")
 
 
@@ -99,23 +100,24 @@ def remove_unused_distributions(folder: Path) -> None:
 
 def reachable(start: str, installed: dict[str, Distribution]) -> set[str]:
     """The names of all distributions that this one needs, and its own."""
-    found, waiting = set[str](), [start]
+    found, waiting = set[tuple[str, str]](), [(start, "")]
     while waiting:
-        name = waiting.pop()
-        if name in installed and name not in found:
-            found.add(name)
-            waiting += requirements_of(name, installed[name])
-    return found
+        name, extra = waiting.pop()
+        if name in installed and (name, extra) not in found:
+            found.add((name, extra))
+            waiting += requirements_of(name, extra, installed[name])
+    return {name for name, _ in found}
 
 
-def requirements_of(name: str, distribution: Distribution) -> Iterator[str]:
-    """What it asks for. Extras count where they are installed: what nobody asks for was not locked."""
+def requirements_of(name: str, extra: str, distribution: Distribution) -> Iterator[tuple[str, str]]:
+    """What it asks for, or what this extra of it adds: each with no extra, and with each that it is asked for with."""
     for line in distribution.requires or ():
-        found = _NAME.match(line)
+        found, wanted = _REQUIREMENT.match(line), _EXTRA.search(line)
         assert found
-        required = normal(found[0])
-        if name != "kubernetes" or required in MODELS_NEED:
-            yield required
+        required = normal(found["name"])
+        if (wanted["name"] if wanted else "") == extra and (name != "kubernetes" or required in MODELS_NEED):
+            yield required, ""
+            yield from ((required, each.strip()) for each in (found["extras"] or "").split(",") if each.strip())
 
 
 def name_of(distribution: Distribution) -> str:

@@ -53,7 +53,7 @@ class _Request:
         self._receive = receive
         self._send = send
         self._left = LARGEST_BODY
-        self._complete = False
+        self._complete = not any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
         self._begun = False
         self._ended = False
         self._time = trio.CancelScope(deadline=trio.current_time() + REQUEST_LIMIT)

@@ -6,6 +6,7 @@ from typing import Any
 import trio
 
 from hexa.domain.errors import AlreadyExists, Conflict, NotFound, Refused
+from hexa.domain.resources.cluster import REVIEWS, TOKEN_REVIEWS
 from hexa.domain.resources.core import LEASES, NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES
 from hexa.ports.kube import Evicted, Patch, PatchStyle, Selector
@@ -132,6 +133,23 @@ async def status_is_not_created(bench: KubeBench) -> None:
     manifest = bench.manifest(spec={}, status={"attempt": 7})
     async with bench.made(MACHINES, manifest) as machine:
         expect(machine.status.attempt == 0, "a create should not write the status")
+
+
+async def a_token_that_nobody_has_is_nobodys(bench: KubeBench) -> None:
+    """A review of a token is answered, also where the API server does not know it."""
+    manifest = {"apiVersion": TOKEN_REVIEWS.api_version, "kind": TOKEN_REVIEWS.name, "metadata": {}}
+    review = await bench.kube.create(TOKEN_REVIEWS, {**manifest, "spec": {"token": "nobody-has-this"}})
+    expect(not review.status.authenticated, "a token that nobody has should not be authenticated")
+
+
+async def a_review_of_access_is_of_whom_it_names(bench: KubeBench) -> None:
+    """What somebody else may do is told: of an administrator, everything, resources and paths."""
+    resource = {"verb": "update", "group": "infra.homecluster.dev", "resource": "nodes", "namespace": bench.namespace}
+    for asked in ({"resourceAttributes": resource}, {"nonResourceAttributes": {"verb": "get", "path": "/metrics"}}):
+        spec = {"user": "somebody", "uid": "7", "groups": ("system:masters",), "extra": {"a": ("b",)}, **asked}
+        manifest = {"apiVersion": REVIEWS.api_version, "kind": REVIEWS.name, "metadata": {}, "spec": spec}
+        review = await bench.kube.create(REVIEWS, manifest)
+        expect(review.status.allowed, f"an administrator should be allowed {asked}")
 
 
 async def of_many_writers_none_is_lost(bench: KubeBench) -> None:

@@ -42,6 +42,8 @@ class MemoryKube:
         self.latency = latency
         self.bans: list[Ban] = []
         """What access reviews answer no to. The calls themselves are not refused: see `fail_next`."""
+        self.tokens: dict[str, dict[str, Any]] = {}
+        """Tokens that reviews know, and whose they are: {"username": ..., "uid": ..., "groups": [...]}."""
         self._manager = manager
         self._planned: list[Planned] = []
 
@@ -98,7 +100,8 @@ class MemoryKube:
         return _decoded(kind, stored)
 
     def _answered(self, kind: Kind[T], manifest: Mapping[str, Any]) -> T:
-        decoded = decode(kind, answer(kind, manifest, bans=self.bans, now=self.api.now()))
+        status = answer(kind, manifest, bans=self.bans, tokens=self.tokens, now=self.api.now())
+        decoded = decode(kind, status)
         assert not isinstance(decoded, Malformed), decoded.problem
         return decoded
 
