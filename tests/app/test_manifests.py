@@ -65,7 +65,8 @@ def test_roles_allow_what_the_table_has_and_no_more(overlay: Overlay) -> None:
         for subject in each["subjects"]
         if subject["name"] == "hexa" and "cluster-autoscaler" not in each["metadata"]["name"]
     }
-    assert bound == {*wanted, *([("hexa-tenant", "shop")] if overlay is Overlay.TENANT else [])}
+    more = {Overlay.TENANT: ("hexa-tenant", "shop"), Overlay.PRODUCTION: ("hexa-http", "")}
+    assert bound == {*wanted, *([more[overlay]] if overlay in more else [])}
 
 
 @EVERY
@@ -280,5 +281,57 @@ def test_events_on_pods_are_a_right_of_their_own_that_is_off_until_asked_for() -
 def test_the_chart_and_kustomize_have_it_as_an_option() -> None:
     """In the chart by its value, with kustomize by a component."""
     text = chart(write_document)["templates/production.yaml"]
-    assert text.count("{{- if .Values.eta }}") == 3  # two objects of RBAC, and the setting
+    assert text.count("{{- if .Values.eta }}") == 4  # two objects of RBAC, and the setting of either Deployment
     assert {each["kind"] for each in tree()["components/eta/rbac.yaml"]} == {"ClusterRole", "ClusterRoleBinding"}
+
+
+HTTP_RIGHTS = {
+    ("authentication.k8s.io", "tokenreviews", "create"),
+    ("authorization.k8s.io", "subjectaccessreviews", "create"),
+}
+
+
+def test_http_is_off_in_minimal_and_served_by_tls_in_production() -> None:
+    """Without being asked for, minimal has no port, no setting and no right for it; production serves it by the certificate that
+    it has for gRPC, to pods of the cluster, through its Service, and may ask who calls."""
+    for overlay in (Overlay.MINIMAL, Overlay.TENANT):
+        assert "HTTP" not in "".join(map(write_document, installed(overlay))).upper().replace("HTTPGET", "")
+    objects = installed(Overlay.PRODUCTION)
+    assert allowed(of(objects, "ClusterRole", "hexa-http")) == HTTP_RIGHTS
+    ports = {each["name"]: each["port"] for each in of(objects, "Service", "hexa", "hexa-system")["spec"]["ports"]}
+    assert ports == {"grpc": 50051, "http": 8443}
+    rules = of(objects, "NetworkPolicy", "hexa", "hexa-system")["spec"]["ingress"]
+    assert rules[1] == {"from": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 8443}]}
+    http = served(objects)
+    assert (http.address, http.tls.certificate, http.anonymous_read) == ("0.0.0.0:8443", "/etc/hexa/tls/tls.crt", False)
+    assert installed(Overlay.PRODUCTION, http=False) == [
+        each for each in installed(Overlay.PRODUCTION, http=False) if "http" not in each["metadata"]["name"]
+    ]
+
+
+def test_minimal_serves_http_on_its_own_loopback_where_it_is_asked_for() -> None:
+    """No certificate, so nobody but kubectl port-forward reaches it; callers still need a token."""
+    objects = installed(Overlay.MINIMAL, http=True)
+    assert served(objects).address == "127.0.0.1:8080"
+    assert allowed(of(objects, "ClusterRole", "hexa-http")) == HTTP_RIGHTS
+    assert not [each for each in objects if each["kind"] == "Service"]
+    assert allowed(of(installed(Overlay.TENANT, http=True), "ClusterRole", "hexa-http-hexa-system")) == HTTP_RIGHTS
+
+
+def served(objects: list[Object]) -> Any:
+    """The section http that the agent has."""
+    from hexa.config import load_config
+
+    pod = of(objects, "Deployment", "hexa", "hexa-system")["spec"]["template"]["spec"]
+    settings = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    return load_config(file=None, environment=settings, flags={}).http
+
+
+def test_the_chart_has_http_as_a_value() -> None:
+    """What differs is there twice, with HTTP and without; the rest stands once."""
+    files = chart(write_document)
+    for overlay, asked in (("production", "if ne"), ("minimal", "if eq")):
+        text = files[f"templates/{overlay}.yaml"]
+        assert text.count(f"{{{{- {asked} (toString .Values.http)") >= 3
+        assert text.count("{{- if") == text.count("{{- end }}") - text.count("{{- range")
+        assert text.count("kind: Deployment") == (3 if overlay == "production" else 2)

@@ -51,6 +51,14 @@ def manifests(
         bool,
         typer.Option("--eta", help="Tell pods that wait when their machine is Ready: Events in every namespace."),
     ] = False,
+    http: Annotated[
+        bool | None,
+        typer.Option(
+            "--http/--no-http",
+            help="Serve metrics, page and API over HTTP (docs/http.md). Default: in the overlay production.",
+            show_default=False,
+        ),
+    ] = None,
     prices: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,7 +91,7 @@ def manifests(
     options = of.Options(overlay=of.Overlay(overlay), namespace=namespace, tenants=tuple(tenants or ()))
     changes: dict[str, Any] = {"machines": tuple(machines or ()), "image": image, "autoscaler_image": autoscaler_image}
     changes |= {"sensors": sensors, "eta": eta, "secrets": tuple(secrets or ()), "prices": tuple(prices or ())}
-    options = structs.replace(options, **{key: value for key, value in changes.items() if value})
+    options = structs.replace(options, http=http, **{key: value for key, value in changes.items() if value})
     objects = [*(_crds() if with_crds else ()), *render(options)]
     typer.echo(_documents(objects), nl=False)
 

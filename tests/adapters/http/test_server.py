@@ -111,6 +111,7 @@ async def raw(address: tuple[str, int], sent: bytes) -> bytes:
 
 
 def client(address: tuple[str, int], **settings: Any) -> httpx.AsyncClient:
+    """A client of that server."""
     return httpx.AsyncClient(base_url=f"http://{address[0]}:{address[1]}", **settings)
 
 
@@ -279,6 +280,7 @@ LIFE = {"starts": NOW - timedelta(days=1), "ends": NOW + timedelta(days=60)}
 
 
 def authority() -> Pair:
+    """A new CA."""
     return ISSUER.authority("test CA", **LIFE)
 
 
@@ -292,12 +294,14 @@ def write(folder: Path, by: Pair) -> Files:
 
 
 def trusting(by: Pair) -> ssl.SSLContext:
+    """A client that believes this CA alone."""
     context = ssl.create_default_context()
     context.load_verify_locations(cadata=by.certificate)
     return context
 
 
 async def status(address: tuple[str, int], by: Pair) -> int:
+    """What a client that believes this CA gets."""
     async with httpx.AsyncClient(verify=trusting(by)) as http:
         return (await http.get(f"https://{address[0]}:{address[1]}/livez")).status_code
 

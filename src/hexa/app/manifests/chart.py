@@ -54,6 +54,9 @@ image: {image}
 settings: {{}}
 #  HEXA_LOG_LEVEL: debug
 
+# Metrics, page and API over HTTP: auto (in production), true or false. docs/http.md
+http: auto
+
 # Tell pods that wait which machine boots for them, and when it is Ready: the right to write Events in every namespace.
 eta: false
 
@@ -83,6 +86,9 @@ _WRONG: Final = """\
 {{- if not (has .Values.overlay (list "minimal" "production" "tenant")) }}
 {{- fail (printf "overlay: %v is none of minimal, production, tenant" .Values.overlay) }}
 {{- end }}
+{{- if not (has (toString .Values.http) (list "auto" "true" "false")) }}
+{{- fail (printf "http: %v is none of auto, true, false" .Values.http) }}
+{{- end }}
 """
 
 
@@ -95,6 +101,28 @@ def chart(write: Write) -> dict[str, str]:
 
 
 def _template(overlay: Overlay, write: Write) -> str:
+    with_http, without = (_objects(overlay, http=http) for http in (True, False))
+    usual = Options(overlay=overlay).serves_http
+    asked = 'ne (toString .Values.http) "false"' if usual else 'eq (toString .Values.http) "true"'
+    texts = []
+    for key, each in with_http.items():
+        text = _conditional(each, write(each))
+        other = _conditional(without[key], write(without[key])) if key in without else ""
+        texts.append(text if text == other else _either(asked, text, other))
+    text = "---\n".join(texts)
+    for pattern, value in _VALUES:
+        text = re.sub(pattern, value, text)
+    return f'{{{{- if eq .Values.overlay "{overlay}" }}}}\n{text}{{{{- end }}}}\n'
+
+
+def _either(asked: str, text: str, other: str) -> str:
+    """An object as it is with HTTP, and without."""
+    otherwise = f"{{{{- else }}}}\n{other}" if other else ""
+    return f"{{{{- if {asked} }}}}\n{text}{otherwise}{{{{- end }}}}\n"
+
+
+def _objects(overlay: Overlay, *, http: bool) -> dict[tuple[str, str, str], Any]:
+    """All objects that the chart makes, by what they are."""
     options = Options(
         overlay=overlay,
         namespace=_STAND_INS.namespace,
@@ -104,12 +132,14 @@ def _template(overlay: Overlay, write: Write) -> str:
         autoscaler_flags=_STAND_INS.autoscaler_flags,
         eta=_STAND_INS.eta,
         settings=_STAND_INS.settings,
+        http=http,
     )
-    texts = [_conditional(each, write(each)) for each in render(options) if not _release_makes(each)]
-    text = "---\n".join(texts)
-    for pattern, value in _VALUES:
-        text = re.sub(pattern, value, text)
-    return f'{{{{- if eq .Values.overlay "{overlay}" }}}}\n{text}{{{{- end }}}}\n'
+    return {_identity(each): each for each in render(options) if not _release_makes(each)}
+
+
+def _identity(each: dict[str, Any]) -> tuple[str, str, str]:
+    metadata = each["metadata"]
+    return each["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
 def _release_makes(each: dict[str, Any]) -> bool:

@@ -9,6 +9,8 @@ from hexa.app.manifests.options import (
     GRPC_PORT,
     HEALTH_PORT,
     HEXA,
+    HTTP_PORT,
+    LOOPBACK_HTTP_PORT,
     READINESS,
     Object,
     Options,
@@ -46,7 +48,7 @@ def workloads(options: Options) -> Iterator[Object]:
             namespace=options.namespace,
             spec={
                 "selector": {"app.kubernetes.io/name": HEXA},
-                "ports": [{"name": "grpc", "port": GRPC_PORT, "targetPort": "grpc"}],
+                "ports": [{"name": name, "port": port, "targetPort": name} for name, port in _served(options)],
             },
         )
         yield _deployment(options, HEXA, HEXA, [hexa(options)], [_secret("tls", SERVER_SECRET)])
@@ -67,9 +69,7 @@ def workloads(options: Options) -> Iterator[Object]:
 
 def hexa(options: Options) -> Object:
     """hexa's container."""
-    ports = [{"name": "health", "containerPort": HEALTH_PORT}]
-    if options.apart:
-        ports.insert(0, {"name": "grpc", "containerPort": GRPC_PORT})
+    ports = [{"name": name, "containerPort": port} for name, port in (*_served(options), ("health", HEALTH_PORT))]
     container: Object = {
         "name": HEXA,
         "image": options.image,
@@ -95,6 +95,13 @@ def hexa(options: Options) -> Object:
     return container
 
 
+def _served(options: Options) -> list[tuple[str, int]]:
+    """Ports that others than kubelet reach, by their names."""
+    if not options.apart:
+        return []
+    return [("grpc", GRPC_PORT), *([("http", HTTP_PORT)] if options.serves_http else [])]
+
+
 def _settings(options: Options) -> dict[str, str]:
     settings = {
         "HEXA_NAMESPACES": ",".join(options.machines),
@@ -109,9 +116,22 @@ def _settings(options: Options) -> dict[str, str]:
             "HEXA_GRPC_TLS_CLIENT_CA": f"{SERVER_FOLDER}/ca.crt",
             "HEXA_GRPC_TLS_CLIENTS": CLIENT,
         }
+    if options.serves_http:
+        settings |= _http(options)
     if options.eta:
         settings["HEXA_ETA"] = "true"
     return {**settings, **dict(options.settings)}
+
+
+def _http(options: Options) -> dict[str, str]:
+    """By the certificate of the gRPC service, whose names are those of the Service; without certificates on the pod's loopback."""
+    if not options.apart:
+        return {"HEXA_HTTP_ADDRESS": f"127.0.0.1:{LOOPBACK_HTTP_PORT}"}
+    return {
+        "HEXA_HTTP_ADDRESS": f"0.0.0.0:{HTTP_PORT}",
+        "HEXA_HTTP_TLS_CERTIFICATE": f"{SERVER_FOLDER}/tls.crt",
+        "HEXA_HTTP_TLS_KEY": f"{SERVER_FOLDER}/tls.key",
+    }
 
 
 def autoscaler(options: Options) -> Object:

@@ -15,6 +15,9 @@ HEXA: Final = "hexa"
 AUTOSCALER: Final = "cluster-autoscaler"
 GRPC_PORT: Final = 50051
 HEALTH_PORT: Final = 50052
+HTTP_PORT: Final = 8443
+LOOPBACK_HTTP_PORT: Final = 8080
+"""Where nobody but the pod itself, and `kubectl port-forward`, reaches it."""
 READINESS: Final = "clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider"
 """What readiness is asked of; without a name, probes ask for life alone (docs/tls.md)."""
 AUTOSCALER_PORT: Final = 8085
@@ -59,6 +62,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """ConfigMaps of `namespace` that it may read the prices of tariffs from, by name."""
     eta: bool = False
     """Whether pods that wait are told when their machine is Ready: Events in every namespace."""
+    http: bool | None = None
+    """Whether hexa serves metrics, page and API over HTTP; None: in the overlay production."""
     settings: tuple[tuple[str, str], ...] = ()
     """Variables added to hexa's, see docs/configuration.md."""
 
@@ -72,6 +77,11 @@ class Options(Struct, frozen=True, kw_only=True):
     def apart(self) -> bool:
         """Whether Cluster Autoscaler has a pod of its own."""
         return self.overlay is not Overlay.MINIMAL
+
+    @property
+    def serves_http(self) -> bool:
+        """Whether there is an HTTP port."""
+        return self.overlay is Overlay.PRODUCTION if self.http is None else self.http
 
     @property
     def autoscaler_account(self) -> str:

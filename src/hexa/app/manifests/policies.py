@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Object, Options, thing
+from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, HTTP_PORT, Object, Options, thing
 from hexa.domain.names import MACHINE_LABEL
 
 API_SERVER_PORTS: Final = (443, 6443)
@@ -32,13 +32,16 @@ def _namespace(name: str, level: str) -> Object:
 
 
 def policies(options: Options) -> Iterator[Object]:
-    """Nothing comes in but Cluster Autoscaler to hexa; nothing goes out but to the API server, DNS, and hexa's port."""
+    """Nothing comes in but Cluster Autoscaler to hexa, and pods of the cluster to its HTTP port where there is one; nothing goes
+    out but to the API server, DNS, and hexa's port."""
     namespace = options.namespace
     # The API server's address is not known here, its usual ports are. Kubelets reach their pods whatever stands here.
     out: list[Object] = [{"ports": [_tcp(port) for port in API_SERVER_PORTS]}, {"ports": _dns()}]
     of_hexa: dict[str, Any] = {"policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": out}
     if options.apart:
         of_hexa["ingress"] = [{"from": [{"podSelector": _named(AUTOSCALER)}], "ports": [_tcp(GRPC_PORT)]}]
+        if options.serves_http:
+            of_hexa["ingress"].append({"from": [{"namespaceSelector": {}}], "ports": [_tcp(HTTP_PORT)]})
         to_hexa = {"to": [{"podSelector": _named(HEXA)}], "ports": [_tcp(GRPC_PORT)]}
         yield _policy(
             AUTOSCALER,

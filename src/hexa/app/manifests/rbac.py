@@ -4,13 +4,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hexa.app.manifests.options import AUTOSCALER, HEXA, RBAC, Object, Options, Overlay, thing
-from hexa.domain.people.rights import RIGHTS, Right, Scope, for_eta, for_prices, for_sensors, for_tenant, rules
+from hexa.domain.people.rights import (
+    RIGHTS,
+    Right,
+    Scope,
+    for_eta,
+    for_http,
+    for_prices,
+    for_sensors,
+    for_tenant,
+    rules,
+)
 
 Rule = dict[str, list[str]]
 
 READ: Final = ["get", "list", "watch"]
 ETA: Final = f"{HEXA}-eta"
 """The role by which pods are told when their machine is Ready."""
+HTTP: Final = f"{HEXA}-http"
+"""The role by which it is asked who calls over HTTP and what they may see."""
 
 
 def _rule(group: str, resources: list[str], verbs: list[str], *names: str) -> Rule:
@@ -73,6 +85,8 @@ def roles(options: Options) -> Iterator[Object]:
         everywhere = options.overlay is not Overlay.TENANT
         for namespace in ("",) if everywhere else options.tenants:  # Events beside the machines are told anyway
             yield from _bound(options, ETA, HEXA, rules(for_eta()), namespace)
+    if options.serves_http:
+        yield from _bound(options, HTTP, HEXA, rules(for_http()))
     for namespace in dict.fromkeys(right.namespace for right in rights if right.namespace):
         fixed = [right for right in rights if right.namespace == namespace]
         yield from _bound(options, options.wide(HEXA), HEXA, rules(fixed), namespace)

@@ -286,6 +286,28 @@ def for_eta() -> tuple[Right, ...]:
     return (right,)
 
 
+def for_http() -> tuple[Right, ...]:
+    """What the HTTP port needs beside the table: off in the overlay minimal until asked for (http.address)."""
+    group = "authentication.k8s.io"
+    whose = Right(
+        group=group,
+        resource="tokenreviews",
+        verbs=("create",),
+        scope=CLUSTER,
+        tenant=CLUSTER,
+        used_by="agent",
+        reason="Whose token it is that comes with a request over HTTP. Reviews are in no namespace.",
+        optional=True,
+    )
+    may = structs.replace(
+        whose,
+        group="authorization.k8s.io",
+        resource="subjectaccessreviews",
+        reason="Which machines its owner may see and change: what Kubernetes would let them do, hexa does for them and no more.",
+    )
+    return whose, may
+
+
 def for_tenant(rights: Iterable[Right] = RIGHTS) -> tuple[Right, ...]:
     """The same rights, each where a tenant's hexa has it."""
     return tuple(structs.replace(right, scope=right.tenant) for right in rights)
