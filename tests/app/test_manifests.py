@@ -335,3 +335,23 @@ def test_the_chart_has_http_as_a_value() -> None:
         assert text.count(f"{{{{- {asked} (toString .Values.http)") >= 3
         assert text.count("{{- if") == text.count("{{- end }}") - text.count("{{- range")
         assert text.count("kind: Deployment") == (3 if overlay == "production" else 2)
+
+
+@pytest.mark.parametrize("overlay", Overlay)
+def test_secrets_of_notifications_are_mounted_where_asked_for(overlay: Overlay) -> None:
+    """By option, chart value and component alike; hexa starts without the Secret too, and nothing is mounted until then."""
+    pod = of(installed(overlay, notify_secret="mine"), "Deployment", "hexa", "hexa-system")["spec"]["template"]["spec"]
+    [volume] = (each for each in pod["volumes"] if each["name"] == "notify")
+    assert volume["secret"] == {"secretName": "mine", "defaultMode": 0o440, "optional": True}
+    mount = {"name": "notify", "mountPath": "/etc/hexa/notify", "readOnly": True}
+    assert [mount in each.get("volumeMounts", ()) for each in pod["containers"]] == [
+        True,
+        *[False] * (len(pod["containers"]) - 1),
+    ]
+    assert "notify" not in write_document(of(installed(overlay), "Deployment", "hexa", "hexa-system"))
+    text = chart(write_document)[f"templates/{overlay}.yaml"]
+    assert "stand-in" not in text
+    assert text.count("{{- if .Values.notifySecret }}") == text.count("- name: notify") >= 2
+    assert (
+        mount in tree()["components/notify/mount.yaml"][0]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    )

@@ -67,6 +67,12 @@ def manifests(
             help="A ConfigMap beside hexa whose prices a tariff names; may be repeated. Default: none.",
         ),
     ] = None,
+    notify_secret: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="A Secret beside hexa with the secrets of receivers of notifications: docs/notify.md."
+        ),
+    ] = "",
     with_crds: Annotated[bool, typer.Option("--with-crds", help="Print the CustomResourceDefinitions first.")] = False,
     deploy: Annotated[
         Path | None,
@@ -82,7 +88,7 @@ def manifests(
         _write_all(deploy)
         return
     _check_names({"--namespace": [namespace], "--machines": machines, "--tenant": tenants, "--read-secret": secrets})
-    _check_names({"--read-prices": prices})
+    _check_names({"--read-prices": prices, "--notify-secret": [notify_secret] if notify_secret else None})
     from msgspec import structs
 
     from hexa.app.manifests import options as of
@@ -91,6 +97,7 @@ def manifests(
     options = of.Options(overlay=of.Overlay(overlay), namespace=namespace, tenants=tuple(tenants or ()))
     changes: dict[str, Any] = {"machines": tuple(machines or ()), "image": image, "autoscaler_image": autoscaler_image}
     changes |= {"sensors": sensors, "eta": eta, "secrets": tuple(secrets or ()), "prices": tuple(prices or ())}
+    changes |= {"notify_secret": notify_secret}
     options = structs.replace(options, http=http, **{key: value for key, value in changes.items() if value})
     objects = [*(_crds() if with_crds else ()), *render(options)]
     typer.echo(_documents(objects), nl=False)
@@ -103,7 +110,7 @@ def _check_names(given: Mapping[str, Iterable[str] | None]) -> None:
     for option, names in given.items():
         for name in names or ():
             if not is_object_name(name) or (
-                option not in ("--read-secret", "--read-prices") and ("." in name or len(name) > 63)
+                option not in ("--read-secret", "--read-prices", "--notify-secret") and ("." in name or len(name) > 63)
             ):
                 fail(f"{option}: {name!r} is no name: use lower case letters, digits and -", Exit.USAGE)
 

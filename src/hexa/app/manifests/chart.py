@@ -21,9 +21,11 @@ _STAND_INS: Final = Options(
     autoscaler_image="stand-in-autoscaler",
     autoscaler_flags=("stand-in-flags",),
     eta=True,
+    notify_secret="stand-in-notify",
     settings=(("STAND_IN_SETTING", "stand-in-setting"),),
 )
 
+_MOUNT: Final = r" +- name: notify\n +mountPath: /etc/hexa/notify\n +readOnly: true\n"
 _VALUES: Final = (
     (r"'?stand-in-namespace'?", "{{ .Release.Namespace }}"),
     (r"stand-in-machines", "{{ .Values.machines.namespace }}"),
@@ -32,6 +34,18 @@ _VALUES: Final = (
     (
         r"( +)- stand-in-flags\n",
         r"\1{{- range .Values.autoscaler.flags }}\n\1- {{ . | quote }}\n\1{{- end }}\n",
+    ),
+    (  # the only mount, as in minimal
+        rf"( +)(volumeMounts:\n{_MOUNT})(?!\1- )",
+        r"\1{{- if .Values.notifySecret }}\n\1\2\1{{- end }}\n",
+    ),
+    (
+        rf"(?<=readOnly: true\n)( +)({_MOUNT.removeprefix(' +')})",
+        r"\1{{- if .Values.notifySecret }}\n\1\2\1{{- end }}\n",
+    ),
+    (
+        r"( +)(- name: notify\n +secret:\n +secretName: )stand-in-notify\n( +defaultMode: 288\n +optional: true\n)",
+        r"\1{{- if .Values.notifySecret }}\n\1\2{{ .Values.notifySecret | quote }}\n\3\1{{- end }}\n",
     ),
     (
         r"( +)(- name: HEXA_ETA\n +value: 'true'\n)",
@@ -59,6 +73,10 @@ http: auto
 
 # Tell pods that wait which machine boots for them, and when it is Ready: the right to write Events in every namespace.
 eta: false
+
+# A Secret of the release's namespace with the tokens and addresses of receivers of notifications, mounted at /etc/hexa/notify:
+# docs/notify.md.
+notifySecret: ""
 
 autoscaler:
   image: {autoscaler}
@@ -131,6 +149,7 @@ def _objects(overlay: Overlay, *, http: bool) -> dict[tuple[str, str, str], Any]
         autoscaler_image=_STAND_INS.autoscaler_image,
         autoscaler_flags=_STAND_INS.autoscaler_flags,
         eta=_STAND_INS.eta,
+        notify_secret=_STAND_INS.notify_secret,
         settings=_STAND_INS.settings,
         http=http,
     )

@@ -34,6 +34,7 @@ CLIENT: Final = AUTOSCALER
 """The name in the certificate of the client that may call."""
 
 SERVER_FOLDER: Final = "/etc/hexa/tls"
+NOTIFY_FOLDER: Final = "/etc/hexa/notify"
 CLOUD_FOLDER: Final = "/etc/cluster-autoscaler"
 CLOUD_FILE: Final = "cloud-config.yaml"
 
@@ -51,7 +52,7 @@ def workloads(options: Options) -> Iterator[Object]:
                 "ports": [{"name": name, "port": port, "targetPort": name} for name, port in _served(options)],
             },
         )
-        yield _deployment(options, HEXA, HEXA, [hexa(options)], [_secret("tls", SERVER_SECRET)])
+        yield _deployment(options, HEXA, HEXA, [hexa(options)], [_secret("tls", SERVER_SECRET), *_of_notify(options)])
         yield _deployment(
             options, AUTOSCALER, AUTOSCALER, [autoscaler(options)], [_secret("cloud-config", CLOUD_CONFIG)]
         )
@@ -64,7 +65,7 @@ def workloads(options: Options) -> Iterator[Object]:
         data={CLOUD_FILE: f"address: 127.0.0.1:{GRPC_PORT}\n"},
     )
     volume = {"name": "cloud-config", "configMap": {"name": CLOUD_CONFIG}}
-    yield _deployment(options, HEXA, HEXA, [hexa(options), autoscaler(options)], [volume])
+    yield _deployment(options, HEXA, HEXA, [hexa(options), autoscaler(options)], [volume, *_of_notify(options)])
 
 
 def hexa(options: Options) -> Object:
@@ -90,9 +91,21 @@ def hexa(options: Options) -> Object:
         },
         "securityContext": container_security(),
     }
-    if options.apart:
-        container["volumeMounts"] = [{"name": "tls", "mountPath": SERVER_FOLDER, "readOnly": True}]
-    return container
+    mounts = [{"name": "tls", "mountPath": SERVER_FOLDER, "readOnly": True}] if options.apart else []
+    mounts += [NOTIFY_MOUNT] if options.notify_secret else []
+    return {**container, "volumeMounts": mounts} if mounts else container
+
+
+NOTIFY_MOUNT: Final[Object] = {"name": "notify", "mountPath": NOTIFY_FOLDER, "readOnly": True}
+
+
+def notify_volume(secret: str) -> Object:
+    """Secrets of receivers of notifications. hexa starts without them too."""
+    return {"name": "notify", "secret": {"secretName": secret, "defaultMode": 0o440, "optional": True}}
+
+
+def _of_notify(options: Options) -> list[Object]:
+    return [notify_volume(options.notify_secret)] if options.notify_secret else []
 
 
 def _served(options: Options) -> list[tuple[str, int]]:

@@ -3,7 +3,15 @@ component. It writes no file."""
 
 from typing import Any, Final
 
-from hexa.app.manifests.deployments import CLIENT, CLOUD_CONFIG, CLOUD_FILE, CLOUD_FOLDER, SERVER_SECRET
+from hexa.app.manifests.deployments import (
+    CLIENT,
+    CLOUD_CONFIG,
+    CLOUD_FILE,
+    CLOUD_FOLDER,
+    NOTIFY_MOUNT,
+    SERVER_SECRET,
+    notify_volume,
+)
 from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Object, Options, Overlay, thing
 from hexa.app.manifests.rbac import ETA, roles
 from hexa.app.manifests.render import by_file
@@ -29,7 +37,7 @@ def tree() -> Tree:
     for folder in ("base", *Overlay):
         names = sorted(path.partition("/")[2] for path in files if path.startswith(f"{folder}/"))
         files[f"{folder}/kustomization.yaml"] = [_kustomization([] if folder == "base" else ["../base"], names)]
-    return files | _cert_manager() | _eta()
+    return files | _cert_manager() | _eta() | _notify()
 
 
 def _put(files: Tree, path: str, objects: list[Object]) -> None:
@@ -69,6 +77,32 @@ def _eta() -> Tree:
         ],
         f"{folder}/rbac.yaml": [each for each in roles(options) if each["metadata"]["name"] == ETA],
         f"{folder}/setting.yaml": [setting],
+    }
+
+
+# --- notifications ---
+
+
+def _notify() -> Tree:
+    """The Secret hexa-notify, mounted where receivers name its keys as files."""
+    container = {"name": HEXA, "volumeMounts": [NOTIFY_MOUNT]}
+    pod = {"containers": [container], "volumes": [notify_volume("hexa-notify")]}
+    return {
+        "components/notify/kustomization.yaml": [
+            {
+                "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+                "kind": "Component",
+                "patches": [{"path": "mount.yaml", "target": {"kind": "Deployment", "name": HEXA}}],
+            }
+        ],
+        "components/notify/mount.yaml": [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": HEXA},
+                "spec": {"template": {"spec": pod}},
+            }
+        ],
     }
 
 

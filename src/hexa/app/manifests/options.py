@@ -64,6 +64,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Whether pods that wait are told when their machine is Ready: Events in every namespace."""
     http: bool | None = None
     """Whether hexa serves metrics, page and API over HTTP; None: in the overlay production."""
+    notify_secret: str = ""
+    """A Secret of `namespace` that hexa's pod mounts for receivers of notifications; empty: none."""
     settings: tuple[tuple[str, str], ...] = ()
     """Variables added to hexa's, see docs/configuration.md."""
 
