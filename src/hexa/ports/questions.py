@@ -23,6 +23,10 @@ class Unfit(Refused):
 class Questions(Protocol):
     """Reads, which cost nobody else anything."""
 
+    async def prepare(self) -> None:
+        """Work out piece by piece what `overview` needs, so that it returns at once; others run in between."""
+        ...
+
     def overview(self, namespaces: Collection[str] | None = None) -> Overview:
         """Everything at this moment, a second old at most. `namespaces`: what is in these alone; None: in all."""
         ...

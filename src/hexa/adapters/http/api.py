@@ -105,6 +105,7 @@ class Api:
 
         async def look() -> tuple[int, Overview]:
             spaces = await _spaces(request)
+            await self._questions.prepare()
             return await in_turn(request, lambda: self._questions.stamped(spaces))
 
         return stream(lambda: self._questions.version, look)
@@ -116,6 +117,7 @@ class Api:
 
     async def _overview(self, request: Request) -> Overview:
         spaces = await _spaces(request)
+        await self._questions.prepare()
         return await in_turn(request, lambda: self._questions.overview(spaces))
 
     async def _machine(self, request: Request) -> MachineState:

@@ -1,5 +1,6 @@
 """What a core at work answers page and API: what commands answer of a snapshot that they take, of what the watches show now."""
 
+import math
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -8,7 +9,8 @@ import trio
 
 from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.questions.history import told_history
-from hexa.app.questions.overview import NOTHING, Beside, machine_of, overview
+from hexa.app.questions.machines import Scope, Told
+from hexa.app.questions.overview import NOTHING, Beside, Looks, machine_of, overview
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.domain.resources.v1alpha1 import Lookup
@@ -20,6 +22,8 @@ FRESH: Final = 1.0
 """Seconds for which an answer is given again: who asks more often costs nothing."""
 FRESH_HISTORY: Final = 10.0
 """The same for a history, which may have Events read."""
+SLICE: Final = 0.005
+"""Seconds for which others wait, while answers are prepared."""
 MOST_KEPT: Final = 64
 
 Spaces = frozenset[str] | None
@@ -33,6 +37,9 @@ class Live:
     def __init__(self, store: Store, views: Views, kube: Kube, *, beside: Beside = NOTHING) -> None:
         self._store, self._views, self._kube, self._beside = store, views, kube, beside
         self._kept: Final[dict[Spaces, tuple[float, tuple[int, Overview]]]] = {}
+        self._looks: Final = Looks()
+        self._preparing: Final = trio.Lock()
+        self._prepared = -math.inf
         self._histories: Final[dict[tuple[timedelta, Spaces], tuple[float, Sequence[Stretch]]]] = {}
 
     @property
@@ -52,9 +59,28 @@ class Live:
         now, kept = trio.current_time(), self._kept.get(spaces)
         if kept is not None and now < kept[0] + FRESH:
             return kept[1]
-        found = self.version, overview(self.snapshot, namespaces=spaces, beside=self._beside)
+        found = self.version, overview(self.snapshot, namespaces=spaces, beside=self._beside, looks=self._looks)
         _keep(self._kept, spaces, (now, found))
         return found
+
+    async def prepare(self) -> None:
+        async with self._preparing:
+            if trio.current_time() < self._prepared + FRESH:
+                return
+            left = self.snapshot.machine_keys
+            while left:
+                left = self._slice(left)
+                await trio.lowlevel.checkpoint()
+            self._prepared = trio.current_time()
+
+    def _slice(self, keys: list[Lookup]) -> list[Lookup]:
+        """Work out what there is time for; what is left."""
+        scope, end = Scope(self.snapshot, self._looks.machines), trio.current_time() + SLICE
+        for done, key in enumerate(keys, start=1):
+            Told(scope.snapshot, key, self._beside, scope)
+            if trio.current_time() >= end:
+                return keys[done:]
+        return []
 
     def machine(self, key: Lookup) -> MachineState | None:
         return machine_of(self.snapshot, key, self._beside)

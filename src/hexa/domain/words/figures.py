@@ -7,7 +7,6 @@ from typing import Final
 
 from hexa.domain.machine.lifecycle import COMING, Phase
 from hexa.domain.money.rates import Rates
-from hexa.domain.money.reporting import since
 from hexa.domain.resources.energy import EnergyAccount, Sums
 from hexa.domain.resources.v1alpha1 import Node, Pricing
 from hexa.domain.weekly import YEARS
@@ -49,8 +48,12 @@ def energy_state(account: EnergyAccount, *, counted: bool, money: bool, today: s
         estimated=account.measured < 0.99 * account.kwh,
         today_joules=_joules(day.kwh) if today else None,
         today_money=day.money if money and today else None,
-        month_saved=since(account, f"{today[:8]}01").saved if money and today else None,
+        month_saved=_saved_since(account, f"{today[:8]}01") if money and today else None,
     )
+
+
+def _saved_since(account: EnergyAccount, day: str) -> float:
+    return round(sum(sums.saved for of, sums in account.days.items() if of >= day), 9)
 
 
 def _joules(kwh: float) -> float:
