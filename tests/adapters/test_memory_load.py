@@ -10,6 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from hexa.adapters.memory.cluster.pods import PodsByNode
+from hexa.adapters.memory.ports.heartbeats import open_heartbeats
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.memory.site.site import Site, open_site
 from hexa.domain.resources.core import BUDGETS, JOBS, NODES, PODS, Kind, Pod
@@ -281,3 +283,39 @@ async def test_a_place_of_after_the_snapshot_is_free_again(autojump_clock: MockC
         assert node() == "one"
         site.api.restore(snapshot, seconds=1)
         await trio.sleep(10)
+
+
+async def test_a_pod_that_a_snapshot_unbinds_leaves_its_machine(autojump_clock: MockClock, site: Site) -> None:
+    """Its kubelet sees it no more and ends it; nobody counts it on the node any longer."""
+    site.add_machine("one", on=True, cpu="4")
+    await trio.sleep(120)
+    site.api.patch(NODES, ("", "one"), Patch({"spec": {"unschedulable": True}}))
+    site.add_pod("first", cpu="3")
+    await trio.sleep(10)
+    snapshot, counted = site.api.snapshot(), PodsByNode(site.api)
+    site.api.patch(NODES, ("", "one"), Patch({"spec": {"unschedulable": None}}))
+    await trio.sleep(10)
+    assert [pod.key[1] for pod in counted.on("one")] == ["first"]
+    site.api.patch(NODES, ("", "one"), Patch({"spec": {"unschedulable": True}}))
+    site.api.restore(snapshot, seconds=1)
+    await trio.sleep(10)
+    assert not counted.on("one")
+    assert site.kubelets["one"].die() == []
+
+
+async def test_each_beat_is_news_of_a_machine_whose_node_is_gone(autojump_clock: MockClock, site: Site) -> None:
+    """A restored snapshot lacks the Node, its kubelet goes on and does not register anew: who asks once is told of each beat."""
+    snapshot = site.api.snapshot()
+    site.add_machine("one", on=True, cpu="4")
+    await trio.sleep(120)
+    site.api.restore(snapshot, seconds=1)
+    async with open_heartbeats(site) as heartbeats:
+        told = list[str]()
+
+        def heard(node: str) -> None:
+            told.append(node)
+            assert heartbeats.life(node) is not None
+
+        heartbeats.subscribe(heard)
+        await trio.sleep(35)
+    assert told.count("one") >= 3

@@ -140,6 +140,16 @@ def test_it_goes_before_the_machine_is_woken(phase: Phase) -> None:
         assert not must_clear(node(TAINT), phase, facts(200, **{**OFF, **sign}), allowed=True)
 
 
+def test_what_its_kubelet_said_before_it_was_put_does_not_take_it_off() -> None:
+    """A machine that was switched off by order goes dark while its lease still stands: the taint that reading and order have put
+    stays, and is not put and removed by turns; a sign of life of after it takes it off. Without its time any sign of life does."""
+    marked, timeless = node(TAINT, ours=True), kube_node(annotations={OUT_OF_SERVICE_ANNOTATION: "lately"})
+    before, after = facts(20, heard=-5, **OFF), facts(20, heard=5, **OFF)
+    assert not must_clear(marked, Phase.OFF, before, allowed=True)
+    assert must_clear(marked, Phase.OFF, after, allowed=True)
+    assert must_clear(timeless, Phase.OFF, before, allowed=True)
+
+
 def test_sensor_that_fails_later_changes_nothing() -> None:
     """It was off, and nothing has shown it on: Unknown is no reason to hold the pods again."""
     assert not must_clear(node(TAINT, ours=True), Phase.OFF, facts(200, reading=(Reading.UNKNOWN, 199)), allowed=True)

@@ -33,6 +33,7 @@ from hexa.domain.names import (
     UID_LABEL,
 )
 from hexa.domain.pods.drain import stays
+from hexa.domain.policy.policy import policy_at
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS, NODES, PODS, Pod
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Lookup, Node, Power
@@ -572,10 +573,11 @@ class Guard:
             if view is None or not view.valid:
                 continue
             members = core.views.judged(view.key, now)
-            if view.policy.max_size is not None and sum(map(counts, members)) >= view.policy.max_size:
+            limit = self._limit(view, now)
+            if limit is not None and sum(map(counts, members)) >= limit:
                 continue
             able = [m for m in members if m.phase is Phase.OFF and not m.wanted and not m.on_vetoes and m.valid]
-            able = [m for m in able if not any(place.full for place in m.places)]
+            able = [m for m in able if not any(place.full for place in m.places) and not self._kept_down(m.key.name)]
             for member in able:
                 box = next(box for box in self.stage.script.boxes if box.name == member.key.name)
                 fits = [
@@ -584,6 +586,26 @@ class Guard:
                 if fits:
                     name = fits[0].metadata.name
                     self.say("stranded", f"{name} waits, and {box.name} is off and could take it")
+
+    def _limit(self, view: GroupView, now: datetime) -> int | None:
+        """The lowest maxSize of the last minutes: what a schedule gives back this moment nobody has asked for yet."""
+        spans = (timedelta(0), SLACK, 3 * SLACK)
+        sizes = [policy_at(view.policy, now=now - span, lead=timedelta(0))[0].max_size for span in spans]
+        return min((size for size in sizes if size is not None), default=None)
+
+    def _kept_down(self, name: str) -> bool:
+        """Whether a machine that it depends on has no watts, or may not be woken."""
+        waiting, seen = list(self._box(name).depends), set[str]()
+        while waiting:
+            other = waiting.pop()
+            view = self._view(other)
+            if other in seen or view is None:
+                continue
+            seen.add(other)
+            waiting += self._box(other).depends
+            if view.phase is Phase.OFF and (view.on_vetoes(self.world.now) or any(place.full for place in view.places)):
+                return True
+        return False
 
     def _may(self, pod: Pod, group: GroupView, box: Box) -> bool:
         """Whether somebody would wake the machine for the pod: for one that names it its group must say so, and for a pod it is

@@ -96,19 +96,33 @@ def next_proof(machine: Among, facts: Facts) -> datetime | None:
 
 def must_clear(node: KubeNode, phase: Phase, facts: Facts, *, allowed: bool) -> bool:
     """Whether our taint must go: the machine is woken, seen to have power or heard, or the group does not want it any more."""
-    alive = facts.heard_until is not None and facts.now < facts.heard_until
     on = facts.reading is not None and facts.reading.power is Reading.ON
-    return ours(node) and (not allowed or phase not in AT_REST or alive or on)
+    return ours(node) and (not allowed or phase not in AT_REST or _heard_since(node, facts) or on)
+
+
+def _heard_since(node: KubeNode, facts: Facts) -> bool:
+    """Whether its kubelet lives. What it said before the taint was put is no news: the lease of a machine that was switched off by
+    order stands for a while, and the two proofs outrank it."""
+    if facts.heard_until is None or facts.now >= facts.heard_until:
+        return False
+    since = _since(node)
+    return since is None or facts.heard is None or facts.heard > since
 
 
 def freeing_until(node: KubeNode, *, now: datetime) -> datetime | None:
     """Until when the delete of the node waits for what is stuck on it; None: our taint does not stand, or since when
     is not known."""
+    since = _since(node)
+    return since + FREED_WITHIN if since is not None and since <= now else None
+
+
+def _since(node: KubeNode) -> datetime | None:
+    """Since when our taint stands; None: it does not, or that cannot be read."""
     try:
         since = datetime.fromisoformat(node.metadata.annotations.get(OUT_OF_SERVICE_ANNOTATION, ""))
     except ValueError:
         return None
-    return since + FREED_WITHIN if since.tzinfo is not None and since <= now else None
+    return since if since.tzinfo is not None else None
 
 
 def ours(node: KubeNode) -> bool:

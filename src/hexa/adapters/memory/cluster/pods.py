@@ -58,9 +58,8 @@ class PodsByNode:
         return list(self._pods.get(node, {}).values())
 
     def _changed(self, event: Event) -> None:
-        if not (node := node_of(event.stored.raw)):
-            return
-        if event.type is ChangeType.DELETED:
-            self._pods.get(node, {}).pop(event.stored.uid, None)
-        else:
+        node, before = node_of(event.stored.raw), node_of(event.old.raw) if event.old is not None else ""
+        if before and (before != node or event.type is ChangeType.DELETED):  # unbound: a snapshot was restored
+            self._pods.get(before, {}).pop(event.stored.uid, None)
+        if node and event.type is not ChangeType.DELETED:
             self._pods.setdefault(node, {})[event.stored.uid] = event.stored

@@ -10,10 +10,15 @@ import trio
 
 from hexa.adapters.memory.clock import FOREVER
 from hexa.adapters.memory.cluster.context import Speaker
+from hexa.adapters.memory.site.kubelet import Kubelet
 from hexa.adapters.memory.site.site import Site
 from hexa.domain.machine.boot import NONE
 from hexa.domain.machine.facts import LEASE_PERIOD
+from hexa.domain.resources.core import NODES
 from hexa.ports.heartbeats import Life
+
+SOON: Final = 0.1
+"""Seconds."""
 
 
 class MemoryHeartbeats:
@@ -24,6 +29,8 @@ class MemoryHeartbeats:
         self._site: Final = site
         self._since = trio.current_time()
         self._subscribers: list[Callable[[str], None]] = []
+        self._nodeless: set[str] = set()
+        """Kubelets whose next beat is told, because their Node is gone and they do not register anew."""
         site.hearers.append(self)
         self._hear_all()
 
@@ -38,6 +45,8 @@ class MemoryHeartbeats:
             heard = kubelet.heard(gap[0])
         if heard is None or heard <= self._since:
             return None
+        if kubelet.speaking and self._site.api.get(NODES, node) is None:
+            self._hear_next(kubelet)
         at = self._site.clock.at(heard)
         goes_on = kubelet.speaking and not self._site.api.down
         return Life(at, FOREVER if goes_on else at + timedelta(seconds=self._site.settings.lease))
@@ -77,6 +86,19 @@ class MemoryHeartbeats:
         """The site tells that an outage of the API server begins."""
         if (gap := self._gap()) is not None:
             self._site.timers.at(gap[1], self._hear_all)
+
+    def _hear_next(self, kubelet: Kubelet) -> None:
+        """A machine whose kubelet is heard and whose Node a restored snapshot does not have: each beat is news of it."""
+        beat = kubelet.next_beat()
+        if beat is None or kubelet.node in self._nodeless:
+            return
+        self._nodeless.add(kubelet.node)
+        # Fractions of seconds are not exact: never the beat that is heard already.
+        self._site.timers.at(max(beat, trio.current_time() + SOON), partial(self._heard_next, kubelet))
+
+    def _heard_next(self, kubelet: Kubelet) -> None:
+        self._nodeless.discard(kubelet.node)
+        self.spoke(kubelet)
 
     def _gap(self) -> tuple[float, float] | None:
         """The newest outage on Trio's clock."""

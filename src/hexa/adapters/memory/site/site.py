@@ -251,7 +251,10 @@ class Site:
             self._waiting[event.stored.uid] = trio.current_time()
         elif event.type is ChangeType.DELETED:
             self._waiting.pop(event.stored.uid, None)
-        if (kubelet := self.kubelets.get(node_of(event.stored.raw))) is not None:
+        node, before = node_of(event.stored.raw), node_of(event.old.raw) if event.old is not None else ""
+        if event.old is not None and before != node and (left := self.kubelets.get(before)) is not None:
+            left.pod_changed(Event(ChangeType.DELETED, event.old, event.old))  # its watch no longer selects the pod
+        if (kubelet := self.kubelets.get(node)) is not None:
             kubelet.pod_changed(event)
 
     def _running(self, pod: Stored) -> None:
