@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hexa.adapters.power.context import Context
 from hexa.adapters.power.ipmi import open_power
 from hexa.domain.errors import Refused
 from hexa.domain.resources.power_spec import Ipmi
+from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import UNMEASURED, Measurement, Metered
 from hexa.testing.check_power import PowerBench, check_power
 
@@ -112,6 +113,44 @@ async def _many(port: int, here: Context) -> None:
     async with open_power(settings(port), here) as power, trio.open_nursery() as nursery:
         for _ in range(10):
             nursery.start_soon(power.sense)
+
+
+@asynccontextmanager
+async def deaf_to_the_first(port: int) -> AsyncIterator[int]:
+    """The port of a relay to the controller that drops what comes from the first port that it ever hears of."""
+    with ExitStack() as sockets:
+        near, far = sockets.enter_context(trio.socket.socket(type=trio.socket.SOCK_DGRAM)), dict[Any, Any]()
+        await near.bind(("127.0.0.1", 0))
+
+        async def back(sender: Any) -> None:
+            while True:
+                await near.sendto(await far[sender].recv(2048), sender)
+
+        async def forth() -> None:
+            first = (await near.recvfrom(2048))[1]
+            while True:
+                packet, sender = await near.recvfrom(2048)
+                if sender == first:
+                    continue
+                if sender not in far:
+                    far[sender] = sockets.enter_context(trio.socket.socket(type=trio.socket.SOCK_DGRAM))
+                    await far[sender].connect(("127.0.0.1", port))
+                    nursery.start_soon(back, sender)
+                await far[sender].send(packet)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(forth)
+            yield near.getsockname()[1]
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_controller_that_takes_our_port_for_that_of_an_old_session(tmp_path: Path) -> None:
+    """It never saw that session end, and does not answer what comes from its port: the session is opened from another one."""
+    secret(tmp_path, "bmc", username="admin", password=PASSWORD)
+    with bmc() as port:
+        async with deaf_to_the_first(port) as relay:
+            async with open_power(settings(relay), context(tmp_path, patience=2.0)) as power:
+                assert await power.sense() is Reading.OFF
 
 
 def handshake(**more: Any) -> rmcp.Handshake:

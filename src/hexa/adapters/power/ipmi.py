@@ -119,8 +119,7 @@ class IpmiPower:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator["_Session"]:
-        async with self._context.turns.take(self._context.address), self._socket() as socket:
-            line = _Line(socket, self._context)
+        async with self._context.turns.take(self._context.address), self._line() as line:
             session = await self._log_in(line)
             try:
                 yield session
@@ -129,13 +128,15 @@ class IpmiPower:
                     await session.close()
 
     @asynccontextmanager
-    async def _socket(self) -> AsyncIterator[trio.socket.SocketType]:
+    async def _line(self) -> AsyncIterator["_Line"]:
         with self._context.answering():
             address = (await self._context.resolved(self._settings.address))[0]
-        family = trio.socket.AF_INET6 if ":" in address else trio.socket.AF_INET
-        with trio.socket.socket(family, trio.socket.SOCK_DGRAM) as socket:
-            await socket.connect((address, self._settings.port))
-            yield socket
+        line = _Line(address, self._settings.port, self._context)
+        await line.open()
+        try:
+            yield line
+        finally:
+            line.close()
 
     async def _log_in(self, line: "_Line") -> "_Session":
         for suite in self._suites:
@@ -164,11 +165,21 @@ class IpmiPower:
             suite=suite,
         )
         with context.answering():
-            await line.ask(handshake.open_request, handshake.opened)
+            await self._open(line, handshake)
             if handshake.suite.id not in self._suites:
                 self._refuse(rmcp.NO_SUITE)
             await line.ask(handshake.rakp_1, handshake.proved)
             return _Session(line, context, await line.ask(handshake.rakp_3, handshake.session))
+
+    async def _open(self, line: "_Line", handshake: rmcp.Handshake) -> None:
+        """From another port at half time: a controller that takes a port for that of an old session, which it never saw end, does
+        not answer what comes from there."""
+        with trio.move_on_after(self._context.patience / 2):
+            await line.ask(handshake.open_request, handshake.opened)
+            return
+        line.close()
+        await line.open()
+        await line.ask(handshake.open_request, handshake.opened)
 
     def _refuse(self, status: int) -> NoReturn:
         raise _ours(self._context, SESSION, status, f"it opens no session (status {status:#04x})")
@@ -177,9 +188,22 @@ class IpmiPower:
 class _Line:
     """Questions and answers over UDP."""
 
-    def __init__(self, socket: trio.socket.SocketType, context: Context) -> None:
-        self._socket = socket
-        self._context = context
+    def __init__(self, address: str, port: int, context: Context) -> None:
+        self._address, self._port, self._context = address, port, context
+        self._socket: trio.socket.SocketType
+
+    async def open(self) -> None:
+        """From a port of ours that the system chooses."""
+        family = trio.socket.AF_INET6 if ":" in self._address else trio.socket.AF_INET
+        self._socket = trio.socket.socket(family, trio.socket.SOCK_DGRAM)
+        try:
+            await self._socket.connect((self._address, self._port))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._socket.close()
 
     async def ask(self, question: Callable[[], bytes], understand: Callable[[bytes], T]) -> T:
         """Ask until an answer comes that is one; the caller has the deadline."""
