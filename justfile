@@ -85,9 +85,9 @@ record-release:
 crds DIR="deploy/crds":
     hexa crds --output "$1"
 
-# write deploy/kustomize/ and deploy/helm/ from the one source of all manifests
+# write deploy/kustomize/, deploy/helm/ and deploy/monitoring/ from the one source of all manifests
 manifests DIR="deploy":
-    rm -rf "$1/kustomize" "$1/helm"
+    rm -rf "$1/kustomize" "$1/helm" "$1/monitoring"
     hexa manifests --deploy "$1"
 
 # draw docs/lifecycle.svg and write docs/lifecycle.md from the tables

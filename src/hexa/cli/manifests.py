@@ -73,6 +73,15 @@ def manifests(
             metavar="NAME", help="A Secret beside hexa with the secrets of receivers of notifications: docs/notify.md."
         ),
     ] = "",
+    alerts: Annotated[
+        bool, typer.Option("--alerts", help="A PrometheusRule with hexa's alerts; it takes the Prometheus Operator.")
+    ] = False,
+    runbooks: Annotated[
+        str, typer.Option(metavar="URL", help="Where people read docs/alerts.md: the links of the alerts lead there.")
+    ] = "",
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="A ConfigMap with the dashboard, for the sidecar of Grafana.")
+    ] = False,
     with_crds: Annotated[bool, typer.Option("--with-crds", help="Print the CustomResourceDefinitions first.")] = False,
     deploy: Annotated[
         Path | None,
@@ -98,6 +107,7 @@ def manifests(
     changes: dict[str, Any] = {"machines": tuple(machines or ()), "image": image, "autoscaler_image": autoscaler_image}
     changes |= {"sensors": sensors, "eta": eta, "secrets": tuple(secrets or ()), "prices": tuple(prices or ())}
     changes |= {"notify_secret": notify_secret}
+    changes |= {"alerts": alerts, "runbooks": runbooks, "dashboard": dashboard}
     options = structs.replace(options, http=http, **{key: value for key, value in changes.items() if value})
     objects = [*(_crds() if with_crds else ()), *render(options)]
     typer.echo(_documents(objects), nl=False)
@@ -127,13 +137,20 @@ def _documents(objects: Iterable[Any]) -> str:
     return "---\n".join(write_document(each) for each in objects)
 
 
+def _headed(path: str, text: str) -> str:
+    """JSON has no comments: the dashboard says in its description where it comes from."""
+    return text if path.endswith(".json") else HEADER + text
+
+
 def _write_all(directory: Path) -> None:
+    from hexa.app.manifests import monitoring
     from hexa.app.manifests.chart import chart
     from hexa.app.manifests.kustomize import tree
     from hexa.yaml import write_document
 
     texts = {f"kustomize/{path}": HEADER + _documents(documents) for path, documents in tree().items()}
-    texts |= {f"helm/hexa/{path}": HEADER + text for path, text in chart(write_document).items()}
+    texts |= {f"helm/hexa/{path}": _headed(path, text) for path, text in chart(write_document).items()}
+    texts |= {f"monitoring/{path}": _headed(path, text) for path, text in monitoring.files(write_document).items()}
     texts["helm/hexa/crds/crds.yaml"] = CRDS_HEADER + _documents(_crds())
     try:
         for path, text in texts.items():

@@ -6,12 +6,17 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from hexa import DISTRIBUTION
-from hexa.app.manifests.options import Options, Overlay
+from hexa.app.manifests.alerts import RUNBOOKS, groups
+from hexa.app.manifests.monitoring import ALERTS, DASHBOARD, DASHBOARD_FILE, PROMETHEUS, SIDECAR, text
+from hexa.app.manifests.options import Options, Overlay, thing
 from hexa.app.manifests.rbac import ETA
 from hexa.app.manifests.render import render
 
 Write = Callable[[Any], str]
 """An object as a YAML document."""
+
+RULES_FILE: Final = "files/rules.yaml"
+BOARD_FILE: Final = "files/dashboard.json"
 
 _STAND_INS: Final = Options(
     overlay=Overlay.MINIMAL,
@@ -78,6 +83,21 @@ eta: false
 # docs/notify.md.
 notifySecret: ""
 
+# A PrometheusRule with hexa's alerts; it takes the Prometheus Operator (docs/alerts.md).
+alerts:
+  enabled: false
+  # Labels by which Prometheus selects rules; kube-prometheus-stack asks for its release.
+  labels: {{}}
+  #  release: kube-prometheus-stack
+  # Where people read docs/alerts.md: the links of the alerts lead there.
+  runbooks: {runbooks}
+
+# A ConfigMap with the dashboard, and the label by which the sidecar of Grafana finds it.
+dashboard:
+  enabled: false
+  labels:
+    {sidecar}: '{found}'
+
 autoscaler:
   image: {autoscaler}
   # Added to Cluster Autoscaler's flags.
@@ -100,6 +120,8 @@ _CHART: Final = {
     "appVersion": version(DISTRIBUTION),
 }
 
+_LABELS: Final = "    {{- toYaml . | nindent 4 }}\n    {{- end }}\n"
+
 _WRONG: Final = """\
 {{- if not (has .Values.overlay (list "minimal" "production" "tenant")) }}
 {{- fail (printf "overlay: %v is none of minimal, production, tenant" .Values.overlay) }}
@@ -113,9 +135,35 @@ _WRONG: Final = """\
 def chart(write: Write) -> dict[str, str]:
     """Path below the chart -> text."""
     defaults = Options(overlay=Overlay.MINIMAL)
-    values = VALUES.format(image=defaults.image, autoscaler=defaults.autoscaler_image)
+    images = {"image": defaults.image, "autoscaler": defaults.autoscaler_image}
+    values = VALUES.format(**images, runbooks=RUNBOOKS, sidecar=SIDECAR[0], found=SIDECAR[1])
     templates = {f"templates/{overlay}.yaml": _template(overlay, write) for overlay in Overlay}
-    return {"Chart.yaml": write(_CHART), "values.yaml": values, "templates/check.yaml": _WRONG, **templates}
+    files = {RULES_FILE: write(groups()), BOARD_FILE: text()}
+    fixed = {"Chart.yaml": write(_CHART), "values.yaml": values, "templates/check.yaml": _WRONG}
+    return {**fixed, **templates, **_monitoring(write), **files}
+
+
+def _monitoring(write: Write) -> dict[str, str]:
+    """Alerts and dashboard have braces of their own, which Helm leaves alone in files."""
+    space = _STAND_INS.namespace
+    rules = f'.Files.Get "{RULES_FILE}" | replace "{RUNBOOKS}" .Values.alerts.runbooks | nindent 2'
+    board = f'.Files.Get "{BOARD_FILE}" | nindent 4'
+    made = {
+        "alerts": (thing(PROMETHEUS, "PrometheusRule", ALERTS, namespace=space, spec="stand-in-file"), rules),
+        "dashboard": (
+            thing("v1", "ConfigMap", DASHBOARD, namespace=space, data={DASHBOARD_FILE: "stand-in-file"}),
+            board,
+        ),
+    }
+    return {f"templates/{name}.yaml": _with_file(name, write(each), file) for name, (each, file) in made.items()}
+
+
+def _with_file(name: str, text: str, file: str) -> str:
+    """A template of the value `name`, with its labels, and with a file in place of the stand-in."""
+    text = re.sub(*_VALUES[0], text)
+    text = re.sub(r"(part-of: hexa\n)", rf"\1    {{{{- with .Values.{name}.labels }}}}\n{_LABELS}", text)
+    text = re.sub(r"(spec:)? stand-in-file\n", lambda found: f"{found[1]}\n" if found[1] else " |\n", text)
+    return f"{{{{- if .Values.{name}.enabled }}}}\n{text}{{{{- {file} }}}}\n{{{{- end }}}}\n"
 
 
 def _template(overlay: Overlay, write: Write) -> str:

@@ -12,6 +12,7 @@ from hexa.app.manifests.deployments import (
     SERVER_SECRET,
     notify_volume,
 )
+from hexa.app.manifests.monitoring import monitoring
 from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Object, Options, Overlay, thing
 from hexa.app.manifests.rbac import ETA, roles
 from hexa.app.manifests.render import by_file
@@ -37,7 +38,7 @@ def tree() -> Tree:
     for folder in ("base", *Overlay):
         names = sorted(path.partition("/")[2] for path in files if path.startswith(f"{folder}/"))
         files[f"{folder}/kustomization.yaml"] = [_kustomization([] if folder == "base" else ["../base"], names)]
-    return files | _cert_manager() | _eta() | _notify()
+    return files | _cert_manager() | _eta() | _notify() | _monitoring()
 
 
 def _put(files: Tree, path: str, objects: list[Object]) -> None:
@@ -104,6 +105,22 @@ def _notify() -> Tree:
             }
         ],
     }
+
+
+# --- alerts and dashboard ---
+
+
+def _monitoring() -> Tree:
+    """A component each, so that a site takes what it has the means for."""
+    parts = {"alerts": Options(overlay=Overlay.PRODUCTION, alerts=True)}
+    parts["dashboard"] = Options(overlay=Overlay.PRODUCTION, dashboard=True)
+    files: Tree = {}
+    for name, options in parts.items():
+        files[f"components/{name}/kustomization.yaml"] = [
+            {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "resources": [f"{name}.yaml"]}
+        ]
+        files[f"components/{name}/{name}.yaml"] = list(monitoring(options))
+    return files
 
 
 # --- certificates that cert-manager makes and renews ---

@@ -66,6 +66,12 @@ class Options(Struct, frozen=True, kw_only=True):
     """Whether hexa serves metrics, page and API over HTTP; None: in the overlay production."""
     notify_secret: str = ""
     """A Secret of `namespace` that hexa's pod mounts for receivers of notifications; empty: none."""
+    alerts: bool = False
+    """Whether a PrometheusRule with hexa's alerts is made; it takes the Prometheus Operator."""
+    runbooks: str = ""
+    """The address of docs/alerts.md as people read it, for the links of alerts; empty: its path in the project."""
+    dashboard: bool = False
+    """Whether a ConfigMap with the dashboard is made, for the sidecar of Grafana."""
     settings: tuple[tuple[str, str], ...] = ()
     """Variables added to hexa's, see docs/configuration.md."""
 
