@@ -16,6 +16,8 @@ from hexa.app.manifests.kustomize import tree
 from hexa.app.manifests.monitoring import files
 from hexa.app.manifests.options import Options, Overlay
 from hexa.app.manifests.render import render
+from hexa.app.metrics.table import BY_NAME
+from hexa.domain.words.reasons import CONDITIONS
 from hexa.yaml import read_documents, write_document
 
 PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
@@ -75,6 +77,25 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
     """Whether two places have a cell in common."""
     across = one["x"] < other["x"] + other["w"] and other["x"] < one["x"] + one["w"]
     return across and one["y"] < other["y"] + other["h"] and other["y"] < one["y"] + one["h"]
+
+
+def test_what_is_asked_for_is_told() -> None:
+    """Every metric of hexa in an alert or a panel is one that it serves, by its name and labels; every metric that it serves is
+    shown somewhere."""
+    asked = [target["expr"] for panel in panels() for target in panel["targets"]] + [alert.expr for alert in ALERTS]
+    names = {name for text in asked for name in series(text) if name.startswith("hexa_")}
+    assert names == set(BY_NAME)
+    for name, labels in (found for text in asked for found in re.findall(r"(hexa_[a-z_]+)\{([^}]*)\}", text)):
+        known = BY_NAME[re.sub(r"_bucket$", "", name)].labels
+        assert {*re.findall(r"([a-z]+)=", labels)} <= {*known}, (name, labels)
+
+
+def test_what_is_waited_for_is_a_condition() -> None:
+    """Conditions that alerts look at are among those that are told."""
+    types = {
+        name for alert in ALERTS for found in re.findall(r'type=~?"([^"]+)"', alert.expr) for name in found.split("|")
+    }
+    assert types <= CONDITIONS
 
 
 def test_cluster_autoscalers_own_series_are_beside_hexas() -> None:

@@ -107,9 +107,23 @@ async def test_what_a_site_says_of_itself(autojump_clock: MockClock) -> None:
         assert found["hexa_group_next_schedule_change_timestamp_seconds", *place] == begins
         assert of(found, "hexa_machine_power_watts") == {}  # nobody says what they draw
         assert set(of(found, "hexa_watch_lag_seconds").values()) == {0}
+        assert of(found, "hexa_machine_wake_failed") == {box: 1}
         world.edit_group("rack", {"hold": {"power": "off"}})
         await trio.sleep(1)
         assert len(of(await scraped(world), "hexa_machine_held")) == 3
+
+
+async def test_power_that_is_read_is_told_apart_from_power_that_is_not(autojump_clock: MockClock) -> None:
+    """A machine whose BMC answers is known, one whose BMC is silent is not, and one that nothing reads is not told of; nor has a
+    group that is kept off a least size."""
+    machines = [machine(f"{name}-1", group="rack", sensor=name != "blind") for name in ("good", "bad", "blind")]
+    async with open_world(groups=[rack(minSize=2, mode="AlwaysOff")], machines=machines, **SITE) as world:
+        world.inject({"kind": "sensorBlind", "machine": "bad-1"})
+        await begin(world)
+        await trio.sleep(600)
+        found = await scraped(world)
+        assert of(found, "hexa_machine_power_known") == {("bad-1", "machines"): 0, ("good-1", "machines"): 1}
+        assert of(found, "hexa_group_min_size") == {("rack", "machines"): 0}
 
 
 async def test_energy_and_cycles_outlive_restarts(autojump_clock: MockClock) -> None:

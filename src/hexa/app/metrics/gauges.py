@@ -11,7 +11,9 @@ from hexa.domain.money.rates import has_energy, rates_of
 from hexa.domain.names import MEMBERSHIP_LABEL
 from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.core import Condition
+from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Lookup, Node
+from hexa.domain.rules.health import NO_SENSOR, POWER_KNOWN
 from hexa.domain.words.figures import JOULES, declared_watts
 from hexa.domain.words.reasons import CONDITIONS
 from hexa.ports.metrics import Labels
@@ -65,6 +67,19 @@ def held(scene: Scene) -> Samples:
                     yield named(key), 1.0
 
 
+def unwoken(scene: Scene) -> Samples:
+    """Machines whose last wake by hexa failed."""
+    return ((named(key), 1.0) for key, node in scene.machines if node.status.wake_failed_at is not None)
+
+
+def read(scene: Scene) -> Samples:
+    """Whether the power of machines that something reads is known."""
+    for key, node in scene.machines:
+        for told in node.status.conditions:
+            if told.type == POWER_KNOWN and told.reason != NO_SENSOR:
+                yield named(key), float(told.status == "True")
+
+
 def watts(scene: Scene) -> Samples:
     """As measured, else as declared for what the machine does."""
     for key, node in scene.machines:
@@ -113,8 +128,9 @@ def ready(scene: Scene) -> Samples:
 
 
 def least(scene: Scene) -> Samples:
-    """minSize, with what schedules make of it."""
-    return ((named(key), float(policy.min_size)) for key, policy in scene.policies.items())
+    """minSize, with what schedules make of it; of a group that is kept off, none."""
+    for key, policy in scene.policies.items():
+        yield named(key), 0.0 if policy.mode is Mode.ALWAYS_OFF else float(policy.min_size)
 
 
 def most(scene: Scene) -> Samples:

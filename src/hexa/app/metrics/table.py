@@ -98,6 +98,18 @@ ROWS: Final = (
         read=gauges.held,
     ),
     Row(
+        name="hexa_machine_wake_failed",
+        labels=MACHINE,
+        meaning="1 for each machine whose last wake by hexa failed, until one works.",
+        read=gauges.unwoken,
+    ),
+    Row(
+        name="hexa_machine_power_known",
+        labels=MACHINE,
+        meaning="1 where the power of the machine is read, 0 where reading fails or is contradicted. Absent: nothing reads it.",
+        read=gauges.read,
+    ),
+    Row(
         name="hexa_machine_power_watts",
         labels=MACHINE,
         meaning=(
@@ -140,7 +152,7 @@ ROWS: Final = (
     Row(
         name="hexa_group_min_size",
         labels=GROUP,
-        meaning="minSize as it counts now, schedules included.",
+        meaning="minSize as it counts now, schedules included; 0 while the group is kept off (AlwaysOff).",
         read=gauges.least,
     ),
     Row(
