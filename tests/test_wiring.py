@@ -1,12 +1,14 @@
 """Settings reach what they are about: the gRPC server with its TLS, and the listener for probes."""
 
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 from msgspec import structs
@@ -20,7 +22,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.config import Config
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import NODES
-from hexa.settings import GrpcSettings, TlsSettings
+from hexa.settings import GrpcSettings, HttpSettings, TlsSettings
 
 
 @asynccontextmanager
@@ -84,6 +86,31 @@ async def test_settings_of_the_server_are_refused_before_anything_is_begun(
     with trio.fail_after(2), pytest.raises(Refused, match=said):
         async with wiring.open_agent(Config(grpc=grpc)):
             pass
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({"anonymous_read": True}, 200),
+        ({}, 401),
+        ({"anonymous_read": True, "metrics": False}, 404),
+    ],
+)
+async def test_metrics_are_served_where_they_are_switched_on(settings: dict[str, Any], status: int) -> None:
+    """Prometheus reads the metrics of the agent from its HTTP port, by a token unless everybody may read; a second look finds what
+    the first one did."""
+    http = HttpSettings(address="127.0.0.1:0", page=False, api=False, **settings)
+    async with wiring.open_agent(Config(grpc=GrpcSettings(address="127.0.0.1:0"), http=http)) as agent:
+        async with httpx.AsyncClient(base_url=f"http://{agent.http}", trust_env=False) as client:
+            answers = [await client.get("/metrics") for _ in range(2)]
+    assert {answer.status_code for answer in answers} == {status}
+    if status == 200:
+        names = [
+            {re.split("[{ ]", line)[0] for line in answer.text.splitlines() if line[0] != "#"} for answer in answers
+        ]
+        assert names[0] == names[1] >= {"hexa_build_info", "hexa_watch_lag_seconds", "process_resident_memory_bytes"}
+        assert 'hexa_watch_lag_seconds{kind="Node"} 0.0' in answers[0].text
 
 
 async def test_a_person_does_not_wait_long_for_an_api_server_that_says_nothing(

@@ -25,6 +25,7 @@ from hexa.adapters.nut.adapter import NutUps
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.adapters.system.clock import SystemClock
+from hexa.app.certificates import Certificates
 from hexa.app.core import Core, Ports, open_core
 from hexa.app.supply import Fed
 from hexa.app.tariffs import Tariffs
@@ -65,12 +66,14 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     born = clock.now()
     ready = trio.Event()
     cluster = load(config.kubeconfig, context=config.context, environment=os.environ)
-    grpc, tariffs = config.grpc, Tariffs()
+    grpc, tariffs, certificates = config.grpc, Tariffs(), Certificates()
     await check_server(address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls))
+    metrics = None
     if config.http.address:
-        from hexa.wiring_http import check_http
+        from hexa.wiring_http import check_http, make_metrics
 
         await check_http(config.http)
+        metrics = make_metrics(tariffs=tariffs, certificates=certificates)
     async with (
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
         open_journal(kube, clock=clock, logs=Logs(config.log.format, config.log.level)) as journal,
@@ -79,7 +82,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         open_health(config, ready.is_set),
         open_core(
             Ports(
-                kube=kube,
+                kube=metrics.watched(kube) if metrics is not None else kube,
                 jobs=jobs,
                 clock=clock,
                 journal=journal,
@@ -98,9 +101,17 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
 
         async def serve(*, task_status: trio.TaskStatus[str]) -> None:
             await run_server(
-                core.cloud, address=grpc.address, insecure=grpc.insecure, tls=_tls(grpc.tls), task_status=task_status
+                core.cloud,
+                address=grpc.address,
+                insecure=grpc.insecure,
+                tls=_tls(grpc.tls),
+                calls=metrics.calls if metrics is not None else None,
+                on_certificate=certificates.loaded("grpc"),
+                task_status=task_status,
             )
 
+        if metrics is not None:
+            metrics.follow(core)
         if config.tariffs:
             files = TariffFiles(tariffs, config.tariffs)
             nursery.start_soon(functools.partial(keep_tariffs, files, clock=clock, journal=journal))
@@ -108,14 +119,19 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         if config.notify:
             from hexa.wiring_notify import start_notifier  # and its clients
 
-            await start_notifier(config.notify, core, nursery, clock=clock, journal=journal, born=born)
+            notifier = await start_notifier(config.notify, core, nursery, clock=clock, journal=journal, born=born)
+            if notifier is not None:
+                certificates.subscribe(notifier.certificate)
+            if notifier is not None and metrics is not None:
+                metrics.share("hexa_notifications_total", notifier.counts)
         bound = await nursery.start(serve)
         http = ""
         if config.http.address:
             from hexa.wiring_http import serve_http
 
             of_core = functools.partial(serve_http, core=core, kube=kube, journal=journal, tariffs=tariffs)
-            http = await nursery.start(functools.partial(of_core, ready=ready.is_set), config)
+            known = functools.partial(of_core, ready=ready.is_set, metrics=metrics, certificates=certificates)
+            http = await nursery.start(known, config)
             journal.log("serving HTTP", address=http, tls=bool(config.http.tls.certificate))
         ready.set()
         journal.log("serving", address=bound, server=cluster.server, cluster=cluster.origin)

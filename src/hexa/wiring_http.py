@@ -1,6 +1,6 @@
 """The HTTP port of the agent: what stands behind its paths. Loaded where `http.address` is set."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,9 @@ from hexa.adapters.http.app import Parts, make_app
 from hexa.adapters.http.auth import Door, Judge
 from hexa.adapters.http.config import Files
 from hexa.adapters.http.server import check, serve
+from hexa.app.certificates import Certificates
 from hexa.app.core import Core
+from hexa.app.metrics.metrics import Metrics
 from hexa.app.questions.live import Live
 from hexa.app.questions.orders import HoldOrders
 from hexa.app.questions.overview import NOTHING, Beside
@@ -30,6 +32,11 @@ async def check_http(settings: HttpSettings) -> None:
     await check(address=settings.address, files=_files(settings), insecure=settings.insecure)
 
 
+def make_metrics(*, tariffs: Tariffs, certificates: Certificates) -> Metrics:
+    """What counts, before the core is opened; the page and the API ask it too."""
+    return Metrics(version=version(DISTRIBUTION), tariffs=tariffs, certificates=certificates.ends)
+
+
 async def serve_http(
     config: Config,
     *,
@@ -38,34 +45,49 @@ async def serve_http(
     journal: Journal,
     ready: Callable[[], bool],
     tariffs: Tariffs,
+    certificates: Certificates,
+    metrics: Metrics,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the port until cancelled; reports its address."""
     settings = config.http
     judge = Judge(kube, places=partial(places, core.store), tell=partial(_unjudged, journal))
     door = Door(judge, anonymous_read=settings.anonymous_read)
-    api = open_api(core=core, kube=kube, journal=journal, tariffs=tariffs) if settings.api else None
+    beside = Beside(
+        version=version(DISTRIBUTION),
+        watts=core.readings.watts if core.readings is not None else NOTHING.watts,
+        tariffs=tariffs,
+        certificates=lambda: certificates.ends,
+        called=metrics.calls.ago,
+    )
+    api = open_api(core=core, kube=kube, journal=journal, beside=beside) if settings.api else None
     parts = Parts(
         door=door,
         ready=ready,
         open=api.open() if api is not None else (),
         guarded=api.guarded() if api is not None else (),
+        metrics=_exposition(metrics) if settings.metrics else None,
     )
     await serve(
         make_app(parts),
         address=settings.address,
         files=_files(settings),
         insecure=settings.insecure,
+        on_certificate=certificates.loaded("http"),
         task_status=task_status,
     )
 
 
-def open_api(*, core: Core, kube: Kube, journal: Journal, tariffs: Tariffs) -> Api:
+def open_api(*, core: Core, kube: Kube, journal: Journal, beside: Beside) -> Api:
     """The API over a core at work."""
-    watts = core.readings.watts if core.readings is not None else NOTHING.watts
-    beside = Beside(version=version(DISTRIBUTION), watts=watts, tariffs=tariffs)
     live = Live(core.store, core.views, kube, beside=beside)
     return Api(live, HoldOrders(kube, lambda: live.snapshot, journal))
+
+
+def _exposition(metrics: Metrics) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
+    from hexa.adapters.metrics.adapter import Exposition  # and prometheus_client
+
+    return Exposition(metrics)
 
 
 def places(store: Store) -> set[str]:

@@ -71,7 +71,3 @@ class Calls(Protocol):
     def refused(self, method: str, seconds: float, code: str) -> None:
         """It was answered with this status; `method` is empty where no method of that name is served."""
         ...
-
-    def certificate(self, ends: float) -> None:
-        """The server's certificate ends then, in seconds since 1970."""
-        ...

@@ -24,9 +24,6 @@ class Heard:
     def refused(self, method: str, seconds: float, code: str) -> None:
         self.refusals.append((method, seconds, code))
 
-    def certificate(self, ends: float) -> None:
-        raise AssertionError("it has none")
-
 
 async def test_calls_are_told_with_their_names_and_times(nursery: trio.Nursery, connect: Any, messages: Any) -> None:
     """Reads, writes and refusals are told by their method; one that nobody serves has no name, and a probe of health is no call."""

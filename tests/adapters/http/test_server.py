@@ -70,6 +70,11 @@ async def greet(_: Request) -> Response:
     return Response("hello")
 
 
+async def scraped(_: str) -> tuple[bytes, str]:
+    """A metric."""
+    return b"hexa_up 1\n", "text/plain; version=0.0.4"
+
+
 def application() -> Any:
     """With paths of each kind."""
     kube = MemoryKube(MemoryApi(MemoryClock()))
@@ -81,7 +86,7 @@ def application() -> Any:
             ready=lambda: True,
             open=(Route("/", greet), Route("/flood", flood)),
             guarded=tuple(guarded),
-            metrics=lambda accept: (b"hexa_up 1\n", "text/plain; version=0.0.4"),
+            metrics=scraped,
         )
     )
 
@@ -310,11 +315,12 @@ async def test_tls_is_spoken_and_a_new_certificate_is_taken_when_its_files_chang
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """New connections show what the files hold now; files that cannot be used are told once, and the old ones go on. Who speaks
-    no TLS is told off in the log."""
+    no TLS is told off in the log. Whoever watches for the end of certificates is told of each that is taken."""
     monkeypatch.setattr(tls, "LOOK_EVERY", 0.05)
     before, after = authority(), authority()
     files = write(tmp_path, before)
-    async with serving(files=files) as address:
+    ends = list[float]()
+    async with serving(files=files, on_certificate=ends.append) as address:
         assert await status(address, before) == 200
         assert await raw(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") != b"HTTP/1.1 200"
         with pytest.raises(httpx.ConnectError):
@@ -327,6 +333,7 @@ async def test_tls_is_spoken_and_a_new_certificate_is_taken_when_its_files_chang
         assert await status(address, after) == 200
     assert server.HANDSHAKE in caplog.text
     assert caplog.text.count("the old one goes on") == 1
+    assert ends == pytest.approx([LIFE["ends"].timestamp()] * 2, abs=1)
 
 
 @pytest.mark.parametrize(

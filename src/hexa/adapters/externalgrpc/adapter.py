@@ -54,16 +54,18 @@ async def run_server(
     insecure: bool = False,
     tls: Tls | None = None,
     calls: Calls | None = None,
+    on_certificate: Callable[[float], None] | None = None,
     task_status: TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `cloud` on HOST:PORT or unix:///PATH until cancelled; reports the address with the port that was chosen.
 
-    Without `tls` only the loopback is served, unless `insecure`. `calls` is told of each call of the CloudProvider. Raises
-    Refused where it cannot listen, or cannot use the files of `tls`. When cancelled, the writes under way get STOP_LIMIT seconds.
+    Without `tls` only the loopback is served, unless `insecure`. `calls` is told of each call of the CloudProvider, and
+    `on_certificate` of the end of each certificate that is loaded, in seconds since 1970. Raises Refused where it cannot listen,
+    or cannot use the files of `tls`. When cancelled, the writes under way get STOP_LIMIT seconds.
     """
     credentials = await open_credentials(tls) if tls else None
-    if credentials is not None and calls is not None:
-        credentials.on_loaded(calls.certificate)
+    if credentials is not None and on_certificate is not None:
+        credentials.on_loaded(on_certificate)
     sock, bound = await listen(address, trusted=insecure or tls is not None)
     if insecure and tls is None and not private(sock):
         log.warning(

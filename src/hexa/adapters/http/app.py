@@ -29,7 +29,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     """For everybody, without a token: files of the page, which hold no data."""
     guarded: tuple[Route, ...] = ()
     """For callers that the API server knows: their handlers ask `caller_of(request)`."""
-    metrics: Callable[[str], tuple[bytes, str]] | None = None
+    metrics: Callable[[str], Awaitable[tuple[bytes, str]]] | None = None
     """From the header Accept to a body and its content type; for whoever may `get` the path /metrics."""
 
 
@@ -82,11 +82,12 @@ def _ready(ready: Callable[[], bool]) -> Handler:
     return answer
 
 
-def _metrics(render: Callable[[str], tuple[bytes, str]], door: Door) -> Handler:
+def _metrics(render: Callable[[str], Awaitable[tuple[bytes, str]]], door: Door) -> Handler:
     async def answer(request: Request) -> Response:
         caller = await door.admit(request.headers.get("authorization"), request.method)
         await caller.must_get("/metrics")
-        body, kind = await in_turn(request, lambda: render(request.headers.get("accept", "")))
+        async with request.app.state.turn:
+            body, kind = await render(request.headers.get("accept", ""))
         return Response(body, media_type=None, headers={"content-type": kind})
 
     return answer

@@ -37,13 +37,17 @@ async def serve(
     address: str,
     files: Files | None = None,
     insecure: bool = False,
+    on_certificate: Callable[[float], None] | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an ASGI application on HOST:PORT until cancelled; reports the address with the port that was chosen.
 
-    Without `files` only the loopback is served, unless `insecure`. Raises Refused where it cannot listen, or cannot use them.
+    Without `files` only the loopback is served, unless `insecure`. `on_certificate` is told of the end of each certificate that is
+    loaded, in seconds since 1970. Raises Refused where it cannot listen, or cannot use the files.
     """
     credentials = await open_credentials(files) if files else None
+    if credentials is not None and on_certificate is not None:
+        await credentials.on_loaded(on_certificate)
     listeners, bound = await listen(address, trusted=insecure or files is not None)
     server = Server(Limits(app), credentials)
     async with trio.open_nursery() as nursery:

@@ -5,6 +5,8 @@ What is wrong with a file is named with its setting, and keys are never quoted.
 
 import logging
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -25,7 +27,18 @@ class Credentials:
         self._files = files
         self._seen = seen
         self._refused = ""
+        self._told: Callable[[float], None] = lambda ends: None
         self.context = context
+
+    async def on_loaded(self, told: Callable[[float], None]) -> None:
+        """Call `told(ends)` with the end of the certificate, in seconds since 1970, now and when another one is taken."""
+        self._told = told
+        await self._tell()
+
+    async def _tell(self) -> None:
+        end = await trio.to_thread.run_sync(end_of, self.context, self._files)
+        if end is not None:
+            self._told(end)
 
     async def watch(self) -> None:
         """Look at the files now and then; never returns."""
@@ -43,6 +56,7 @@ class Credentials:
             if await trio.to_thread.run_sync(read, self._files) == seen:  # else they change just now: the next look
                 self._seen, self.context, self._refused = seen, context, ""
                 log.info("the certificate of the HTTP port was read again: new connections use it")
+                await self._tell()
         except Refused as error:
             self._refuse(str(error))
 
@@ -84,6 +98,25 @@ def load(files: Files) -> ssl.SSLContext:
 
 
 BAD: Final = "BadCertificate"
+
+
+def end_of(context: ssl.SSLContext, files: Files) -> float | None:
+    """When the certificate ends: a client that trusts just this one shakes hands with the server, in memory. None: it is not valid
+    now, and clients say so."""
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        trusting.load_verify_locations(files.certificate)
+        client, server = trusting.wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
+        for side in (client, server, client):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    except (ssl.SSLError, OSError):
+        return None
+    shown = client.getpeercert() or {}
+    return ssl.cert_time_to_seconds(str(shown["notAfter"])) if "notAfter" in shown else None
 
 
 def _bytes(setting: str, files: Files) -> bytes:

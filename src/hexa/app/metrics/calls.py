@@ -16,8 +16,6 @@ class CountedCalls:
     def __init__(self) -> None:
         self.durations: Final[dict[Labels, Histogram]] = {}
         self.errors: Final[dict[Labels, float]] = {}
-        self.certificates: Final[dict[str, float]] = {}
-        """When they end, in seconds since 1970."""
         self._last: float | None = None
 
     def ago(self) -> timedelta | None:
@@ -36,6 +34,3 @@ class CountedCalls:
             self.answered(method, seconds)
         labels = (method or OTHER, code)
         self.errors[labels] = self.errors.get(labels, 0.0) + 1
-
-    def certificate(self, ends: float) -> None:
-        self.certificates["grpc"] = ends

@@ -163,7 +163,7 @@ def called(scene: Scene) -> Samples:
 
 def certificates(scene: Scene) -> Samples:
     """When certificates end."""
-    return (((name,), ends) for name, ends in sorted(scene.around.certificates().items()))
+    return (((name,), ends) for name, ends in sorted(scene.around.certificates.items()))
 
 
 def prices(scene: Scene) -> Samples:

@@ -1,7 +1,7 @@
 """The metrics of an agent: made before its core, which it watches from then on; read whenever somebody asks."""
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from hexa.app.core import Core
 from hexa.app.metrics.calls import CountedCalls
@@ -22,13 +22,17 @@ CALL_ERRORS: Final = "hexa_rpc_errors_total"
 class Metrics:
     """Implements `ports.metrics.Metered`."""
 
-    def __init__(self, *, version: str, tariffs: Tariffs | None = None) -> None:
+    def __init__(
+        self, *, version: str, tariffs: Tariffs | None = None, certificates: Mapping[str, float] | None = None
+    ) -> None:
+        """`certificates`: when those end that hexa serves with, in seconds since 1970."""
         self.calls: Final = CountedCalls()
         """Told by the gRPC service."""
         self._tally: Final = Tally()
-        self._tally.sums[CALL_ERRORS] = self.calls.errors
         self._tally.histograms[CALLS] = self.calls.durations
+        self._shared: Final[dict[str, Mapping[Labels, float]]] = {CALL_ERRORS: self.calls.errors}
         self._version, self._tariffs = version, tariffs or Tariffs()
+        self._certificates = certificates if certificates is not None else {}
         self._kube: WatchedKube | None = None
         self._core: Core | None = None
 
@@ -43,9 +47,9 @@ class Metrics:
         self._tally.follow(core.store)
         core.news.subscribe(self._tally.told)
 
-    def notified(self, receiver: str, outcome: str) -> None:
-        """A notification was sent, or not."""
-        self._tally.add(NOTIFICATIONS, (receiver, outcome))
+    def share(self, name: str, counts: Mapping[Any, float]) -> None:
+        """What somebody else counts of this metric, by its labels."""
+        self._shared[name] = counts
 
     def families(self) -> Iterator[Family]:
         """Everything as it is now; nothing before there is a core."""
@@ -68,7 +72,7 @@ class Metrics:
             watts=core.readings.watts if core.readings is not None else _unmeasured,
             lags=self._kube.lags if self._kube is not None else dict,
             called=self.calls.ago,
-            certificates=lambda: self.calls.certificates,
+            certificates=self._certificates,
         )
         return Scene(core.store, core.views, now=core.store.clock.now(), around=around)
 
@@ -78,7 +82,8 @@ class Metrics:
         if row.kind is Kind.HISTOGRAM:
             return sorted(self._tally.histograms.get(row.name, {}).items(), key=_labels)
         zeros = dict.fromkeys(row.zeros(scene) if row.zeros is not None else (), 0.0)
-        return sorted((zeros | self._tally.sums.get(row.name, {})).items(), key=_labels)
+        counted = self._shared.get(row.name) or self._tally.sums.get(row.name, {})
+        return sorted({**zeros, **counted}.items(), key=_labels)
 
 
 def _labels(sample: tuple[Labels, object]) -> Labels:

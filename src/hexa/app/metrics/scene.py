@@ -48,7 +48,7 @@ class Around(Struct, frozen=True, kw_only=True):
     """Seconds for which watches have not been held, by kind."""
     called: Callable[[], timedelta | None] = lambda: None
     """How long ago Cluster Autoscaler called last."""
-    certificates: Callable[[], Mapping[str, float]] = dict
+    certificates: Mapping[str, float] = {}
     """When they end, in seconds since 1970."""
 
 
