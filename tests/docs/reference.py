@@ -1,4 +1,4 @@
-"""Writes docs/reference/: a page for each kind, from the schemas that `hexa crds` prints, and openapi.json.
+"""Writes docs/reference/: a page for each kind, from the schemas that `hexa crds` prints, and openapi.json; metrics.md beside it.
 
 `./dev reference` runs it.
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.docs import openapi
+from tests.docs import metrics_page, openapi
 
 from hexa.domain.duration import DURATION_PATTERN
 from hexa.domain.resources.crd import KINDS, NAMES, object_schema
@@ -147,11 +147,12 @@ def _description(schema: Schema) -> str:
 
 
 def main() -> None:
-    """Writes the pages into the folder that is named; into that of the docs with the copy that hexa serves of one."""
+    """Writes the pages into the folder that is named and metrics.md beside it; for the docs also the copy of one that is served."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in {**pages(), "openapi.json": openapi.text()}.items():
         (folder / name).write_text(text, encoding="utf-8")
+    (folder.parent / "metrics.md").write_text(metrics_page.text(), encoding="utf-8")
     if folder == Path("docs/reference"):
         openapi.SERVED.write_text(openapi.text(), encoding="utf-8")
 

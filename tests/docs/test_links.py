@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.docs import metrics_page
 from tests.docs import pages as pages_module
 from tests.docs.pages import CHECKS, DOCS, PAGES, RESOURCES, ROOT, SHOWN, blocks_of, broken, tally
 from tests.docs.reference import pages as reference_pages
@@ -43,9 +44,10 @@ def test_navigation_names_pages() -> None:
 
 
 def test_reference_is_of_these_types() -> None:
-    """The pages of Group and Node are what the types say."""
+    """The pages of Group and Node are what the types say, and that of metrics is what the table says."""
     for name, text in reference_pages().items():
         assert (DOCS / "reference" / name).read_text() == text, "run ./dev reference"
+    assert (DOCS / "metrics.md").read_text() == metrics_page.text(), "run ./dev reference"
 
 
 def test_tally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
