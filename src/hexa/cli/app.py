@@ -24,6 +24,7 @@ from hexa.cli.shared.help import Command, Group
 from hexa.cli.simulate import simulate
 from hexa.cli.switch import auto, off, on, pause, resume
 from hexa.cli.tariff import tariff
+from hexa.cli.token import token
 from hexa.cli.top import top
 from hexa.cli.validate import validate
 from hexa.cli.version import shared_options, version
@@ -61,6 +62,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "resume": resume,
     "drain-check": drain_check,
     "certs": certs,
+    "token": token,
     "version": version,
 }
 for name, command in COMMANDS.items():
