@@ -28,12 +28,15 @@ def printed(*words: str) -> list[dict[str, Any]]:
 
 
 def test_a_token_for_one_machine() -> None:
-    """The account may get and update this one machine by its name, and nothing else; its token is a Secret of its own."""
+    """The account may see this one machine and have hexa hold and wake it, but not write it: who writes a machine has Jobs run."""
     account, role, binding, secret = printed("box-1")
     assert account["metadata"] == {"name": "hexa-box-1", "namespace": "homelab"}
     assert account["automountServiceAccountToken"] is False
-    rule = {"apiGroups": ["infra.homecluster.dev"], "resources": ["nodes"]}
-    assert role["rules"] == [{**rule, "verbs": ["get", "update"], "resourceNames": ["box-1"]}]
+    rule = {"apiGroups": ["infra.homecluster.dev"], "resourceNames": ["box-1"]}
+    assert role["rules"] == [
+        {**rule, "resources": ["nodes"], "verbs": ["get"]},
+        {**rule, "resources": ["nodes/hold", "nodes/wake"], "verbs": ["update"]},
+    ]
     assert binding["roleRef"]["name"] == role["metadata"]["name"] == "hexa-box-1"
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "hexa-box-1", "namespace": "homelab"}]
     assert secret["type"] == "kubernetes.io/service-account-token"
@@ -50,15 +53,16 @@ def test_machines_of_several_namespaces_have_a_role_in_each() -> None:
         ("Role", "shed"),
         ("RoleBinding", "shed"),
     ]
-    named, listed = found[1]["rules"]
+    named, _, listed = found[1]["rules"]
     assert named["resourceNames"] == ["box-1", "box-2"]
     assert listed["verbs"] == ["get", "list"]
     assert "resourceNames" not in listed
 
 
 def test_to_look_is_less_than_to_switch() -> None:
-    """Read only: no update."""
-    assert printed("box-1", "--read-only")[1]["rules"][0]["verbs"] == ["get"]
+    """Read only: no update. A reverse proxy wakes, and needs to hold nothing."""
+    assert [each["verbs"] for each in printed("box-1", "--read-only")[1]["rules"]] == [["get"]]
+    assert printed("box-1", "--wake-only")[1]["rules"][1]["resources"] == ["nodes/wake"]
 
 
 def test_how_to_read_the_token_is_said() -> None:

@@ -25,6 +25,7 @@ def token(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Machines may be seen, and neither held nor woken.")
     ] = False,
+    wake_only: Annotated[bool, typer.Option("--wake-only", help="Machines may be woken, and not held.")] = False,
     list_all: Annotated[
         bool,
         typer.Option("--list", help="All machines of their namespaces may be seen: lists, stream and page need that."),
@@ -48,9 +49,8 @@ def token(
     name, space = account or account_of(keys), keys[0].namespace
     if not is_object_name(name):
         fail(f"--account: {name!r} is no name: use lower case letters, digits and -", Exit.USAGE)
-    objects = token_objects(
-        keys, account=name, namespace=space, update=not read_only, every=list_all, secret=not short_lived
-    )
+    acts = () if read_only else ("wake",) if wake_only else ("hold", "wake")
+    objects = token_objects(keys, account=name, namespace=space, acts=acts, every=list_all, secret=not short_lived)
     typer.echo(
         f"# hexa token ... | kubectl apply -f -\n# then the token: {how_to_read(name, space, secret=not short_lived)}"
     )

@@ -35,6 +35,10 @@ class Questions(Protocol):
         """The same, with the `version` of which it is."""
         ...
 
+    def there(self, key: Lookup) -> bool:
+        """Whether there is a machine of that name."""
+        ...
+
     def machine(self, key: Lookup) -> MachineState | None:
         """One machine at this moment; None: there is none of that name."""
         ...

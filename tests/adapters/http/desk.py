@@ -49,7 +49,7 @@ class Guest(Caller):
     async def may_read(self, namespace: str, machine: str) -> bool:
         return self.spaces is None or namespace in self.spaces or f"{namespace}/{machine}" in self.sees
 
-    async def may_update(self, namespace: str, machine: str) -> bool:
+    async def may_update(self, namespace: str, machine: str, act: str = "") -> bool:
         return f"{namespace}/{machine}" in self.does or "*" in self.does
 
 

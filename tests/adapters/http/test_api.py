@@ -134,6 +134,26 @@ async def test_what_makes_no_sense_is_refused_with_field_and_remedy(body: Any, f
         assert desk.hold("box-2") is None
 
 
+async def test_nobody_is_asked_about_machines_that_there_are_not() -> None:
+    """Made-up names cost the API server no question each: whoever may see the namespace is told that there is none."""
+    asked = list[str]()
+
+    class Counted(Guest):
+        async def may_read(self, namespace: str, machine: str) -> bool:
+            asked.append(machine)
+            return await super().may_read(namespace, machine)
+
+        async def may_update(self, namespace: str, machine: str, act: str = "") -> bool:
+            asked.append(machine)
+            return await super().may_update(namespace, machine, act)
+
+    async with open_desk(RACK, Counted("eve", spaces=frozenset({"a"}))) as desk:
+        for number in range(20):
+            assert (await desk.get(f"machines/a/none-{number}/eta", token="eve")).status == 404
+            assert (await desk.post(f"b/none-{number}/wake", token="eve")).status == 403
+        assert asked == []
+
+
 async def test_a_body_that_is_too_large_is_not_read() -> None:
     """413 as soon as it is seen."""
     async with open_desk(RACK) as desk:

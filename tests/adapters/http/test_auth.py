@@ -91,6 +91,17 @@ async def test_a_caller_sees_what_kubernetes_lets_them_see(
     assert await those(caller.may_update) == writes
 
 
+async def test_who_may_have_hexa_act_need_not_be_able_to_write_the_machine(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A role with `nodes/wake` opens wakes, and neither holds nor the machine's spec, which says what Jobs run; who may write the
+    machine may do both."""
+    waker = await Site(Ban(verb="update", resource="nodes"), Ban(verb="update", resource="nodes/hold")).come()
+    assert [await waker.may_update("home", "a", act) for act in ("wake", "hold", "")] == [True, False, False]
+    writer = await Site(Ban(verb="update", resource="nodes/hold"), Ban(verb="update", resource="nodes/wake")).come()
+    assert [await writer.may_update("home", "a", act) for act in ("wake", "hold", "")] == [True, True, True]
+
+
 async def test_a_path_is_for_those_who_may_get_it(autojump_clock: trio.testing.MockClock) -> None:
     """/metrics is open to whom a ClusterRole allows it by nonResourceURLs, as Prometheus' own is."""
     await (await Site().come()).must_get("/metrics")

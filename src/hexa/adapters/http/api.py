@@ -21,11 +21,12 @@ from hexa.adapters.http.stream import stream
 from hexa.adapters.http.waiting import waiting_page, waiting_routes
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
-from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 from hexa.domain.words.orders import HoldBody, Ordered, WakeBody, eta_of
 from hexa.domain.words.overview import MachineState, Overview
 from hexa.ports.questions import Orders, Questions, Unfit
 
+KIND: Final = f"{MACHINES.plural}.{MACHINES.api_version.partition('/')[0]}"
 LARGEST_BODY: Final = 4_096
 LONGEST_HISTORY: Final = timedelta(days=35)
 OF_CALLER: Final = 20, 0.2
@@ -121,9 +122,9 @@ class Api:
         return await in_turn(request, lambda: self._questions.overview(spaces))
 
     async def _machine(self, request: Request) -> MachineState:
-        key, caller = _key(request), caller_of(request)
+        key, caller = await self._named(request), caller_of(request)
         if not await caller.may_read(key.namespace, key.name):
-            raise forbidden(f"{caller.name[:200]} may not get nodes.infra.homecluster.dev {key}")
+            raise forbidden(f"{caller.name[:200]} may not get {KIND} {key}")
         found = self._questions.machine(key)
         if found is None:
             raise not_found(f"there is no machine {key}")
@@ -132,19 +133,41 @@ class Api:
     # --- orders ---
 
     async def hold(self, request: Request) -> Response:
-        key, caller = await _writes(request)
+        key, caller = await self._writes(request, "hold")
         body = await _body(request, HoldBody)
         self._pay(caller, key)
         return answer(await asked(self._orders.hold(key, body, by=caller.name)))
 
     async def wake(self, request: Request) -> Response:
-        key, caller = await _writes(request)
+        key, caller = await self._writes(request, "wake")
         body = await _body(request, WakeBody)
         already = await asked(self._awake(key, body))
         if already is None:
             self._pay(caller, key)
             already = await asked(self._orders.wake(key, body, by=caller.name))
         return answer(already)
+
+    async def _writes(self, request: Request, act: str) -> tuple[Lookup, Caller]:
+        """What is to be changed, and by whom, who may do that. Raises `HttpError`."""
+        key, caller = await self._named(request), caller_of(request)
+        if not await caller.may_update(key.namespace, key.name, act):
+            raise HttpError(
+                403,
+                f"{caller.name[:200]} may not update {MACHINES.plural}/{act} of {KIND} {key}",
+                remedy=f"hexa token {key} prints what allows it",
+            )
+        return key, caller
+
+    async def _named(self, request: Request) -> Lookup:
+        """The machine. Of one that is not there nobody asks the API server whether the caller may see it: those who may see its
+        namespace are told that there is none. Raises `HttpError`."""
+        key, caller = _key(request), caller_of(request)
+        if self._questions.there(key):
+            return key
+        spaces = await caller.namespaces()
+        if spaces is None or key.namespace in spaces:
+            raise not_found(f"there is no machine {key}")
+        raise forbidden(f"{caller.name[:200]} may not get {KIND} {key}")
 
     async def _awake(self, key: Lookup, body: WakeBody) -> Ordered | None:
         return self._orders.awake(key, body)
@@ -236,18 +259,6 @@ def _key(request: Request) -> Lookup:
     if not (NAME.fullmatch(namespace) and NAME.fullmatch(name)):
         raise not_found("that is no name of a machine or a group")
     return Lookup(namespace, name)
-
-
-async def _writes(request: Request) -> tuple[Lookup, Caller]:
-    """What is to be changed, and by whom, who may do that. Raises `HttpError`."""
-    key, caller = _key(request), caller_of(request)
-    if not await caller.may_update(key.namespace, key.name):
-        raise HttpError(
-            403,
-            f"{caller.name[:200]} may not update nodes.infra.homecluster.dev {key}",
-            remedy=f"hexa token {key} prints what allows it",
-        )
-    return key, caller
 
 
 B = TypeVar("B", bound=Struct)

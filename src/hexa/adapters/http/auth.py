@@ -61,9 +61,14 @@ class Caller:
             return True
         return await self._may("list", namespace, "") or await self._may("get", namespace, machine)
 
-    async def may_update(self, namespace: str, machine: str) -> bool:
-        """Whether they may change this machine. Never without a token."""
-        return self._owner is not None and await self._may("update", namespace, machine)
+    async def may_update(self, namespace: str, machine: str, act: str = "") -> bool:
+        """Whether they may change this machine. `act` (hold, wake): or have hexa do just that, which a Role allows as `nodes/hold`.
+        Never without a token."""
+        if self._owner is None:
+            return False
+        if act and await self._may("update", namespace, machine, act):
+            return True
+        return await self._may("update", namespace, machine)
 
     async def must_get(self, path: str) -> None:
         """Raises `HttpError` (403) unless they may `get` the path, which a ClusterRole allows by nonResourceURLs."""
@@ -73,11 +78,11 @@ class Caller:
         if not await self._judge.allowed(self._owner, asked, key=("get", path, "")):
             raise forbidden(f"{self.name[:200]} may not get {path}: a ClusterRole allows it by nonResourceURLs")
 
-    async def _may(self, verb: str, namespace: str, machine: str) -> bool:
+    async def _may(self, verb: str, namespace: str, machine: str, act: str = "") -> bool:
         assert self._owner is not None
         wanted = {"verb": verb, "group": GROUP, "resource": MACHINES.plural, "namespace": namespace, "name": machine}
-        asked = {"resourceAttributes": {key: value for key, value in wanted.items() if value}}
-        return await self._judge.allowed(self._owner, asked, key=(verb, namespace, machine))
+        asked = {"resourceAttributes": {key: value for key, value in {**wanted, "subresource": act}.items() if value}}
+        return await self._judge.allowed(self._owner, asked, key=(verb, namespace, machine, act))
 
 
 class Door:

@@ -1,6 +1,7 @@
 """What lets a program ask hexa for named machines and for nothing else: a ServiceAccount, its token, and a Role in each namespace.
 
-hexa asks the API server what a token may do with the Node resource, so a right given here holds for kubectl as well.
+hexa asks the API server what a token may do. `nodes/hold` and `nodes/wake` are no subresources that the API server has: whoever may
+update them can have hexa do that, and cannot write the machine itself, whose spec says what power Jobs run.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,18 +21,20 @@ def account_of(machines: Sequence[Lookup]) -> str:
 
 
 def token_objects(
-    machines: Sequence[Lookup], *, account: str, namespace: str, update: bool, every: bool, secret: bool
+    machines: Sequence[Lookup], *, account: str, namespace: str, acts: Sequence[str], every: bool, secret: bool
 ) -> Iterator[Object]:
-    """The objects, in the order in which they are applied. `namespace`: of the account; `update`: machines may be held and woken;
-    `every`: all machines of their namespaces may be seen, which page and lists need; `secret`: with a token that does not end."""
+    """The objects, in the order in which they are applied. `namespace`: of the account; `acts`: what hexa may be asked to do with
+    them; `every`: all machines of their namespaces may be seen, as page and lists need; `secret`: with a token that stays."""
     yield _thing("v1", "ServiceAccount", account, namespace, automountServiceAccountToken=False)
     spaces: dict[str, list[str]] = {}
     for key in machines:
         spaces.setdefault(key.namespace, []).append(key.name)
     for space, names in spaces.items():
-        rules = [_rule(["get", "update"] if update else ["get"], names)]
+        rules = [_rule([MACHINES.plural], ["get"], names)]
+        if acts:
+            rules.append(_rule([f"{MACHINES.plural}/{act}" for act in acts], ["update"], names))
         if every:
-            rules.append(_rule(["get", "list"]))
+            rules.append(_rule([MACHINES.plural], ["get", "list"]))
         yield _thing(f"{RBAC}/v1", "Role", account, space, rules=rules)
         role = {"apiGroup": RBAC, "kind": "Role", "name": account}
         subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
@@ -46,8 +49,8 @@ def _thing(api: str, kind: str, name: str, namespace: str, **more: object) -> Ob
     return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **more}
 
 
-def _rule(verbs: list[str], names: Iterable[str] = ()) -> Object:
-    rule: Object = {"apiGroups": [GROUP], "resources": [MACHINES.plural], "verbs": verbs}
+def _rule(resources: list[str], verbs: list[str], names: Iterable[str] = ()) -> Object:
+    rule: Object = {"apiGroups": [GROUP], "resources": resources, "verbs": verbs}
     named = sorted(set(names))
     return {**rule, "resourceNames": named} if named else rule
 

@@ -82,6 +82,10 @@ class Live:
                 return keys[done:]
         return []
 
+    def there(self, key: Lookup) -> bool:
+        machines = self._store.machines
+        return key in machines.objects or key in machines.malformed
+
     def machine(self, key: Lookup) -> MachineState | None:
         return machine_of(self.snapshot, key, self._beside)
 
