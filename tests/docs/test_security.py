@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tests.docs.pages import DOCS
 
-from hexa.domain.people.rights import RIGHTS, Right, Scope
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_eta, for_http
 
 
 def rows(rights: Iterable[Right]) -> list[str]:
@@ -27,3 +27,9 @@ def test_the_page_has_the_table_of_rights() -> None:
     begin = page.index("| verbs | resource | API group | where | tenant | what for |") + 2
     end = next(number for number in range(begin, len(page)) if not page[number].startswith("|"))
     assert page[begin:end] == rows(RIGHTS)
+
+
+def test_the_page_has_what_is_asked_for_by_options() -> None:
+    """Rights that come with an option stand there too, as the code has them."""
+    page = (DOCS / "security.md").read_text(encoding="utf-8").splitlines()
+    assert set(rows([*for_eta(), *for_http()])) <= set(page)

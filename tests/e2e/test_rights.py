@@ -528,6 +528,7 @@ def test_helm_takes_its_values(helm: Path) -> None:
         "settings.HEXA_LOG_LEVEL": "debug",
         "machines.namespace": "rack",
         "machines.create": "false",
+        "http": "false",
     }
     objects = keyed(templated(helm, *(word for key, value in values.items() for word in ("--set", f"{key}={value}"))))
     (hexa,) = objects["Deployment", "hexa-system", "hexa"]["spec"]["template"]["spec"]["containers"]
@@ -535,6 +536,7 @@ def test_helm_takes_its_values(helm: Path) -> None:
     assert (hexa["image"], scaler["image"], scaler["command"][-1]) == ("x/hexa:1", "x/ca:2", "--v=4")
     assert {"name": "HEXA_LOG_LEVEL", "value": "debug"} in hexa["env"]
     assert ("Role", "rack", "hexa") in objects
+    assert ("ClusterRole", "", "hexa-http") not in objects
     assert not [key for key in objects if key[0] == "Namespace"]
     with pytest.raises(subprocess.CalledProcessError) as caught:
         templated(helm, "--set", "overlay=big")
