@@ -16,7 +16,8 @@ import trio
 
 NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """Programs that will do, the smallest first; HEXA_CHROMIUM names another one."""
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
+"""Seconds; a busy machine is slow."""
 _FLAGS: Final = (
     "--headless",
     "--no-sandbox",  # in a container there is none to be had; it sees our own page only
@@ -80,6 +81,7 @@ class Page:
                 try:
                     if found := await self.run(script):
                         return found
+                    problem = ""
                 except Failed as error:
                     problem = str(error)
                 await trio.sleep(0.02)
@@ -87,7 +89,8 @@ class Page:
 
     async def go(self, url: str) -> None:
         """Open a page."""
-        await self.call("Page.navigate", url=url)
+        if problem := (await self.call("Page.navigate", url=url)).get("errorText"):
+            raise Failed(f"{url}: {problem}")
 
     async def wide(self, width: int, *, height: int = 900, scale: float = 1.0) -> None:
         """Give the window another size."""

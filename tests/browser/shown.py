@@ -25,12 +25,18 @@ class Shown:
         self.state, self.day, self.token = state, day, token
         self.asked: list[str] = []
         self._changed = trio.Event()
+        self._ended = False
 
     def tell(self, state: dict[str, Any]) -> None:
         """Another state."""
         self.state = state
         self._changed.set()
         self._changed = trio.Event()
+
+    def end(self) -> None:
+        """End all streams."""
+        self._ended = True
+        self.tell(self.state)
 
     def refused(self, request: Request) -> Response | None:
         """The answer to a wrong token."""
@@ -44,7 +50,8 @@ class Shown:
 
     async def stream(self, request: Request) -> Response:
         async def events() -> AsyncIterator[str]:
-            while True:
+            self._ended = False
+            while not self._ended:
                 changed = self._changed
                 yield f"event: state\ndata: {json.dumps(self.state)}\n\n"
                 await changed.wait()

@@ -81,8 +81,8 @@ export class Timeline {
   present(groups, at) {
     if (!this.base) this.base = Math.floor(at / 1000) - 2 * DAY;
     const keys = groups.flatMap(({machines}) => machines.map(keyOf));
-    const same = keys.length === this.rows.size && keys.join() === [...this.rows.keys()].join();
-    if (!same) this.lay(groups);
+    const rows = [...this.rows.keys()];
+    if (!this.height || keys.length !== rows.length || keys.some((key, place) => key !== rows[place])) this.lay(groups);
     for (const {machines} of groups) for (const machine of machines) this.advance(machine, at);
     this.pass(at);
   }
