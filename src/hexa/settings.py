@@ -90,7 +90,7 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
     ] = False
     tls: HttpTlsSettings = HttpTlsSettings()
     metrics: Annotated[bool, Meta(description="Serve /metrics.")] = True
-    page: Annotated[bool, Meta(description="Serve the page.")] = True
+    page: Annotated[bool, Meta(description="Serve the page at /, which needs the API.")] = True
     api: Annotated[bool, Meta(description="Serve the API under /api/v1.")] = True
 
     @property

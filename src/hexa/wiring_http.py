@@ -12,6 +12,7 @@ from hexa.adapters.http.api import Api
 from hexa.adapters.http.app import Parts, make_app
 from hexa.adapters.http.auth import Door, Judge
 from hexa.adapters.http.config import Files
+from hexa.adapters.http.page import page_routes
 from hexa.adapters.http.server import check, serve
 from hexa.app.certificates import Certificates
 from hexa.app.core import Core
@@ -64,7 +65,7 @@ async def serve_http(
     parts = Parts(
         door=door,
         ready=ready,
-        open=api.open() if api is not None else (),
+        open=(*api.open(), *(page_routes() if settings.page else ())) if api is not None else (),
         guarded=api.guarded() if api is not None else (),
         metrics=_exposition(metrics) if settings.metrics else None,
     )

@@ -141,7 +141,7 @@ def day(state: dict[str, Any]) -> dict[str, Any]:
             {**who, "start": start, "end": end, "phase": phase}
             for (start, phase), end in zip(starts, ends, strict=True)
         ]
-    return {"at": state["at"], "since": ago(1440), "stretches": found}
+    return {"stretches": found}
 
 
 def hostile() -> dict[str, Any]:

@@ -81,10 +81,9 @@ const update = (next) => {
 
 const past = async () => {
   try {
-    const told = await ask("api/v1/history");
-    const at = new Date(told.at).getTime();
-    timeline.past(told.stretches, at);
-    if (state) timeline.present(grouped(state), now());
+    const {stretches} = await ask("api/v1/history?since=24h");
+    timeline.past(stretches, now());
+    timeline.present(grouped(state), now());
     write($("day-note"), "");
   } catch {
     write($("day-note"), "What was before this page was opened is not known: hexa did not say.");
