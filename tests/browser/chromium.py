@@ -73,7 +73,7 @@ class Page:
             raise Failed(answer["exceptionDetails"].get("exception", {}).get("description", str(answer)))
         return answer["result"].get("value")
 
-    async def until(self, script: str, *, within: float = 10.0) -> Any:
+    async def until(self, script: str, *, within: float = 60.0) -> Any:
         """The first true value of the expression, which may fail before that."""
         problem = ""
         with trio.move_on_after(within):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
     not find_chromium(), reason="no Chromium: install chromium-headless-shell, or set HEXA_CHROMIUM"
 )
 
-SHOWN = "!document.getElementById('state').hidden && document.querySelectorAll('svg.rows rect').length > 3"
+SHOWN = "!document.getElementById('state').hidden && document.querySelector('svg.rows .off').getAttribute('d')"
 TEXT = "document.getElementById('{}').innerText"
 
 

@@ -177,14 +177,14 @@ export class Machines {
   }
 
   create(key) {
-    const parts = {key, element: make("li", "machine"), details: make("details"), hidden: make("div", "hidden")};
+    const parts = {key, element: make("li", "machine"), details: make("details"), hidden: null};
     for (const part of ["name", "phase", "why", "watts", "saved"]) parts[part] = make("span", part);
     parts.dot = dot("");
     parts.word = make("span");
     parts.since = make("span", "small");
     parts.phase.append(parts.dot, parts.word, " ", parts.since);
     parts.name.id = `machine-${(this.number += 1)}`;
-    parts.details.append(make("summary", "", parts.name, " ", parts.phase, " ", parts.why, " ", parts.watts, " ", parts.saved), parts.hidden);
+    parts.details.append(make("summary", "", parts.name, parts.phase, parts.why, parts.watts, parts.saved));
     parts.details.addEventListener("toggle", () => this.open(parts));
     parts.element.append(parts.details);
     return parts;
@@ -212,6 +212,7 @@ export class Machines {
     const list = make("dl", "facts");
     for (const [word, text] of facts(parts.data, this.now, parts.currency)) list.append(make("div", "", make("dt", "", word), make("dd", "", text)));
     const day = this.dayOf(parts.key).map((text) => make("li", "", text));
+    if (!parts.hidden) parts.details.append((parts.hidden = make("div", "hidden")));
     parts.hidden.replaceChildren(list, make("h4", "", "The last 24 hours"), day.length ? make("ol", "day", ...day) : make("p", "small", NOT_KNOWN));
   }
 

@@ -8,6 +8,7 @@ const DAY = 86_400;
 const PANEL = 46;
 const GAP = 8;
 const LEAST = 2; // pixels of the shortest phase
+const COLOURS = ["unknown", "off", "ready", "stop", "drain", "boot", "failed"]; // the last one lies over the others
 
 const draw = (name, attributes, parent) => {
   const element = document.createElementNS(NS, name);
@@ -23,11 +24,11 @@ export class Timeline {
   constructor(place, note, tip) {
     this.note = note;
     this.tip = tip;
-    this.rows = new Map(); // key -> {name, stretches, group, y}
+    this.rows = new Map(); // key -> {name, stretches, y, step}
     this.base = 0;
     this.now = 0;
     this.size = 0;
-    this.dirty = new Set();
+    this.changed = true;
     this.build(place);
   }
 
@@ -39,6 +40,7 @@ export class Timeline {
     this.plot = make("div", "plot");
     this.grid = make("div", "grid");
     this.svg = draw("svg", {class: "rows", preserveAspectRatio: "none", role: "img"}, this.plot);
+    this.paths = Object.fromEntries(COLOURS.map((colour) => [colour, draw("path", {class: colour}, this.svg)]));
     this.head = make("p", "small panel-head", "machines on");
     this.head.setAttribute("aria-hidden", "true");
     this.panel = draw("svg", {class: "panel", preserveAspectRatio: "none", role: "img"}, this.plot);
@@ -70,10 +72,8 @@ export class Timeline {
       const end = each.end === null ? null : this.seconds(each.end);
       known.get(key).push({start: this.seconds(each.start), end, phase: each.phase});
     }
-    for (const [key, row] of this.rows) {
-      row.stretches = known.get(key) || [];
-      this.dirty.add(key);
-    }
+    for (const [key, row] of this.rows) row.stretches = known.get(key) || [];
+    this.changed = true;
     this.known = known;
   }
 
@@ -105,14 +105,13 @@ export class Timeline {
         const key = keyOf(each), old = before.get(key);
         const stretches = old ? old.stretches : (this.known && this.known.get(key)) || [];
         this.rows.set(key, {name: each.name, stretches, y, step});
-        this.dirty.add(key);
         y += step;
       }
       y += GAP;
     }
     this.height = Math.max(1, y - GAP);
     this.svg.style.height = `${this.height}px`;
-    this.svg.replaceChildren();
+    this.changed = true;
     this.labels.replaceChildren(...labels);
   }
 
@@ -124,7 +123,7 @@ export class Timeline {
     const start = last ? Math.max(since, last.start) : since;
     if (last) last.end = Math.min(last.end ?? start, start);
     row.stretches.push({start, end: null, phase: machine.phase});
-    this.dirty.add(keyOf(machine));
+    this.changed = true;
   }
 
   /** Time passes. */
@@ -133,26 +132,26 @@ export class Timeline {
     const box = `${this.now - DAY} 0 ${DAY}`;
     this.svg.setAttribute("viewBox", `${box} ${this.height}`);
     this.panel.setAttribute("viewBox", `${box} ${PANEL}`);
-    const changed = this.dirty.size > 0;
-    for (const key of this.dirty) if (this.rows.has(key)) this.paint(this.rows.get(key));
-    this.dirty.clear();
+    const changed = this.changed;
+    this.changed = false;
+    if (changed) this.paint();
     if (changed || this.now - (this.counted || 0) >= 30) this.recount();
     this.scale(at);
   }
 
-  paint(row) {
-    row.drawn?.remove();
-    row.stretches = row.stretches.filter(({end}) => end === null || end > this.now - DAY);
-    const group = draw("g", {}, this.svg), least = (LEAST * DAY) / Math.max(200, this.plot.clientWidth);
-    const height = row.step - (row.step >= 10 ? 2 : row.step >= 6 ? 1 : 0.5);
-    const rect = ({start, end, phase}) => {
-      const width = end === null ? 400 * DAY : Math.max(end - start, least);
-      draw("rect", {class: colourOf(phase), x: start, y: row.y, width, height}, group);
-    };
-    const steady = ({phase}) => phase === "Ready" || phase === "Off";
-    row.stretches.filter(steady).forEach(rect);
-    row.stretches.filter((each) => !steady(each)).forEach(rect); // over the others: they are short
-    row.drawn = group;
+  /** One path for each colour: few elements, however many machines. What is short lies over what is long. */
+  paint() {
+    const least = (LEAST * DAY) / Math.max(200, this.plot.clientWidth), from = this.now - DAY;
+    const parts = Object.fromEntries(COLOURS.map((colour) => [colour, []]));
+    for (const row of this.rows.values()) {
+      row.stretches = row.stretches.filter(({end}) => end === null || end > from);
+      const height = row.step - (row.step >= 10 ? 2 : row.step >= 6 ? 1 : 0.5);
+      for (const {start, end, phase} of row.stretches) {
+        const width = end === null ? 400 * DAY : Math.max(end - start, least);
+        parts[colourOf(phase)].push(`M${start.toFixed(1)} ${row.y}h${width.toFixed(1)}v${height}h${(-width).toFixed(1)}z`);
+      }
+    }
+    for (const colour of COLOURS) this.paths[colour].setAttribute("d", parts[colour].join(""));
   }
 
   recount() {
@@ -216,7 +215,7 @@ export class Timeline {
     const width = this.plot.clientWidth;
     if (!this.now || Math.abs(width - this.size) < 8) return;
     this.size = width;
-    for (const row of this.rows.values()) this.paint(row);
+    this.paint();
     this.scale((this.now + this.base) * 1000);
   }
 

@@ -1,0 +1,131 @@
+"""The page with 200 machines: CPU of the agent's process with ten viewers, and how long a browser takes until all rows are painted.
+
+The API server in RAM runs in another process; machines are Ready and renew their leases. In the last row one machine is changed by
+hand each second. The yardstick is the same agent with nobody who looks. Paint needs a Chromium on PATH.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import msgspec
+import trio
+from _api_server import SPACE
+from _process import cpu_seconds, resident_mib, serving
+from _table import show
+from first_sight import API_SERVER, agent, answers, phases
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.browser.chromium import find_chromium, open_browser
+
+COUNT, GROUPS, VIEWERS = 200, 10, 10
+SPAN = 60.0
+PAINTED = """new MutationObserver((_, all) => {
+  if (document.querySelectorAll('li.machine').length < %d) return;
+  all.disconnect();
+  requestAnimationFrame(() => setTimeout(() => { window.painted = performance.now() }));
+}).observe(document, {subtree: true, childList: true})"""
+
+
+def main() -> None:
+    http = "127.0.0.1:18080"
+    os.environ |= {"HEXA_HTTP_ADDRESS": http, "HEXA_HTTP_ANONYMOUS_READ": "true"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(API_SERVER, str(COUNT), str(GROUPS), "live") as (_, served),
+        agent(served["server"], Path(folder)) as (process, _, _),
+    ):
+        while phases(served["server"]) != {"Ready": COUNT} or not answers(http):
+            time.sleep(0.5)
+        time.sleep(15)
+        rows: list[list[Any]] = [["nobody looks", *spent(process)]]
+        with watched(http):
+            rows.append(["ten viewers", *spent(process)])
+            with changing(served["server"]):
+                rows.append(["ten viewers, a change each second", *spent(process)])
+        note = f"{COUNT} machines of {GROUPS} groups, Ready, {COUNT / 10:g} leases a second"
+        show("The agent while people look at the page", ["", "CPU s a minute", "RSS MiB"], rows, note=note)
+        if find_chromium():
+            paints = trio.run(painted, f"http://{http}/")
+            heads = ["", "first contentful paint ms", "all rows painted ms"]
+            show(f"A browser that opens the page of {COUNT} machines", heads, paints)
+
+
+def spent(process: int) -> list[float]:
+    """CPU seconds of a minute, and memory."""
+    before = cpu_seconds(process)
+    time.sleep(SPAN)
+    return [(cpu_seconds(process) - before) * 60 / SPAN, resident_mib(process)]
+
+
+@contextmanager
+def watched(address: str) -> Iterator[None]:
+    """Ten viewers follow the stream, each in a thread."""
+    connections = [HTTPConnection(address, timeout=30) for _ in range(VIEWERS)]
+
+    def follow(connection: HTTPConnection) -> None:
+        connection.request("GET", "/api/v1/stream", headers={"accept": "text/event-stream"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        try:
+            while answer.read1(65536):
+                pass
+        except (OSError, ValueError, AttributeError, HTTPException):
+            pass  # the benchmark is over
+
+    for connection in connections:
+        threading.Thread(target=follow, args=(connection,), daemon=True).start()
+    yield
+    for connection in connections:
+        if connection.sock is not None:
+            connection.sock.close()
+
+
+@contextmanager
+def changing(server: str) -> Iterator[None]:
+    """Somebody labels one machine after the other."""
+    over = threading.Event()
+
+    def change() -> None:
+        for number in range(10_000):
+            path = f"{server}/apis/infra.homecluster.dev/v1alpha1/namespaces/{SPACE}/nodes/m{number % COUNT}"
+            body = msgspec.json.encode({"spec": {"hold": {"power": "on", "reason": f"benchmark {number}"}}})
+            headers = {"content-type": "application/merge-patch+json"}
+            urlopen(Request(path, body, headers, method="PATCH")).close()
+            if over.wait(1.0):
+                return
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+async def painted(url: str) -> list[list[Any]]:
+    """Milliseconds from the navigation, with nothing kept by the browser and then with its files kept."""
+    rows: list[list[Any]] = []
+    async with open_browser() as browser:
+        page = await browser.open_page()
+        await page.wide(1280)
+        await page.call("Page.addScriptToEvaluateOnNewDocument", source=PAINTED % COUNT)
+        for name in ("first visit", "again", "again"):
+            await page.go("about:blank")
+            await page.go(url)
+            all_rows = await page.until("window.painted", within=60)
+            first = await page.run("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
+            rows.append([name, first, all_rows])
+    return rows
+
+
+if __name__ == "__main__":
+    main()
