@@ -1,4 +1,4 @@
-"""The page about Home Assistant works: its URLs are answered by hexa's API, templates find what they name, and the switch switches."""
+"""The page about Home Assistant works: hexa answers its URLs, its templates find what they name, and its switch switches."""
 
 from collections.abc import Iterator
 from typing import Any, Final
