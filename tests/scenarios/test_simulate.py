@@ -261,9 +261,57 @@ def test_a_group_s_labels_count_for_its_machines() -> None:
     assert (found.pods, found.workloads[0].waits_always_on.max < 5) == (2, True)
 
 
+def test_money_by_a_tariff_is_that_of_the_account() -> None:
+    """Energy costs what the tariff says in the hour in which it is drawn: the receipt has the energy of the meters, and dear half
+    hours weigh more than cheap ones. Table and page show receipt and tariff."""
+    tariff = (
+        "tariffs: {dear-work: {zone: Europe/Berlin, price: 0.1, windows: [{from: '08:30', to: '09:00', price: 1}]}}\n"
+    )
+    text = SMALL.replace("{cost: {pricePerKWh: 0.5}}", "{cost: {tariff: dear-work}}").replace("jobs:", f"{tariff}jobs:")
+    flat, found = simulate(small()), simulate(read_scenario(text, source="x"))
+    (line,) = found.receipt.groups
+    assert (line.name, found.currency) == ("rack", "EUR")
+    assert line.sums.kwh == pytest.approx(found.kwh, abs=2e-3)
+    assert found.kwh == pytest.approx(flat.kwh, abs=1e-3)
+    assert line.sums.on_seconds / 3600 == pytest.approx(found.machine_hours, abs=0.05)
+    assert 0.1 * found.kwh < found.money < found.kwh
+    assert found.money == pytest.approx(line.sums.money, abs=0.01)
+    assert found.money_always_on == pytest.approx(found.money + line.sums.saved, abs=0.01)
+    assert "receipt of rack" in found.text()
+    assert "Tariff dear-work" in found.html()
+    assert "Tariff" not in flat.html()
+
+
+def test_a_tariff_is_billed_by_the_clock() -> None:
+    """A machine that idles for two hours of which half an hour costs tenfold: its price is exact to a hundredth of a cent."""
+    tariff = "tariffs: {t: {zone: Europe/Berlin, price: 0.1, windows: [{from: '08:30', to: '09:00', price: 1}]}}\n"
+    text = SMALL.replace("{cost: {pricePerKWh: 0.5}}", "{minSize: 3, cost: {tariff: t}}").replace(
+        "count: 6", "count: 1"
+    )
+    text = (
+        text.replace("jobs:", f"{tariff}jobs:").replace("runtime: 10m", "runtime: 1s").replace("boot: 30s", "boot: 1s")
+    )
+    text = text.replace("max: 200", "max: 100").replace("standby: 10", "standby: 100")
+    (line,) = simulate(read_scenario(text, source="x")).receipt.groups
+    assert line.sums.money == pytest.approx(3 * 0.1 * (1.5 * 0.1 + 0.5 * 1), abs=1e-4)
+
+
 # --- mistakes -------------------------------------------------------------------------------------
 
 MISTAKES = [
+    (
+        "spec: {cost: {pricePerKWh: 0.5}}",
+        "spec: {cost: {tariff: night}}",
+        "bad.yaml:7: groups[0].spec.cost.tariff: there is no tariff night (there are: none)",
+        "declare it under tariffs",
+    ),
+    (
+        "jobs:",
+        "tariffs: {day: {file: x.csv}}\njobs:",
+        "tariffs.day.file: a scenario reads no other file",
+        "its windows",
+    ),
+    ("jobs:", "tariffs: {day: {price: 1, windows: [{from: 6, to: x}]}}\njobs:", "tariffs.day.windows[0]", ""),
     ("duration: 2h", "duration: 2", "bad.yaml:4: duration: ", 'such as "2s"'),
     ("duration: 2h", "duration: 0s", "bad.yaml:4: duration: nothing happens", '"24h"'),
     ("title: Small", "titel: Small", "bad.yaml:2: titel: is no field", "did you mean title?"),

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from hexa.simulate.books import Receipt, receipt_rows
+
 Series = tuple[tuple[float, float], ...]
 """Seconds since the start, and the value from then on."""
 
@@ -101,6 +103,8 @@ class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
     """Changes that the API server took in, by whomever."""
     waiting: Series
     running: Series
+    receipt: Receipt = Receipt()
+    """What it cost by the scenario's tariffs."""
 
     @property
     def end(self) -> datetime:
@@ -159,7 +163,10 @@ class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
         if not self.priced:
             return []
         amounts = f"{self.money:,.2f} of {self.money_always_on:,.2f} {self.currency} always on"
-        return [("Money", f"{amounts}, {self.saved_money:,.2f} {self.currency} saved")]
+        return [
+            ("Money", f"{amounts}, {self.saved_money:,.2f} {self.currency} saved"),
+            *receipt_rows(self.receipt),
+        ]
 
     def _wait_rows(self) -> list[tuple[str, str]]:
         """What hexa costs in waiting, beside what is lack of machines: the same load with all machines on."""

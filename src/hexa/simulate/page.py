@@ -24,6 +24,7 @@ def page(report: Figures) -> str:
         timeline=timeline(report, width=WIDTH, legend=False),
         legend="\n".join(_legend()),
         rows="\n".join(_row(name, value) for name, value in report.rows()),
+        tariffs="\n".join(_tariff(name, day) for name, day in report.receipt.days.items()),
         data=json.dumps(_data(report), separators=(",", ":")).replace("</", "<\\/"),
         script=_SCRIPT,
     )
@@ -32,6 +33,10 @@ def page(report: Figures) -> str:
 def _row(name: str, value: str) -> str:
     sub = ' class="sub"' if name.startswith(" ") else ""
     return f"<tr><th{sub}>{escape(name.strip())}</th><td>{escape(value)}</td></tr>"
+
+
+def _tariff(name: str, day: str) -> str:
+    return f'<h2>Tariff {escape(name)}</h2><div class="chart"><pre>{escape(day)}</pre></div>'
 
 
 def _legend() -> Iterator[str]:
@@ -106,6 +111,7 @@ h1 { font-size: 28px; font-weight: 650; margin: 0 0 4px; letter-spacing: -.01em 
 @media (max-width: 600px) { main { padding: 20px 12px 40px } .card { padding: 14px 12px } h1 { font-size: 23px }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px } .value { font-size: 21px }
   tr { display: block; padding: 5px 0 } th, td { display: block } }
+h2 { font-size: 17px; font-weight: 600; margin: 24px 0 6px } pre { margin: 0; font-size: 12.5px; line-height: 1.25 }
 .card.zoomed .calendar { display: none } header p { max-width: none } th.sub { padding-left: 16px }
 .bar { display: flex; justify-content: space-between; gap: 16px; margin-bottom: 6px; min-height: 26px; align-items: center }
 button { font: inherit; font-size: 13px; color: var(--text); background: var(--band); border: 1px solid var(--line);
@@ -153,6 +159,7 @@ _PAGE: Final = """<!doctype html>
 <table>
 {rows}
 </table>
+{tariffs}
 </main>
 <div id="tip" role="status"></div>
 <script type="application/json" id="data">{data}</script>

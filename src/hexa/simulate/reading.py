@@ -8,6 +8,7 @@ from msgspec import structs
 
 from hexa.adapters.memory.site.faults import FaultKind
 from hexa.domain.errors import HexaError
+from hexa.domain.money.written_tariff import source_of, tariff_of
 from hexa.domain.names import API_VERSION, MEMBERSHIP_LABEL
 from hexa.domain.policy.circuits import circuit_problems, circuits_of
 from hexa.domain.policy.problem import Problem
@@ -83,6 +84,7 @@ def _contradictions(scenario: Scenario) -> Iterator[Placed]:
         yield from _group(manifest, ("groups", index), names)
     yield from _machines(scenario, names)
     yield from _circuits(scenario)
+    yield from _tariffs(scenario)
     yield from _times(scenario)
     yield from _faults(scenario)
     yield from misfitting_pods(scenario)
@@ -139,6 +141,23 @@ def _circuits(scenario: Scenario) -> Iterator[Placed]:
                 ("machines", index, "spec", "circuit"),
                 structs.replace(problem, field=f"machines[{index}].spec.circuit"),
             )
+
+
+def _tariffs(scenario: Scenario) -> Iterator[Placed]:
+    for name, written in scenario.tariffs.items():
+        if source := source_of(written):
+            text = "a scenario reads no other file"
+            yield ("tariffs", name), Problem(f"tariffs.{name}.{source}", text, "write its price or its windows")
+            continue
+        for problem in tariff_of(name, written)[1]:
+            if problem.severity == "error":
+                yield ("tariffs", name), problem
+    for index, manifest in enumerate(scenario.groups):
+        group = decode(GROUPS, manifest)
+        if isinstance(group, Group) and group.spec.cost.tariff and group.spec.cost.tariff not in scenario.tariffs:
+            where, known = f"groups[{index}].spec.cost.tariff", ", ".join(scenario.tariffs) or "none"
+            text = f"there is no tariff {group.spec.cost.tariff} (there are: {known})"
+            yield ("groups", index, "spec", "cost", "tariff"), Problem(where, text, "declare it under tariffs")
 
 
 def _times(scenario: Scenario) -> Iterator[Placed]:

@@ -26,6 +26,7 @@ from hexa.domain.policy.policy import policy_of
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS
 from hexa.domain.resources.v1alpha1 import Group
+from hexa.simulate.books import Books, Receipt, drawn
 from hexa.simulate.calendar import parse_moment
 from hexa.simulate.figures import FaultReport, MachineReport, WorkloadReport, waits_of
 from hexa.simulate.fit import group_selectors, labels_of
@@ -101,14 +102,19 @@ async def play(scenario: Scenario, seed: int, baseline: Waited, tell: Tell | Non
         start=scenario.start,
         agent=False,
         circuits=msgspec.to_builtins(scenario.circuits),
+        tariffs=scenario.tariffs,
     ) as world:
         recorder = Recorder(world)
         for row in scenario.machines:
             if not row.group:
                 _always_on(world, row, {})
+        books = Books(world, {name: row.group for row in grouped for name in machine_names(row)}, scenario.tariffs)
         await world.start_agent()
-        await _play(world, scenario, plan(scenario, seed=seed), tell)
-        return _report(world, scenario, recorder, baseline, seed)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(books.run)
+            await _play(world, scenario, plan(scenario, seed=seed), tell)
+            nursery.cancel_scope.cancel()
+        return _by_tariffs(_report(world, scenario, recorder, baseline, seed), books.receipt())
 
 
 async def _play(world: World, scenario: Scenario, steps: list[Step], tell: Tell | None) -> None:
@@ -318,6 +324,16 @@ def _report(world: World, scenario: Scenario, recorder: Recorder, baseline: Wait
     )
 
 
+def _by_tariffs(report: Report, receipt: Receipt) -> Report:
+    """With the money of the receipt, where the scenario has tariffs."""
+    if not receipt.days:
+        return report
+    money, saved = round(receipt.money, 2), round(receipt.saved, 2)
+    return structs.replace(
+        report, receipt=receipt, priced=True, money=money, money_always_on=money + saved, currency=receipt.currency
+    )
+
+
 def _workload(name: str, waited: Waited, baseline: Waited) -> WorkloadReport:
     seconds = waited.seconds.get(name, ())
     return WorkloadReport(
@@ -345,12 +361,9 @@ def _machine(row: Machines, hardware: MemoryMachine, recorder: Recorder) -> Mach
 
 def _bill(rates: Rates, hardware: MemoryMachine, seconds: float) -> Bill:
     """What the machine cost, by what its meter counted and what it really draws, whatever its Node declares."""
-    spec, on = hardware.spec, hardware.meter.on_seconds
-    drawn = structs.replace(
-        rates, idle_watts=spec.idle_watts, off_watts=spec.off_watts, boot_watt_hours=spec.boot_watt_hours
-    )
+    on = hardware.meter.on_seconds
     usage = Usage(on_seconds=on, off_seconds=seconds - on, boots=hardware.boots, kwh=hardware.meter.kwh)
-    return settle(drawn, usage)
+    return settle(drawn(rates, hardware), usage)
 
 
 def _rates(world: World, name: str) -> Rates:

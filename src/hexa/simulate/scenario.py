@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, field
 
 from hexa.domain.duration import parse_duration
+from hexa.domain.money.written_tariff import WrittenTariff
 from hexa.domain.policy.circuits import WrittenCircuit
 from hexa.domain.resources.core import Slice, Taint, Toleration
 from hexa.domain.resources.v1alpha1 import Quantity, Time
@@ -161,6 +162,10 @@ class Scenario(Slice, frozen=True, kw_only=True):
     circuits: Annotated[
         dict[str, WrittenCircuit],
         Meta(description="Circuits of hexa's configuration by name; machines name theirs as circuit in their spec."),
+    ] = field(default_factory=dict)
+    tariffs: Annotated[
+        dict[str, WrittenTariff],
+        Meta(description="Tariffs of hexa's configuration by name; groups choose theirs by cost.tariff."),
     ] = field(default_factory=dict)
     services: Annotated[tuple[Service, ...], Meta(description="Pods that run until they are not wanted.")] = ()
     jobs: Annotated[tuple[Jobs, ...], Meta(description="Pods that run for a while.")] = ()

@@ -42,7 +42,7 @@ def up_to_now(machine: MachineView, now: datetime) -> EnergyAccount:
         return account
     account = past(machine.node.status, limits=machine.limits, now=now).energy
     prices = Prices(flat=machine.rates.per_kwh, currency=account.currency)
-    return booked(account, Since(now=now, side=_side(machine.phase)), rates=machine.rates, prices=prices).account
+    return booked(account, Since(now=now, side=side_of(machine.phase)), rates=machine.rates, prices=prices).account
 
 
 def with_energy(machine: MachineView, observed: Observed, status: NodeStatus) -> tuple[NodeStatus, str]:
@@ -51,12 +51,13 @@ def with_energy(machine: MachineView, observed: Observed, status: NodeStatus) ->
         return status, ""
     old, now = past(machine.node.status, limits=machine.limits, now=observed.now), observed.now
     boots = max(status.energy.boots - old.energy.boots, 0)
-    since = Since(now=now, side=_side(machine.phase), boots=boots, counter=observed.counter, skipped=observed.skipped)
+    since = Since(now=now, side=side_of(machine.phase), boots=boots, counter=observed.counter, skipped=observed.skipped)
     found = booked(old.energy, since, rates=machine.rates, prices=_prices(machine, observed))
     return structs.replace(status, energy=found.account), found.doubt
 
 
-def _side(phase: Phase) -> Side:
+def side_of(phase: Phase) -> Side:
+    """What time in that phase is booked as."""
     if phase in COMING:
         return "boot"
     return "on" if phase in ON_PHASES else "off"

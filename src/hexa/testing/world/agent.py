@@ -20,6 +20,7 @@ from hexa.adapters.memory.site.site import Site
 from hexa.app.core import Core, Ports, open_core
 from hexa.app.metrics.metrics import Metrics
 from hexa.app.supply import Fed
+from hexa.app.tariffs import Tariffs
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.people.rights import granted
 from hexa.domain.policy.conventions import DEFAULTS
@@ -130,6 +131,8 @@ class Agent:
         """What the Jobs of `spec.power` run, from the next life on."""
         self.conventions = DEFAULTS
         """Its settings that matter to the core, from the next life on."""
+        self.tariffs: Tariffs | None = None
+        """Prices of energy by name, from the next life on."""
         self.fed: Fed | None = None
         """The UPS that it asks, from the next life on."""
         self.bans: Final[set[tuple[str, str]]] = set()
@@ -177,7 +180,7 @@ class Agent:
                 checks=MemoryChecks(kube),
                 fed=self.fed,
             )
-            opened = open_core(ports, conventions=self.conventions, eta=self.eta)
+            opened = open_core(ports, conventions=self.conventions, tariffs=self.tariffs, eta=self.eta)
             async with opened as core, trio.open_nursery() as nursery:
                 if metrics is not None:
                     metrics.follow(core)

@@ -19,7 +19,9 @@ from hexa.adapters.memory.settings import Settings as SiteSettings
 from hexa.adapters.memory.site.faults import Fault
 from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.adapters.memory.site.site import Site, open_site
+from hexa.app.tariffs import Tariffs
 from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.money.written_tariff import WrittenTariff, tariff_of
 from hexa.domain.policy.circuits import WrittenCircuit, circuits_of
 from hexa.domain.policy.conventions import DEFAULTS
 from hexa.domain.resources.core import BUDGETS, NODES, PODS, KubeNode, Pod
@@ -233,9 +235,10 @@ async def open_world(
     start: datetime = START,
     agent: bool = True,
     circuits: Mapping[str, Mapping[str, Any]] | None = None,
+    tariffs: Mapping[str, WrittenTariff] | None = None,
 ) -> AsyncIterator[World]:
     """A world in which time passes until the block ends. `autoscaler=None`: nobody calls hexa but you; `agent=False`: start
-    hexa yourself. `circuits`: those of hexa's configuration, in its own words (garage={"maxWatts": 1400})."""
+    hexa yourself. `circuits`: those of hexa's configuration, in its own words (garage={"maxWatts": 1400}); `tariffs` likewise."""
     failed: Exception | None = None
     try:
         async with open_site(settings=site, start=start.astimezone(UTC)) as opened, AsyncExitStack() as stack:
@@ -243,6 +246,10 @@ async def open_world(
             if circuits:
                 written = msgspec.convert(circuits, dict[str, WrittenCircuit])
                 world.agent.conventions = structs.replace(DEFAULTS, circuits=circuits_of(written))
+            if tariffs:
+                names, read = tuple(tariffs), {name: tariff_of(name, each)[0] for name, each in tariffs.items()}
+                world.agent.conventions = structs.replace(world.agent.conventions, tariffs=names)
+                world.agent.tariffs = Tariffs(read)
             if agent:
                 await world.start_agent()
             if autoscaler is not None:
