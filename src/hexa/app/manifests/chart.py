@@ -8,7 +8,8 @@ from typing import Any, Final
 from hexa import DISTRIBUTION
 from hexa.app.manifests.alerts import RUNBOOKS, groups
 from hexa.app.manifests.monitoring import ALERTS, DASHBOARD, DASHBOARD_FILE, PROMETHEUS, SIDECAR, text
-from hexa.app.manifests.options import Options, Overlay, thing
+from hexa.app.manifests.monitors import monitors
+from hexa.app.manifests.options import Monitor, Options, Overlay, thing
 from hexa.app.manifests.rbac import ETA
 from hexa.app.manifests.render import render
 
@@ -83,6 +84,14 @@ eta: false
 # docs/notify.md.
 notifySecret: ""
 
+# By what the Prometheus Operator reads hexa's metrics: ServiceMonitor or PodMonitor, with an account of its own; "": it does not
+# (docs/metrics.md).
+monitor:
+  kind: ""
+  # Labels by which Prometheus selects monitors; kube-prometheus-stack asks for its release.
+  labels: {{}}
+  #  release: kube-prometheus-stack
+
 # A PrometheusRule with hexa's alerts; it takes the Prometheus Operator (docs/alerts.md).
 alerts:
   enabled: false
@@ -129,6 +138,13 @@ _WRONG: Final = """\
 {{- if not (has (toString .Values.http) (list "auto" "true" "false")) }}
 {{- fail (printf "http: %v is none of auto, true, false" .Values.http) }}
 {{- end }}
+{{- if not (has .Values.monitor.kind (list "" "ServiceMonitor" "PodMonitor")) }}
+{{- fail (printf "monitor.kind: %v is none of ServiceMonitor, PodMonitor" .Values.monitor.kind) }}
+{{- end }}
+{{- $http := or (eq (toString .Values.http) "true") (and (eq .Values.overlay "production") (ne (toString .Values.http) "false")) }}
+{{- if and .Values.monitor.kind (or (eq .Values.overlay "minimal") (not $http)) }}
+{{- fail "monitor.kind: metrics are served to others in the overlays production and tenant alone, with http" }}
+{{- end }}
 """
 
 
@@ -140,7 +156,24 @@ def chart(write: Write) -> dict[str, str]:
     templates = {f"templates/{overlay}.yaml": _template(overlay, write) for overlay in Overlay}
     files = {RULES_FILE: write(groups()), BOARD_FILE: text()}
     fixed = {"Chart.yaml": write(_CHART), "values.yaml": values, "templates/check.yaml": _WRONG}
-    return {**fixed, **templates, **_monitoring(write), **files}
+    return {**fixed, **templates, "templates/monitor.yaml": _monitors(write), **_monitoring(write), **files}
+
+
+def _monitors(write: Write) -> str:
+    """What both kinds have in common, and the one that is asked for with its labels. Names in no namespace are a tenant's: they fit
+    everybody."""
+    options = (Options(overlay=Overlay.TENANT, namespace=_STAND_INS.namespace, monitor=kind) for kind in Monitor)
+    made = [list(monitors(each)) for each in options]
+    both, own = made[0][:-1], [objects[-1] for objects in made]
+    texts = [*map(write, both), "".join(_monitor(each["kind"], write(each)) for each in own)]
+    text = re.sub(*_VALUES[0], "---\n".join(texts))
+    return f"{{{{- if .Values.monitor.kind }}}}\n{text}{{{{- end }}}}\n"
+
+
+def _monitor(kind: str, text: str) -> str:
+    labels = rf"\1    {{{{- with .Values.monitor.labels }}}}\n{_LABELS}"
+    text = re.sub(r"(part-of: hexa\n)", labels, text)
+    return f'{{{{- if eq .Values.monitor.kind "{kind}" }}}}\n{text}{{{{- end }}}}\n'
 
 
 def _monitoring(write: Write) -> dict[str, str]:

@@ -13,7 +13,8 @@ from hexa.app.manifests.deployments import (
     notify_volume,
 )
 from hexa.app.manifests.monitoring import monitoring
-from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Object, Options, Overlay, thing
+from hexa.app.manifests.monitors import monitors
+from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Monitor, Object, Options, Overlay, thing
 from hexa.app.manifests.rbac import ETA, roles
 from hexa.app.manifests.render import by_file
 
@@ -112,14 +113,18 @@ def _notify() -> Tree:
 
 def _monitoring() -> Tree:
     """A component each, so that a site takes what it has the means for."""
-    parts = {"alerts": Options(overlay=Overlay.PRODUCTION, alerts=True)}
-    parts["dashboard"] = Options(overlay=Overlay.PRODUCTION, dashboard=True)
+    parts = {
+        "alerts": Options(overlay=Overlay.PRODUCTION, alerts=True),
+        "dashboard": Options(overlay=Overlay.PRODUCTION, dashboard=True),
+        "service-monitor": Options(overlay=Overlay.PRODUCTION, monitor=Monitor.SERVICE),
+        "pod-monitor": Options(overlay=Overlay.PRODUCTION, monitor=Monitor.POD),
+    }
     files: Tree = {}
     for name, options in parts.items():
         files[f"components/{name}/kustomization.yaml"] = [
             {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "resources": [f"{name}.yaml"]}
         ]
-        files[f"components/{name}/{name}.yaml"] = list(monitoring(options))
+        files[f"components/{name}/{name}.yaml"] = [*monitors(options), *monitoring(options)]
     return files
 
 

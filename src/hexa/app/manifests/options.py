@@ -39,6 +39,13 @@ class Overlay(StrEnum):
     """As production; hexa evicts and deletes pods in the tenant's namespaces alone."""
 
 
+class Monitor(StrEnum):
+    """By what a Prometheus Operator is told of hexa's metrics."""
+
+    SERVICE = "ServiceMonitor"
+    POD = "PodMonitor"
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """One installation."""
 
@@ -66,6 +73,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Whether hexa serves metrics, page and API over HTTP; None: in the overlay production."""
     notify_secret: str = ""
     """A Secret of `namespace` that hexa's pod mounts for receivers of notifications; empty: none."""
+    monitor: Monitor | None = None
+    """By what the Prometheus Operator reads hexa's metrics; None: it does not."""
     alerts: bool = False
     """Whether a PrometheusRule with hexa's alerts is made; it takes the Prometheus Operator."""
     runbooks: str = ""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from hexa.app.manifests.deployments import workloads
 from hexa.app.manifests.monitoring import monitoring
+from hexa.app.manifests.monitors import monitors
 from hexa.app.manifests.options import Object, Options
 from hexa.app.manifests.policies import namespaces, policies
 from hexa.app.manifests.rbac import accounts, roles
@@ -23,8 +24,9 @@ def by_file(options: Options) -> dict[str, list[Object]]:
         files["cluster.yaml" if each["kind"] in CLUSTER_KINDS else "roles.yaml"].append(each)
     files["network.yaml"] = list(policies(options))
     files["workloads.yaml"] = list(workloads(options))
-    if seen := list(monitoring(options)):
-        files["monitoring.yaml"] = seen
+    for each in (*monitors(options), *monitoring(options)):
+        name = "cluster.yaml" if each["kind"] in CLUSTER_KINDS else "monitoring.yaml"
+        files.setdefault(name, []).append(each)
     return files
 
 

@@ -32,13 +32,14 @@ OF_CONNECTIONS: Final = _each(
 )
 """A connection to an API server that failed."""
 OF_ERRORS: Final = _each(
-    "AddressInUse AddressRefused AddressUnknown AuthorityEnds BadAddress BadAnswer BadCertificate BadCredentials BadKey "
-    "BadKubeconfig BadMac BadName BadPodSpec BadSecret BadSettings Blind BrokenConnection Busy CertificateNotTrusted "
-    "CommandFailed Contained CronJobAppeared DeviceError Doubtful DriverFailed DuplicatePower ExecPlugin Forbidden "
-    "ForeignCronJob ForeignJob HardNotAllowed JobVanished KindNotServed Malformed NoAnswer NoCredentials NoKubeconfig "
-    "NoScript NoServiceAccount NoSshClient NoTls NoToken NoWay NoWayOff NoWayOn NotSent NotSupported NotVerified "
-    "PlaintextOnNetwork Redirected ResourceVersionTooLarge ScriptFailed ScriptRefused SecretNotReadable UnknownDriver UnknownHost "
-    "UnknownOutlet UnknownSystem Unreachable UpsRefused UpsUnknown WakeNotArmed WrongDevice"
+    "AddressInUse AddressRefused AddressUnknown AuthorityEnds BadAddress BadAnswer BadCertificate BadCredentials BadFile "
+    "BadKey BadKubeconfig BadMac BadName BadPodSpec BadSecret BadSettings Blind BrokenConnection Busy "
+    "CertificateNotTrusted CommandFailed Contained CronJobAppeared DeviceError Doubtful DriverFailed DuplicatePower "
+    "ExecPlugin Forbidden ForeignCronJob ForeignJob HardNotAllowed JobVanished KindNotServed Later Malformed NoAnswer "
+    "NoCredentials NoKubeconfig NoScript NoServiceAccount NoSshClient NoTls NoToken NoWay NoWayOff NoWayOn NotSent "
+    "NotSupported NotTaken NotVerified PlaintextOnNetwork Redirected ResourceVersionTooLarge ScriptFailed ScriptRefused "
+    "SecretNotReadable ServerError Silent Unforeseen UnknownDriver UnknownHost UnknownOutlet UnknownSystem Unreachable "
+    "UpsRefused UpsUnknown WakeNotArmed WrongDevice"
 )
 """Of our own errors, where they are raised."""
 
