@@ -10,8 +10,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.http.app import Parts, make_app
 from hexa.app.questions.live import Live
-from hexa.app.questions.overview import Looks, overview
-from hexa.app.tariffs import Tariffs
+from hexa.app.questions.overview import NOTHING, Looks, overview
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.words.overview import same_story
 from hexa.testing.world import World, open_world
@@ -22,7 +21,7 @@ def served(world: World) -> Any:
     """The API of the agent as it is wired."""
     life = world.agent.life
     assert life is not None
-    api = open_api(core=life.core, kube=life.kube, journal=world.journal, tariffs=Tariffs())
+    api = open_api(core=life.core, kube=life.kube, journal=world.journal, beside=NOTHING)
     door: Any = GuestDoor(Guest("proxy", sees=("machines/box-1",), does=("machines/box-1",)))
     return make_app(Parts(door=door, ready=lambda: True, open=api.open(), guarded=api.guarded()))
 

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.http.api import OF_MACHINE
 from hexa.domain.errors import Unavailable
+from hexa.domain.resources.core import BUDGETS, PODS
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
 
@@ -99,6 +100,16 @@ async def test_a_hold_is_written_as_hexa_on_writes_it() -> None:
         }
         assert (await desk.post("a/box-2/hold", {"power": "auto"})).json["text"].startswith("no longer held")
         assert desk.hold("box-2") is None
+
+
+async def test_an_off_reads_nothing_of_the_cluster() -> None:
+    """What stands against it is told by what hexa knows: pods are not listed for whoever asks, as `hexa off` does for a person."""
+    async with open_desk(RACK) as desk:
+        lists = sum(desk.kube.count("list", kind) for kind in (PODS, BUDGETS))
+        told = (await desk.post("a/box-1/hold", {"power": "off"})).json
+        assert told["text"].startswith("held off without an end")
+        assert any("PowerOffUnavailable" in each for each in told["warnings"])
+        assert sum(desk.kube.count("list", kind) for kind in (PODS, BUDGETS)) == lists
 
 
 BAD: list[tuple[Any, str]] = [

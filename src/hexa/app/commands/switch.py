@@ -32,6 +32,10 @@ class Change(Struct, frozen=True, kw_only=True):
     """None: nothing any more. A key whose value is None is removed."""
     done: str
     """How it is said: "held on until ..."."""
+    read: str = ""
+    """The resourceVersion of the one object that is meant: it is written only where nobody has written it since."""
+    looks_ahead: bool = True
+    """Whether what a drain would meet is read and told: that lists pods of the whole cluster."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -51,23 +55,21 @@ async def write(
     machines: Sequence[str],
     groups: Sequence[str],
     namespace: str | None,
-    read: str = "",
 ) -> list[Answer]:
-    """Write the change to each object that was named; one that fails stops no other. `read`: the resourceVersion of the one that
-    is named: it is written only where nobody has written it since."""
+    """Write the change to each object that was named; one that fails stops no other."""
     named = [(kind, name) for kind, names in ((MACHINES, machines), (GROUPS, groups)) for name in dict.fromkeys(names)]
-    return [await _one(kube, snapshot, change, kind, name, namespace, read) for kind, name in named]
+    return [await _one(kube, snapshot, change, kind, name, namespace) for kind, name in named]
 
 
 async def _one(
-    kube: Kube, snapshot: Snapshot, change: Change, kind: Kind[Any], name: str, namespace: str | None, read: str
+    kube: Kube, snapshot: Snapshot, change: Change, kind: Kind[Any], name: str, namespace: str | None
 ) -> Answer:
     is_group = kind is GROUPS
     try:
         picked = snapshot.pick(name, namespace=namespace, machines=not is_group, groups=is_group)
         key = (picked.groups if is_group else picked.machines)[0]
         metadata = _metadata(snapshot, kind, key)
-        patch = Patch({"spec": {change.field: change.value}}, resource_version=read)
+        patch = Patch({"spec": {change.field: change.value}}, resource_version=change.read)
         new = await kube.patch(kind, key.name, patch, namespace=key.namespace)
     except NotThere as error:
         return Answer(subject=name, text=str(error).removeprefix(f"{name}: "), error=error)
@@ -76,7 +78,7 @@ async def _one(
     (snapshot.store.groups if is_group else snapshot.store.machines).put(new)
     told = [
         *(_of_group(snapshot, key) if is_group else _of_machine(snapshot, key)),
-        *await _drains(kube, snapshot, kind, key),
+        *(await _drains(kube, snapshot, kind, key) if change.looks_ahead else ()),
     ]
     reverted = revert_warning(metadata, change.field)
     text = f"{change.done}{_decides(snapshot, key) if not is_group else ''}"

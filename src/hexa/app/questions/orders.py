@@ -56,7 +56,7 @@ class HoldOrders:
         self._view(snapshot, machine)
         until = _end(body, snapshot.now)
         if body.power == "auto":
-            change = Change(field="hold", value=None, done="no longer held")
+            change = Change(field="hold", value=None, done="no longer held", looks_ahead=False)
         else:
             value = {"power": body.power, "reason": _reason(body.reason, by), "makeRoom": body.make_room or None}
             change = _hold(value, until)
@@ -81,9 +81,9 @@ class HoldOrders:
         if wanted.stands:
             return _stands(machine, wanted)
         reason = wanted.own.reason if wanted.own is not None and not body.reason else _reason(body.reason, by)
-        change = _hold({"power": "on", "reason": reason, "makeRoom": None}, wanted.until)
         read = view.node.metadata.resource_version
-        return await self._written(snapshot, machine, change, by=by, until=wanted.until, read=read)
+        change = _hold({"power": "on", "reason": reason, "makeRoom": None}, wanted.until, read=read)
+        return await self._written(snapshot, machine, change, by=by, until=wanted.until)
 
     def awake(self, machine: Lookup, body: WakeBody) -> Ordered | None:
         snapshot = self._snapshot()
@@ -99,11 +99,9 @@ class HoldOrders:
         return view
 
     async def _written(
-        self, snapshot: Snapshot, key: Lookup, change: Change, *, by: str, until: datetime | None, read: str = ""
+        self, snapshot: Snapshot, key: Lookup, change: Change, *, by: str, until: datetime | None
     ) -> Ordered:
-        (answer,) = await write(
-            self._kube, snapshot, change, machines=[str(key)], groups=[], namespace=key.namespace, read=read
-        )
+        (answer,) = await write(self._kube, snapshot, change, machines=[str(key)], groups=[], namespace=key.namespace)
         self._tell(key, answer, by)
         if answer.error is not None:
             raise answer.error
@@ -114,10 +112,11 @@ class HoldOrders:
         self._journal.log("asked over HTTP", machine=str(key), by=by[:NAME], **failed)
 
 
-def _hold(value: dict[str, Any], until: datetime | None) -> Change:
+def _hold(value: dict[str, Any], until: datetime | None, *, read: str = "") -> Change:
     ends = f"until {until.isoformat(timespec='seconds')}" if until is not None else "without an end"
     end = until.isoformat() if until is not None else None
-    return Change(field="hold", value={**value, "until": end}, done=f"held {value['power']} {ends}")
+    done = f"held {value['power']} {ends}"
+    return Change(field="hold", value={**value, "until": end}, done=done, read=read, looks_ahead=False)
 
 
 def _reason(reason: str, by: str) -> str:
