@@ -22,6 +22,18 @@ def test_agent_loads_no_command_line_of_its_libraries() -> None:
     subprocess.run([sys.executable, "-c", AGENT], check=True)
 
 
+OFF = """
+import sys
+import hexa.cli.run, hexa.wiring
+assert not {"hypercorn", "starlette", "prometheus_client", "smtplib", "wsproto"} & sys.modules.keys()
+"""
+
+
+def test_agent_loads_nothing_of_http_and_mail_before_they_are_switched_on() -> None:
+    """Whoever serves no HTTP and sends no mail pays nothing for either."""
+    subprocess.run([sys.executable, "-c", OFF], check=True)
+
+
 def test_a_module_is_left_out_within_the_block_only() -> None:
     """Other modules are found in the block, and this one is found after it."""
     sys.modules.pop("plistlib", None)

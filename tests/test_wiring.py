@@ -4,7 +4,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from hexa.config import Config
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import NODES
 from hexa.settings import GrpcSettings, HttpSettings, TlsSettings
+from tests.cloudprovider_client import Client
 
 
 @asynccontextmanager
@@ -111,6 +112,32 @@ async def test_metrics_are_served_where_they_are_switched_on(settings: dict[str,
         ]
         assert names[0] == names[1] >= {"hexa_build_info", "hexa_watch_lag_seconds", "process_resident_memory_bytes"}
         assert 'hexa_watch_lag_seconds{kind="Node"} 0.0' in answers[0].text
+
+
+@pytest.mark.usefixtures("cluster")
+async def test_cluster_autoscaler_is_answered_whatever_comes_over_http() -> None:
+    """Garbage, silence and floods of connections on the HTTP port, many at once: each call of gRPC is answered in its time, and
+    the probes of the HTTP port too."""
+    http = HttpSettings(address="127.0.0.1:0", anonymous_read=True)
+
+    async def rage(port: int, sent: bytes) -> None:
+        while True:
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                with suppress(trio.BrokenResourceError), trio.move_on_after(0.1):
+                    await stream.send_all(sent)
+                    await stream.receive_some(100)
+
+    async with wiring.open_agent(Config(grpc=GrpcSettings(address="127.0.0.1:0"), http=http)) as agent:
+        autoscaler = Client(agent.address)
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False) as probe:
+            for sent in (b"", b"\x16\x03\x01garbage\r\n\r\n", b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n") * 2:
+                nursery.start_soon(rage, int(agent.http.rpartition(":")[2]), sent)
+            for _ in range(5):
+                with trio.fail_after(2):
+                    assert await autoscaler.call("NodeGroups", b"", None) == b""
+                    assert (await probe.get(f"http://{agent.http}/livez")).status_code == 200
+            nursery.cancel_scope.cancel()
+        autoscaler.channel.close()
 
 
 async def test_a_person_does_not_wait_long_for_an_api_server_that_says_nothing(
