@@ -35,6 +35,13 @@ PACKAGES: Final = (
 )
 USER: Final = "nonroot:x:65532:65532:nonroot:/tmp:/usr/sbin/nologin\n"
 GROUP: Final = "nonroot:x:65532:\n"
+
+
+def named(pattern: str, *names: str) -> tuple[str, ...]:
+    """The pattern with each of the names."""
+    return tuple(pattern.format(name) for line in names for name in line.split())
+
+
 UNUSED: Final = (
     *("usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "usr/share/bash-completion"),
     *("usr/share/zoneinfo/right", "usr/share/zoneinfo/posix", "usr/share/perl5", "usr/share/python3"),
@@ -70,6 +77,25 @@ UNUSED: Final = (
     *("usr/share/doc/*/changelog*", "usr/share/doc/*/NEWS*", "usr/share/doc/*/README*", "usr/share/doc/*/examples"),
     *(f"usr/lib/python3*/{name}" for name in ("test", "idlelib", "lib2to3", "pydoc_data", "turtledemo", "ensurepip")),
     "usr/lib/python3*/lib-dynload/_test*",
+    *named(
+        "usr/lib/python3*/{}",
+        "curses dbm sqlite3 tkinter unittest venv xmlrpc _pydecimal.py _pyio.py crypt.py doctest.py imaplib.py mailbox.py",
+        "nntplib.py pickletools.py poplib.py telnetlib.py turtle.py",
+    ),
+    *named(
+        "usr/lib/python3*/lib-dynload/{}.*",
+        "_bz2 _codecs_* _crypt _ctypes_test _curses* _dbm _lzma _sqlite3 audioop nis ossaudiodev readline",
+    ),
+    *named(  # what these modules load, and what other packages brought
+        "usr/lib/*/lib{}.so*",
+        "sqlite3 zstd fido2 cbor udev edit bsd md expatw nsl acl formw menuw panelw tic pcprofile memusage",
+    ),
+    *named(
+        "lib/*/lib{}.so*",
+        "readline history ncursesw tinfo tirpc nsl crypt lzma bz2 pam* audit cap-ng udev acl c_malloc_debug memusage pcprofile",
+    ),
+    *named("{}", "lib/*/security usr/lib/*/engines-3 etc/pam.d etc/security usr/share/pam* usr/share/ca-certificates"),
+    *named("usr/share/{}", "gcc gdb apport polkit-1 pixmaps binfmts readline debconf"),
 )
 """What neither Python nor hexa opens: no shell, no package manager and no privileged program is left."""
 
@@ -149,13 +175,14 @@ def debian(archive: Path, architecture: str) -> None:
 
 def tidy(root: Path) -> None:
     """What the packages' scripts would have done, as far as it is needed; and without what is not."""
-    for pattern in UNUSED:
-        for path in root.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     authorities = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
     bundle.parent.mkdir(parents=True, exist_ok=True)
     bundle.write_text("".join(path.read_text() for path in authorities))
+    for pattern in UNUSED:
+        for path in root.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    link_copies(root / "usr/share/doc")
     for name, line in (
         ("passwd", f"root:x:0:0:root:/root:/usr/sbin/nologin\n{USER}"),
         ("group", f"root:x:0:\n{GROUP}"),
@@ -163,6 +190,17 @@ def tidy(root: Path) -> None:
         (root / "etc" / name).write_text(line)
     (root / "tmp").mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
+
+
+def link_copies(folder: Path) -> None:
+    """Of files that are the same, such as the licences of packages of one source, the first stays, and links lead to it."""
+    first: dict[bytes, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            kept = first.setdefault(path.read_bytes(), path)
+            if kept != path:
+                path.unlink()
+                path.symlink_to(os.path.relpath(kept, path.parent))
 
 
 # --- buildah --------------------------------------------------------------------------------------

@@ -28,8 +28,14 @@ BUILD_SPECIFIC: Final = ("direct_url.json", "uv_cache.json", "uv_build.json")
 
 SOURCES: Final = frozenset({".c", ".cpp", ".h", ".hpp", ".pxd", ".pyi", ".pyx"})
 """What extension modules are compiled from, and stubs for type checkers."""
-NOT_RUN: Final = ("include", "tests", "greenlet/tests", "trio/_tests", "trio/_core/_tests", "cffi", "pycparser")
-"""Headers, tests that were packed with what they test, and what makes bindings: cryptography loads `_cffi_backend` alone."""
+NOT_RUN: Final = (
+    *("include", "tests", "certifi/tests", "greenlet/tests", "trio/_tests", "trio/_core/_tests"),
+    *("cffi", "pycparser"),
+    *("hypercorn/asyncio", "prometheus_client/bridge", "prometheus_client/twisted", "prometheus_client/aiohttp"),
+    *("pydantic/v1", "pydantic/mypy.py", "pydantic/experimental"),
+)
+"""Headers, tests that were packed with what they test, what makes bindings (cryptography loads `_cffi_backend` alone), what is for
+other frameworks, and pydantic's former self."""
 
 LEXERS: Final = ("__init__", "_mapping", "data", "python", "shell", "special")
 """Of the languages that pygments colours, those that the command line could show."""
@@ -68,7 +74,7 @@ def make(folder: Path, *, python: str, platform: str | None = None) -> None:
     (folder / ".lock").unlink(missing_ok=True)
     for name in NOT_RUN:
         for path in folder.glob(name):
-            shutil.rmtree(path)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in folder.rglob("*"):
         if path.suffix in SOURCES:
             path.unlink()
