@@ -79,6 +79,13 @@ class Config(Settings, frozen=True, kw_only=True):
             "write Events in every namespace (hexa manifests --eta)."
         ),
     ] = False
+    kube_conditions: Annotated[
+        bool,
+        Meta(
+            description="Say on Kubernetes nodes by the conditions DrainInProgress, Drained and MaintenanceInProgress what is done "
+            "to their machines. Those that others set are minded all the same. See docs/kube-conditions.md."
+        ),
+    ] = False
     circuits: Annotated[
         dict[str, WrittenCircuit],
         Meta(

@@ -95,6 +95,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             conventions=config.conventions,
             tariffs=tariffs,
             eta=config.eta,
+            kube_conditions=config.kube_conditions,
         ) as core,
         trio.open_nursery() as nursery,
     ):

@@ -13,7 +13,7 @@ from hexa.adapters.memory.cluster.pods import PodsByNode, comes_with_the_node, f
 from hexa.adapters.memory.ports.journal import Line
 from hexa.adapters.memory.site.machine import MemoryMachine, State
 from hexa.app.core import Core
-from hexa.domain.group.sizing import Member, came_late, counts, rest_rank, to_wake
+from hexa.domain.group.sizing import Member, counts, goes_first, rest_rank, to_wake
 from hexa.domain.group.standing import rank
 from hexa.domain.group.woken_for import MOST_WAKES, woken_for
 from hexa.domain.group_view import GroupView
@@ -432,7 +432,7 @@ class Guard:
         members = core.views.judged(view.key, now)
         alike = [member for member in members if member.valid and member.phase is Phase.OFF and not member.replaced]
         wake, rest = ([m.key.name for m in sorted(alike, key=by)] for by in (standing_rank, rest_rank))
-        late = [m for m in alike if came_late(m)]
+        late = [m for m in alike if goes_first(m)]
         if not late and wake != rest[::-1]:
             self.say("order", f"{group} wakes {wake} and rests {rest}")
         odd = [

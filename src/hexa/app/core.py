@@ -17,6 +17,7 @@ from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
+from hexa.app.node.kube_conditions import ConditionKeeper
 from hexa.app.node.kube_node_controller import KubeNodeController
 from hexa.app.node.power_readings import Readings
 from hexa.app.pending import PendingPods
@@ -93,11 +94,13 @@ async def open_core(
     conventions: Conventions = DEFAULTS,
     tariffs: Tariffs | None = None,
     eta: bool = False,
+    kube_conditions: bool = False,
 ) -> AsyncIterator[Core]:
     """Fill the snapshot, then run every loop until the block ends. Yields once the first lists are in.
 
     `namespaces`: whose resources count (none: all). `conventions`: what differs from cluster to cluster.
     `tariffs`: prices of energy, which may be replaced while the core works. `eta`: tell pods that wait when their machine is Ready.
+    `kube_conditions`: say on Kubernetes nodes, by Kubernetes' own conditions, what is done to their machines.
     """
     clock = WatchedClock(ports.clock)
     ports = structs.replace(ports, clock=clock)
@@ -131,6 +134,11 @@ async def open_core(
             queue.share(turns)
             nursery.start_soon(queue.run)
         nursery.start_soon(core.pending.queue.run)
+        said = ConditionKeeper(
+            store=store, views=core.views, kube=ports.kube, clock=clock, news=core.news, says=kube_conditions
+        )
+        if said.begin():
+            nursery.start_soon(said.queue.run)
         if eta:
             teller = ArrivalTeller(views=core.views, kube=ports.kube, clock=clock, news=core.news)
             nursery.start_soon(teller.run)

@@ -431,6 +431,12 @@ def test_the_node_of_a_machine_that_is_off_leaves_step_by_step() -> None:
     assert leaving(read=looked(done=frozenset({Touch.DELETE}))) is None
 
 
+def planned(status: str = "True") -> KubeNode:
+    """The same, and somebody says that maintenance of it is planned."""
+    said = Condition(type="MaintenancePlanned", status=status, reason="AdminRequested")
+    return structs.replace(gone(), status=KubeNodeStatus(conditions=(SUSPENDED, said)))
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -438,6 +444,7 @@ def test_the_node_of_a_machine_that_is_off_leaves_step_by_step() -> None:
         {"facts": {"watching_since": None}},
         {"group": rack(leave=LeavePolicy.KEEP)},
         {"control_plane": True},
+        {"kube": planned()},
         {"now": 79},
         {"known": {"job": None}},
         {"known": {"job": structs.replace(SHUTDOWN, outcome="failed")}},
@@ -445,8 +452,14 @@ def test_the_node_of_a_machine_that_is_off_leaves_step_by_step() -> None:
     ids=lambda more: next(iter(more)),
 )
 def test_a_node_stays_while_its_machine_may_come_back_to_it(more: dict[str, Any]) -> None:
-    """Not before two lease periods of silence after our own shutdown Job, never blind, never a control-plane member."""
+    """Not before two lease periods of silence after our own shutdown Job, never blind, never a control-plane member, and not while
+    it says that maintenance is planned: that word would go with it."""
     assert leaving(**more) is None
+
+
+def test_a_node_whose_maintenance_was_called_off_leaves() -> None:
+    """Once the condition is False."""
+    assert deleted(leaving(kube=planned("False")))
 
 
 def test_a_blind_agent_does_not_even_mark_a_node() -> None:

@@ -18,6 +18,7 @@ from hexa.domain.machine.acts import may_cycle, may_leave, silent, wake_again
 from hexa.domain.machine.button import off_withheld, presses_blindly, wake_withheld
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.inrush import LATE
+from hexa.domain.machine.kube_conditions import PLANNED, by_others
 from hexa.domain.machine.lifecycle import Duty, again, send_wake
 from hexa.domain.machine.marks import held_back, hold_back, suspended_now
 from hexa.domain.machine.power_job import Action, current, running, shut_down, with_job
@@ -167,7 +168,8 @@ def leave(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | N
         return Edit(hold_back(machine.node)) if "Edit" not in done else None
     if Touch.SUSPEND not in done and not (kube.spec.unschedulable and suspended_now(kube)):
         return OnNode(Touch.SUSPEND)
-    deletes = machine.policy.leave is LeavePolicy.DELETE and not machine.control_plane
+    keeps = machine.control_plane or by_others(kube, PLANNED) is not None  # else the word goes with its node
+    deletes = machine.policy.leave is LeavePolicy.DELETE and not keeps
     if not deletes or Touch.DELETE in done or not may_leave(status, facts, shutdown_done=shut_down(status)):
         return None
     seen = status.template

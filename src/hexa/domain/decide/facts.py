@@ -22,6 +22,7 @@ from hexa.domain.resources.health import CheckRecord
 from hexa.domain.resources.v1alpha1 import Asker, NodeStatus, Power, Reading
 from hexa.domain.rules.health import Signs
 from hexa.domain.rules.health_checks import check_of, recorded
+from hexa.domain.rules.maintenance import hands_off
 from hexa.domain.rules.power_cycle import NOT_ASKED, CycleCase, Verdict, verdict
 
 SILENT: Final = Life()
@@ -59,8 +60,8 @@ def wakes_again(machine: MachineView, plan: Plan) -> bool:
 
 
 def inert(machine: MachineView, now: datetime) -> bool:
-    """Only watched: paused, or not valid."""
-    return not machine.valid or paused(machine.node, now=now) is not None
+    """Only watched: paused, maintained by somebody, or not valid."""
+    return not machine.valid or paused(machine.node, now=now) is not None or hands_off(machine.kube)
 
 
 def with_status(machine: MachineView, status: NodeStatus) -> MachineView:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from hexa.domain.decide.kube_node_patch import comes_with_cordon, core_patch, parted, with_registration
 from hexa.domain.machine.identity import kube_name
-from hexa.domain.machine.marks import MARKS, leaving, marked, owner_of, suspended_by_us
+from hexa.domain.machine.marks import MARKS, conditions_of_ours, leaving, marked, owner_of
 from hexa.domain.machine_view import MachineView
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import Node, Registration
@@ -75,7 +75,7 @@ def _observed(observed: KubeNodeObserved) -> KubeNodeDecision | None:
     ours = owner_of(observed.node) in (None, machine.key)
     return (
         TakeOff()
-        if observed.seeing and ours and (_has_marks(observed.node) or suspended_by_us(observed.node))
+        if observed.seeing and ours and (_has_marks(observed.node) or conditions_of_ours(observed.node))
         else LetBe()
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from hexa.domain.group.sizing import Member, rest_rank, standing, urgency
+from hexa.domain.group.sizing import Member, rest_rank, standing, to_be_maintained, urgency
 from hexa.domain.group.standing import difference
 from hexa.domain.machine.lifecycle import Phase
 
@@ -47,10 +47,16 @@ def rested_before(one: Member, other: Member) -> str:
     if place[0] != place[1]:
         return f"it is {one.phase}, and {other.key.name} is {other.phase}"
     if late[0] != late[1]:
-        return "another machine has its place" if one.replaced else "nobody asked for it"
+        return _first_because(one)
     if pods[0] != pods[1]:
         return f"{one.pods} pods run on it, and {other.pods} on {other.key.name}"
     return difference(standing(one), standing(other)) or BY_NAME
+
+
+def _first_because(one: Member) -> str:
+    if one.replaced:
+        return "another machine has its place"
+    return "its maintenance is planned" if to_be_maintained(one) else "nobody asked for it"
 
 
 def chosen(able: Sequence[Member], names: Collection[str], *, wake: bool) -> str:

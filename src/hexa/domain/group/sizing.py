@@ -232,9 +232,19 @@ def rest_rank(member: Member) -> tuple[int, bool, int, tuple[tuple[bool, float],
     """Sorts those first that rest first: the order of the group backwards. Without one boots don't count, nor names backwards."""
     place = REST_ORDER.get(member.phase, len(REST_ORDER))
     if member.standing:
-        return place, not came_late(member), member.pods, back(member.standing), name_back(member.key.name)
+        return place, not goes_first(member), member.pods, back(member.standing), name_back(member.key.name)
     counted = tuple(each for each in standing(member) if each[0] is not OrderBy.BOOT)
-    return place, not came_late(member), member.pods, back(counted), str(member.key)
+    return place, not goes_first(member), member.pods, back(counted), str(member.key)
+
+
+def goes_first(member: Member) -> bool:
+    """Whether it rests before those that serve: nobody waits for it, or its maintenance is planned."""
+    return came_late(member) or to_be_maintained(member)
+
+
+def to_be_maintained(member: Member) -> bool:
+    """Whether its maintenance is planned."""
+    return any(veto.reason == Reason.MAINTENANCE_PLANNED for veto in member.on_vetoes)
 
 
 def came_late(member: Member) -> bool:

@@ -6,11 +6,12 @@ phase but Off, and switches nothing.
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from hexa.domain.machine.kube_conditions import ours as lifecycle_conditions
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.registration import own_name
 from hexa.domain.names import (
@@ -105,6 +106,12 @@ def suspended_by_us(node: KubeNode) -> bool:
     return any(c.type == SUSPENDED and c.reason in SUSPENDED_REASONS for c in node.status.conditions)
 
 
+def conditions_of_ours(node: KubeNode) -> tuple[str, ...]:
+    """Every condition of ours that it carries, true or false."""
+    suspended = (SUSPENDED,) if suspended_by_us(node) else ()
+    return (*suspended, *lifecycle_conditions(node))
+
+
 def suspended_now(node: KubeNode) -> bool:
     """Whether it carries the condition Suspended=True, by whomever."""
     return any(c.type == SUSPENDED and c.status == "True" for c in node.status.conditions)
@@ -113,11 +120,12 @@ def suspended_now(node: KubeNode) -> bool:
 def marked(node: KubeNode) -> bool:
     """Whether anything of ours is on the node."""
     annotations = node.metadata.annotations
-    return GROUP_LABEL in node.metadata.labels or any(mark in annotations for mark in MARKS) or suspended_by_us(node)
+    labelled = GROUP_LABEL in node.metadata.labels or any(mark in annotations for mark in MARKS)
+    return labelled or bool(conditions_of_ours(node))
 
 
 def unmarking(node: KubeNode) -> dict[str, Any]:
-    """The merge patch that takes everything of ours off a node but for the condition; empty where there is nothing.
+    """The merge patch that takes everything of ours off a node but for conditions; empty where there is nothing.
 
     Cluster Autoscaler's taints go too, and the cordon that it sets with ToBeDeleted: they speak of a removal that is called off.
     """
@@ -142,8 +150,9 @@ def _unmarked_spec(node: KubeNode) -> dict[str, Any]:
     return spec
 
 
-UNSUSPENDING: Final = {"status": {"conditions": [{"type": SUSPENDED, "$patch": "delete"}]}}
-"""The strategic patch of a node's status that removes the condition."""
+def without_conditions(types: Iterable[str]) -> dict[str, Any]:
+    """The strategic patch of a node's status that removes these conditions."""
+    return {"status": {"conditions": [{"type": type_, "$patch": "delete"} for type_ in types]}}
 
 
 # --- our own resources ---

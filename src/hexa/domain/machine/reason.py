@@ -48,6 +48,10 @@ class Reason(StrEnum):
     """The UPS is on battery. Also the reason of the off that its charge asks for."""
     SAFE_HANDS = "SafeHands"
     """The site itself is in doubt: hexa only powers on."""
+    MAINTENANCE_PLANNED = "MaintenancePlanned"
+    """Somebody else says so on its Kubernetes node: no program wakes it, and it rests first."""
+    MAINTENANCE = "MaintenanceInProgress"
+    """Somebody else says so there: it is only watched."""
 
     CIRCUIT_FULL = "CircuitFull"
     """Its circuit, or its group's maxWatts, has no watts left for it."""

@@ -160,7 +160,8 @@ RIGHTS: Final = (
         scope=CLUSTER,
         tenant=CLUSTER,
         used_by="agent",
-        reason="The condition Suspended on the node of a machine that is off, which keeps it out of the count of unready nodes.",
+        reason="The condition Suspended on the node of a machine that is off, which keeps it out of the count of unready nodes; and"
+        " what kubeConditions says of drains and holds.",
     ),
     Right(
         group="",

@@ -141,6 +141,8 @@ class Agent:
         """Whether pods that wait are told when their machine is Ready, from the next life on."""
         self.metered = False
         """Whether it counts what it does (`Life.metrics`), from the next life on."""
+        self.kube_conditions = False
+        """Whether it says by Kubernetes' own conditions what it does, from the next life on."""
         self.latency = 0.0
         """Seconds that each of its calls of the API server takes, from the next life on."""
         self.lives = 0
@@ -180,7 +182,13 @@ class Agent:
                 checks=MemoryChecks(kube),
                 fed=self.fed,
             )
-            opened = open_core(ports, conventions=self.conventions, tariffs=self.tariffs, eta=self.eta)
+            opened = open_core(
+                ports,
+                conventions=self.conventions,
+                tariffs=self.tariffs,
+                eta=self.eta,
+                kube_conditions=self.kube_conditions,
+            )
             async with opened as core, trio.open_nursery() as nursery:
                 if metrics is not None:
                     metrics.follow(core)
