@@ -8,7 +8,7 @@ import trio
 from hexa.adapters.notify.adapter import courier_of
 from hexa.app.clock import WatchedClock
 from hexa.app.core import Core
-from hexa.app.notifier import Notifier, Post
+from hexa.app.notifier import Called, Notifier, Post
 from hexa.domain.notify.written import WrittenReceiver, receivers_of
 from hexa.domain.policy.problem import Problem
 from hexa.ports.clock import Clock
@@ -31,15 +31,18 @@ async def start_notifier(
     clock: Clock,
     journal: Journal,
     born: datetime,
+    called: Called | None = None,
 ) -> Notifier | None:
     """One that tells people from now on, in the nursery; None: nobody can be told. What is wrong with receivers is logged.
-    `born`: when this life began, before the core was opened."""
+    `born`: when this life began, before the core was opened; `called`: how long ago Cluster Autoscaler called last."""
     posts, problems = posts_of(written, clock=clock)
     for problem in problems:
         journal.log("notify", problem=str(problem), error="this receiver is not told")
     if not posts:
         return None
-    made = Notifier(posts, store=core.store, views=core.views, clock=core.store.clock, journal=journal, born=born)
+    made = Notifier(
+        posts, store=core.store, views=core.views, clock=core.store.clock, journal=journal, born=born, called=called
+    )
     follow(made, core)
     await nursery.start(made.run)
     return made

@@ -26,6 +26,10 @@ from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.app.node.power_readings import Readings
 from hexa.cli.shared.checking import check, written_objects
 from hexa.domain.errors import HexaError
+from hexa.domain.notify.ledger import Ledger
+from hexa.domain.notify.letter import single, summary
+from hexa.domain.notify.standing import of_group, of_machine
+from hexa.domain.notify.written import WrittenReceiver, receivers_of
 from hexa.domain.resources.core import NODES, Kind, Pod
 from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup, Node, Reading
@@ -102,7 +106,22 @@ class Pipeline:
         await self.do("why", lambda: explain_machine(rig.kube, snapshot, key(name)), shows=True)
         await self.do("why", lambda: shown(explain_group(snapshot, key(group))))
         await self.do("history", lambda: shown(history_of(snapshot, f"d/{name}", namespace=None)))
+        await self.do("notify", lambda: self.told(name, group))
         await self.do("group", lambda: rig.groups.reconcile(key(group)))
+
+    def told(self, name: str, group: str) -> None:
+        """What a receiver of notifications is sent of both, at once and in a summary."""
+        ledger, now, store = Ledger(START), self.rig.clock.now(), self.rig.store
+        if (node := store.machines.objects.get(key(name))) is not None:
+            ledger.put("machine", of_machine(node), now=now)
+        if (found := store.groups.objects.get(key(group))) is not None:
+            ledger.put("group", of_group(found, minimum=1), now=now, first_look=True)
+        later = max(now, ledger.looks(now) or now)
+        [receiver], _ = receivers_of([WrittenReceiver(name="me", url="http://x/")])
+        tellings = ledger.due(later)
+        for each in tellings:
+            json.loads(single(each, receiver, number="1").body)
+        json.loads(summary(tellings, receiver, number="2", now=later, why="together").body)
 
     async def do(self, what: str, work: Callable[[], Any], *, shows: bool = False) -> None:
         """Do it. What a caller can act on is no failure; whatever else it raises, or is contained meanwhile, is one."""

@@ -25,7 +25,16 @@ from hexa.domain.notify.events import Trouble
 from hexa.domain.notify.ledger import Ledger
 from hexa.domain.notify.letter import Letter, trial
 from hexa.domain.notify.receiver import Receiver
-from hexa.domain.notify.standing import certificate_looks, of_certificate, of_group, of_machine, of_news, relevant
+from hexa.domain.notify.standing import (
+    autoscaler_looks,
+    certificate_looks,
+    of_autoscaler,
+    of_certificate,
+    of_group,
+    of_machine,
+    of_news,
+    relevant,
+)
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
@@ -49,6 +58,9 @@ DROPPED: Final = "dropped"
 OUTCOMES: Final = (SENT, RETRIED, FAILED, DROPPED)
 
 
+Called = Callable[[], timedelta | None]
+
+
 class Post(Struct, frozen=True):
     """A receiver, and who brings letters to it."""
 
@@ -60,12 +72,22 @@ class Notifier:
     """Follows the snapshot and the news of one life of the agent."""
 
     def __init__(
-        self, posts: Sequence[Post], *, store: Store, views: Views, clock: Clock, journal: Journal, born: datetime
+        self,
+        posts: Sequence[Post],
+        *,
+        store: Store,
+        views: Views,
+        clock: Clock,
+        journal: Journal,
+        born: datetime,
+        called: Called | None = None,
     ) -> None:
-        """`born`: when this life began, before the core was opened."""
+        """`born`: when this life began, before the core was opened. `called`: how long ago Cluster Autoscaler called last; without
+        it nobody watches that."""
         self.counts: Final[Counter[tuple[str, str]]] = Counter()
         """Messages by receiver and outcome (`OUTCOMES`), for metrics."""
         self._store, self._views, self._clock, self._journal = store, views, clock, journal
+        self._born, self._called = born, called
         self._ledger: Final = Ledger(born)
         self._posts: Final = {post.receiver.name: post for post in posts}
         self._desks: Final = [Desk(post.receiver, born=born) for post in posts]
@@ -88,7 +110,7 @@ class Notifier:
         if of_news(news) is None:
             return
         if len(self._moments) >= MOMENTS:
-            self.counts["", DROPPED] += 1
+            self.counts.update((name, DROPPED) for name in self._posts)
             return
         self._moments.append(news)
         self._changed.set()
@@ -162,7 +184,10 @@ class Notifier:
                     look(key, now)
                     post.works(key)
         for name, ends in self._certificates.items():
-            self._put(f"certificate {name}", of_certificate(name, ends, now=now), now)
+            found = of_certificate(name, ends, now=now, born=self._born)
+            self._ledger.put(f"certificate {name}", found, now=now, first_look=True)  # no status has its time
+        if self._called is not None:
+            self._put("autoscaler", of_autoscaler(self._called()), now)
         while self._moments:
             news = self._moments.popleft()
             if (trouble := of_news(news, group=self._group_of(news))) is not None:
@@ -205,6 +230,7 @@ class Notifier:
         """Seconds until time alone may change what is told."""
         now = self._clock.now()
         looks = [self._ledger.looks(now), *(certificate_looks(ends, now=now) for ends in self._certificates.values())]
+        looks += [now + autoscaler_looks(self._called())] if self._called is not None else []
         return min((max(0.0, (look - now).total_seconds()) for look in looks if look is not None), default=math.inf)
 
     # --- sending ------------------------------------------------------------------------------

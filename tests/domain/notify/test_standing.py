@@ -10,7 +10,9 @@ from hexa.domain.news import About, Change, News, What
 from hexa.domain.notify.events import KINDS, Event, Level, Trouble
 from hexa.domain.notify.standing import (
     MOMENTS,
+    autoscaler_looks,
     certificate_looks,
+    of_autoscaler,
     of_certificate,
     of_group,
     of_machine,
@@ -96,6 +98,7 @@ OF_GROUPS = [
     (group(), 0, []),
     (group(size=3, ready=1), 2, ["GroupShort"]),
     (group(size=3, ready=2), 2, []),
+    (group(size=3, ready=1, booting=1), 2, []),
     (group(condition("SafeHands", "MostNodesLost")), 0, ["SafeHands"]),
     (group(condition("OnBattery", "OnBattery")), 0, ["OnBattery"]),
     (group(condition("OnBattery", "OrderedOff")), 0, ["BatteryLow"]),
@@ -146,14 +149,28 @@ def test_moments_are_told_by_the_news() -> None:
 def test_a_certificate_is_told_two_weeks_and_three_days_before_its_end() -> None:
     """Each step once, and both until it is renewed."""
     ends = NOW + timedelta(days=20)
-    assert list(of_certificate("grpc", ends, now=NOW)) == []
+    assert list(of_certificate("grpc", ends, now=NOW, born=NOW)) == []
     assert certificate_looks(ends, now=NOW) == NOW + timedelta(days=6)
-    assert len(list(of_certificate("grpc", ends, now=NOW + timedelta(days=6)))) == 1
+    [first] = of_certificate("grpc", ends, now=NOW + timedelta(days=6), born=NOW)
+    assert first.since == NOW + timedelta(days=6)
     assert certificate_looks(ends, now=NOW + timedelta(days=6)) == NOW + timedelta(days=17)
-    both = list(of_certificate("grpc", ends, now=NOW + timedelta(days=21)))
+    both = list(of_certificate("grpc", ends, now=NOW + timedelta(days=21), born=NOW + timedelta(days=10)))
+    assert [each.since for each in both] == [None, NOW + timedelta(days=17)]
     assert len({each.place for each in both}) == 2
     assert "ended at" in both[0].why
     assert certificate_looks(ends, now=NOW + timedelta(days=21)) is None
+    for odd in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        assert len(list(of_certificate("odd", odd, now=NOW, born=NOW))) in (0, 2)
+        certificate_looks(odd, now=NOW)
+
+
+def test_an_autoscaler_that_fell_silent_is_told() -> None:
+    """One that never called may not be there; one that called and has not for five minutes is down."""
+    assert list(of_autoscaler(None)) == []
+    assert list(of_autoscaler(timedelta(minutes=5))) == []
+    assert events(of_autoscaler(timedelta(minutes=6))) == ["AutoscalerSilent"]
+    assert autoscaler_looks(timedelta(minutes=2)) == timedelta(minutes=3, seconds=1)
+    assert autoscaler_looks(timedelta(days=2)) == timedelta(minutes=1)
 
 
 def test_only_what_may_matter_is_looked_at() -> None:

@@ -47,6 +47,7 @@ class Event(StrEnum):
     UPS_NOT_HEARD = "UpsNotHeard"
     PRICES_END = "PricesEnd"
     CERTIFICATE_ENDS = "CertificateEnds"
+    AUTOSCALER_SILENT = "AutoscalerSilent"
     FOUND_OFF = "FoundOff"
     FOUND_ON = "FoundOn"
     POWER_CYCLED = "PowerCycled"
@@ -91,7 +92,7 @@ KINDS: Final[Mapping[Event, Kind]] = {
     ),
     Event.GROUP_SHORT: Kind(
         "{name} has fewer machines than its minSize",
-        "Fewer machines of a group are Ready than its minSize, for a quarter of an hour.",
+        "Fewer machines of a group are Ready or on their way than its minSize, for a quarter of an hour.",
         stands=15 * MINUTE,
     ),
     Event.REMEDIATION_STOPPED: Kind(
@@ -107,6 +108,9 @@ KINDS: Final[Mapping[Event, Kind]] = {
     Event.UPS_NOT_HEARD: Kind("the UPS is not heard", "upsd has not answered for five minutes.", stands=5 * MINUTE),
     Event.PRICES_END: Kind("the prices of a tariff end", "Within six hours, or they have ended."),
     Event.CERTIFICATE_ENDS: Kind("a certificate of hexa ends soon", "Within two weeks, and again within three days."),
+    Event.AUTOSCALER_SILENT: Kind(
+        "Cluster Autoscaler does not call", "It called, and has not for five minutes: nobody wakes machines for pods."
+    ),
     Event.FOUND_OFF: Kind("somebody else switched {name} off", "It stays off."),
     Event.FOUND_ON: Kind("somebody else switched {name} on", "It stays on, or is switched off again.", Level.INFO),
     Event.POWER_CYCLED: Kind("the power of {name} is cycled", "Its kubelet is silent (spec.remediation).", Level.INFO),

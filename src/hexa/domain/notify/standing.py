@@ -10,6 +10,7 @@ from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import membership_of
 from hexa.domain.news import About, News, What
 from hexa.domain.notify.events import Event, Trouble
+from hexa.domain.resources.bounds import bounded_time
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, NodeStatus
 from hexa.domain.rules.battery import State as Battery
@@ -111,8 +112,8 @@ def of_group(group: Group, *, minimum: int = 0) -> Iterator[Trouble]:
     metadata, status = group.metadata, group.status
     of = Lookup(metadata.namespace, metadata.name)
     own: Say = partial(Trouble, of=of, group=of.name)
-    if status.ready < minimum:
-        why = f"{status.ready} of {status.size} machines are Ready, and minSize is {minimum}"
+    if status.ready + status.booting < minimum:
+        why = f"{status.ready} of {status.size} machines are Ready, {status.booting} on their way, and minSize is {minimum}"
         yield own(event=Event.GROUP_SHORT, slot="short", why=why)
     for condition in status.conditions:
         if condition.status == "True":
@@ -136,18 +137,47 @@ def _of_group_condition(condition: Condition, own: Say, tariff: str) -> Iterator
 # --- certificates -----------------------------------------------------------------------------------
 
 
-def of_certificate(name: str, ends: datetime, *, now: datetime) -> Iterator[Trouble]:
-    """Whether the certificate ends soon."""
-    reached = [(number, ends - before) for number, before in enumerate(CERTIFICATE) if ends - before <= now]
+def of_certificate(name: str, ends: datetime, *, now: datetime, born: datetime) -> Iterator[Trouble]:
+    """Whether the certificate ends soon. `born`: when this life of the agent began; whether the life before had the certificate,
+    nobody knows."""
+    ends = bounded_time(ends)
+    reached = [(number, ends - before) for number, before in enumerate(CERTIFICATE) if ends - now <= before]
     for number, since in reached:
         word = "ended" if ends <= now else "ends"
-        why = f"{name} {word} at {ends.isoformat(timespec='seconds')}: renew it (docs/tls.md)"
-        yield Trouble(event=Event.CERTIFICATE_ENDS, slot=f"certificate {name} {number}", of=None, why=why, since=since)
+        why = f"the certificate of {name} {word} at {ends.isoformat(timespec='seconds')}: renew it (docs/tls.md)"
+        yield Trouble(
+            event=Event.CERTIFICATE_ENDS,
+            slot=f"certificate {name} {number}",
+            of=None,
+            why=why,
+            since=since if since >= born else None,
+        )
 
 
 def certificate_looks(ends: datetime, *, now: datetime) -> datetime | None:
     """When that changes next."""
-    return min((ends - before for before in CERTIFICATE if ends - before > now), default=None)
+    ends = bounded_time(ends)
+    return min((ends - before for before in CERTIFICATE if ends - now > before), default=None)
+
+
+# --- Cluster Autoscaler -----------------------------------------------------------------------------
+
+SILENT: Final = timedelta(minutes=5)
+"""It calls in each of its loops, every few seconds."""
+
+
+def of_autoscaler(ago: timedelta | None) -> Iterator[Trouble]:
+    """Whether it has fallen silent; `ago`: its last call. None: it never called, and there may be none."""
+    if ago is not None and ago > SILENT:
+        why = "it has not called for five minutes, and wakes no machine: look at its pod and its log"
+        yield Trouble(event=Event.AUTOSCALER_SILENT, slot="autoscaler", of=None, why=why)
+
+
+def autoscaler_looks(ago: timedelta | None) -> timedelta:
+    """After which time that may have changed."""
+    if ago is None:
+        return SILENT
+    return SILENT - ago + timedelta(seconds=1) if ago <= SILENT else timedelta(minutes=1)
 
 
 # --- news -------------------------------------------------------------------------------------------
