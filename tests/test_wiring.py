@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.config import Config
 from hexa.domain.errors import Refused, Unavailable
+from hexa.domain.news import News, What
+from hexa.domain.notify.written import WrittenReceiver
 from hexa.domain.resources.core import NODES
+from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.settings import GrpcSettings, HttpSettings, TlsSettings
 from tests.cloudprovider_client import Client
 
@@ -70,6 +74,38 @@ async def test_tls_reaches_the_server_and_probes_are_answered_before_it(monkeypa
     async with wiring.open_agent(Config(grpc=GrpcSettings(health_address=f"127.0.0.1:{port}", tls=tls))):
         pass
     assert seen == [Tls(certificate=Path("a"), key=Path("b"), client_ca=Path("c"), clients=("d",)), "alive"]
+
+
+SENT = 'hexa_notifications_total{outcome="sent",receiver="me"} 1'
+
+
+@pytest.mark.usefixtures("cluster")
+async def test_notifications_leave_the_agent(capfd: pytest.CaptureFixture[str]) -> None:
+    """What happens reaches a webhook, and is counted; a receiver that makes no sense is named in the log, and the agent serves all
+    the same."""
+    heard: list[bytes] = []
+
+    async def answer(stream: trio.SocketStream) -> None:
+        while b"}" not in b"".join(heard):
+            heard.append(await stream.receive_some(10_000))
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with trio.open_nursery() as nursery:
+        [listener] = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
+        notify = (WrittenReceiver(name="me", url=url), WrittenReceiver(name="odd", url=url, body="{x}"))
+        grpc, http = GrpcSettings(address="127.0.0.1:0"), HttpSettings(address="127.0.0.1:0", anonymous_read=True)
+        async with wiring.open_agent(Config(grpc=grpc, http=http, notify=notify)) as agent:
+            agent.core.news.tell(News(of=Lookup("d", "box"), what=What.FOUND_OFF, why="its plug was pulled"))
+            async with httpx.AsyncClient(base_url=f"http://{agent.http}", trust_env=False) as client:
+                for _ in range(100):
+                    if SENT in (found := (await client.get("/metrics")).text):
+                        break
+                    await trio.sleep(0.1)
+        nursery.cancel_scope.cancel()
+    assert SENT in found
+    assert b"somebody else switched box off" in b"".join(heard)
+    assert "notify[1].body: there is no field {x}" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -106,11 +106,12 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
                 address=grpc.address,
                 insecure=grpc.insecure,
                 tls=_tls(grpc.tls),
-                calls=metrics.calls if metrics is not None else None,
+                calls=calls,
                 on_certificate=certificates.loaded("grpc"),
                 task_status=task_status,
             )
 
+        calls = metrics.calls if metrics is not None else None
         if metrics is not None:
             metrics.follow(core)
         if config.tariffs:
@@ -118,9 +119,11 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             nursery.start_soon(functools.partial(keep_tariffs, files, clock=clock, journal=journal))
             nursery.start_soon(files.maps.follow, kube)
         if config.notify:
-            from hexa.wiring_notify import start_notifier  # and its clients
+            from hexa.wiring_notify import count_calls, start_notifier  # and its clients
 
-            notifier = await start_notifier(config.notify, core, nursery, clock=clock, journal=journal, born=born)
+            calls = calls or count_calls()
+            told = functools.partial(start_notifier, config.notify, core, nursery, called=calls.ago)
+            notifier = await told(clock=clock, journal=journal, born=born)
             if notifier is not None:
                 certificates.subscribe(notifier.certificate)
             if notifier is not None and metrics is not None:
