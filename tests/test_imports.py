@@ -25,7 +25,8 @@ def test_agent_loads_no_command_line_of_its_libraries() -> None:
 OFF = """
 import sys
 import hexa.cli.run, hexa.wiring
-assert not {"hypercorn", "starlette", "prometheus_client", "smtplib", "wsproto", "hexa.app.notifier", "hexa.adapters.notify"} & sys.modules.keys()
+off = {"hypercorn", "starlette", "prometheus_client", "smtplib", "wsproto", "hexa.app.notifier", "hexa.adapters.notify"}
+assert not off & sys.modules.keys()
 """
 
 
