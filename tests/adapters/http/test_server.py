@@ -2,9 +2,10 @@
 
 import json
 import logging
+import random
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -354,3 +355,51 @@ async def test_what_cannot_be_served_is_refused_with_the_remedy(settings: dict[s
     with pytest.raises(Refused) as raised:
         await server.check(**{"address": "127.0.0.1:0", **settings})
     assert said in str(raised.value)
+
+
+WHOLE = (
+    f"POST /name?a=%ff HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    "abcde"
+    f"GET /name HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, upgrade\r\nUpgrade: h2c\r\nIf-None-Match: *\r\nRange: bytes=0-5\r\n\r\n"
+).encode()
+
+
+def bent(chance: random.Random) -> bytes:
+    """Requests in which something is turned, cut, doubled or put in."""
+    data = bytearray(WHOLE)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(data))
+        end = min(len(data), at + chance.choice((1, 2, 10, 80)))
+        turn = chance.randrange(4)
+        if turn == 0:
+            data[at] = chance.randrange(256)
+        elif turn == 1:
+            del data[at : min(end, len(data) - 1)]
+        elif turn == 2:
+            data[at:at] = data[at:end] * chance.choice((1, 3))
+        else:
+            data[at:at] = chance.choice((b"\r\n", b"\x00", b": ", b"HTTP/2.0", b"%2e%2e/", "é".encode(), b"\r\n\r\n"))
+    return bytes(data)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(6))
+async def test_nothing_that_is_bent_fails_inside(
+    seed: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of requests that are nearly right, each is answered or refused: no handler and no connection fails by them."""
+    monkeypatch.setattr(connection, "HEADERS_LIMIT", 0.5)
+    monkeypatch.setattr(limits, "REQUEST_LIMIT", 0.5)
+    chance = random.Random(seed)
+    async with serving() as address, trio.open_nursery() as nursery:
+        room = trio.CapacityLimiter(20)
+
+        async def send(sent: bytes) -> None:
+            async with room:
+                with suppress(trio.BrokenResourceError):
+                    await raw(address, sent)
+
+        for _ in range(500):
+            nursery.start_soon(send, bent(chance))
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []

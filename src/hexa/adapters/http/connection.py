@@ -58,11 +58,18 @@ class Http1(H11Protocol):
     """HTTP/1.1 alone, with answers that say what is wrong."""
 
     tell: Tell
+    _refused = False
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No other protocol is changed to."""
 
+    async def _send_h11_event(self, event: Any) -> None:
+        """What a handler says after the client was refused is for nobody."""
+        if not self._refused:
+            await super()._send_h11_event(event)
+
     async def _send_error_response(self, status_code: int) -> None:
+        self._refused = True
         self.tell(SLOW_HEADERS if status_code == 408 else GARBAGE)
         message = WORDS.get(status_code, WORDS[400])
         body = msgspec.json.encode({"reason": REASONS.get(status_code, "BadRequest"), "message": message})
@@ -72,9 +79,8 @@ class Http1(H11Protocol):
             (b"connection", b"close"),
             (b"x-content-type-options", b"nosniff"),
         ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
+        answer = h11.Response(status_code=status_code, headers=headers), h11.Data(data=body), h11.EndOfMessage()
+        await self.send(RawData(data=b"".join(self.connection.send(each) for each in answer)))
 
     async def overdue(self) -> None:
         """Say that the request took too long, where one was begun."""

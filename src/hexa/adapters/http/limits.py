@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, Final
 
 import trio
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hexa.adapters.http.errors import HttpError, problem
@@ -65,6 +66,8 @@ class _Request:
         try:
             with self._time:
                 await app(self._scope, self.receive, self.send)
+        except ClientDisconnect:
+            return
         except Exception:
             log.exception("a handler of the HTTP port failed")
             await self._close(500, "hexa failed to answer this; its log says why")
