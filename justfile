@@ -17,6 +17,10 @@ demo *ARGS:
 picture FILE="docs/simulate.svg":
     @hexa simulate examples/scenarios/office-week.yaml --svg "$1"
 
+# draw hexa top and the timeline of the bad night (docs/bad-night.md); the same code draws the same pictures
+night DIR="docs":
+    @python -m tests.docs.night "$1"
+
 # all tests but long and e2e; with ARGS, plain pytest ARGS
 test *ARGS:
     {{ if ARGS == "" { "pytest -n auto -m 'not long'" } else { 'pytest "$@"' } }}

@@ -105,9 +105,10 @@ def test_machines_are_shown_with_phase_eta_and_why() -> None:
 def test_what_needs_a_hand_is_above() -> None:
     """The worst is first, with its reason and message; where there is no room for all, the others are counted."""
     assert shown()[1].startswith("! box-2 DrainBlocked: pod web-0")
-    many = Overview(at=NOW, version="", summary=Summary(), hands=(HAND,) * 20)
+    many = Overview(at=NOW, version="", summary=Summary(), hands=(HAND,) * 20, machines=SITE.machines * 9)
     assert sum("DrainBlocked" in line for line in shown(many)) == 3
     assert any("and 17 more need a hand" in line for line in shown(many))
+    assert sum("DrainBlocked" in line for line in shown(many, height=70)) == 20
 
 
 @pytest.mark.parametrize(("width", "height"), [(20, 5), (40, 10), (80, 24), (250, 60), (1, 1), (3, 2)])

@@ -68,6 +68,7 @@ def report() -> Report:
         pytest.param("flaky-rack", None, 0.3, marks=pytest.mark.long),
         pytest.param("homelab-weekend", None, 0.6, marks=pytest.mark.long),
         pytest.param("office-schedule", None, 0.5, marks=pytest.mark.long),
+        pytest.param("bad-night", None, 0.1, marks=pytest.mark.long),
     ],
 )
 def test_examples_save_hours_and_lose_nothing(name: str, hours: str | None, saved: float) -> None:
@@ -90,6 +91,7 @@ def test_every_example_is_played() -> None:
         "flaky-rack",
         "homelab-weekend",
         "office-schedule",
+        "bad-night",
     }
 
 

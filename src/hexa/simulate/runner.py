@@ -3,7 +3,8 @@
 The world is the real one but for its adapters: the same controllers and provider as in production, in virtual time.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import chain
 from typing import Any, Final
@@ -93,6 +94,21 @@ async def play_always_on(scenario: Scenario, seed: int) -> Waited:
 
 async def play(scenario: Scenario, seed: int, baseline: Waited, tell: Tell | None = None) -> Report:
     """Play the scenario on the clock of the present run. `baseline`: the waits where all machines are on."""
+    async with open_scenario(scenario, seed) as world:
+        recorder = Recorder(world)
+        places = {name: row.group for row in scenario.machines if row.group for name in machine_names(row)}
+        books = Books(world, places, scenario.tariffs)
+        await world.start_agent()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(books.run)
+            await run_scenario(world, scenario, seed, tell)
+            nursery.cancel_scope.cancel()
+        return _by_tariffs(_report(world, scenario, recorder, baseline, seed), books.receipt())
+
+
+@asynccontextmanager
+async def open_scenario(scenario: Scenario, seed: int) -> AsyncIterator[World]:
+    """The world of a scenario, at its start and without hexa: whoever opens it may look at what becomes of it."""
     grouped = [row for row in scenario.machines if row.group]
     async with open_world(
         groups=[_group(manifest) for manifest in scenario.groups],
@@ -104,17 +120,15 @@ async def play(scenario: Scenario, seed: int, baseline: Waited, tell: Tell | Non
         circuits=msgspec.to_builtins(scenario.circuits),
         tariffs=scenario.tariffs,
     ) as world:
-        recorder = Recorder(world)
         for row in scenario.machines:
             if not row.group:
                 _always_on(world, row, {})
-        books = Books(world, {name: row.group for row in grouped for name in machine_names(row)}, scenario.tariffs)
-        await world.start_agent()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(books.run)
-            await _play(world, scenario, plan(scenario, seed=seed), tell)
-            nursery.cancel_scope.cancel()
-        return _by_tariffs(_report(world, scenario, recorder, baseline, seed), books.receipt())
+        yield world
+
+
+async def run_scenario(world: World, scenario: Scenario, seed: int, tell: Tell | None = None) -> None:
+    """Let the load and the faults of the scenario come; over at its end."""
+    await _play(world, scenario, plan(scenario, seed=seed), tell)
 
 
 async def _play(world: World, scenario: Scenario, steps: list[Step], tell: Tell | None) -> None:

@@ -65,6 +65,7 @@ OF_MACHINES = [
     (machine(Phase.START_FAILED, failures=2), ["Quarantined"]),
     (machine(Phase.OFF, failures=1, wake_failed_at=BEFORE), ["MachineDoesNotWake"]),
     (machine(Phase.BOOTING, failures=3, wake_failed_at=BEFORE), ["Quarantined"]),
+    (machine(Phase.UNKNOWN, failures=2, wake_failed_at=BEFORE), ["Quarantined"]),  # before it is tried again
     (machine(Phase.READY, failures=1, wake_failed_at=BEFORE), []),  # a drain that was given up is counted too
     (machine(Phase.POWERING_ON, failures=1), []),
     (machine(Phase.STOP_FAILED, failures=1), ["MachineDoesNotStop"]),

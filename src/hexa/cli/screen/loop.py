@@ -9,7 +9,7 @@ import trio
 
 from hexa.app.commands.shared.snapshot import NotThere
 from hexa.app.commands.shared.watching import LiveSnapshot
-from hexa.app.questions.overview import overview
+from hexa.app.questions.overview import Looks, overview
 from hexa.cli.screen.keys import decoded, press
 from hexa.cli.screen.state import Page, UiState
 from hexa.cli.screen.terminal import Painter, open_terminal, size, write
@@ -47,7 +47,8 @@ class Screen:
         self._site, self._live = site, live
         self._painter = Painter(colours=colourful())
         self._state = UiState()
-        self._overview: Overview = overview(live.snapshot())
+        self._looks = Looks()
+        self._overview: Overview = overview(live.snapshot(), looks=self._looks)
         self._answers: tuple[str, tuple[str, ...]] = ("", ())
         self._asked = trio.Event()
         self._stirred = trio.Event()
@@ -74,7 +75,7 @@ class Screen:
         while True:
             with trio.move_on_after(COUNTED):
                 await self._live.changed()
-            self._overview = overview(self._live.snapshot())
+            self._overview = overview(self._live.snapshot(), looks=self._looks)
             self._stirred.set()
             await trio.sleep(ANEW)
 

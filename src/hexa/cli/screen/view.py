@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from hexa.cli.screen.columns import GROUPS, MACHINES, money
-from hexa.cli.screen.keys import KEYS
+from hexa.cli.screen.keys import FAR, KEYS
 from hexa.cli.screen.state import Page, UiState, key_of, place, rows
 from hexa.cli.shared.output import Tone, ago, plain
 from hexa.domain.words.overview import Grade, Hand, Overview
 
 HANDS: Final = 4
-"""Lines at most for what needs a hand, but where the screen is high."""
+"""Lines for what needs a hand, where machines fill the screen."""
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -77,9 +77,9 @@ def _trouble(frame: Frame) -> list[Text]:
 
 def _machines(overview: Overview, state: UiState, frame: Frame, height: int) -> list[Text]:
     shown = rows(overview, state)
-    hands = _hands(overview, frame, room=max(HANDS, height // 5) if frame.height else len(overview.hands))
     groups = overview.groups if not frame.height else overview.groups[: max(2, height // 4)]
     chosen = GROUPS.lines(groups, frame, marked=[key_of(each) == state.group for each in groups]) if groups else []
+    hands = _hands(overview, frame, room=_room(height, beside=len(shown) + len(chosen)) if frame.height else FAR)
     above = [*hands, *([Text()] if hands else []), *chosen, *([Text()] if chosen else [])]
     room = max(height - len(above) - 1, 1) if frame.height else len(shown)
     if not shown:
@@ -89,6 +89,11 @@ def _machines(overview: Overview, state: UiState, frame: Frame, height: int) -> 
     window = shown[first : first + room]
     marked = [bool(frame.height) and first + row == index for row in range(len(window))]
     return [*above, *MACHINES.lines(window, frame, marked=marked, among=shown)]
+
+
+def _room(height: int, *, beside: int) -> int:
+    """Lines for what needs a hand: what groups and machines leave, but a few in any case."""
+    return max(HANDS, height // 5, height - beside - 3)  # a title, and two empty lines
 
 
 def _hands(overview: Overview, frame: Frame, *, room: int) -> list[Text]:

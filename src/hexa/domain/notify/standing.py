@@ -76,7 +76,7 @@ def _does_not_wake(status: NodeStatus, phase: Phase) -> bool:
     """It failed to start, and was not Ready since: it is tried again meanwhile."""
     if phase is Phase.START_FAILED:
         return True
-    tried = phase in (Phase.OFF, Phase.POWERING_ON, Phase.BOOTING)
+    tried = phase in (Phase.UNKNOWN, Phase.OFF, Phase.POWERING_ON, Phase.BOOTING)  # Unknown: it is looked at again
     return tried and status.failures > 0 and status.wake_failed_at is not None
 
 

@@ -1,6 +1,6 @@
 """What needs a person and is no condition of an object: certificates, Cluster Autoscaler, and groups short of machines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -49,17 +49,18 @@ def autoscaler(ago: timedelta | None, *, now: datetime) -> Iterator[Hand]:
     )
 
 
-def short(group: GroupState, conditions: tuple[Condition, ...]) -> Iterator[Hand]:
-    """A group of which fewer machines are Ready or on their way than its minSize."""
-    coming = group.ready + group.booting
-    if coming >= group.minimum or any(each.type in EXPLAINED and each.status == "True" for each in conditions):
+def short(group: GroupState, conditions: Iterable[Condition], *, coming: int) -> Iterator[Hand]:
+    """A group of which fewer machines are Ready, or `coming`, than its minSize."""
+    explained = any(each.type in EXPLAINED and each.status == "True" for each in conditions)
+    if explained or group.ready + coming >= group.minimum:
         return
+    on_their_way = f", {coming} on their way" if coming else ""
     yield Hand(
         kind="Group",
         namespace=group.namespace,
         name=group.name,
         reason="GroupShort",
-        message=f"{group.ready} of {group.size} machines are Ready, {group.booting} on their way, and minSize is {group.minimum}: "
+        message=f"{group.ready} of {group.size} machines are Ready{on_their_way}, and minSize is {group.minimum}: "
         f"hexa why {group.name} says what stands against the others",
         severity=Grade.ERROR,
     )

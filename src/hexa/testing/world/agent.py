@@ -17,6 +17,7 @@ from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube, Verb
 from hexa.adapters.memory.ports.sensors import MemoryGauge, MemorySensors
 from hexa.adapters.memory.site.site import Site
+from hexa.app.certificates import Certificates
 from hexa.app.core import Core, Ports, open_core
 from hexa.app.metrics.metrics import Metrics
 from hexa.app.supply import Fed
@@ -139,6 +140,8 @@ class Agent:
         """Verbs on resources ("list", "cronjobs") that its role lacks."""
         self.eta = False
         """Whether pods that wait are told when their machine is Ready, from the next life on."""
+        self.certificates = Certificates()
+        """Those that it serves with."""
         self.metered = False
         """Whether it counts what it does (`Life.metrics`), from the next life on."""
         self.kube_conditions = False
@@ -168,7 +171,9 @@ class Agent:
         site = self._site
         kube = MortalKube(site, self.kill, self.bans)
         kube.latency = self.latency
-        metrics = Metrics(version="") if self.metered else None
+        metrics = (
+            Metrics(version="", tariffs=self.tariffs, certificates=self.certificates.ends) if self.metered else None
+        )
         async with open_heartbeats(site) as heartbeats:
             ports = Ports(
                 kube=metrics.watched(kube) if metrics is not None else kube,
