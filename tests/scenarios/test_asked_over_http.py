@@ -70,3 +70,34 @@ async def test_what_is_kept_is_what_would_be_told_anew(autojump_clock: MockClock
             assert same_story(kept, anew)
             assert [each.eta_seconds for each in kept.machines] == [each.eta_seconds for each in anew.machines]
             await trio.sleep(timedelta(seconds=7).total_seconds())
+
+
+async def test_a_deployment_scaled_from_zero_wakes_a_machine_and_the_wait_is_counted_down(
+    autojump_clock: MockClock,
+) -> None:
+    """A door in the cluster scales a Deployment from 0 to 1: its pod makes Cluster Autoscaler ask, hexa wakes a machine, and the number
+    of the waiting page falls until the pod runs. Scaled to zero, the machine rests."""
+    group = rack(wakeProof="Ignore", scaleDownUnneededTime="60s")
+    async with open_world(groups=[group], machines=boxes(1, boot_seconds=40.0), site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        app, box = served(world), "/api/v1/machines/machines/box-1"
+        world.add_pods(1, cpu="1")
+        await reach(world, Phase.READY, within=300)
+        world.scale(0)
+        await reach(world, Phase.OFF, within=1800)
+        world.scale(1)
+        await world.until(lambda: world.waiting, within=10, every=0.1)
+        begun, told = trio.current_time(), list[int]()
+        while world.waiting:
+            eta = (await ask(app, "GET", f"{box}/eta", token="proxy")).json
+            if eta["etaSeconds"] is not None:
+                told.append(eta["etaSeconds"])
+            await trio.sleep(1)
+        took = trio.current_time() - begun
+        assert len(told) > 20
+        assert told == sorted(told, reverse=True)
+        assert told[0] > 30
+        assert told[-1] <= 5
+        assert took < 60
+        page = await ask(app, "GET", f"{box}/eta.html", token="proxy")
+        assert (page.status, b"is ready" in page.body) == (200, True)
