@@ -75,8 +75,8 @@ async def test_what_is_kept_is_what_would_be_told_anew(autojump_clock: MockClock
 async def test_a_deployment_scaled_from_zero_wakes_a_machine_and_the_wait_is_counted_down(
     autojump_clock: MockClock,
 ) -> None:
-    """A door in the cluster scales a Deployment from 0 to 1: its pod makes Cluster Autoscaler ask, hexa wakes a machine, and the number
-    of the waiting page falls until the pod runs. Scaled to zero, the machine rests."""
+    """A door in the cluster scales a Deployment from 0 to 1: its pod makes Cluster Autoscaler ask, hexa wakes a machine, and the
+    number of the waiting page falls until the pod runs. Scaled to zero, the machine rests."""
     group = rack(wakeProof="Ignore", scaleDownUnneededTime="60s")
     async with open_world(groups=[group], machines=boxes(1, boot_seconds=40.0), site=QUICK) as world:
         await reach(world, Phase.OFF)
