@@ -34,10 +34,13 @@ from lab import Api, ApiError, Machine, Machines, Resource, eventually
 from lab.controlplane import free_port
 from tests.cloudprovider_client import Client, Messages
 
+from hexa.adapters.http.auth import Door, Judge
+from hexa.adapters.http.errors import HttpError
 from hexa.adapters.kube_jobs.manifest import manifest
-from hexa.domain.people.rights import RIGHTS, Right, Scope, for_tenant
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_http, for_tenant
 from hexa.domain.resources.v1alpha1 import Lookup, PowerPodSpec
 from hexa.ports.jobs import Action, Order
+from hexa.wiring import open_cluster
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UP, DOWN, GONE = 40.0, 60.0, 100.0
@@ -324,6 +327,7 @@ async def blocker(api: Api, namespace: str, name: str) -> str:
 @pytest.mark.parametrize("installed", ["production", "tenant"], indirect=True)
 async def test_the_api_server_allows_the_table_and_no_more(installed: Installed) -> None:
     """Each right of the table holds where it says; the same verbs elsewhere, Secrets and pods to be made do not."""
+    assert [await installed.may(right, "create", "") for right in for_http()] == [installed.overlay == "production"] * 2
     for right in for_tenant() if installed.overlay == "tenant" else RIGHTS:
         place = right.namespace or ("default" if right.scope is Scope.CLUSTER else installed.machines)
         for verb in right.verbs:
@@ -342,6 +346,20 @@ async def test_the_api_server_allows_the_table_and_no_more(installed: Installed)
         assert not await installed.may(other("serviceaccounts/token"), "create", place)
         assert not await installed.may(other("rolebindings", of="rbac.authorization.k8s.io"), "create", place)
     assert not await installed.may(other("jobs", of="batch"), "create", installed.namespace)
+
+
+async def test_who_calls_over_http_sees_what_kubernetes_lets_them_see(installed: Installed) -> None:
+    """By the rights of production hexa knows a real token's owner and what they may do; of a token that nobody has, nothing."""
+    token = json.loads(installed.kubeconfig.read_text())["users"][0]["user"]["token"]
+    async with open_cluster(kubeconfig=str(installed.kubeconfig)) as (kube, _):
+        door = Door(Judge(kube, places=lambda: ["default", installed.machines], tell=print))
+        caller = await door.admit(f"Bearer {token}", "GET")
+        assert caller.name == f"system:serviceaccount:{installed.namespace}:hexa"
+        assert await caller.namespaces() == {installed.machines}
+        assert await caller.may_read(installed.machines, "box")
+        assert not await caller.may_update(installed.machines, "box")
+        with pytest.raises(HttpError, match="does not know this token"):
+            await door.admit(f"Bearer {token}x", "GET")
 
 
 REMOVED = {

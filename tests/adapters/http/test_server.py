@@ -337,6 +337,17 @@ async def test_tls_is_spoken_and_a_new_certificate_is_taken_when_its_files_chang
     assert ends == pytest.approx([LIFE["ends"].timestamp()] * 2, abs=1)
 
 
+async def test_plain_text_on_a_network_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """`insecure` is taken at its word, and the log says at each start what it means; on the loopback there is nothing to say."""
+    async with serving(address="0.0.0.0:0", insecure=True) as (_, port):
+        assert (await raw(("127.0.0.1", port), b"GET /livez HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    assert "WITHOUT TLS ON 0.0.0.0:" in caplog.text
+    caplog.clear()
+    async with serving():
+        pass
+    assert not caplog.text
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

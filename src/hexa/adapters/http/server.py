@@ -49,6 +49,11 @@ async def serve(
     if credentials is not None and on_certificate is not None:
         await credentials.on_loaded(on_certificate)
     listeners, bound = await listen(address, trusted=insecure or files is not None)
+    if files is None and not all(_is_loopback(listener.socket.getsockname()[0]) for listener in listeners):
+        log.warning(
+            "HTTP IS SERVED WITHOUT TLS ON %s: whoever listens on the way reads tokens; set http.tls (docs/http.md)",
+            bound,
+        )
     server = Server(Limits(app), credentials)
     async with trio.open_nursery() as nursery:
         if credentials is not None:
