@@ -114,11 +114,13 @@ def test_share_is_rounded_down_over_the_machines_that_should_be_on(wanted: int, 
         (member("m", Phase.BOOTING, cycling=True), True),
         (member("m", Phase.OFF, wish=None, cycling=True), False),
         (member("m", Phase.LOST, on_vetoes=(Veto("Paused", ""),)), False),
+        (member("m", Phase.LOST, on_vetoes=(Veto("MaintenanceInProgress", ""),)), False),
     ],
     ids=lambda each: str(each.phase) if isinstance(each, Member) else str(each),
 )
 def test_machines_that_count_as_ill(each: Member, ill: bool) -> None:
-    """Lost, failed, being cycled, between two tries, or up without a Ready kubelet; not what a person has paused."""
+    """Lost, failed, being cycled, between two tries, or up without a Ready kubelet; not what a person has paused, or
+    somebody maintains."""
     assert is_ill(each) is ill
 
 

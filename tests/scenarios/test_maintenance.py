@@ -57,6 +57,33 @@ async def test_hands_off_what_somebody_maintains(autojump_clock: MockClock) -> N
         await reach(world, Phase.READY, within=600)
 
 
+async def test_a_machine_that_is_tried_in_its_maintenance_stays_closed(autojump_clock: MockClock) -> None:
+    """Somebody who works at it may start it: no pod comes to it before the condition is taken back."""
+    async with open_world(
+        groups=[rack(nodeLeavePolicy="Keep")], machines=boxes(1), autoscaler=None, site=QUICK
+    ) as world:
+        await up(world)
+        world.edit("box-1", {"hold": {"power": "off"}})
+        await reach(world, Phase.OFF)
+        await trio.sleep(120)
+        await say(world, MAINTENANCE, "True")
+        world.edit("box-1", {"hold": {"power": "on"}})
+        world.hardware("box-1").press_on()
+        await reach(world, Phase.READY)
+        await trio.sleep(120)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert node.spec.unschedulable
+        await say(world, MAINTENANCE, "False")
+        await world.until(lambda: open_(world), within=30)
+
+
+def open_(world: World) -> bool:
+    """Whether pods may come."""
+    node = world.kube_node("box-1")
+    return node is not None and not node.spec.unschedulable
+
+
 async def test_planned_maintenance_rests_a_machine_and_keeps_it_off(autojump_clock: MockClock) -> None:
     """Its node stays while it is off, for the word stands there; Cluster Autoscaler gets another machine, a person this one."""
     async with open_world(groups=[rack()], machines=boxes(2), autoscaler=None, site=QUICK) as world:

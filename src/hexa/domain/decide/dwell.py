@@ -25,6 +25,7 @@ from hexa.domain.news import Severity, What
 from hexa.domain.pods.drain import DRAIN_LOOK, Plan
 from hexa.domain.pods.left import few
 from hexa.domain.power.sensor import off_is_told_apart
+from hexa.domain.rules.maintenance import hands_off
 from hexa.domain.rules.out_of_service import Evidence, must_clear, wants_look
 from hexa.domain.rules.quarantine import sooner
 
@@ -112,9 +113,14 @@ def _is_unwatched(machine: MachineView, facts: Facts) -> bool:
     """The machine came up while nobody decides about it any more, such as after its group was deleted: what hexa did to its
     node before is undone, and what it had is given back."""
     status, kube = machine.node.status, machine.kube
-    if machine.phase is not Phase.READY or kube is None or paused(machine.node, now=facts.now) is not None:
+    if machine.phase is not Phase.READY or kube is None or _in_hand(machine, facts):
         return False
     return machine.our_cordon or suspended_by_us(kube) or (not status.welcomed and status.template is not None)
+
+
+def _in_hand(machine: MachineView, facts: Facts) -> bool:
+    """A person has paused it, or somebody maintains it."""
+    return paused(machine.node, now=facts.now) is not None or hands_off(machine.kube)
 
 
 def _undo(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | None) -> Todo:
@@ -129,7 +135,7 @@ def _undo(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | N
 
 def _stays_on(machine: MachineView, facts: Facts) -> bool:
     """Its power-off failed, and since its group is gone, or does not read, nobody tries again: it serves."""
-    if machine.valid or paused(machine.node, now=facts.now) is not None or facts.heard_until is None:
+    if machine.valid or _in_hand(machine, facts) or facts.heard_until is None:
         return False
     limit = {Phase.POWERING_OFF: machine.limits.power_off, Phase.STOP_FAILED: timedelta(0)}.get(machine.phase)
     since, heard = machine.node.status.since, facts.heard

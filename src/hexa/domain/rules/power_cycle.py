@@ -259,8 +259,9 @@ REFUSALS: Final[Sequence[Callable[[CycleCase], Refusal | None]]] = (
 
 
 def is_ill(member: Member) -> bool:
-    """Lost, failed, being cycled, or up without a Ready kubelet; what a person has paused is not counted."""
-    if any(veto.reason == Reason.PAUSED for veto in member.on_vetoes):
+    """Lost, failed, being cycled, or up without a Ready kubelet; what a person has paused, or somebody maintains,
+    is not counted."""
+    if any(veto.reason in (Reason.PAUSED, Reason.MAINTENANCE) for veto in member.on_vetoes):
         return False
     not_ready = member.phase is Phase.READY and not member.node_ready
     return member.phase in FAILED or member.ill or (member.cycling and member.wanted) or not_ready
