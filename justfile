@@ -21,6 +21,14 @@ picture FILE="docs/simulate.svg":
 night DIR="docs":
     @python -m tests.docs.night "$1"
 
+# docs/page-light.webp and -dark: the page of a simulated office day, in a headless Chromium; --scenario FILE, --output PATH
+screenshot *ARGS:
+    python -m tests.browser.picture "$@"
+
+# what axe-core finds on the page, by hand: needs Chromium, npm and the network
+axe:
+    python -m tests.browser.axe
+
 # all tests but long and e2e; with ARGS, plain pytest ARGS
 test *ARGS:
     {{ if ARGS == "" { "pytest -n auto -m 'not long'" } else { 'pytest "$@"' } }}

@@ -11,13 +11,14 @@ from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.commands.shared.snapshot import Snapshot
-from hexa.app.questions.history import history, needs_events, told_history
+from hexa.app.questions.history import Remembered, history, needs_events, told_history
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.domain.errors import Refused
 from hexa.domain.machine.lifecycle import HISTORY_LENGTH
+from hexa.domain.news import About, Change, News, What
 from hexa.domain.resources.core import EVENTS, KubeEvent, Malformed, decode
-from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 from hexa.domain.words.history import Stretch
 
 NOW = START + timedelta(hours=24)
@@ -151,3 +152,34 @@ async def test_events_are_read_where_they_are_needed_and_may_be() -> None:
     assert await first() == at(1500)
     assert await told_history(site, kube, timedelta(minutes=1)) == history(site, (), at(1599))
     assert kube.count("list", EVENTS) == 2
+
+
+def test_what_the_agent_saw_fills_the_day_of_a_busy_machine() -> None:
+    """A machine of many short boots has its whole day since the agent's start, without Events; what was told of another machine of
+    that name, or of a Kubernetes node, is not its."""
+    times = iter([at(-5), *(at(minutes) for minutes in range(10, 40, 10)), at(45), at(50)])
+    remembered = Remembered(lambda: next(times))
+    for number in range(4):
+        remembered.told(step("b", (READY, OFF)[number % 2]))
+    remembered.told(step("b", BOOTING, uid="uid-of-a-deleted-one"))
+    remembered.told(step("other", BOOTING))
+    remembered.told(News(of=Lookup("rack", "b"), what=What.WAKE_AGAIN, why=""))
+    remembered.told(step("b", DRAINING, about=About.KUBE_NODE))
+    many = [(60.0 + number, (OFF, READY)[number % 2]) for number in range(HISTORY_LENGTH)]
+    site = snapshot(machine("b", *many))
+    found = drawn(history(site, (), START, past=remembered.past))
+    assert [(start, phase) for _, start, _, phase in found[:5]] == [
+        (0, READY),
+        (10, OFF),
+        (20, READY),
+        (30, OFF),
+        (61, READY),
+    ]
+    assert needs_events(site, START) == {"rack"}
+    assert needs_events(site, START, past=remembered.past) == frozenset()
+
+
+def step(name: str, phase: str, *, uid: str = "", about: About = About.NODE) -> News:
+    """A machine came into a phase."""
+    change = Change(was="", phase=phase, noticed="")
+    return News(of=Lookup("rack", name), about=about, uid=uid or f"uid-{name}", what=What(phase), why="", change=change)

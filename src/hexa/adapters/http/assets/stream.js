@@ -82,6 +82,8 @@ const once = async (path, take, stop) => {
   }
 };
 
+const pause = (wait) => new Promise((go) => setTimeout(go, wait * (0.75 + Math.random() / 2)));
+
 const seen = () =>
   new Promise((go) => {
     if (!document.hidden) {
@@ -109,9 +111,10 @@ export const follow = async (path, take, lost) => {
       if (document.hidden) letGo = setTimeout(() => stop.abort(), HIDDEN);
     };
     document.addEventListener("visibilitychange", hide);
-    let error = null;
+    let error = null, fed = false;
     try {
       await once(path, (event) => {
+        fed = true;
         wait = 1000;
         take(event);
       }, stop);
@@ -122,6 +125,10 @@ export const follow = async (path, take, lost) => {
       clearTimeout(letGo);
       stop.abort();
     }
+    if (!error && fed) { // hexa ends a stream after some minutes, to judge the token anew
+      await pause(1000);
+      continue;
+    }
     const again = lost(error);
     if (again) {
       await again;
@@ -129,7 +136,7 @@ export const follow = async (path, take, lost) => {
       continue;
     }
     if (document.hidden) continue;
-    await new Promise((go) => setTimeout(go, wait * (0.75 + Math.random() / 2)));
+    await pause(wait);
     wait = Math.min(2 * wait, LONGEST_WAIT);
   }
 };
