@@ -17,6 +17,7 @@ from hexa.adapters.http.server import check, serve
 from hexa.app.certificates import Certificates
 from hexa.app.core import Core
 from hexa.app.metrics.metrics import Metrics
+from hexa.app.questions.history import Remembered
 from hexa.app.questions.live import Live
 from hexa.app.questions.orders import HoldOrders
 from hexa.app.questions.overview import NOTHING, Beside
@@ -81,7 +82,9 @@ async def serve_http(
 
 def open_api(*, core: Core, kube: Kube, journal: Journal, beside: Beside) -> Api:
     """The API over a core at work."""
-    live = Live(core.store, core.views, kube, beside=beside)
+    remembered = Remembered(core.store.clock.now)
+    core.news.subscribe(remembered.told)
+    live = Live(core.store, core.views, kube, beside=beside, past=remembered.past)
     return Api(live, HoldOrders(kube, lambda: live.snapshot, journal))
 
 

@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 import trio
 
 from hexa.app.commands.shared.snapshot import Snapshot
-from hexa.app.questions.history import told_history
+from hexa.app.questions.history import NOTHING as NO_PAST
+from hexa.app.questions.history import Past, told_history
 from hexa.app.questions.machines import Scope, Told
 from hexa.app.questions.overview import NOTHING, Beside, Looks, machine_of, overview
 from hexa.app.store import Store
@@ -34,8 +35,10 @@ V = TypeVar("V")
 class Live:
     """Implements `ports.questions.Questions`."""
 
-    def __init__(self, store: Store, views: Views, kube: Kube, *, beside: Beside = NOTHING) -> None:
-        self._store, self._views, self._kube, self._beside = store, views, kube, beside
+    def __init__(
+        self, store: Store, views: Views, kube: Kube, *, beside: Beside = NOTHING, past: Past = NO_PAST
+    ) -> None:
+        self._store, self._views, self._kube, self._beside, self._past = store, views, kube, beside, past
         self._kept: Final[dict[Spaces, tuple[float, tuple[int, Overview]]]] = {}
         self._looks: Final = Looks()
         self._preparing: Final = trio.Lock()
@@ -95,7 +98,7 @@ class Live:
         kept = self._histories.get(asked)
         if kept is not None and now < kept[0] + FRESH_HISTORY:
             return kept[1]
-        found = await told_history(self.snapshot, self._kube, since, namespaces=spaces)
+        found = await told_history(self.snapshot, self._kube, since, namespaces=spaces, past=self._past)
         _keep(self._histories, asked, (now, found))
         return found
 
