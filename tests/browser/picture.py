@@ -9,6 +9,7 @@ import msgspec
 import trio
 from trio.testing import MockClock
 
+from hexa.app.questions.history import Remembered
 from hexa.app.questions.live import Live
 from hexa.app.questions.overview import Beside
 from hexa.simulate import runner
@@ -56,10 +57,13 @@ async def recorded(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
         for row in scenario.machines:
             if not row.group:
                 runner._always_on(world, row, {})
+        remembered = Remembered(lambda: world.now)
+        assert world.agent.life is not None
+        world.agent.life.core.news.subscribe(remembered.told)
         await runner._play(world, scenario, plan(scenario, seed=scenario.seed), None)
         life = world.agent.life
         assert life is not None
-        live = Live(life.core.store, life.core.views, world.kube, beside=Beside(version="0.1.0"))
+        live = Live(life.core.store, life.core.views, world.kube, beside=Beside(version="0.1.0"), past=remembered.past)
         found = await live.history(DAY)
         return msgspec.to_builtins(live.overview()), msgspec.to_builtins({"stretches": found})
 
@@ -70,6 +74,7 @@ async def drawn(state: dict[str, Any], day: dict[str, Any], width: int, height: 
     async with open_shown(state, day) as shown, open_browser() as browser:
         page = await browser.open_page()
         await page.call("Emulation.setTimezoneOverride", timezoneId="UTC")
+        await page.call("Emulation.setScrollbarsHidden", hidden=True)
         await page.wide(width, height=height)
         for look in ("light", "dark"):
             await page.dark(look == "dark")

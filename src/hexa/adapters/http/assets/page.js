@@ -49,6 +49,8 @@ const first = (summary) => {
 
 // --- what arrives -----------------------------------------------------------------------------------
 
+const collator = new Intl.Collator("en", {numeric: true});
+
 /** Machines by group, in the order of the groups, and at the end those that are in none. */
 const grouped = ({groups: all, machines: every}) => {
   const spaces = new Set([...all, ...every].map(({namespace}) => namespace)).size;
@@ -59,7 +61,8 @@ const grouped = ({groups: all, machines: every}) => {
     if (!found.has(name)) found.set(name, []);
     found.get(name).push(machine);
   }
-  return [...found].filter(([, members]) => members.length).map(([name, members]) => ({title: name, machines: members}));
+  const ordered = (members) => members.sort((one, other) => collator.compare(one.name, other.name)); // office-2 before office-10
+  return [...found].filter(([, members]) => members.length).map(([name, members]) => ({title: name, machines: ordered(members)}));
 };
 
 const update = (next) => {
