@@ -278,6 +278,27 @@ async def test_many_connections_leave_room_for_who_asks_something(
     assert caplog.text.count(server.FULL) == 1
 
 
+async def test_a_loop_of_requests_has_its_pace_and_slows_down_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one address so many requests are answered a second; those of others are answered at once meanwhile."""
+    monkeypatch.setattr(server, "REQUESTS", (5, 20.0))
+    many = (
+        b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n" * 24 + b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    async with serving() as address, trio.open_nursery() as nursery:
+        begun = trio.current_time()
+
+        async def loop() -> None:
+            assert (await raw(address, many)).count(b"HTTP/1.1 200 ") == 25
+            assert trio.current_time() - begun >= 0.9
+
+        nursery.start_soon(loop)
+        await trio.sleep(0.2)
+        async with await trio.open_tcp_stream(*address, local_address="127.0.0.2") as other:
+            await other.send_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b"200" in await other.receive_some(1_000)
+        assert trio.current_time() - begun < 0.8
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 NOW = datetime.now(UTC)
@@ -402,6 +423,7 @@ async def test_nothing_that_is_bent_fails_inside(
     """Of requests that are nearly right, each is answered or refused: no handler and no connection fails by them."""
     monkeypatch.setattr(connection, "HEADERS_LIMIT", 0.5)
     monkeypatch.setattr(limits, "REQUEST_LIMIT", 0.5)
+    monkeypatch.setattr(server, "REQUESTS", (5_000, 5_000.0))
     chance = random.Random(seed)
     async with serving() as address, trio.open_nursery() as nursery:
         room = trio.CapacityLimiter(20)

@@ -58,10 +58,15 @@ class Http1(H11Protocol):
     """HTTP/1.1 alone, with answers that say what is wrong."""
 
     tell: Tell
+    turn: Callable[[], Awaitable[None]]
     _refused = False
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No other protocol is changed to."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        await self.turn()
+        await super()._create_stream(request)
 
     async def _send_h11_event(self, event: Any) -> None:
         """What a handler says after the client was refused is for nobody."""
@@ -77,6 +82,8 @@ class Http1(H11Protocol):
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
+            (b"cache-control", b"no-store"),
+            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
             (b"x-content-type-options", b"nosniff"),
         ]
         answer = h11.Response(status_code=status_code, headers=headers), h11.Data(data=body), h11.EndOfMessage()
@@ -113,13 +120,23 @@ class Tasks:
 
 
 class Connection:
-    """A client, from the moment when bytes can be read. `tell` gets what is wrong with it, `broke` what is wrong with us."""
+    """A client, from the moment when bytes can be read. `tell` gets what is wrong with it, `broke` what is wrong with us; `turn`
+    returns when its next request may be answered."""
 
-    def __init__(self, stream: Stream, *, peer: str, tell: Tell, broke: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        peer: str,
+        tell: Tell,
+        broke: Callable[[Exception], None],
+        turn: Callable[[], Awaitable[None]],
+    ) -> None:
         self._stream = stream
         self._peer = peer
         self._tell = tell
         self._broke = broke
+        self._turn = turn
         self._writing = trio.Lock()
         self._all = trio.CancelScope()
         self._reading = trio.CancelScope(deadline=trio.current_time() + HEADERS_LIMIT)
@@ -147,7 +164,7 @@ class Connection:
         state, tasks = ConnectionState({}), Tasks(nursery, self._broke)
         client = (self._peer, 0)
         protocol = Http1(ASGIWrapper(app), CONFIG, CONTEXT, tasks, state, tls, client, None, self._send)  # type: ignore[arg-type]
-        protocol.tell = self._tell
+        protocol.tell, protocol.turn = self._tell, self._turn
         with self._reading:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 while data := await self._stream.receive_some(PIECE):

@@ -62,3 +62,24 @@ class Bucket:
             return (1 - self._left) / self._a_second
         self._left -= 1
         return 0.0
+
+
+class Pace(Generic[K]):
+    """For each key so many turns at once, and so many a second after that: whoever wants more waits."""
+
+    def __init__(self, *, burst: int, a_second: float, most: int) -> None:
+        self._ahead = burst / a_second
+        self._step = 1 / a_second
+        self._most = most
+        self._taken: dict[K, float] = {}
+        """Until when the turns are taken that were given."""
+
+    async def turn(self, key: K) -> None:
+        """Return when it is this key's turn."""
+        now = trio.current_time()
+        taken = max(self._taken.pop(key, 0.0), now - self._ahead) + self._step
+        while len(self._taken) >= self._most:
+            del self._taken[next(iter(self._taken))]
+        self._taken[key] = taken
+        if taken > now:
+            await trio.sleep(taken - now)

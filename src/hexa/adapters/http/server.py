@@ -15,6 +15,7 @@ import trio
 from hexa.adapters.http.complaints import Complaints
 from hexa.adapters.http.config import Files
 from hexa.adapters.http.connection import HEADERS_LIMIT, Connection, Stream
+from hexa.adapters.http.kept import Pace
 from hexa.adapters.http.limits import Limits
 from hexa.adapters.http.tls import Credentials, open_credentials
 from hexa.domain.errors import Refused
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 MAX_CONNECTIONS: Final = 200
 """Those that still shake hands included."""
 BACKLOG: Final = 100
+REQUESTS: Final = 200, 50.0
+"""Of one address: how many at once, and a second. More wait for their turn: nobody's loop of requests takes the processor."""
 ACCEPT_PAUSE: Final = 1.0
 """Seconds until connections are taken again after the system would not give one."""
 
@@ -82,6 +85,8 @@ class Server:
         self._app = app
         self._credentials = credentials
         self._complaints = Complaints()
+        burst, a_second = REQUESTS
+        self._pace = Pace[str](burst=burst, a_second=a_second, most=1_000)
         self._taken: dict[object, Callable[[], None] | Connection] = {}
         """In the order in which they came: what ends a handshake, or a connection."""
 
@@ -123,7 +128,8 @@ class Server:
         secured = await self._secured(stream, peer)
         if secured is None:
             return
-        connection = Connection(secured, peer=peer, tell=partial(self._complaints.tell, peer=peer), broke=self._broke)
+        tell, turn = partial(self._complaints.tell, peer=peer), partial(self._pace.turn, peer)
+        connection = Connection(secured, peer=peer, tell=tell, broke=self._broke, turn=turn)
         self._taken[key] = connection
         await connection.run(self._app)
 
