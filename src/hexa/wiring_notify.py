@@ -43,7 +43,7 @@ async def start_notifier(
     `born`: when this life began, before the core was opened; `called`: how long ago Cluster Autoscaler called last."""
     posts, problems = posts_of(written, clock=clock)
     for problem in problems:
-        journal.log("notify", problem=str(problem), error="this receiver is not told")
+        journal.log("notify", error=str(problem))
     if not posts:
         return None
     made = Notifier(

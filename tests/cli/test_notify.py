@@ -82,9 +82,10 @@ def test_what_cannot_be_tried_is_said(arguments: list[str], config: str, says: s
 
 def test_validate_tells_what_is_wrong_with_receivers(run: object) -> None:
     """With field and remedy, as an error; receivers that can be used are none."""
-    code, said = run("validate", config="notify: [{name: a, url: 'http://x/', body: '{machin}'}]")  # type: ignore[operator]
+    config = "log: {level: info}\nnotify:\n- name: a\n  url: http://x/\n  body: '{machin}'\n"
+    code, said = run("validate", config=config)  # type: ignore[operator]
     assert code == 1
-    assert "error: notify[0].body: there is no field {machin}: did you mean {machine}?" in said
+    assert "hexa.yaml:5: error: notify[0].body: there is no field {machin}: did you mean {machine}?" in said
     assert run("validate", config="notify: [{name: a, url: 'http://x/'}]")[0] == 0  # type: ignore[operator]
     found = CliRunner().invoke(app, ["validate"])
     assert (found.exit_code, "name files to check" in found.output) == (2, True)

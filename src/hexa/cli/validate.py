@@ -87,12 +87,18 @@ def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Do
 
 def _of_config(file: Path) -> list["Located"]:
     """What is wrong with settings that the agent goes on without. A setting that it does not start with ends the command."""
-    from hexa.cli.shared.checking import Located, Place
+    from hexa.cli.shared.checking import Located, Written
     from hexa.cli.shared.settings import settings_of
+    from hexa.config import read_config_file
     from hexa.domain.notify.written import receivers_of
+    from hexa.domain.written.validation import Subject
 
     _, problems = receivers_of(settings_of(file, {}).notify)
-    return [Located(Place(name_of(file), 1), None, each) for each in problems]
+    document = read_config_file(read_text(file), source=name_of(file)) if problems else None
+    if document is None:
+        return []
+    whole = Written({}, document, (), Subject("", "", ""))
+    return [Located(whole.place(each.field), None, each) for each in problems]
 
 
 def _text(objects: Sequence["Written"], located: Sequence["Located"]) -> str:

@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from tests.adapters.notify.certificates import certificates
 
 from hexa.adapters.notify.adapter import courier_of
 from hexa.adapters.system.clock import SystemClock
@@ -20,9 +20,7 @@ from hexa.app.notifier import deliver
 from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.notify.letter import Letter
 from hexa.domain.notify.written import WrittenReceiver
-from hexa.ports.certificates import Owner, Usage
 from hexa.ports.notify import Courier
-from hexa.wiring import open_issuer
 
 LETTER = Letter(
     id="life-mail-7",
@@ -152,19 +150,6 @@ async def test_a_password_travels_by_tls_alone(tmp_path: Path) -> None:
         with trio.fail_after(10), pytest.raises(Refused, match="it offers no such thing"):
             await mail(port, ca_file=ca_file, **more).deliver(LETTER)
     assert "AUTH" not in str(server.heard)
-
-
-def certificates(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """A server's context, and the file of the CA that a client needs for it."""
-    issuer, starts, ends = open_issuer(), datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
-    authority = issuer.authority("lan", starts=starts, ends=ends)
-    owner = Owner(name="mail", ips=("127.0.0.1",))
-    pair = issuer.issue(authority, owner, Usage.SERVER, starts=starts, ends=ends)
-    (folder / "ca.crt").write_text(authority.certificate)
-    (folder / "server.pem").write_text(pair.key + pair.certificate)
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trust.load_cert_chain(folder / "server.pem")
-    return trust, str(folder / "ca.crt")
 
 
 @pytest.mark.parametrize(

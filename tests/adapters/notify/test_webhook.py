@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from tests.adapters.notify.certificates import certificates
 
 from hexa.adapters.notify.adapter import courier_of
 from hexa.adapters.system.clock import SystemClock
@@ -31,7 +32,7 @@ def webhook(url: str, **written: Any) -> Courier:
     return courier_of(whole, clock=SystemClock())
 
 
-async def request_of(stream: trio.SocketStream) -> bytes:
+async def request_of(stream: trio.abc.Stream) -> bytes:
     """A whole request."""
     data = b""
     while b"\r\n\r\n" not in data:
@@ -45,7 +46,7 @@ async def request_of(stream: trio.SocketStream) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-async def answers(heard: list[bytes], answer: bytes, stream: trio.SocketStream) -> None:
+async def answers(heard: list[bytes], answer: bytes, stream: trio.abc.Stream) -> None:
     """A server that answers each request so."""
     async with stream:
         heard.append(await request_of(stream))
@@ -185,3 +186,21 @@ async def test_nobody_there_is_said() -> None:
     """A port that nobody listens on may be listened on later."""
     with pytest.raises(Unavailable, match="no connection to it"):
         await webhook("http://127.0.0.1:1/").deliver(LETTER)
+
+
+async def test_a_certificate_of_ones_own_is_taken_by_its_ca_alone(tmp_path: Path) -> None:
+    """With `caFile` the server is believed; without it nothing is sent."""
+    trust, ca_file = certificates(tmp_path)
+    heard = list[bytes]()
+
+    async def talk(stream: trio.SocketStream) -> None:
+        secure = trio.SSLStream(stream, trust, server_side=True, https_compatible=True)
+        with suppress(trio.BrokenResourceError):
+            await answers(heard, reply("200 OK"), secure)
+
+    async with served(talk) as url:
+        url = url.replace("http:", "https:")
+        assert await webhook(url, caFile=ca_file).deliver(LETTER) == "status 200"
+        with pytest.raises(Refused, match="its certificate is not taken"):
+            await webhook(url).deliver(LETTER)
+    assert len(heard) == 1

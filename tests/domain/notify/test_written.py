@@ -47,13 +47,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"body": '{"a": {why}}'}, "notify[0].body: it is no JSON"),
     ({"body": "x" * 20_001}, "notify[0].body: it is longer"),
     ({"contentType": "json"}, "notify[0].contentType: it is no content type"),
-    ({"events": ["MachineLosst"]}, "notify[0].events[0]: there is no event 'MachineLosst'; did you mean MachineLost?"),
     ({"headers": {"a b": "c"}}, "notify[0].headers.a b: 'a b' is no name of a header"),
     ({"headers": {"Host": "c"}}, "hexa sets this header itself"),
     ({"headers": {"X": "a\r\nY: b"}}, "notify[0].headers.X: its value has characters"),
     ({"headers": {"X": {"file": ""}}}, "notify[0].headers.X: it names no file"),
-    ({"quietHours": {"zone": "Mars/Base"}}, "notify[0].quietHours.zone: 'Mars/Base' is no time zone"),
-    ({"quietHours": {"windows": [{"from": "7"}]}}, "notify[0].quietHours.windows[0]: '7' is no time of day"),
     ({"smtp": SMTP}, "notify[0].smtp: it has an address or headers of a webhook too"),
     ({"url": "", "smtp": {**SMTP, "host": "a b"}}, "notify[0].smtp.host"),
     ({"url": "", "smtp": {**SMTP, "to": []}}, "notify[0].smtp.to: '' is no mail address"),
@@ -75,6 +72,23 @@ def test_what_makes_no_sense_is_told_and_the_others_are_used(more: dict[str, Any
     assert [each.name for each in receivers] == ["good"]
     assert says in " / ".join(map(str, problems))
     assert all(each.remedy and "s3cret" not in str(each) and ":p@" not in str(each) for each in problems)
+
+
+MILD: list[tuple[dict[str, Any], str]] = [
+    ({"events": ["MachineLosst"]}, "notify[0].events[0]: there is no event 'MachineLosst'; did you mean MachineLost?"),
+    ({"quietHours": {"zone": "Mars/Base"}}, "notify[0].quietHours.zone: 'Mars/Base' is no time zone"),
+    ({"quietHours": {"windows": [{"from": "7"}]}}, "notify[0].quietHours.windows[0]: '7' is no time of day"),
+]
+
+
+@pytest.mark.parametrize(("more", "says"), MILD, ids=[says[:60] for _, says in MILD])
+def test_in_doubt_a_person_is_told(more: dict[str, Any], says: str) -> None:
+    """An event that there is not, or quiet hours that nobody can reckon, silence no receiver."""
+    [receiver], [problem] = of({"name": "me", "url": URL, **more})
+    assert says in str(problem)
+    assert "until then" in problem.remedy
+    assert Event.SAFE_HANDS in receiver.events
+    assert receiver.quiet.windows == ()
 
 
 def test_two_of_one_name_and_too_many_are_told() -> None:

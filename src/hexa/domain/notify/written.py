@@ -1,9 +1,11 @@
 """Receivers of notifications as people write them in the configuration, and what is wrong with one.
 
-A receiver with an error is left out, and the others are told.
+A receiver without a usable address or template is left out, and the others are told. An event and a quiet time that make no sense
+are left out alone: in doubt a person is told.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from msgspec import Meta, Struct, field
 from hexa.domain.notify.events import KINDS, LEVELS, Event, Level
 from hexa.domain.notify.receiver import Quiet, Receiver
 from hexa.domain.notify.template import FORM, JSON, TemplateError, check
-from hexa.domain.policy.problem import Problem, usable
+from hexa.domain.policy.problem import Problem
 from hexa.domain.spelling import suggestion
 from hexa.domain.weekly import Window, window_of, zone_of
 
@@ -98,34 +100,34 @@ class WrittenReceiver(Written, frozen=True, kw_only=True):
 
 
 def receivers_of(written: Iterable[WrittenReceiver]) -> tuple[tuple[Receiver, ...], tuple[Problem, ...]]:
-    """The receivers that can be used, and what is wrong with the others."""
+    """The receivers that can be told, and what is wrong with these and the others."""
     found, problems, names = list[Receiver](), list[Problem](), set[str]()
     for number, each in enumerate(written):
         where = f"notify[{number}]"
-        wrong = list(_problems(where, each))
+        wrong = list(_fatal(where, each))
         if each.name in names:
             wrong.append(Problem(f"{where}.name", f"{each.name!r} is the name of another receiver", "give it its own"))
         if number >= MOST:
             wrong.append(Problem(where, f"there are more than {MOST} receivers", "leave some out"))
         names.add(each.name)
-        problems += wrong
-        if usable(tuple(wrong)):
+        problems += (*wrong, *_of_events(where, each.events), *_of_quiet(f"{where}.quietHours", each.quiet_hours))
+        if not wrong:
             found.append(_receiver(each))
     return tuple(found), tuple(problems)
 
 
 def _receiver(written: WrittenReceiver) -> Receiver:
-    quiet, smtp = written.quiet_hours, written.smtp
+    smtp = written.smtp
     content_type = _content_type(written)
     default = JSON_BODY if JSON.match(content_type) else TEXT_BODY
-    events = frozenset(Event(each) for each in written.events) or frozenset(
+    events = frozenset(Event(each) for each in written.events if each in KINDS) or frozenset(
         event for event, kind in KINDS.items() if kind.asked
     )
     return Receiver(
         name=written.name,
         events=events,
         least=LEVELS.index(written.min_severity),
-        quiet=Quiet(tuple(map(_window, quiet.windows)), zone_of(quiet.zone)),
+        quiet=_quiet(written.quiet_hours),
         content_type=content_type,
         body=written.body or default,
         subject=smtp.subject if smtp is not None else "",
@@ -140,10 +142,22 @@ def _window(written: WrittenWindow) -> Window:
     return window_of(written.days, written.start, written.end)
 
 
+def _quiet(written: WrittenQuiet) -> Quiet:
+    """What of it makes sense. Without a zone nobody knows when it is."""
+    windows = list[Window]()
+    for each in written.windows:
+        with suppress(ValueError):
+            windows.append(_window(each))
+    with suppress(ValueError):
+        return Quiet(tuple(windows), zone_of(written.zone))
+    return Quiet()
+
+
 # --- what is wrong ----------------------------------------------------------------------------------
 
 
-def _problems(where: str, written: WrittenReceiver) -> Iterator[Problem]:
+def _fatal(where: str, written: WrittenReceiver) -> Iterator[Problem]:
+    """Why it cannot be told."""
     if not written.name or len(written.name) > 63 or not written.name.replace("-", "").replace("_", "").isalnum():
         remedy = "give it a short name, of letters, digits, - and _"
         yield Problem(f"{where}.name", f"{written.name[:63]!r} is no name of a receiver", remedy)
@@ -152,8 +166,6 @@ def _problems(where: str, written: WrittenReceiver) -> Iterator[Problem]:
     else:
         yield from _of_mail(where, written, written.smtp)
     yield from _of_templates(where, written)
-    yield from _of_events(where, written.events)
-    yield from _of_quiet(f"{where}.quietHours", written.quiet_hours)
 
 
 def _of_webhook(where: str, written: WrittenReceiver) -> Iterator[Problem]:
@@ -243,17 +255,18 @@ def _of_events(where: str, events: Iterable[str]) -> Iterator[Problem]:
     for number, name in enumerate(events):
         if name not in KINDS:
             near = suggestion(name, list(Event))
-            remedy = f"did you mean {near}?" if near else f"write some of {', '.join(Event)}"
-            yield Problem(f"{where}.events[{number}]", f"there is no event {name[:60]!r}", remedy)
+            remedy = f"did you mean {near}?" if near else f"write some of {', '.join(Event)}."
+            text = f"there is no event {name[:60]!r}"
+            yield Problem(f"{where}.events[{number}]", text, f"{remedy} It is left out until then")
 
 
 def _of_quiet(where: str, quiet: WrittenQuiet) -> Iterator[Problem]:
     try:
         zone_of(quiet.zone)
     except ValueError as error:
-        yield Problem(f"{where}.zone", str(error), "it is the zone of the windows")
+        yield Problem(f"{where}.zone", str(error), "there are no quiet hours until then")
     for number, each in enumerate(quiet.windows):
         try:
             _window(each)
         except ValueError as error:
-            yield Problem(f"{where}.windows[{number}]", str(error), "correct the window")
+            yield Problem(f"{where}.windows[{number}]", str(error), "it is left out until then")
