@@ -90,6 +90,19 @@ def test_what_is_critical_is_told_at_night() -> None:
     assert [each["title"] for each in sent(me, hours(10))[0]] == ["hexa: box-1 cannot be drained"]
 
 
+def test_a_night_of_critical_things_is_bounded_too() -> None:
+    """Ten of them within ten minutes; the others follow ten minutes later and not in the morning, and the day is a day as ever."""
+    me = desk()
+    me.take([telling(number, event=Event.SAFE_HANDS, at=hours(2)) for number in range(BURST + 5)], now=hours(2))
+    letters, look = sent(me, hours(2))
+    assert (len(letters), look) == (BURST, hours(2) + timedelta(minutes=10))
+    assert look is not None
+    letters, look = sent(me, look)
+    assert (len(letters), look) == (5, None)
+    me.take([telling(1), telling(2)], now=hours(16))
+    assert [each["state"] for each in sent(me, hours(16))[0]] == ["began", "began"]
+
+
 @pytest.mark.parametrize(
     ("zone", "day", "end"),
     [

@@ -101,6 +101,7 @@ OF_GROUPS = [
     (group(size=3, ready=2), 2, []),
     (group(size=3, ready=1, booting=1), 2, []),
     (group(condition("SafeHands", "MostNodesLost")), 0, ["SafeHands"]),
+    (group(condition("SafeHands", "MostNodesLost", "False")), 0, []),
     (group(condition("OnBattery", "OnBattery")), 0, ["OnBattery"]),
     (group(condition("OnBattery", "OrderedOff")), 0, ["BatteryLow"]),
     (group(condition("OnBattery", "Charging")), 0, ["BatteryLow"]),

@@ -58,6 +58,7 @@ class Desk:
     def next(self, now: datetime) -> Letter | datetime | None:
         """What is to be sent now, when to look again, or None: when something new comes. What is returned counts as sent."""
         if not self._waiting:
+            self._gathers = ""
             return None
         urgent = next((each for each in self._waiting if each.trouble.level is Level.CRITICAL), None)
         urgent_from = self._room(True, now) if urgent is not None else None
