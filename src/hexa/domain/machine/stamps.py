@@ -7,7 +7,7 @@ or a wish names. A cool-off lasts no longer than the machine's failures give it.
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import is_
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from msgspec import Struct, structs
 
@@ -93,4 +93,12 @@ def aware(moment: datetime) -> datetime:
 
 @cache
 def _fields(kind: type[Struct]) -> tuple[str, ...]:
-    return tuple(name for name in kind.__struct_fields__ if name not in LEFT)
+    """Those that may hold a moment: a status has many that can't, and is looked at often."""
+    hints = get_type_hints(kind)
+    return tuple(name for name in kind.__struct_fields__ if name not in LEFT and _may_hold(hints[name]))
+
+
+def _may_hold(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return bool(_fields(hint))
+    return hint in (datetime, Any) or any(map(_may_hold, get_args(hint)))
