@@ -40,10 +40,10 @@ def _is_ours(condition: Condition) -> bool:
 
 def by_others(node: KubeNode | None, type_: str) -> Condition | None:
     """What somebody else says by the condition, while it is True. Unknown and False say nothing."""
-    if node is None:
-        return None
-    said = (condition for condition in node.status.conditions if condition.type == type_)
-    return next((each for each in said if each.status == "True" and not _is_ours(each)), None)
+    for condition in node.status.conditions if node is not None else ():  # asked for each machine at each look
+        if condition.type == type_ and condition.status == "True" and not _is_ours(condition):
+            return condition
+    return None
 
 
 def in_words(condition: Condition) -> str:

@@ -98,6 +98,15 @@ async def a_condition_of_a_node_can_be_removed(bench: KubeBench) -> None:
             after = await bench.kube.patch(NODES, node.metadata.name, Patch(gone, PatchStyle.STRATEGIC, "status"))
             types = {condition.type for condition in after.status.conditions}
             expect("Other" in types and "Suspended" not in types, f"one condition should be gone, not leave {types}")
+        both = {
+            "status": {"conditions": [{"type": "Drained", "status": "True"}, {"type": "Other", "$patch": "delete"}]}
+        }
+        stale = Patch(both, PatchStyle.STRATEGIC, "status", resource_version=node.metadata.resource_version)
+        async with refused(Conflict, "a write of conditions that were read before another's"):
+            await bench.kube.patch(NODES, node.metadata.name, stale)
+        after = await bench.kube.patch(NODES, node.metadata.name, Patch(both, PatchStyle.STRATEGIC, "status"))
+        types = {condition.type for condition in after.status.conditions}
+        expect("Drained" in types and "Other" not in types, f"one should come and one go in one patch, not {types}")
 
 
 async def a_budget_blocks_an_eviction(bench: KubeBench) -> None:
