@@ -18,12 +18,14 @@ from hexa.app.commands.history import history_of
 from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.commands.why import explain_group, explain_machine
 from hexa.app.core import NoSensors
+from hexa.app.fence import CONTAINED
 from hexa.app.locks import GroupLocks
 from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
 from hexa.app.node.heartbeats import LeaseHeartbeats
 from hexa.app.node.power_readings import Readings
+from hexa.app.questions.overview import machine_of, overview
 from hexa.cli.shared.checking import check, written_objects
 from hexa.domain.errors import HexaError
 from hexa.domain.notify.ledger import Ledger
@@ -33,6 +35,7 @@ from hexa.domain.notify.written import WrittenReceiver, receivers_of
 from hexa.domain.resources.core import NODES, Kind, Pod
 from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup, Node, Reading
+from hexa.domain.words.overview import GroupState, MachineState
 from hexa.ports.cloud import ExternalNode
 from hexa.yaml import Document
 from tests.app.rig import Rig, key, open_rig
@@ -70,6 +73,7 @@ class Pipeline:
             await self.do("machine", lambda: self.nodes.reconcile(key(name)))
         await self.do("node", lambda: self.rig.kube_nodes.reconcile(name))
         await self.judge(name)
+        await self.do("overview", lambda: shown(told(machine_of(self.snapshot, key(name)))))
         self.remove(MACHINES, name)
         if kube:
             self.rig.api.delete(NODES, ("", name))
@@ -88,8 +92,14 @@ class Pipeline:
         await self.do("machine", lambda: self.nodes.reconcile(key("member")))
         await self.do("group", lambda: self.rig.groups.reconcile(key(name)))
         await self.judge("member", name)
+        await self.do("overview", lambda: [told(each) for each in overview(self.snapshot).groups])
         self.remove(MACHINES, "member")
         self.remove(GROUPS, name)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Everything at this moment."""
+        return Snapshot(self.rig.store, self.rig.views, now=self.rig.clock.now(), notes=())
 
     async def judge(self, name: str, group: str = "g") -> None:
         """What is answered of it: to Cluster Autoscaler, and to people."""
@@ -101,7 +111,7 @@ class Pipeline:
         await self.do("group_for_node", lambda: cloud.group_for_node(name, ""))
         await self.do("node_price", lambda: cloud.node_price(external, now, now))
         await self.do("pod_price", lambda: cloud.pod_price(Pod(), now, now))
-        snapshot = Snapshot(rig.store, rig.views, now=now, notes=())
+        snapshot = self.snapshot
         await self.do("get", lambda: shown(chosen(snapshot, [], namespace=None, machines=True, groups=True)))
         await self.do("why", lambda: explain_machine(rig.kube, snapshot, key(name)), shows=True)
         await self.do("why", lambda: shown(explain_group(snapshot, key(group))))
@@ -197,6 +207,12 @@ async def open_pipeline() -> AsyncIterator[Pipeline]:
 def document(obj: dict[str, Any]) -> Document:
     """The object as it is read from a file."""
     return Document({**obj, "metadata": {**obj["metadata"], "annotations": {}}}, "odd.yaml", {(): 1})
+
+
+def told(found: MachineState | GroupState | None) -> MachineState | GroupState | None:
+    """What stands in the overview; one that could not be told of is a failure."""
+    assert found is None or not (found.blocker or "").startswith(CONTAINED), found.blocker
+    return found
 
 
 def shown(answer: Any) -> bytes:

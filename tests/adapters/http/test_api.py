@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from tests.adapters.http.desk import RACK, Guest, open_desk
+from tests.adapters.http.desk import RACK, Guest, ask, open_desk
 from tests.cli.sites import NOW
 from tests.docs import openapi
 from trio.testing import MockClock
@@ -326,6 +326,13 @@ async def test_the_document_names_every_path_and_every_field() -> None:
         for name, told in parts.items():
             assert set(told) == set(schemas[name]["properties"]), name
         assert json.dumps(document).count('"$ref"') > 10
+
+
+async def test_head_of_the_stream_ends() -> None:
+    """Who only asks whether it is there holds no connection."""
+    async with open_desk(RACK) as desk:
+        found = await ask(desk.app, "HEAD", "/api/v1/stream")
+        assert (found.status, found.body) == (200, b"")
 
 
 async def test_answers_are_shared_for_a_second(autojump_clock: MockClock) -> None:

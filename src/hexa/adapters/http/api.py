@@ -103,6 +103,8 @@ class Api:
 
     async def stream(self, request: Request) -> Response:
         await _spaces(request)  # refused before it begins
+        if request.method == "HEAD":
+            return Response(None, 200, media_type="text/event-stream")
 
         async def look() -> tuple[int, Overview]:
             spaces = await _spaces(request)
