@@ -133,8 +133,10 @@ def _notifier(world: World, letters: Letters) -> Notifier:
     body = "{what}|{machine}|{group}|{state}"
     [receiver], _ = receivers_of([WrittenReceiver(name="me", url="https://x/", body=body, content_type="text/plain")])
     posts = [Post(receiver, letters)]
-    core = life.core
-    return Notifier(posts, store=core.store, views=core.views, clock=clock, journal=world.journal, born=clock.now())
+    core, metrics = life.core, life.metrics
+    assert metrics is not None
+    called, journal, born = metrics.calls.ago, world.journal, clock.now()
+    return Notifier(posts, store=core.store, views=core.views, clock=clock, journal=journal, born=born, called=called)
 
 
 async def _calls(night: Night, until: datetime) -> None:

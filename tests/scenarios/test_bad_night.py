@@ -28,8 +28,8 @@ class Cause(Struct, frozen=True, kw_only=True):
     fires: Callable[[Samples, float], bool]
     """The alert's condition, at so many seconds since 1970."""
     alert: str
-    event: str = ""
-    """Of the notification; empty: nobody is notified of it."""
+    event: str
+    """Of the notification."""
     agent_only: bool = False
     """It is in no object: a command, which asks no agent, can't see it."""
 
@@ -92,6 +92,7 @@ CAUSES: Final = (
     Cause(
         name="Cluster Autoscaler is silent",
         reason="AutoscalerSilent",
+        event="AutoscalerSilent",
         metric="hexa_autoscaler_last_call_timestamp_seconds",
         fires=silent,
         alert="HexaAutoscalerSilent",
@@ -152,7 +153,7 @@ SURFACES: Final[dict[str, tuple[Surface, Callable[[Cause], bool]]]] = {
     "page and API": (api, lambda cause: True),
     "hexa top": (top, lambda cause: not cause.agent_only),
     "metrics and alerts": (alerts, lambda cause: True),
-    "notifications": (notifications, lambda cause: bool(cause.event)),
+    "notifications": (notifications, lambda cause: True),
 }
 """Each with what it can know."""
 QUIET: Final = frozenset({"WakeFailed"})

@@ -18,6 +18,7 @@ from msgspec import Struct
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.domain.errors import HexaError, Refused, Unavailable
+from hexa.domain.machine.lifecycle import on_its_way
 from hexa.domain.machine_view import membership_of
 from hexa.domain.news import About, News
 from hexa.domain.notify.desk import Desk
@@ -211,7 +212,8 @@ class Notifier:
     def _of_group(self, key: Lookup, group: Group) -> Iterable[Trouble]:
         view = self._views.group(key)
         kept = view is not None and view.valid and not view.released and not view.observes
-        return of_group(group, minimum=view.policy.min_size if view is not None and kept else 0)
+        coming = sum(on_its_way(each.node.status) for each in self._views.members(key))
+        return of_group(group, minimum=view.policy.min_size if view is not None and kept else 0, coming=coming)
 
     def _group_of(self, news: News) -> str:
         node = self._store.machines.objects.get(news.of) if news.about is About.NODE else None

@@ -1,7 +1,6 @@
 """A group as the overview tells of it, by the same functions that `hexa get` and `hexa report` answer by."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from hexa.app.commands.get import contained, group_line_of, undecodable
 from hexa.app.commands.shared.snapshot import Snapshot
@@ -10,7 +9,7 @@ from hexa.app.questions.kept import Kept
 from hexa.app.questions.machines import broken, power_held
 from hexa.domain.decide.accounts import up_to_now
 from hexa.domain.group_view import GroupView
-from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.lifecycle import on_its_way
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.summing import summed
 from hexa.domain.news import About
@@ -19,8 +18,6 @@ from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.words import hands as hands_beside
 from hexa.domain.words.figures import energy_state, priced
 from hexa.domain.words.overview import EnergyState, GroupState, Hand, hands
-
-ON_THEIR_WAY: Final = frozenset({Phase.POWERING_ON, Phase.BOOTING})
 
 
 def told_group(
@@ -88,10 +85,5 @@ def hands_of_group(snapshot: Snapshot, state: GroupState) -> Iterator[Hand]:
         return
     conditions = snapshot.store.groups.objects[key].status.conditions
     yield from hands(About.GROUP, key, conditions)
-    yield from hands_beside.short(state, conditions, coming=_coming(snapshot, key))
-
-
-def _coming(snapshot: Snapshot, key: Lookup) -> int:
-    """Machines of the group that are on their way up. On one that has failed to start nobody counts before it is Ready."""
-    members = (each.node.status for each in snapshot.views.members(key))
-    return sum(status.phase in ON_THEIR_WAY and not status.failures for status in members)
+    coming = sum(on_its_way(each.node.status) for each in snapshot.views.members(key))
+    yield from hands_beside.short(state, conditions, coming=coming)

@@ -171,6 +171,11 @@ def phase_of(status: NodeStatus) -> Phase:
     return _PHASES.get(status.phase, Phase.UNKNOWN)
 
 
+def on_its_way(status: NodeStatus) -> bool:
+    """Whether it comes up. On a machine that has failed to start nobody counts before it is Ready."""
+    return phase_of(status) in (Phase.POWERING_ON, Phase.BOOTING) and not status.failures
+
+
 def step(status: NodeStatus, event: Event, *, now: datetime, limits: Limits) -> NodeStatus:
     """The status after `event`. Raises `IllegalTransition` for a pair that the table does not have."""
     phase = phase_of(status)

@@ -107,13 +107,13 @@ _OF_SITE: Final[Mapping[str, tuple[str, Event]]] = {
 _LOW: Final = frozenset({Battery.ORDERED_OFF, Battery.CHARGING})
 
 
-def of_group(group: Group, *, minimum: int = 0) -> Iterator[Trouble]:
-    """What stands at the group. `minimum`: how many machines it is to have Ready at least; 0: nobody asks."""
+def of_group(group: Group, *, minimum: int = 0, coming: int = 0) -> Iterator[Trouble]:
+    """What stands at the group. `minimum`: machines that it is to have Ready at least; 0: nobody asks. `coming`: on their way."""
     metadata, status = group.metadata, group.status
     of = Lookup(metadata.namespace, metadata.name)
     own: Say = partial(Trouble, of=of, group=of.name)
-    if status.ready + status.booting < minimum:
-        why = f"{status.ready} of {status.size} machines are Ready, {status.booting} on their way, and minSize is {minimum}"
+    if status.ready + coming < minimum:
+        why = f"{status.ready} of {status.size} machines are Ready, {coming} on their way, and minSize is {minimum}"
         yield own(event=Event.GROUP_SHORT, slot="short", why=why)
     for condition in status.conditions:
         if condition.status == "True":

@@ -94,8 +94,8 @@ class Conventions(Struct, frozen=True, kw_only=True):
     """Pods that hold data for others."""
     circuits: tuple[Circuit, ...] | None = ()
     """Circuits that machines may name; None: nobody knows them here."""
-    tariffs: tuple[str, ...] = ()
-    """Names of the tariffs that there are."""
+    tariffs: tuple[str, ...] | None = ()
+    """Names of the tariffs that there are; None: nobody knows them here."""
 
     def starts(self, taint: str) -> bool:
         """Whether a taint with this key stands only until the node is set up."""
@@ -111,8 +111,8 @@ class Conventions(Struct, frozen=True, kw_only=True):
 
 
 DEFAULTS: Final = Conventions()
-UNREAD: Final = Conventions(circuits=None)
-"""Of one who does not know the configuration of the agent."""
+UNREAD: Final = Conventions(circuits=None, tariffs=None)
+"""Of one who does not know the configuration of the agent: what hangs on that, its conditions tell."""
 
 
 @lru_cache(maxsize=4096)

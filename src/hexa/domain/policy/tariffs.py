@@ -16,9 +16,9 @@ def ends_at(end: datetime) -> str:
     return f"its last price is for {end.isoformat()}: bring newer ones; {stands_in}"
 
 
-def unknown_tariff(name: str, known: Sequence[str]) -> tuple[Problem, ...]:
-    """What is wrong with the name of a tariff that is not among those `known`, the configuration's."""
-    if not name or name in known:
+def unknown_tariff(name: str, known: Sequence[str] | None) -> tuple[Problem, ...]:
+    """What is wrong with the name of a tariff that is not among the `known` of the configuration; None: nobody knows them."""
+    if not name or known is None or name in known:
         return ()
     there = f"it has {', '.join(sorted(known))}" if known else "it has none"
     text = f"hexa's configuration has no tariff {name}; {there}"

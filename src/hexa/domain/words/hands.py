@@ -52,7 +52,7 @@ def autoscaler(ago: timedelta | None, *, now: datetime) -> Iterator[Hand]:
 def short(group: GroupState, conditions: Iterable[Condition], *, coming: int) -> Iterator[Hand]:
     """A group of which fewer machines are Ready, or `coming`, than its minSize."""
     explained = any(each.type in EXPLAINED and each.status == "True" for each in conditions)
-    if explained or group.ready + coming >= group.minimum:
+    if explained or group.mode == "Observe" or group.ready + coming >= group.minimum:
         return
     on_their_way = f", {coming} on their way" if coming else ""
     yield Hand(
