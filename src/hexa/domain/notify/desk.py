@@ -45,7 +45,7 @@ class Desk:
                 self.left_out += 1
                 continue
             self._waiting.append(telling)
-            if self.receiver.quiet_until(now, telling.trouble.level) is not None:
+            if self.receiver.quiet_until(now) is not None:
                 self._gathers = "in quiet hours"
 
     def take_back(self, tellings: Iterable[Telling], *, now: datetime) -> None:
@@ -65,7 +65,7 @@ class Desk:
         if urgent is not None and urgent_from is None:
             self._waiting.remove(urgent)
             return self._single(urgent, now)
-        if (until := self.receiver.quiet_until(now, Level.INFO)) is not None:
+        if (until := self.receiver.quiet_until(now)) is not None:
             self._gathers = "in quiet hours"
             return min(until, urgent_from or until)
         if (free := self._room(False, now)) is not None:

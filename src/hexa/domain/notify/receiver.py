@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from hexa.domain.notify.events import LEVELS, Event, Level, Trouble
+from hexa.domain.notify.events import LEVELS, Event, Trouble
 from hexa.domain.weekly import YEARS, Window, spans
 
 AHEAD: Final = timedelta(days=15)
@@ -62,8 +62,7 @@ class Receiver(Struct, frozen=True, kw_only=True):
     def wants(self, trouble: Trouble) -> bool:
         return trouble.event in self.events and LEVELS.index(trouble.level) >= self.least
 
-    def quiet_until(self, now: datetime, level: Level) -> datetime | None:
-        """Until when something of this level is not told; None: it may be told now."""
-        if level is Level.CRITICAL or (span := self.quiet.span(now)) is None:
-            return None
-        return span[1]
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """Until when what is not critical waits; None: it is told now."""
+        span = self.quiet.span(now)
+        return span[1] if span is not None else None
