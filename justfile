@@ -17,9 +17,9 @@ demo *ARGS:
 picture FILE="docs/simulate.svg":
     @hexa simulate examples/scenarios/office-week.yaml --svg "$1"
 
-# draw hexa top and the timeline of the bad night (docs/bad-night.md); the same code draws the same pictures
-night DIR="docs":
-    @python -m tests.docs.night "$1"
+# draw hexa top and the timeline of the bad night (docs/bad-night.md); the same code draws the same pictures; with --page the page too
+night DIR="docs" *ARGS:
+    @python -m tests.docs.night "$@"
 
 # docs/page-light.webp and -dark: the page of a simulated office day, in a headless Chromium; --scenario FILE, --output PATH
 screenshot *ARGS:

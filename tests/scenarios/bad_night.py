@@ -12,6 +12,7 @@ import trio
 from msgspec import Struct, structs
 
 from hexa.app.commands.shared.snapshot import Snapshot, take
+from hexa.app.core import Core
 from hexa.app.metrics.metrics import Metrics
 from hexa.app.notifier import Notifier, Post
 from hexa.app.questions.overview import Beside, overview
@@ -59,11 +60,17 @@ class Night(Struct, frozen=True):
     letters: Letters
     beside: Beside
 
-    def overview(self) -> Overview:
-        """What page and API show."""
+    @property
+    def core(self) -> Core:
+        """hexa at work."""
         life = self.world.agent.life
         assert life is not None
-        return overview(Snapshot(life.core.store, life.core.views, now=self.world.now, notes=()), beside=self.beside)
+        return life.core
+
+    def overview(self) -> Overview:
+        """What page and API show."""
+        core = self.core
+        return overview(Snapshot(core.store, core.views, now=self.world.now, notes=()), beside=self.beside)
 
     async def seen(self) -> Overview:
         """What a person at a terminal sees, who has no agent to ask."""

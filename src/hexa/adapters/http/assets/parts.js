@@ -61,7 +61,8 @@ export class Hands {
       parts.element.className = severe(hand) ? "hand severe" : "hand";
       parts.name.dataset.key = `${hand.kind}/${keyOf(hand)}`;
       write(parts.name, hand.name);
-      write(parts.kind, `${hand.kind === "Node" ? "Machine" : hand.kind} in ${hand.namespace}, ${hand.reason}`);
+      const place = hand.namespace ? ` in ${hand.namespace}` : "";
+      write(parts.kind, `${hand.kind === "Node" ? "Machine" : hand.kind}${place}, ${hand.reason}`);
       write(parts.text, hand.message);
       write(parts.since, hand.since ? `since ${moment(hand.since, now)}` : "");
     });
