@@ -38,15 +38,12 @@ class Desk:
 
     def take(self, tellings: Iterable[Telling], *, now: datetime) -> None:
         """Keep those that the receiver wants to hear."""
-        for telling in tellings:
-            if not self.receiver.wants(telling.trouble):
-                continue
-            if len(self._waiting) >= KEPT:
-                self.left_out += 1
-                continue
-            self._waiting.append(telling)
-            if self.receiver.quiet_until(now) is not None:
-                self._gathers = "in quiet hours"
+        wanted = [each for each in tellings if self.receiver.wants(each.trouble)]
+        kept = wanted[: max(0, KEPT - len(self._waiting))]
+        self.left_out += len(wanted) - len(kept)
+        self._waiting.extend(kept)
+        if kept and self.receiver.quiet_until(now) is not None:
+            self._gathers = "in quiet hours"
 
     def take_back(self, tellings: Iterable[Telling], *, now: datetime) -> None:
         """What the life before kept for the end of these quiet hours, and did not live to tell."""

@@ -37,6 +37,8 @@ class Ledger:
         """When this life of the agent began; statuses count whole seconds."""
         self._stands: Final[dict[Place, dict[str, Standing]]] = {}
         """By the holder that says so: of the whole site there are several."""
+        self._of_site: Final[set[Place]] = set()
+        """Those of them that are the whole site's."""
         self._held: Final[dict[str, set[Place]]] = {}
         self._told: Final[dict[Place, Trouble]] = {}
         """What was told as begun, and not as over."""
@@ -90,6 +92,8 @@ class Ledger:
         else:
             due = min(trouble.since, now) + stands
         holders[holder] = Standing(trouble, now, due)
+        if trouble.of is None:
+            self._of_site.add(place)
         if first_look and trouble.since is not None and due < self._born:
             self._told[place] = trouble
             self._last[_cause(trouble)] = due
@@ -99,6 +103,7 @@ class Ledger:
         holders.pop(holder, None)
         if not holders:
             self._stands.pop(place, None)
+            self._of_site.discard(place)
 
     # --- what is told ---------------------------------------------------------------------------
 
@@ -140,9 +145,8 @@ class Ledger:
     def _explained(self, event: Event) -> bool:
         return any(
             event in EXPLAINS.get(each.trouble.event, ())
-            for (_, of), holders in self._stands.items()
-            if not of
-            for each in holders.values()
+            for place in self._of_site
+            for each in self._stands[place].values()
         )
 
     def _worst(self, place: Place) -> Standing:
