@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import trio
-from tests.scenarios.stage import QUICK, boxes, loaded, rack, reach, switch
+from tests.scenarios.stage import QUICK, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.app.notifier import FAILED, RETRIED, SENT, Notifier, Post
@@ -147,3 +147,21 @@ async def test_a_refusal_is_not_repeated_and_a_defect_is_contained(autojump_cloc
         assert [dict(each.counts) for each in notifiers] == [{("refuses", FAILED): 1}, {("breaks", FAILED): 1}]
         errors = [line.fields["error"] for line in world.journal.lines if line.message == "notification not sent"]
         assert sorted(errors) == ["ZeroDivisionError, which nobody foresaw: report it", "status 401"]
+
+
+async def test_a_dark_site_is_one_message(autojump_clock: MockClock) -> None:
+    """Three machines that fall silent at once are one cause, told once, and so is its end; they are not told one by one."""
+    mailbox = Mailbox()
+    async with open_world(groups=[rack()], machines=boxes(3), autoscaler=None, site=QUICK) as world:
+        await up(world, "box-1", "box-2", "box-3")
+        await told(world, mailbox)
+        for number in (1, 2, 3):
+            world.hardware(f"box-{number}").partition(True)
+        await world.until(lambda: bool(mailbox.letters), within=600)
+        await trio.sleep(90)
+        assert mailbox.titles == ["the whole site is in doubt"]
+        for number in (1, 2, 3):
+            world.hardware(f"box-{number}").partition(False)
+        await world.until(lambda: len(mailbox.letters) > 1, within=3600)
+        await trio.sleep(120)
+        assert mailbox.titles == ["the whole site is in doubt", "over: the whole site is in doubt"]
