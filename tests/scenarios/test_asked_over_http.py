@@ -54,6 +54,33 @@ async def test_what_is_asked_for_comes_is_told_of_and_goes_again(autojump_clock:
         assert line == "proxy"
 
 
+async def test_event_and_api_say_the_same(autojump_clock: MockClock) -> None:
+    """The sentence in the Event of a pod that waits is the one that the API answers, until the machine is Ready."""
+    group = rack(wakeProof="Ignore", scaleDownUnneededTime="1m")
+    async with open_world(groups=[group], machines=boxes(1), site=QUICK, agent=False) as world:
+        world.agent.eta = True
+        await world.start_agent()
+        await reach(world, Phase.OFF)
+        app = served(world)
+        for boot in (1, 2):
+            world.add_pods(1, name=f"job-{boot}", cpu="1")
+            await world.until(lambda: len(texts(world)) == boot, within=60, every=0.1)  # noqa: B023
+            for phase in (Phase.POWERING_ON, Phase.BOOTING):
+                await reach(world, phase)
+                said = (await ask(app, "GET", "/api/v1/machines/machines/box-1/eta", token="proxy")).json["arrival"]
+                assert said == texts(world)[-1]
+            await reach(world, Phase.READY)
+            if boot == 1:
+                world.scale(0, name="job-1")
+                await reach(world, Phase.OFF, within=900)
+        assert "Ready about" in texts(world)[-1]
+
+
+def texts(world: World) -> list[str]:
+    """Of Events of pods that wait."""
+    return [event.message for event in world.journal.events if event.reason == "MachineBoots"]
+
+
 async def test_what_is_kept_is_what_would_be_told_anew(autojump_clock: MockClock) -> None:
     """While machines come and go, an answer for which only the changes were looked at is the same as one from nothing."""
     async with open_world(groups=[rack(minSize=1)], machines=boxes(3), site=QUICK) as world:
