@@ -30,6 +30,7 @@ from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.externalgrpc.service import PREFIX
 from hexa.adapters.x509.adapter import X509Issuer
 from hexa.app.commands.certs import Order, files, make
+from hexa.app.metrics.calls import CountedCalls
 from hexa.ports.cloud import Cloud, NodeGroup
 from hexa.testing.fake_cloud import FakeCloud
 from hexa.testing.world import group, machine, open_world
@@ -42,7 +43,7 @@ TIMEOUT = 5
 
 def main() -> None:
     rows = []
-    for source in ("dictionaries", "hexa", "hexa, TLS"):
+    for source in ("dictionaries", "hexa", "hexa, counted", "hexa, TLS"):
         for size in SIZES:
             with serving(__file__, "serve", source, str(size)) as (pid, served):
                 rows.append([source, size, *measured(pid, served)])
@@ -78,7 +79,7 @@ def measured(pid: int, served: dict[str, Any]) -> list[float]:
 
 async def serve(source: str, size: int) -> None:
     if source != "dictionaries":
-        await serve_world(size, tls=source.endswith("TLS"))
+        await serve_world(size, tls=source.endswith("TLS"), calls=CountedCalls() if "counted" in source else None)
     else:
         cloud = FakeCloud(groups=min(GROUPS, size), machines=-(-size // GROUPS))
         names = [(m.name, m.provider_id) for g in cloud.fake_groups.values() for m in g.machines]
@@ -87,7 +88,7 @@ async def serve(source: str, size: int) -> None:
         await serve_both(cloud, names)
 
 
-async def serve_world(size: int, *, tls: bool) -> None:
+async def serve_world(size: int, *, tls: bool, calls: CountedCalls | None) -> None:
     count = min(GROUPS, size)
     machines = [machine(f"machine-{n:04}", group=f"group-{n % count}", on=True) for n in range(size)]
     groups = [group(f"group-{number}", maxNodeProvisionTime="10m") for number in range(count)]
@@ -96,14 +97,15 @@ async def serve_world(size: int, *, tls: bool) -> None:
         nodes = [world.kube_node(machine.name) for machine in machines]
         life = world.agent.life
         assert life is not None
-        await serve_both(
-            life.core.cloud, [(node.metadata.name, node.spec.provider_id) for node in nodes if node], tls=tls
-        )
+        names = [(node.metadata.name, node.spec.provider_id) for node in nodes if node]
+        await serve_both(life.core.cloud, names, tls=tls, calls=calls)
 
 
-async def serve_both(cloud: Cloud, names: list[tuple[str, str]], *, tls: bool = False) -> None:
+async def serve_both(
+    cloud: Cloud, names: list[tuple[str, str]], *, tls: bool = False, calls: CountedCalls | None = None
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        await serve_with(cloud, names, certificates(Path(folder)) if tls else {})
+        await serve_with(cloud, names, certificates(Path(folder)) if tls else {}, calls)
 
 
 def certificates(folder: Path) -> dict[str, str]:
@@ -114,13 +116,15 @@ def certificates(folder: Path) -> dict[str, str]:
     return {file.name: str(file) for file in folder.iterdir()}
 
 
-async def serve_with(cloud: Cloud, names: list[tuple[str, str]], pki: dict[str, str]) -> None:
+async def serve_with(
+    cloud: Cloud, names: list[tuple[str, str]], pki: dict[str, str], calls: CountedCalls | None
+) -> None:
     tls = None
     if pki:
         certificate, key, client_ca = (Path(pki[name]) for name in ("server.crt", "server.key", "ca.crt"))
         tls = Tls(certificate=certificate, key=key, client_ca=client_ca, clients=("cluster-autoscaler",))
     async with trio.open_nursery() as nursery:
-        ours = await nursery.start(functools.partial(run_server, cloud, address="127.0.0.1:0", tls=tls))
+        ours = await nursery.start(functools.partial(run_server, cloud, address="127.0.0.1:0", tls=tls, calls=calls))
         bare = await nursery.start(serve_bare)
         served = {
             "hexa": ours,

@@ -14,7 +14,7 @@ from hexa.adapters.memory.clock import START
 from hexa.adapters.metrics.adapter import Exposition, make_registry
 from hexa.app.metrics.metrics import Metrics
 from hexa.app.metrics.table import ROWS
-from hexa.domain.errors import Unavailable
+from hexa.domain.errors import Conflict, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.news import Change, News, OpenReason, What, Work, failure
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
@@ -23,6 +23,13 @@ from hexa.testing.world import World, group, machine, open_world
 
 WATTS: Final = {"idle_watts": 60.0, "max_watts": 60.0, "off_watts": 2.0, "boot_watt_hours": 5.0}
 SITE: Final[dict[str, Any]] = {"autoscaler": None, "agent": False, "site": QUICK}
+
+
+class Stale:
+    """An API server in which everything was changed meanwhile."""
+
+    async def delete(self, *_: Any, **__: Any) -> None:
+        raise Conflict("changed")
 
 
 async def begin(world: World) -> None:
@@ -124,6 +131,27 @@ async def test_power_that_is_read_is_told_apart_from_power_that_is_not(autojump_
         found = await scraped(world)
         assert of(found, "hexa_machine_power_known") == {("bad-1", "machines"): 0, ("good-1", "machines"): 1}
         assert of(found, "hexa_group_min_size") == {("rack", "machines"): 0}
+
+
+async def test_an_api_server_that_is_away_shows(autojump_clock: MockClock) -> None:
+    """While watches cannot be held, who looks sees for how long, of each kind, and that calls are not answered; afterwards the lag
+    is 0 again. Conflicts of writers are no errors."""
+    async with open_world(groups=[rack()], machines=boxes(1), **SITE) as world:
+        await begin(world)
+        assert of(await scraped(world), "hexa_api_errors_total") == {}
+        world.inject({"kind": "outage", "duration": "40s"})
+        await trio.sleep(20)
+        during = await scraped(world)
+        lags = of(during, "hexa_watch_lag_seconds")
+        assert {("Group",), ("Node",), ("KubernetesNode",), ("Job",)} <= set(lags)
+        assert all(15 < lag < 25 for lag in lags.values())
+        assert sum(of(during, "hexa_api_errors_total").values()) >= 4
+        await trio.sleep(60)
+        after = await scraped(world)
+        assert set(of(after, "hexa_watch_lag_seconds").values()) == {0}
+        with pytest.raises(Conflict):
+            await metrics_of(world).watched(Stale()).delete(MACHINES, "box-1")
+        assert of(await scraped(world), "hexa_api_errors_total") == of(after, "hexa_api_errors_total")
 
 
 async def test_energy_and_cycles_outlive_restarts(autojump_clock: MockClock) -> None:
