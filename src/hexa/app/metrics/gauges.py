@@ -7,12 +7,12 @@ from datetime import datetime
 
 from hexa.app.metrics.scene import NOWHERE, Scene, named
 from hexa.domain.machine.lifecycle import Phase, phase_of
-from hexa.domain.money.rates import has_energy, rates_of
+from hexa.domain.money.rates import Rates, has_energy, rates_of
 from hexa.domain.names import MEMBERSHIP_LABEL
 from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.group_values import Mode
-from hexa.domain.resources.v1alpha1 import Lookup, Node
+from hexa.domain.resources.v1alpha1 import Energy, Lookup, Node
 from hexa.domain.rules.health import NO_SENSOR, POWER_KNOWN
 from hexa.domain.words.figures import JOULES, declared_watts
 from hexa.domain.words.reasons import CONDITIONS
@@ -81,11 +81,14 @@ def read(scene: Scene) -> Samples:
 
 
 def watts(scene: Scene) -> Samples:
-    """As measured, else as declared for what the machine does."""
+    """As measured, else as declared for what the machine does. Machines of one make declare the same."""
+    declared: dict[Energy, Rates] = {}
     for key, node in scene.machines:
-        found, known = scene.around.watts(node), has_energy(node.spec.energy)
-        if found is None and known:
-            found = declared_watts(rates_of(node), phase_of(node.status), node.status.boot_seconds, known=known)
+        found, energy = scene.around.watts(node), node.spec.energy
+        if found is None and has_energy(energy):
+            if (rates := declared.get(energy)) is None:
+                rates = declared[energy] = rates_of(node)
+            found = declared_watts(rates, phase_of(node.status), node.status.boot_seconds, known=True)
         if found is not None:
             yield named(key), found
 
