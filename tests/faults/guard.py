@@ -18,6 +18,7 @@ from hexa.domain.group.standing import rank
 from hexa.domain.group.woken_for import MOST_WAKES, woken_for
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name
+from hexa.domain.machine.kube_conditions import ours as lifecycle_conditions
 from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
 from hexa.domain.machine.marks import MARKS
 from hexa.domain.machine.reason import Reason
@@ -548,6 +549,8 @@ class Guard:
             since = self.world.node(name).status.since or self.world.now
             if node.spec.unschedulable and self.world.now - since > SLACK and not self._drained_by_autoscaler(name):
                 self.say("cordoned", f"{name} is Ready and cordoned, by hexa: {ours}")
+            if (said := lifecycle_conditions(node)) and self.world.now - since > SLACK:
+                self.say("condition", f"{name} is Ready, and its node still says {', '.join(said)}")
 
     def _drained_by_autoscaler(self, name: str) -> bool:
         node = self.world.kube_node(name)

@@ -69,6 +69,7 @@ async def _run(script: Script, found: list[Outcome]) -> None:
     async with open_world(**site_of, autoscaler=None, site=site, agent=False, circuits=script.circuits) as world:
         world.agent.image = "power.example/hexa"
         world.agent.eta = script.seed % 5 == 2
+        world.agent.kube_conditions = script.seed % 3 == 1
         world.agent.gauge = Devices(world.site, {box.name for box in script.boxes if box.metered})
         async with trio.open_nursery() as nursery:
             stage = Stage(world, script, nursery)
