@@ -102,6 +102,17 @@ async def test_who_may_have_hexa_act_need_not_be_able_to_write_the_machine(
     assert [await writer.may_update("home", "a", act) for act in ("wake", "hold", "")] == [True, True, True]
 
 
+async def test_what_one_may_is_not_kept_for_another(autojump_clock: trio.testing.MockClock) -> None:
+    """Answers that are kept belong to whom they are about: by name, and by the groups and the rest that the API server tells."""
+    site = Site(Ban(user="guest"))
+    site.kube.tokens |= {"guest": {"username": "guest"}, "namesake": {"username": ASSISTANT, "uid": "8"}}
+    assert await (await site.come()).may_update("home", "a")
+    asked = site.kube.count("create", REVIEWS)
+    assert not await (await site.come("guest")).may_update("home", "a")
+    assert await (await site.come("namesake")).may_update("home", "a")
+    assert site.kube.count("create", REVIEWS) == asked + 2
+
+
 async def test_a_path_is_for_those_who_may_get_it(autojump_clock: trio.testing.MockClock) -> None:
     """/metrics is open to whom a ClusterRole allows it by nonResourceURLs, as Prometheus' own is."""
     await (await Site().come()).must_get("/metrics")
