@@ -36,14 +36,23 @@ class Mailbox:
         return [each.body.removeprefix("hexa: ") for each in self.letters]
 
 
-async def told(world: World, mailbox: Mailbox, name: str = "me", **written: str) -> Notifier:
+async def told(world: World, mailbox: Mailbox, name: str = "me") -> Notifier:
     """A notifier beside the life that runs, as the wiring starts it."""
+    notifier, life = made(world, mailbox, name), world.agent.life
+    assert life is not None
+    follow(notifier, life.core)
+    await life.nursery.start(notifier.run)
+    return notifier
+
+
+def made(world: World, mailbox: Mailbox, name: str = "me") -> Notifier:
+    """One that hears nothing yet."""
     life = world.agent.life
     assert life is not None
-    whole = WrittenReceiver(name=name, url="https://x/", body="{title}", content_type="text/plain", **written)  # type: ignore[arg-type]
+    whole = WrittenReceiver(name=name, url="https://x/", body="{title}", content_type="text/plain")
     [receiver], _ = receivers_of([whole])
     clock, store = world.site.clock, life.core.store
-    notifier = Notifier(
+    return Notifier(
         [Post(receiver, mailbox)],
         store=store,
         views=life.core.views,
@@ -51,9 +60,6 @@ async def told(world: World, mailbox: Mailbox, name: str = "me", **written: str)
         journal=world.journal,
         born=clock.now(),
     )
-    follow(notifier, life.core)
-    await life.nursery.start(notifier.run)
-    return notifier
 
 
 async def test_a_machine_that_does_not_wake_is_told_until_it_comes(autojump_clock: MockClock) -> None:
@@ -165,3 +171,26 @@ async def test_a_dark_site_is_one_message(autojump_clock: MockClock) -> None:
         await world.until(lambda: len(mailbox.letters) > 1, within=3600)
         await trio.sleep(120)
         assert mailbox.titles == ["the whole site is in doubt", "over: the whole site is in doubt"]
+
+
+async def test_a_defect_of_notifications_ends_nothing(autojump_clock: MockClock) -> None:
+    """Where telling itself breaks, at the start or later, that is logged, machines are switched as ever, and it goes on later."""
+    mailbox = Mailbox()
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF, within=60)
+        life = world.agent.life
+        assert life is not None
+        notifier = made(world, mailbox)
+        works, broken = notifier._ledger.due, lambda now: [1 / 0]
+        notifier._ledger.due = broken  # type: ignore[method-assign,assignment]
+        follow(notifier, life.core)
+        await life.nursery.start(notifier.run)
+        world.hardware("box-1").press_on()
+        await reach(world, Phase.READY)
+        await trio.sleep(90)
+        assert {line.message for line in world.journal.lines if "error" in line.fields} == {"notifications broke off"}
+        notifier._ledger.due = works  # type: ignore[method-assign]
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+        await trio.sleep(120)
+        assert mailbox.titles == ["somebody else switched box-1 on"]

@@ -145,7 +145,10 @@ class Notifier:
         """Tell until cancelled."""
         self._machines.update(dict.fromkeys(self._store.machines.objects))
         self._groups.update(dict.fromkeys(self._store.groups.objects))
-        self._look()
+        try:
+            self._look()
+        except Exception as error:
+            self._broke_off(error)
         self._first_look = False
         task_status.started()
         async with trio.open_nursery() as nursery:
@@ -159,9 +162,12 @@ class Notifier:
             try:
                 await work()
             except Exception as error:
-                trace = "".join(traceback.format_exception(error))
-                self._journal.log("notifications broke off", error=f"{type(error).__name__}: {error}", traceback=trace)
+                self._broke_off(error)
             await trio.sleep(REST)
+
+    def _broke_off(self, error: Exception) -> None:
+        trace = "".join(traceback.format_exception(error))
+        self._journal.log("notifications broke off", error=f"{type(error).__name__}: {error}", traceback=trace)
 
     async def _follow(self) -> None:
         while True:
