@@ -70,6 +70,10 @@ generated:
 e2e *ARGS:
     {{ if ARGS == "" { ".ci/e2e" } else { 'pytest tests/e2e "$@"' } }}
 
+# the alerts, judged by promtool over scripted nights; needs Go 1.26, which builds promtool the first time
+alerts *ARGS:
+    pytest tests/alerts "$@"
+
 _e2e-build:
     .ci/e2e build
 

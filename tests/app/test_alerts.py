@@ -1,4 +1,4 @@
-"""Alerts and dashboard, as they are written. What Prometheus makes of the rules, promtool says in tests/e2e/test_alerts.py."""
+"""Alerts and dashboard, as they are written. What Prometheus makes of the rules, promtool says in tests/alerts."""
 
 import json
 import re

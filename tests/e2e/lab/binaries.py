@@ -1,4 +1,4 @@
-"""The binaries of the lab: Kubernetes, etcd and `wol`, built from the Go module beside us.
+"""The binaries of the lab: Kubernetes, etcd and `wol` of the Go module beside us; Helm and promtool, each of its own.
 
 Owns the build and its cache; refuses to know how the binaries are run. A build is kept under a name made
 of the module's files, so that it is made once for each version and shared by every checkout and run.
@@ -19,7 +19,13 @@ MODULE = Path(__file__).parent.parent / "controlplane"
 KEEP_DAYS = 30  # a build that nobody used for so long makes room
 REPORT_SECONDS = 15.0
 HELM = MODULE.parent / "helm"
-TARGETS = {MODULE: ["tool", "./etcd", "./wol", "./cluster-autoscaler"], HELM: ["tool"]}
+PROMTOOL = MODULE.parent / "promtool"
+TARGETS = {
+    MODULE: ["tool", "./etcd", "./wol", "./cluster-autoscaler"],
+    HELM: ["tool"],
+    PROMTOOL: ["-tags=remove_all_sd", "tool"],
+}
+NAMES = {HELM: "Helm", PROMTOOL: "promtool"}
 
 Say = Callable[[str], None]
 
@@ -89,7 +95,7 @@ def _compile_into(folder: Path, say: Say, module: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    what = "Helm" if module == HELM else f"Kubernetes {version()} and etcd"
+    what = NAMES.get(module, f"Kubernetes {version()} and etcd")
     last_words = _follow(build, say, what)
     if build.returncode:
         raise BuildError(f"{what} could not be built:\n" + "\n".join(last_words))

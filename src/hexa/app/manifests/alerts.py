@@ -59,8 +59,8 @@ def _machines(series: str) -> str:
     return f"max by (namespace, machine) ({series}) == 1"
 
 
-def _in_phase(phase: Phase) -> str:
-    return _machines(f'hexa_machine_phase{{phase="{phase}"}}')
+def _in_phase(phases: str) -> str:
+    return _machines(f'hexa_machine_phase{{phase=~"{phases}"}}')
 
 
 def _with_condition(types: str) -> str:
@@ -122,7 +122,9 @@ ALERTS: Final[tuple[Alert, ...]] = (
     ),
     Alert(
         name="HexaMachineStaysOn",
-        expr=_in_phase(Phase.STOP_FAILED),
+        expr="max by (namespace, machine) "
+        f'(max_over_time(hexa_machine_phase{{phase="{Phase.STOP_FAILED}"}}[15m])) == 1\n'
+        f"unless on (namespace, machine) {_in_phase('Off|Ready')}",
         lasts="5m",
         summary=f"{MACHINE} does not go off",
         description=f"{MACHINE} was drained and its shutdown Job ran, and it is still on: it draws power and serves nobody. Look "
@@ -130,7 +132,8 @@ ALERTS: Final[tuple[Alert, ...]] = (
     ),
     Alert(
         name="HexaDrainBlocked",
-        expr=f"{_with_condition('Blocked')}\nunless on (namespace, machine) {_with_condition(_WAITS)}\n{_IN_DOUBT}",
+        expr=f"{_with_condition('Blocked')}\nunless on (namespace, machine) {_with_condition(_WAITS)}\n"
+        f"unless on (namespace, machine) {_in_phase(Phase.LOST)}\n{_IN_DOUBT}",
         lasts="15m",
         summary=f"{MACHINE} cannot be switched off: its drain is blocked",
         description=f"{MACHINE} is wanted off, and pods or volumes keep it on; its condition Blocked names them. "
