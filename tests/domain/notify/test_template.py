@@ -47,11 +47,17 @@ def test_other_braces_stand_for_themselves(template: str) -> None:
     assert fill(template, {"machine": "box"}) == template.replace("{machine}", "box")
 
 
-def test_forms_and_plain_texts_are_escaped_too() -> None:
-    """In a form a value is one value; in a text what would steer a terminal is a space."""
+def test_forms_markup_and_plain_texts_are_escaped_too() -> None:
+    """In a form a value is one value, in HTML a text; in a plain text what would steer a terminal is a space."""
     assert (
         fill("a={why}&b=1", {"why": "x&b=2 é"}, content_type="application/x-www-form-urlencoded")
         == "a=x%26b%3D2%20%C3%A9&b=1"
     )
+    markup = {"why": '<b onclick="x">&'}
+    assert (
+        fill("<p>{why}</p>", markup, content_type="text/html; charset=utf-8")
+        == "<p>&lt;b onclick=&quot;x&quot;&gt;&amp;</p>"
+    )
+    assert fill("{why}", markup, content_type="application/atom+xml") == "&lt;b onclick=&quot;x&quot;&gt;&amp;"
     assert fill("{why}", {"why": "one\n\x1b[31mtwo\x00"}) == "one\n [31mtwo "
     assert all(name.isidentifier() for name in FIELDS)

@@ -43,6 +43,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"url": "https://x/{machine}"}, "an address may have {id} only"),
     ({"name": ""}, "notify[0].name: '' is no name"),
     ({"name": "a\nb"}, "notify[0].name"),
+    ({"name": "jörg"}, "notify[0].name"),
+    ({"name": "x" * 64}, "notify[0].name"),
     ({"body": "{machin}"}, "notify[0].body: there is no field {machin}: did you mean {machine}?"),
     ({"body": '{"a": {why}}'}, "notify[0].body: it is no JSON"),
     ({"body": "x" * 20_001}, "notify[0].body: it is longer"),

@@ -1,9 +1,10 @@
 """Templates: a text with {names} of fields, and nothing else.
 
-A brace that no name follows stands for itself, so that JSON needs no doubled braces. Where the text is JSON, values are escaped as
-inside of a JSON string, so that no reason and no name can end it.
+A brace that no name follows stands for itself, so that JSON needs no doubled braces. Values are escaped for JSON strings, forms,
+HTML and XML, so that no reason and no name can end what it stands in.
 """
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 
 JSON: Final = re.compile(r"application/(\S+\+)?json\b", re.IGNORECASE)
+MARKUP: Final = re.compile(r"(text|application)/(\S+\+)?(html|xml)\b", re.IGNORECASE)
 FORM: Final = re.compile(r"application/x-www-form-urlencoded\b", re.IGNORECASE)
 
 _NAME: Final = re.compile(r"\{([A-Za-z_]\w*)(\}?)", re.ASCII)
@@ -80,7 +82,8 @@ def _escaped(value: str, content_type: str) -> str:
         return json.dumps(value)[1:-1]
     if FORM.match(content_type):
         return quote(value, safe="")
-    return _UNPRINTED.sub(" ", value)
+    plain = _UNPRINTED.sub(" ", value)
+    return html.escape(plain) if MARKUP.match(content_type) else plain
 
 
 def _near(name: str, fields: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ A receiver without a usable address or template is left out, and the others are 
 are left out alone: in doubt a person is told.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Final, Literal
@@ -31,6 +32,7 @@ TEXT_BODY: Final = "{text}"
 """The same of other content types, and of e-mail."""
 SUBJECT: Final = "{title}"
 PORTS: Final[Mapping[str, int]] = {"starttls": 587, "tls": 465, "none": 25}
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 """Characters of a header's name."""
 _OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type"})
@@ -158,8 +160,8 @@ def _quiet(written: WrittenQuiet) -> Quiet:
 
 def _fatal(where: str, written: WrittenReceiver) -> Iterator[Problem]:
     """Why it cannot be told."""
-    if not written.name or len(written.name) > 63 or not written.name.replace("-", "").replace("_", "").isalnum():
-        remedy = "give it a short name, of letters, digits, - and _"
+    if not _NAME.fullmatch(written.name):
+        remedy = "give it a short name, of letters a to z, digits, - and _"
         yield Problem(f"{where}.name", f"{written.name[:63]!r} is no name of a receiver", remedy)
     if written.smtp is None:
         yield from _of_webhook(where, written)
