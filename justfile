@@ -21,7 +21,7 @@ picture FILE="docs/simulate.svg":
 night DIR="docs" *ARGS:
     @python -m tests.docs.night "$@"
 
-# docs/page-light.webp and -dark: the page of a simulated office day, in a headless Chromium; --scenario FILE, --output PATH
+# the page in a headless Chromium: docs/page-light.webp and -dark of an office day; --scenario FILE, --output PATH
 screenshot *ARGS:
     python -m tests.browser.picture "$@"
 

@@ -5,11 +5,16 @@ from importlib.resources import files
 from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import structs
 from tests.adapters.http.asking import answer
+from tests.browser.states import day, site
 
 from hexa.adapters.http.page import page_routes
 from hexa.domain.machine.lifecycle import ON_PHASES
+from hexa.domain.words.history import Stretch
+from hexa.domain.words.overview import EnergyState, GroupState, Hand, MachineState, Overview, Summary
 from hexa.simulate.theme import DARK, LIGHT, PHASE_CLASSES
 
 ASSETS = {each.name: each.read_text() for each in (files("hexa.adapters.http") / "assets").iterdir()}
@@ -106,3 +111,36 @@ def luminance(colour: str) -> float:
     shares: Any = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
     red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in shares)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_page_reads_what_the_api_says() -> None:
+    """Every field that the page reads of a machine, a group or the site is one that the API has."""
+    kinds = {
+        "machine": MachineState,
+        "group": GroupState,
+        "energy": EnergyState,
+        "hand": Hand,
+        "summary": Summary,
+        "state": Overview,
+    }
+    text = "\n".join(SCRIPTS.values())
+    for word, kind in kinds.items():
+        read = set(re.findall(rf"(?<![\w.]){word}\.(\w+)", text))
+        assert read, word
+        assert read <= fields(kind), word
+
+
+def test_the_states_that_the_page_is_tested_with_are_of_the_api() -> None:
+    """What the page is shown in Chromium is what an agent would say: the API's types, and no field beside."""
+    state = site(20)
+    assert isinstance(msgspec.convert(state, Overview), Overview)
+    assert isinstance(msgspec.convert(day(state)["stretches"], tuple[Stretch, ...]), tuple)
+    parts = ("machines", MachineState), ("groups", GroupState), ("hands", Hand)
+    for kind, known in parts:
+        assert {name for each in state[kind] for name in each} <= fields(known)
+    assert set(state["machines"][0]["energy"]) <= fields(EnergyState)
+
+
+def fields(kind: type[msgspec.Struct]) -> set[str]:
+    """As they are written in JSON."""
+    return {each.encode_name for each in structs.fields(kind)}

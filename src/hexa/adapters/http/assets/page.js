@@ -87,6 +87,7 @@ const past = async () => {
     const {stretches} = await ask("api/v1/history?since=24h");
     timeline.past(stretches, now());
     timeline.present(grouped(state), now());
+    machines.refresh();
     write($("day-note"), "");
   } catch {
     write($("day-note"), "What was before this page was opened is not known: hexa did not say.");

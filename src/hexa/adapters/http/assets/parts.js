@@ -45,26 +45,29 @@ const dot = (phase) => {
   return element;
 };
 
-const severe = (hand) => /^(warning|error)$/i.test(hand.severity);
+const severe = (hand) => hand.severity === "error";
 
 export class Hands {
   constructor(list, head, goTo) {
     this.list = list;
     this.head = head;
     this.kept = new Kept(() => {
-      const parts = {element: make("li"), name: make("button", "link"), kind: make("span", "small"), text: make("p"), since: make("span", "small")};
+      const parts = {element: make("li"), name: make("button", "link"), kind: make("span", "small"), text: make("p")};
       parts.name.type = "button";
+      parts.plain = make("strong");
       parts.name.addEventListener("click", () => goTo(parts.name.dataset.key));
-      parts.element.append(make("p", "", parts.name, " ", parts.kind), parts.text, parts.since);
+      parts.element.append(make("p", "", parts.name, parts.plain, " ", parts.kind), parts.text);
       return parts;
     }, (parts, hand, now) => {
       parts.element.className = severe(hand) ? "hand severe" : "hand";
       parts.name.dataset.key = `${hand.kind}/${keyOf(hand)}`;
-      write(parts.name, hand.name);
-      const place = hand.namespace ? ` in ${hand.namespace}` : "";
-      write(parts.kind, `${hand.kind === "Node" ? "Machine" : hand.kind}${place}, ${hand.reason}`);
+      const there = hand.kind === "Node"; // only machines have a row to go to
+      write(parts.name, there ? hand.name : "");
+      write(parts.plain, there ? "" : hand.name);
+      show(parts.name, there);
+      const kind = there ? "Machine" : hand.kind, where = hand.namespace ? `${kind} in ${hand.namespace}` : kind;
+      write(parts.kind, `${where}, ${hand.reason}${hand.since ? `, since ${moment(hand.since, now)}` : ""}`);
       write(parts.text, hand.message);
-      write(parts.since, hand.since ? `since ${moment(hand.since, now)}` : "");
     });
     this.none = make("li", "small", "Nothing: all machines and groups are as they should be.");
   }
@@ -96,17 +99,18 @@ export class Groups {
       parts.blocker.className = "bad";
       parts.element.append(make("div", "bar", parts.name, parts.mode), parts.counts, parts.wanted, parts.next, parts.saved, parts.blocker);
       return parts;
-    }, (parts, group, now, spaces) => {
+    }, (parts, group, now, spaces, currency) => {
       write(parts.name, spaces > 1 ? keyOf(group) : group.name);
       write(parts.mode, group.mode);
       show(parts.mode, Boolean(group.mode));
       write(parts.counts, countsOf(group));
-      write(parts.wanted, `${group.target} wanted; limits ${limits(group)}`);
+      const held = heldText(group, now);
+      write(parts.wanted, `${group.target} wanted; limits ${limits(group)}${held ? `; held ${held}` : ""}`);
       const next = group.nextChange ? `Next: ${moment(group.nextChange, now)}, ${group.nextChangeWhat || "a schedule"}` : "";
       write(parts.next, next);
       show(parts.next, Boolean(next));
       const energy = group.energy || {};
-      const saved = known(energy.monthSaved) ? `${money(energy.monthSaved, energy.currency || group.currency)} saved this month` : "";
+      const saved = known(energy.monthSaved) ? `${money(energy.monthSaved, energy.currency || currency)} saved this month` : "";
       write(parts.saved, saved);
       show(parts.saved, Boolean(saved));
       write(parts.blocker, group.blocker);
@@ -118,11 +122,16 @@ export class Groups {
   update(groups, now, currency) {
     this.kept.begin();
     const spaces = new Set(groups.map(({namespace}) => namespace)).size;
-    const rows = groups.map((group) => this.kept.of(keyOf(group), {...group, currency}, now, spaces));
+    const rows = groups.map((group) => this.kept.of(keyOf(group), group, now, spaces, currency));
     this.kept.end();
     order(this.list, rows.length ? rows : [this.none]);
   }
 }
+
+const heldText = ({held, heldUntil}, now) => {
+  if (!held) return "";
+  return heldUntil ? `${held}, until ${moment(heldUntil, now)}` : `${held}, until somebody lets go`;
+};
 
 const readyText = (machine, now) => {
   if (!machine.readyAt) return "";
@@ -147,11 +156,12 @@ const facts = (machine, now, currency) => {
   const wished = machine.wished ? ` since ${moment(machine.wished, now)}` : "";
   return [
     ["Wanted", machine.wanted ? `${machine.wanted}, by ${machine.by || NOT_KNOWN}${wished}` : ""],
+    ["Held", heldText(machine, now)],
     ["Comes up", readyText(machine, now)],
     ["Stands against it", machine.blocker],
     ["Power reading", machine.reading],
     ["Draws", drawn(machine)],
-    ["Health", machine.health],
+    ["Health", [machine.health, machine.healthReason].filter(Boolean).join(": ")],
     ["Uptime", machine.uptime],
     ["Kubernetes node", machine.kubernetesNode],
     ["Group", machine.group],
@@ -215,6 +225,11 @@ export class Machines {
     const day = this.dayOf(parts.key).map((text) => make("li", "", text));
     if (!parts.hidden) parts.details.append((parts.hidden = make("div", "hidden")));
     parts.hidden.replaceChildren(list, make("h4", "", "The last 24 hours"), day.length ? make("ol", "day", ...day) : make("p", "small", NOT_KNOWN));
+  }
+
+  /** Write what opened rows hide anew. */
+  refresh() {
+    for (const {parts} of this.kept.all.values()) this.open(parts);
   }
 
   /** `groups`: {title, machines} in the order in which they stand. */
