@@ -35,7 +35,7 @@ from hexa.testing.determinism import repeatable_scheduling
 Told = dict[str, Any]
 WIDTH: Final = 132
 HEIGHT: Final = 25
-PAGE_HEIGHT: Final = 1100
+PAGE_HEIGHT: Final = 1320
 DRAWN: Final = (
     "document.querySelectorAll('#hands li').length > 5 && document.querySelector('svg.rows .off').getAttribute('d')"
 )
