@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,25 @@ import trio
 import trio_asyncio
 from _process import cpu_seconds, run, serving
 from _table import show
+from _viewers import watched
 from grpclib.encoding.base import CodecBase
 
+from hexa import wiring_http
 from hexa.adapters.externalgrpc import emit, wire
 from hexa.adapters.externalgrpc.adapter import run_server
 from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.externalgrpc.service import PREFIX
 from hexa.adapters.x509.adapter import X509Issuer
+from hexa.app.certificates import Certificates
 from hexa.app.commands.certs import Order, files, make
+from hexa.app.core import Core
 from hexa.app.metrics.calls import CountedCalls
+from hexa.app.tariffs import Tariffs
+from hexa.config import Config
 from hexa.ports.cloud import Cloud, NodeGroup
+from hexa.settings import HttpSettings
 from hexa.testing.fake_cloud import FakeCloud
-from hexa.testing.world import group, machine, open_world
+from hexa.testing.world import World, group, machine, open_world
 
 GROUPS = 20
 SIZES = (10, 100, 1000)
@@ -43,10 +51,11 @@ TIMEOUT = 5
 
 def main() -> None:
     rows = []
-    for source in ("dictionaries", "hexa", "hexa, counted", "hexa, TLS"):
+    for source in ("dictionaries", "hexa", "hexa, counted", "hexa, ten viewers", "hexa, TLS"):
         for size in SIZES:
             with serving(__file__, "serve", source, str(size)) as (pid, served):
-                rows.append([source, size, *measured(pid, served)])
+                with watched(served["http"]) if served["http"] else nullcontext():
+                    rows.append([source, size, *measured(pid, served)])
     heads = (
         "cloud",
         "machines",
@@ -79,7 +88,7 @@ def measured(pid: int, served: dict[str, Any]) -> list[float]:
 
 async def serve(source: str, size: int) -> None:
     if source != "dictionaries":
-        await serve_world(size, tls=source.endswith("TLS"), calls=CountedCalls() if "counted" in source else None)
+        await serve_world(size, tls=source.endswith("TLS"), counted="counted" in source, http="viewers" in source)
     else:
         cloud = FakeCloud(groups=min(GROUPS, size), machines=-(-size // GROUPS))
         names = [(m.name, m.provider_id) for g in cloud.fake_groups.values() for m in g.machines]
@@ -88,7 +97,7 @@ async def serve(source: str, size: int) -> None:
         await serve_both(cloud, names)
 
 
-async def serve_world(size: int, *, tls: bool, calls: CountedCalls | None) -> None:
+async def serve_world(size: int, *, tls: bool, counted: bool, http: bool) -> None:
     count = min(GROUPS, size)
     machines = [machine(f"machine-{n:04}", group=f"group-{n % count}", on=True) for n in range(size)]
     groups = [group(f"group-{number}", maxNodeProvisionTime="10m") for number in range(count)]
@@ -98,14 +107,38 @@ async def serve_world(size: int, *, tls: bool, calls: CountedCalls | None) -> No
         life = world.agent.life
         assert life is not None
         names = [(node.metadata.name, node.spec.provider_id) for node in nodes if node]
-        await serve_both(life.core.cloud, names, tls=tls, calls=calls)
+        if not http:
+            await serve_both(life.core.cloud, names, tls=tls, calls=CountedCalls() if counted else None)
+            return
+        async with trio.open_nursery() as nursery:
+            metrics, bound = await nursery.start(serve_http, world, life.core)
+            await serve_both(life.core.cloud, names, calls=metrics.calls, http=bound)
+
+
+async def serve_http(world: World, core: Core, *, task_status: trio.TaskStatus[Any]) -> None:
+    """The port with all that it has, for whoever comes."""
+    config = Config(http=HttpSettings(address="127.0.0.1:0", anonymous_read=True))
+    tariffs, certificates = Tariffs(), Certificates()
+    metrics = wiring_http.make_metrics(tariffs=tariffs, certificates=certificates)
+    metrics.follow(core)
+    of_core = functools.partial(
+        wiring_http.serve_http, core=core, kube=world.kube, journal=world.journal, metrics=metrics
+    )
+    known = functools.partial(of_core, ready=lambda: True, tariffs=tariffs, certificates=certificates)
+    async with trio.open_nursery() as nursery:
+        task_status.started((metrics, await nursery.start(known, config)))
 
 
 async def serve_both(
-    cloud: Cloud, names: list[tuple[str, str]], *, tls: bool = False, calls: CountedCalls | None = None
+    cloud: Cloud,
+    names: list[tuple[str, str]],
+    *,
+    tls: bool = False,
+    calls: CountedCalls | None = None,
+    http: str = "",
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        await serve_with(cloud, names, certificates(Path(folder)) if tls else {}, calls)
+        await serve_with(cloud, names, certificates(Path(folder)) if tls else {}, calls, http)
 
 
 def certificates(folder: Path) -> dict[str, str]:
@@ -117,7 +150,7 @@ def certificates(folder: Path) -> dict[str, str]:
 
 
 async def serve_with(
-    cloud: Cloud, names: list[tuple[str, str]], pki: dict[str, str], calls: CountedCalls | None
+    cloud: Cloud, names: list[tuple[str, str]], pki: dict[str, str], calls: CountedCalls | None, http: str
 ) -> None:
     tls = None
     if pki:
@@ -130,6 +163,7 @@ async def serve_with(
             "hexa": ours,
             "bare": bare,
             "pki": pki,
+            "http": http,
             "names": names,
             "groups": [shown.id for shown in cloud.groups()],
         }

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -21,13 +20,14 @@ import trio
 from _api_server import SPACE
 from _process import cpu_seconds, resident_mib, serving
 from _table import show
+from _viewers import watched
 from first_sight import API_SERVER, agent, answers, phases
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.browser.chromium import find_chromium, open_browser
 
-COUNT, GROUPS, VIEWERS = 200, 10, 10
+COUNT, GROUPS = 200, 10
 SPAN = 60.0
 PAINTED = """new MutationObserver((_, all) => {
   if (document.querySelectorAll('li.machine').length < %d) return;
@@ -65,29 +65,6 @@ def spent(process: int) -> list[float]:
     before = cpu_seconds(process)
     time.sleep(SPAN)
     return [(cpu_seconds(process) - before) * 60 / SPAN, resident_mib(process)]
-
-
-@contextmanager
-def watched(address: str) -> Iterator[None]:
-    """Ten viewers follow the stream, each in a thread."""
-    connections = [HTTPConnection(address, timeout=30) for _ in range(VIEWERS)]
-
-    def follow(connection: HTTPConnection) -> None:
-        connection.request("GET", "/api/v1/stream", headers={"accept": "text/event-stream"})
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        try:
-            while answer.read1(65536):
-                pass
-        except (OSError, ValueError, AttributeError, HTTPException):
-            pass  # the benchmark is over
-
-    for connection in connections:
-        threading.Thread(target=follow, args=(connection,), daemon=True).start()
-    yield
-    for connection in connections:
-        if connection.sock is not None:
-            connection.sock.close()
 
 
 @contextmanager
