@@ -13,6 +13,7 @@ import msgspec
 from hexa.adapters.kube_jobs.adapter import open_jobs
 from hexa.adapters.kube_jobs.health_checks import open_checks
 from hexa.adapters.memory.clock import START
+from hexa.adapters.metrics.wire import family_text
 from hexa.app.commands.get import chosen
 from hexa.app.commands.history import history_of
 from hexa.app.commands.shared.snapshot import Snapshot
@@ -20,6 +21,8 @@ from hexa.app.commands.why import explain_group, explain_machine
 from hexa.app.core import NoSensors
 from hexa.app.fence import CONTAINED
 from hexa.app.locks import GroupLocks
+from hexa.app.metrics.scene import Around, Scene
+from hexa.app.metrics.table import ROWS
 from hexa.app.node.assembly import node_controller
 from hexa.app.node.controller import NodeController
 from hexa.app.node.health_checks import HealthChecks
@@ -37,6 +40,7 @@ from hexa.domain.resources.power_spec import DriverName
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup, Node, Reading
 from hexa.domain.words.overview import GroupState, MachineState
 from hexa.ports.cloud import ExternalNode
+from hexa.ports.metrics import Family
 from hexa.yaml import Document
 from tests.app.rig import Rig, key, open_rig
 from tests.fuzz.odd import machine
@@ -117,7 +121,17 @@ class Pipeline:
         await self.do("why", lambda: shown(explain_group(snapshot, key(group))))
         await self.do("history", lambda: shown(history_of(snapshot, f"d/{name}", namespace=None)))
         await self.do("notify", lambda: self.told(name, group))
+        await self.do("metrics", self.scrape)
         await self.do("group", lambda: rig.groups.reconcile(key(group)))
+
+    def scrape(self) -> None:
+        """What Prometheus reads."""
+        scene = Scene(self.rig.store, self.rig.views, now=self.rig.clock.now(), around=Around())
+        for row in ROWS:
+            samples = list(row.read(scene)) if row.read is not None else []
+            assert len(dict(samples)) == len(samples)
+            named = {"name": row.name, "kind": row.kind, "meaning": row.meaning, "labels": row.labels}
+            family_text(Family(**named, samples=samples)).encode()
 
     def told(self, name: str, group: str) -> None:
         """What a receiver of notifications is sent of both, at once and in a summary."""
