@@ -200,3 +200,7 @@ async def test_without_the_api_server_nobody_gets_in_and_no_token_is_told(
     assert site.told == [f"{type(error).__name__} {error.reason}"]
     assert TOKEN not in caplog.text
     assert (await site.come()).name == ASSISTANT  # the failure was not kept
+    site.kube.fail_next(error, verb="create", kind=TOKEN_REVIEWS, times=20)
+    for number in range(20):
+        await refused(site.come(f"other-{number}"))
+    assert len(site.told) == 1  # a line a minute

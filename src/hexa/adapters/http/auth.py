@@ -9,6 +9,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
+import trio
+
 from hexa.adapters.http.errors import HttpError, bad_request, forbidden, too_many, unauthorized, unavailable
 from hexa.adapters.http.kept import Bucket, Kept
 from hexa.domain.errors import HexaError, Refused
@@ -20,6 +22,8 @@ TOKEN_KEPT: Final = 10.0
 """Seconds for which the API server's word over a token counts: as long a deleted token still reads."""
 ACCESS_KEPT: Final = 30.0
 """The same for what somebody may do."""
+TOLD_EVERY: Final = 60.0
+"""Seconds between two log lines of one kind of trouble with the API server."""
 MOST_KEPT: Final = 2_000
 MOST_NAMESPACES: Final = 200
 """Namespaces that are asked for one by one, of a caller who may not list all."""
@@ -113,6 +117,7 @@ class Judge:
         self.places = places
         self._kube = kube
         self._tell = tell
+        self._told: dict[str, float] = {}
         self._pepper = secrets.token_bytes(32)
         self._owners: Kept[bytes, TokenOwner | None] = Kept(seconds=TOKEN_KEPT, most=MOST_KEPT)
         self._access: Kept[tuple[Any, ...], bool] = Kept(seconds=ACCESS_KEPT, most=MOST_KEPT)
@@ -154,10 +159,16 @@ class Judge:
         try:
             return await question
         except HexaError as error:
-            self._tell(f"{type(error).__name__} {error.reason}")  # not its text, which may quote what was sent
+            self._complain(f"{type(error).__name__} {error.reason}")  # not its text, which may quote what was sent
             if isinstance(error, Refused):
                 raise _unasked("hexa may not ask the API server who callers are: see its log") from None
             raise _unasked("the API server does not say now whose this token is") from None
+
+    def _complain(self, why: str) -> None:
+        now = trio.current_time()
+        if now >= self._told.get(why, now - TOLD_EVERY) + TOLD_EVERY:
+            self._told[why] = now
+            self._tell(why)
 
     def _remember(self, digest: bytes) -> None:
         self._known.pop(digest, None)
