@@ -23,6 +23,8 @@ FRESH: Final = 1.0
 """Seconds for which an answer is given again: who asks more often costs nothing."""
 FRESH_HISTORY: Final = 10.0
 """The same for a history, which may have Events read."""
+QUIET: Final = 10.0
+"""While nothing has changed, answers are prepared once in so many seconds."""
 SLICE: Final = 0.005
 """Seconds for which others wait, while answers are prepared."""
 MOST_KEPT: Final = 64
@@ -42,7 +44,7 @@ class Live:
         self._kept: Final[dict[Spaces, tuple[float, tuple[int, Overview]]]] = {}
         self._looks: Final = Looks()
         self._preparing: Final = trio.Lock()
-        self._prepared = -math.inf
+        self._prepared, self._prepared_version = -math.inf, -1
         self._histories: Final[dict[tuple[timedelta, Spaces], tuple[float, Sequence[Stretch]]]] = {}
 
     @property
@@ -68,13 +70,14 @@ class Live:
 
     async def prepare(self) -> None:
         async with self._preparing:
-            if trio.current_time() < self._prepared + FRESH:
+            since, version = trio.current_time() - self._prepared, self.version
+            if since < FRESH or (since < QUIET and version == self._prepared_version):
                 return
             left = self.snapshot.machine_keys
             while left:
                 left = self._slice(left)
                 await trio.lowlevel.checkpoint()
-            self._prepared = trio.current_time()
+            self._prepared, self._prepared_version = trio.current_time(), version
 
     def _slice(self, keys: list[Lookup]) -> list[Lookup]:
         """Work out what there is time for; what is left."""
