@@ -1,14 +1,10 @@
 """The API: /api/v1/... for programs and things. What it answers is of `ports.questions`; who may ask, `auth` knows."""
 
-import re
 from collections.abc import Awaitable
-from contextlib import aclosing
-from datetime import timedelta
 from importlib.resources import files
 from typing import Final, TypeVar
 
 import msgspec
-from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,9 +13,9 @@ from hexa.adapters.http.app import Handler, caller_of, in_turn
 from hexa.adapters.http.auth import Caller
 from hexa.adapters.http.errors import HttpError, forbidden, not_found
 from hexa.adapters.http.kept import Bucket
+from hexa.adapters.http.reading import body_of, key_of, spaces_of, span_of
 from hexa.adapters.http.stream import stream
 from hexa.adapters.http.waiting import waiting_page, waiting_routes
-from hexa.domain.duration import parse_duration
 from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 from hexa.domain.words.orders import HoldBody, Ordered, WakeBody, eta_of
@@ -27,16 +23,11 @@ from hexa.domain.words.overview import MachineState, Overview
 from hexa.ports.questions import Orders, Questions, Unfit
 
 KIND: Final = f"{MACHINES.plural}.{MACHINES.api_version.partition('/')[0]}"
-LARGEST_BODY: Final = 4_096
-LONGEST_HISTORY: Final = timedelta(days=35)
 OF_CALLER: Final = 20, 0.2
 """Writes that one caller may ask for: how many at once, and a second."""
 OF_MACHINE: Final = 5, 0.1
 """The same of one machine, whoever asks."""
 MOST_BUCKETS: Final = 4_096
-NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
-"""What Kubernetes takes for the name of an object."""
-SCHEMA: Final = "see /api/v1/openapi.json for what it takes"
 
 T = TypeVar("T")
 
@@ -86,7 +77,7 @@ class Api:
         return answer(await self._machine(request))
 
     async def group(self, request: Request) -> Response:
-        key, caller = _key(request), caller_of(request)
+        key, caller = key_of(request), caller_of(request)
         spaces = await caller.namespaces()
         if spaces is not None and key.namespace not in spaces:
             raise forbidden(f"{caller.name[:200]} may not list machines of namespace {key.namespace}")
@@ -97,17 +88,17 @@ class Api:
         return answer(named)
 
     async def history(self, request: Request) -> Response:
-        spaces, text = await _spaces(request), request.query_params.get("since", "24h")
-        found = await asked(self._questions.history(_span(text), spaces))
+        spaces, text = await spaces_of(request), request.query_params.get("since", "24h")
+        found = await asked(self._questions.history(span_of(text), spaces))
         return answer({"stretches": found})
 
     async def stream(self, request: Request) -> Response:
-        await _spaces(request)  # refused before it begins
+        await spaces_of(request)  # refused before it begins
         if request.method == "HEAD":
             return Response(None, 200, media_type="text/event-stream")
 
         async def look() -> tuple[int, Overview]:
-            spaces = await _spaces(request)
+            spaces = await spaces_of(request)
             await self._questions.prepare()
             return await in_turn(request, lambda: self._questions.stamped(spaces))
 
@@ -119,7 +110,7 @@ class Api:
         return waiting_page(found) if html else answer(found)
 
     async def _overview(self, request: Request) -> Overview:
-        spaces = await _spaces(request)
+        spaces = await spaces_of(request)
         await self._questions.prepare()
         return await in_turn(request, lambda: self._questions.overview(spaces))
 
@@ -136,13 +127,13 @@ class Api:
 
     async def hold(self, request: Request) -> Response:
         key, caller = await self._writes(request, "hold")
-        body = await _body(request, HoldBody)
+        body = await body_of(request, HoldBody)
         self._pay(caller, key)
         return answer(await asked(self._orders.hold(key, body, by=caller.name)))
 
     async def wake(self, request: Request) -> Response:
         key, caller = await self._writes(request, "wake")
-        body = await _body(request, WakeBody)
+        body = await body_of(request, WakeBody)
         already = await asked(self._awake(key, body))
         if already is None:
             self._pay(caller, key)
@@ -163,7 +154,7 @@ class Api:
     async def _named(self, request: Request) -> Lookup:
         """The machine. Of one that is not there nobody asks the API server whether the caller may see it: those who may see its
         namespace are told that there is none. Raises `HttpError`."""
-        key, caller = _key(request), caller_of(request)
+        key, caller = key_of(request), caller_of(request)
         if self._questions.there(key):
             return key
         spaces = await caller.namespaces()
@@ -241,53 +232,3 @@ def _http_error(error: HexaError) -> HttpError:
     if isinstance(error, Refused):
         return HttpError(422, str(error), reason=error.reason)
     return HttpError(503, str(error), reason=error.reason, headers={"retry-after": "5"})
-
-
-# --- questions ------------------------------------------------------------------------------------------------------
-
-
-async def _spaces(request: Request) -> frozenset[str] | None:
-    """The namespaces that the caller may see and asks for; None: all. Raises `HttpError`."""
-    may, one = await caller_of(request).namespaces(), request.query_params.get("namespace")
-    if one is None:
-        return may
-    if may is not None and one not in may:
-        raise forbidden(f"{caller_of(request).name[:200]} may not list machines of that namespace")
-    return frozenset({one})
-
-
-def _key(request: Request) -> Lookup:
-    namespace, name = request.path_params["namespace"], request.path_params["name"]
-    if not (NAME.fullmatch(namespace) and NAME.fullmatch(name)):
-        raise not_found("that is no name of a machine or a group")
-    return Lookup(namespace, name)
-
-
-B = TypeVar("B", bound=Struct)
-
-
-async def _body(request: Request, kind: type[B]) -> B:
-    """The body; none is an empty one. Raises `HttpError`."""
-    body = b""
-    async with aclosing(request.stream()) as pieces:
-        async for piece in pieces:
-            body += piece
-            if len(body) > LARGEST_BODY:
-                raise HttpError(413, f"the body is larger than {LARGEST_BODY} bytes", remedy=SCHEMA)
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        raise HttpError(400, text, field=path.strip("`.") or "body", remedy=SCHEMA) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise HttpError(400, "the body is no JSON", field="body", remedy=SCHEMA) from None
-
-
-def _span(text: str) -> timedelta:
-    try:
-        span = parse_duration(text)
-    except ValueError as error:
-        raise HttpError(400, str(error), field="since", remedy="write one such as 24h") from None
-    if not timedelta(0) < span <= LONGEST_HISTORY:
-        raise HttpError(400, "history goes back 35 days at most", field="since", remedy="write one such as 24h")
-    return span
