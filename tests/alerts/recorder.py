@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import trio
 
+from hexa.app.metrics.table import BY_NAME
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.ports.metrics import Histogram
 from hexa.testing.world import World
@@ -27,13 +28,18 @@ class Recorder:
         self.minute = 0
         self.autoscaler = True
         """Whether Cluster Autoscaler calls."""
-        self.more: Final[dict[str, float]] = {}
-        """Series that the world does not have."""
+        self._more: Final[dict[str, float]] = {}
+        """Series of what a world in memory does not have."""
         self._world, self._start = world, world.now
         self._seen: Final[dict[str, dict[int, float]]] = {}
 
     def __repr__(self) -> str:
         return f"<Recorder {self.minute} minutes, {len(self._seen)} series>"
+
+    def ends(self, metric: str, label: str, name: str, *, hours: float) -> None:
+        """From now on the metric says that something ends so many hours from now."""
+        assert BY_NAME[metric].labels == (label,)
+        self._more[named(metric, {label: name})] = self._world.now.timestamp() + hours * 3600
 
     async def until(self, minute: int) -> None:
         """Scrape each minute until this one has come."""
@@ -52,7 +58,7 @@ class Recorder:
                 for values, figure in family.samples:
                     if not isinstance(figure, Histogram):
                         yield named(family.name, dict(zip(family.labels, values, strict=True))), figure
-            yield from self.more.items()
+            yield from self._more.items()
         for stored in self._world.site.api.find(NODES):
             node = stored.decoded(NODES)
             if isinstance(node, KubeNode):

@@ -112,9 +112,9 @@ async def test_a_bad_night_is_told_in_order(promtool: Path, tmp_path: Path, auto
         world.edit("box-1", {"powerState": "off"})
         await prometheus.until(40)
         world.inject({"kind": "sensorBlind", "machine": "box-5"})
-        prometheus.more['hexa_tariff_prices_end_timestamp_seconds{tariff="spot"}'] = world.now.timestamp() + 5 * 3600
+        prometheus.ends("hexa_tariff_prices_end_timestamp_seconds", "tariff", "spot", hours=5)
         await prometheus.until(45)
-        certificate(world, days=10)
+        prometheus.ends("hexa_certificate_expiry_timestamp_seconds", "certificate", "grpc", hours=240)
         await prometheus.until(60)
         world.inject({"kind": "hungShutdown", "machine": "box-4", "count": 99})
         world.edit("box-4", {"powerState": "off"})
@@ -129,14 +129,6 @@ async def test_a_bad_night_is_told_in_order(promtool: Path, tmp_path: Path, auto
         minute: [alert for alert, begin, end in BAD_NIGHT if begin <= minute < end] for minute in range(0, 180, 10)
     }
     assert judge(promtool, tmp_path, RULES, prometheus.tests(expected, names=OURS)) == ""
-
-
-def certificate(world: World, *, days: float) -> None:
-    """The one of the gRPC service ends then."""
-    life = world.agent.life
-    assert life is not None
-    assert life.metrics is not None
-    life.metrics.calls.certificate(world.now.timestamp() + days * 86400)
 
 
 async def test_a_site_that_goes_dark_is_one_alert(promtool: Path, tmp_path: Path, autojump_clock: MockClock) -> None:
