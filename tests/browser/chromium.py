@@ -15,7 +15,7 @@ from typing import Any, Final
 import trio
 
 NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""Programs that will do, the smallest first; HEXA_CHROMIUM names another one."""
+"""Programs that will do, the smallest first; CHROMIUM names another one."""
 PATIENCE: Final = 120.0
 """Seconds; a busy machine is slow."""
 _FLAGS: Final = (
@@ -40,7 +40,7 @@ _START: Final = (
 
 def find_chromium() -> str:
     """The program; empty where there is none."""
-    named = os.environ.get("HEXA_CHROMIUM", "")
+    named = os.environ.get("CHROMIUM", "")
     return named or next((found for name in NAMES if (found := shutil.which(name))), "")
 
 

@@ -10,7 +10,7 @@ from tests.browser.shown import Shown, open_shown
 from tests.browser.states import day, hostile, site
 
 pytestmark = pytest.mark.skipif(
-    not find_chromium(), reason="no Chromium: install chromium-headless-shell, or set HEXA_CHROMIUM"
+    not find_chromium(), reason="no Chromium: install chromium-headless-shell, or set CHROMIUM"
 )
 
 SHOWN = "!document.getElementById('state').hidden && document.querySelector('svg.rows .off').getAttribute('d')"
