@@ -20,7 +20,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.cli.app import app
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.resources.core import NODES
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES
 from hexa.ports.kube import Patch
 
 Night = Callable[[], Awaitable[None]]
@@ -147,6 +147,38 @@ def test_who_may_list_only_sees_changes_too(hexa: Hexa, kube: MemoryKube) -> Non
     shown = hexa("get machines -w", night)
     assert (shown.exit_code, shown.stderr) == (0, "hexa: whether machines joined is not known: may not list nodes\n")
     assert shown.stdout.splitlines()[-1].split()[:3] == ["box-1", "-", "Booting"]
+
+
+def test_a_profile_that_comes_later_is_seen(hexa: Hexa, kube: MemoryKube) -> None:
+    """PowerProfiles are followed once a machine names one."""
+
+    async def night() -> None:
+        kube.api.patch(MACHINES, ("homelab", "box-1"), Patch({"spec": {"profile": "desk"}}), manager="kubectl")
+        await trio.sleep(2)
+        manifest = {
+            "metadata": {"namespace": "homelab", "name": "desk"},
+            "spec": {"power": {"ipmi": {"address": "bmc", "secretName": "bmc"}}},
+        }
+        kube.api.create(PROFILES, manifest, manager="kubectl")
+
+    lines = hexa("get box-1 -w", night).stdout.splitlines()
+    assert [line.partition("spec.profile: ")[2] for line in lines[2:]] == [
+        "there is no PowerProfile desk in namespace homelab",
+        "",
+    ]
+
+
+def test_what_does_not_decode_is_a_line_too(hexa: Hexa, kube: MemoryKube) -> None:
+    """A machine that is written so that hexa cannot read it is told when it comes, and when it is mended."""
+
+    async def night() -> None:
+        manifest = {"metadata": {"namespace": "homelab", "name": "odd"}, "spec": {"hold": "yes"}}
+        kube.api.create(MACHINES, manifest, manager="kubectl")
+        await trio.sleep(2)
+        kube.api.patch(MACHINES, ("homelab", "odd"), Patch({"spec": {"hold": None}}), manager="kubectl")
+
+    lines = [line for line in hexa("get machines -w", night).stdout.splitlines() if line.startswith("odd ")]
+    assert ["does not decode" in line for line in lines] == [True, False]
 
 
 @pytest.mark.parametrize(

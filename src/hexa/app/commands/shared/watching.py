@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import trio
 
-from hexa.app.cache import same_but_for_version
+from hexa.app.cache import same_but_for_version, same_version
 from hexa.app.commands.shared.agents import agents, unwatched
 from hexa.app.commands.shared.snapshot import OURS, Snapshot, judge_site, looked_at, on_battery, unread_note
 from hexa.app.store import SHORT_WATCH, Source, Store
@@ -143,5 +143,6 @@ class LiveSnapshot:
         return (source for source in self._store.optional_sources() if source.feed is self._store.profiles)
 
     def _note_change(self, _key: Any, old: Any, new: Any) -> None:
-        if not same_but_for_version(old, new):
+        beat = old is not None and new is not None and same_but_for_version(old, new) and not same_version(old, new)
+        if not beat:  # what does not decode is told as None; a machine whose profile has changed, as it was
             self._changed.set()
