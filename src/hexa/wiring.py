@@ -127,7 +127,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
             if notifier is not None:
                 certificates.subscribe(notifier.certificate)
             if notifier is not None and metrics is not None:
-                metrics.share("hexa_notifications_total", notifier.counts)
+                metrics.notified(notifier.counts)
         bound = await nursery.start(serve)
         http = ""
         if config.http.address:

@@ -235,7 +235,7 @@ async def test_the_text_is_what_prometheus_client_writes(autojump_clock: MockClo
         metrics = metrics_of(world)
         metrics.calls.answered("Refresh", 0.003)
         metrics.calls.refused('Odd"\\\n', 0.5, "NOT_FOUND")
-        metrics.share("hexa_notifications_total", {("phone", "sent"): 1.0})
+        metrics.notified({("phone", "sent"): 1})
         body, kind = await Exposition(metrics)("")
         text, registry = body.decode(), make_registry(metrics)
         expected = generate_latest(registry).decode()

@@ -161,7 +161,7 @@ def lags(scene: Scene) -> Samples:
 def called(scene: Scene) -> Samples:
     """When Cluster Autoscaler called last; nothing before it did."""
     if (ago := scene.around.called()) is not None:
-        yield (), _stamp(scene.now - ago)
+        yield (), round(_stamp(scene.now - ago), 1)  # the same until it calls again
 
 
 def certificates(scene: Scene) -> Samples:

@@ -47,9 +47,9 @@ class Metrics:
         self._tally.follow(core.store)
         core.news.subscribe(self._tally.told)
 
-    def share(self, name: str, counts: Mapping[Any, float]) -> None:
-        """What somebody else counts of this metric, by its labels."""
-        self._shared[name] = counts
+    def notified(self, counts: Mapping[Any, float]) -> None:
+        """Notifications are counted there, by receiver and outcome."""
+        self._shared[NOTIFICATIONS] = counts
 
     def families(self) -> Iterator[Family]:
         """Everything as it is now; nothing before there is a core."""

@@ -13,7 +13,7 @@ from hexa.app.views.views import Views
 from hexa.domain.machine_view import membership_of
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node
-from hexa.ports.metrics import Histogram, Labels
+from hexa.ports.metrics import Labels
 
 NOWHERE: Final = ("", "")
 """Namespace and group of machines that are gone, or in no group that is there."""
@@ -28,13 +28,6 @@ def group_of(store: Store, node: Node | None) -> Labels:
     """Namespace and group of a machine, if that group is there."""
     group = membership_of(node) if node is not None else None
     return named(group) if group is not None and group in store.groups.objects else NOWHERE
-
-
-class Counted(Struct, frozen=True):
-    """What was counted since the start, each by metric and labels."""
-
-    sums: Mapping[str, Mapping[Labels, float]]
-    histograms: Mapping[str, Mapping[Labels, Histogram]]
 
 
 class Around(Struct, frozen=True, kw_only=True):
