@@ -13,6 +13,7 @@ from tests.alerts.recorder import Recorder, judge
 from tests.e2e.lab.binaries import PROMTOOL, build
 from trio.testing import MockClock
 
+from hexa.adapters.metrics.adapter import Exposition
 from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import World, group, machine, open_world
 from hexa.yaml import read_documents, write_document
@@ -37,6 +38,24 @@ def test_promtool_takes_the_rules(promtool: Path) -> None:
     command = [str(promtool), "check", "rules", "--lint=all", "--lint-fatal", str(RULES)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+async def test_promtool_takes_the_metrics(promtool: Path, autojump_clock: MockClock) -> None:
+    """`promtool check metrics` finds nothing wrong with what is scraped, nor with a name or a text in it."""
+    async with site(machines=3, minSize=2) as (world, prometheus):
+        await prometheus.until(5)
+        assert world.agent.life is not None
+        metrics = world.agent.life.metrics
+        assert metrics is not None
+        metrics.calls.refused("Refresh", 0.1, "UNAVAILABLE")
+        body, _ = await Exposition(metrics)("")
+    assert complaints(promtool, body) == (0, b"")
+
+
+def complaints(promtool: Path, body: bytes) -> tuple[int, bytes]:
+    """The exit code of `promtool check metrics`, and what it says."""
+    answer = subprocess.run([str(promtool), "check", "metrics"], input=body, capture_output=True, check=False)
+    return answer.returncode, answer.stdout + answer.stderr
 
 
 def bmc(number: int) -> dict[str, Any]:
