@@ -331,3 +331,13 @@ async def test_everything_is_listed_afresh_where_the_snapshot_is_in_doubt(autoju
         await rig.seen()
         assert rig.kube.count("list", GROUPS) == lists + 2
         assert rig.store.watching_since == at(0)
+
+
+async def test_what_does_not_decode_makes_another_snapshot(autojump_clock: MockClock) -> None:
+    """Whoever looks again only where the snapshot is another sees such an object too, when it comes and when it goes."""
+    store = Store(clock=MemoryClock())
+    store.groups.put(Malformed(Metadata(name="g", namespace=SPACE, resource_version="2"), "minSize: expected int"))
+    version = store.version
+    assert version > 0
+    store.groups.drop(key("g"), version=3)
+    assert store.version > version

@@ -120,7 +120,8 @@ class Store:
         self.version += 1
 
     def _changed(self, _key: Lookup, old: Any, new: Any) -> None:
-        if not same_but_for_version(old, new) and not same_but_for_energy(old, new):
+        odd = old is None and new is None  # one that does not decode came, went or is written otherwise
+        if odd or (not same_but_for_version(old, new) and not same_but_for_energy(old, new)):
             self.touch()
 
     def on_sight(self, notify: Callable[[], None]) -> None:
