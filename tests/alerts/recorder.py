@@ -64,19 +64,10 @@ class Recorder:
             if isinstance(node, KubeNode):
                 yield from of_node(node)
 
-    def tests(self, expected: Mapping[int, Sequence[str]], *, names: str) -> dict[str, Any]:
-        """A group of promtool's tests: which of the alerts fire in which minute, each as `ALERT` or `ALERT of WHAT`."""
-        expr = FIRING.replace("NAMES", names)
+    def tests(self, told: Mapping[int, Sequence[str]], *, names: str) -> dict[str, Any]:
+        """Promtool's tests of which alerts fire in which minute."""
         series = [{"series": name, "values": " ".join(self._values(found))} for name, found in self._seen.items()]
-        return {
-            "interval": "1m",
-            "start_timestamp": int(self._start.timestamp()),
-            "input_series": series,
-            "promql_expr_test": [
-                {"expr": expr, "eval_time": f"{minute}m", "exp_samples": [sample(each) for each in alerts]}
-                for minute, alerts in expected.items()
-            ],
-        }
+        return {"start_timestamp": int(self._start.timestamp()), **expected(series, told, names=names)}
 
     def _values(self, found: Mapping[int, float]) -> Iterator[str]:
         """In promtool's words: what is not scraped any more is stale, as Prometheus would have it."""
@@ -85,6 +76,17 @@ class Recorder:
             there = minute in found
             yield repr(found[minute]) if there else "stale" if before else "_"
             before = there
+
+
+def expected(series: list[dict[str, str]], told: Mapping[int, Sequence[str]], *, names: str) -> dict[str, Any]:
+    """A group of promtool's tests over series of one sample a minute: which of the alerts of these names fire in which minute,
+    each as `ALERT` or `ALERT of LABEL VALUE`."""
+    expr = FIRING.replace("NAMES", names)
+    asked = [
+        {"expr": expr, "eval_time": f"{minute}m", "exp_samples": [sample(each) for each in alerts]}
+        for minute, alerts in told.items()
+    ]
+    return {"interval": "1m", "input_series": series, "promql_expr_test": asked}
 
 
 def of_node(node: KubeNode) -> Iterator[tuple[str, float]]:

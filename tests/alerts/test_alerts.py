@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from _pytest.capture import CaptureManager
 from tests.alerts.mixin import rules
-from tests.alerts.recorder import Recorder, judge
+from tests.alerts.recorder import Recorder, expected, judge
 from tests.e2e.lab.binaries import PROMTOOL, build
 from trio.testing import MockClock
 
@@ -82,15 +82,18 @@ async def site(*, policy: str = "Delete", machines: int = 10, **spec: Any) -> As
 async def test_a_quiet_night_with_nine_of_ten_machines_off_is_silent(
     promtool: Path, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """Machines go off and come back as they are wanted, one is held off by a person, one is paused, and the group is kept off at
-    last though its minSize is 1: no alert fires in any minute."""
+    """Machines go off and come back as they are wanted, one waits for another that needs it, one is held off by a person, one is
+    paused, and the group is kept off at last though its minSize is 1: no alert fires in any minute."""
     async with site(minSize=1) as (world, prometheus):
         await prometheus.until(30)
-        world.edit("box-2", {"powerState": "on"})
+        world.edit("box-2", {"powerState": "on", "dependsOn": ["box-1"]})
         world.edit("box-3", {"hold": {"power": "off", "reason": "new fan"}})
         world.edit("box-4", {"paused": True})
         await prometheus.until(60)
         assert world.phase("box-2") is Phase.READY
+        world.edit("box-1", {"powerState": "off"})
+        await prometheus.until(120)
+        assert {"Blocked", "NeededBy"} <= {each.type for each in world.node("box-1").status.conditions}
         world.edit("box-2", {"powerState": "off"})
         await prometheus.until(300)
         world.edit_group("rack", {"mode": "AlwaysOff"})
@@ -144,10 +147,8 @@ async def test_a_bad_night_is_told_in_order(promtool: Path, tmp_path: Path, auto
         await prometheus.until(125)
         prometheus.autoscaler = False
         await prometheus.until(180)
-    expected = {
-        minute: [alert for alert, begin, end in BAD_NIGHT if begin <= minute < end] for minute in range(0, 180, 10)
-    }
-    assert judge(promtool, tmp_path, RULES, prometheus.tests(expected, names=OURS)) == ""
+    told = {minute: [alert for alert, begin, end in BAD_NIGHT if begin <= minute < end] for minute in range(0, 180, 10)}
+    assert judge(promtool, tmp_path, RULES, prometheus.tests(told, names=OURS)) == ""
 
 
 async def test_a_site_that_goes_dark_is_one_alert(promtool: Path, tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -162,8 +163,69 @@ async def test_a_site_that_goes_dark_is_one_alert(promtool: Path, tmp_path: Path
         await prometheus.until(60)
     told = {"HexaSafeHands": range(13, 22), "HexaAbsent": range(46, 60)}
     calm = (*range(10), *range(26, 44))
-    expected = {minute: [alert] for alert, minutes in told.items() for minute in minutes}
-    assert judge(promtool, tmp_path, RULES, prometheus.tests({**expected, **dict.fromkeys(calm, ())}, names=OURS)) == ""
+    each = {minute: [alert] for alert, minutes in told.items() for minute in minutes}
+    assert judge(promtool, tmp_path, RULES, prometheus.tests({**each, **dict.fromkeys(calm, ())}, names=OURS)) == ""
+
+
+BOX: Final = 'namespace="n", machine="box"'
+RACK: Final = 'namespace="n", group="rack"'
+DOUBT: Final = (f'hexa_group_condition{{{RACK}, type="SafeHands"}}', "1x120")
+STOPS: Final = f'hexa_machine_phase{{{BOX}, phase="StopFailed"}}'
+FEW: Final = ((f"hexa_group_ready{{{RACK}}}", "1x120"), (f"hexa_group_min_size{{{RACK}}}", "2x120"))
+CASES: Final[dict[str, tuple[tuple[tuple[str, str], ...], int, tuple[str, ...]]]] = {
+    "a machine that was started by hand after its wake had failed is in no quarantine": (
+        ((f"hexa_machine_wake_failed{{{BOX}}}", "1x120"), (f'hexa_machine_phase{{{BOX}, phase="Ready"}}', "1x120")),
+        110,
+        ("HexaMachineDoesNotWake of machine box",),
+    ),
+    "a machine that stays on is told of between its tries": (
+        ((STOPS, "1x1 stale _x4 1x1 stale _x20"), (f'hexa_machine_phase{{{BOX}, phase="PoweringOff"}}', "_ _ 1x4")),
+        10,
+        ("HexaMachineStaysOn of machine box",),
+    ),
+    "a machine that went off in the end is not": (
+        ((STOPS, "1x6 stale"), (f'hexa_machine_phase{{{BOX}, phase="Off"}}', "_x7 1x20")),
+        8,
+        (),
+    ),
+    "a group without enough machines": (FEW, 25, ("HexaGroupBelowMinimum of group rack",)),
+    "a group on battery": ((*FEW, (f'hexa_group_condition{{{RACK}, type="OnBattery"}}', "1x120")), 25, ()),
+    "a power that is not read": (
+        ((f"hexa_machine_power_known{{{BOX}}}", "0x120"),),
+        20,
+        ("HexaBmcUnreachable of machine box",),
+    ),
+    "the same at a site in doubt": (
+        ((f"hexa_machine_power_known{{{BOX}}}", "0x120"), DOUBT),
+        20,
+        ("HexaSafeHands",),
+    ),
+    "an agent that nobody ever called": ((("hexa_build_info", "1x120"),), 110, ()),
+}
+"""Steady states: what is scraped each minute, when is looked, and what fires then."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_told_in_a_steady_state(promtool: Path, tmp_path: Path, case: str) -> None:
+    """Exceptions spare what they are meant for, and nothing else."""
+    scraped, minute, told = CASES[case]
+    series = [{"series": name, "values": values} for name, values in (("hexa_build_info", "1x120"), *scraped)]
+    assert judge(promtool, tmp_path, RULES, expected(series, {minute: told}, names=OURS)) == ""
+
+
+def test_a_certificate_becomes_critical(promtool: Path, tmp_path: Path) -> None:
+    """With ten days left one alert tells of it, with one day left two: the second is critical."""
+    alerts = 'count by (severity) (ALERTS{alertstate="firing", alertname="HexaCertificateEnds"})'
+    for days, severities in ((20, ()), (10, ("warning",)), (1, ("critical", "warning"))):
+        series = [
+            {"series": 'hexa_certificate_expiry_timestamp_seconds{certificate="grpc"}', "values": f"{days * 86400}x120"}
+        ]
+        samples = [{"labels": f'{{severity="{severity}"}}', "value": 1} for severity in severities]
+        asked = [{"expr": alerts, "eval_time": "90m", "exp_samples": samples}]
+        assert (
+            judge(promtool, tmp_path, RULES, {"interval": "1m", "input_series": series, "promql_expr_test": asked})
+            == ""
+        )
 
 
 # --- kubernetes-mixin ---
@@ -218,8 +280,8 @@ async def test_what_kubernetes_mixin_tells_of_machines_that_rest(
     for spares in (True, False):
         file.write_text(write_document(rules(spares_cordoned=spares)))
         told = TOLD.get((policy, who, spares), ())
-        expected = {5: (), 60: told, 140: told, 179: ()}
-        assert judge(promtool, tmp_path, file, prometheus.tests(expected, names=MIXIN)) == ""
+        each = {5: (), 60: told, 140: told, 179: ()}
+        assert judge(promtool, tmp_path, file, prometheus.tests(each, names=MIXIN)) == ""
     file.write_text(write_document(of_the_docs()))
     assert judge(promtool, tmp_path, file, prometheus.tests(dict.fromkeys(range(180), ()), names=MIXIN)) == ""
 
