@@ -149,5 +149,6 @@ for (const [kind, text] of LEGEND) {
   colour.setAttribute("aria-hidden", "true");
   $("legend").append(make("li", "", colour, text));
 }
+$("legend").append(make("li", "", "blank: not known"));
 setInterval(() => state && !document.hidden && timeline.pass(now()), 30_000);
 follow("api/v1/stream", take, lost);

@@ -201,10 +201,10 @@ export class Timeline {
     this.scaled = stamp;
     const ticks = [], lines = [];
     for (let tick = first.getTime(); tick < at; tick += hours * 3_600_000) {
-      const left = `${100 * (1 - (at - tick) / DAY / 1000)}%`;
+      const share = 1 - (at - tick) / DAY / 1000, left = `${100 * share}%`;
       const text = make("span", "", clock(new Date(tick))), line = make("span");
       text.style.left = line.style.left = left;
-      ticks.push(text);
+      if (share * width > 22 && (1 - share) * width > 22) ticks.push(text); // else it would be cut off
       lines.push(line);
     }
     this.axis.replaceChildren(...ticks);
