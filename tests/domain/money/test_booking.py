@@ -268,6 +268,20 @@ def test_a_meter_that_goes_back_or_jumps_is_noticed(kwh: float, said: str) -> No
     assert later.measured == pytest.approx(0.1)
 
 
+def test_an_old_reading_is_no_newer_for_a_leap_of_the_clock() -> None:
+    """What an agent read before another one's reading was stored went on with its clock when that was set forward: it is no reading
+    that goes back, and what was counted is not counted again."""
+    leap = (START + 9 * MINUTE, START + 69 * MINUTE)
+    account = book(
+        opened(counter=counter(100.0, START)), START + 8 * MINUTE, counter=counter(100.2, START + 8 * MINUTE)
+    )
+    held = Since(now=leap[1], side="on", counter=counter(100.1, START + 64 * MINUTE), skipped=(leap,))
+    found = booked(account, held, rates=RATES, prices=FLAT)
+    assert (found.doubt, found.account.measured) == ("", pytest.approx(0.2))
+    later = book(found.account, START + 80 * MINUTE, counter=counter(100.3, START + 79 * MINUTE), skipped=(leap,))
+    assert later.measured == pytest.approx(0.3)
+
+
 def test_another_meter_begins_anew_and_is_no_doubt() -> None:
     """A driver that was changed, and a count that an agent began anew, are compared with themselves."""
     account, moment = opened(counter=counter(100.0, START)), START + HOUR

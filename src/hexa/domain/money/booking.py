@@ -153,7 +153,7 @@ def _energy(book: "_Book", account: EnergyAccount, since: Since, rates: Rates, *
     last, counter, oldest = account.meter, since.counter, since.now - LONGEST
     to = max(account.energy_to or since.now, oldest)
     begin = max(to, start - EVERY)
-    if last is not None and counter is not None and _newer(counter, last):
+    if last is not None and counter is not None and _newer(counter, last, since.skipped):
         at = min(max(counter.at or since.now, oldest), since.now)
         doubt = _doubt(last, counter)
         if doubt is None:
@@ -177,8 +177,12 @@ def _baseline(since: Since) -> Counter | None:
     return counter if counter is not None and counter.at is not None and counter.at <= since.now else None
 
 
-def _newer(counter: Counter, last: Counter) -> bool:
-    return counter.at is not None and last.at is not None and counter.at > last.at
+def _newer(counter: Counter, last: Counter, skipped: Sequence[Span]) -> bool:
+    """By one clock: what is held in memory went on with the clock when that was set forward, and what is stored did not."""
+    if counter.at is None or last.at is None:
+        return False
+    leaps = (end - max(start, last.at) for start, end in skipped if end > last.at)
+    return counter.at > last.at + sum(leaps, timedelta(0))
 
 
 def _doubt(last: Counter, counter: Counter) -> str | None:
