@@ -1,6 +1,6 @@
 """A family of metrics as text, and as prometheus_client has it: both say the same, to the byte."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Final, cast
 
@@ -17,18 +17,21 @@ HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 def family_text(family: Family) -> str:
     """The family in the text format, version 0.0.4."""
     head = f"# HELP {family.name} {family.meaning.translate(HELP_ESCAPES)}\n# TYPE {family.name} {family.kind}\n"
-    return head + ("".join(_histograms(family)) if family.kind is Kind.HISTOGRAM else _lines(family))
+    return head + "".join(_histograms(family) if family.kind is Kind.HISTOGRAM else _lines(family))
 
 
-def _lines(family: Family) -> str:
-    """Labels are sorted by name, as prometheus_client does. One look at the whole text tells whether anything is to be escaped."""
+def _lines(family: Family) -> Iterator[str]:
+    """Labels are sorted by name, as prometheus_client does. One look at a line tells faster than three at its labels whether
+    anything is to be escaped."""
     order = sorted(range(len(family.labels)), key=lambda index: family.labels[index])
     inner = ",".join(f'{family.labels[index]}="{{{index}}}"' for index in order)
-    line = f"{family.name}{{{{{inner}}}}} {{{len(order)}}}\n" if inner else f"{family.name} {{0}}\n"
-    samples, write = cast(list[tuple[Labels, float]], list(family.samples)), line.format
-    text = "".join([write(*labels, "1.0" if value == 1 else _number(value)) for labels, value in samples])
-    plain = text.count('"') == 2 * len(order) * len(samples) and text.count("\n") == len(samples) and "\\" not in text
-    return text if plain else "".join([write(*map(_escaped, labels), _number(value)) for labels, value in samples])
+    write = (f"{family.name}{{{{{inner}}}}} {{{len(order)}}}\n" if inner else f"{family.name} {{0}}\n").format
+    quotes = 2 * len(order)
+    for labels, value in cast(Iterable[tuple[Labels, float]], family.samples):
+        number = "1.0" if value == 1 else _number(value)
+        line = write(*labels, number)
+        odd = line.count('"') != quotes or "\\" in line or line.count("\n") != 1
+        yield write(*map(_escaped, labels), number) if odd else line
 
 
 def _histograms(family: Family) -> Iterator[str]:
