@@ -150,10 +150,10 @@ class _Energy(Struct, frozen=True):
 def _energy(book: "_Book", account: EnergyAccount, since: Since, rates: Rates, *, start: datetime) -> _Energy:
     """Book the energy since it was last counted: as measured, as computed, or later. It is computed from `start` on, or a little
     before: of a time in which nobody kept the account nothing is known."""
-    last, counter, oldest = account.meter, since.counter, since.now - LONGEST
+    last, counter, oldest = _by_one_clock(account.meter, since.skipped), since.counter, since.now - LONGEST
     to = max(account.energy_to or since.now, oldest)
     begin = max(to, start - EVERY)
-    if last is not None and counter is not None and _newer(counter, last, since.skipped):
+    if last is not None and counter is not None and _newer(counter, last):
         at = min(max(counter.at or since.now, oldest), since.now)
         doubt = _doubt(last, counter)
         if doubt is None:
@@ -177,12 +177,18 @@ def _baseline(since: Since) -> Counter | None:
     return counter if counter is not None and counter.at is not None and counter.at <= since.now else None
 
 
-def _newer(counter: Counter, last: Counter, skipped: Sequence[Span]) -> bool:
-    """By one clock: what is held in memory went on with the clock when that was set forward, and what is stored did not."""
-    if counter.at is None or last.at is None:
-        return False
-    leaps = (end - max(start, last.at) for start, end in skipped if end > last.at)
-    return counter.at > last.at + sum(leaps, timedelta(0))
+def _newer(counter: Counter, last: Counter) -> bool:
+    return counter.at is not None and last.at is not None and counter.at > last.at
+
+
+def _by_one_clock(stored: Counter | None, skipped: Sequence[Span]) -> Counter | None:
+    """The reading with its moment as the clock has it now: what is held in memory went on with the clock when that was set forward,
+    and what is stored did not."""
+    at = stored.at if stored is not None else None
+    if stored is None or at is None or not skipped:
+        return stored
+    leaps = sum((end - max(start, at) for start, end in skipped if end > at), timedelta(0))
+    return structs.replace(stored, at=at + leaps) if leaps else stored
 
 
 def _doubt(last: Counter, counter: Counter) -> str | None:
