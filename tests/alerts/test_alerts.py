@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import trio
 from _pytest.capture import CaptureManager
 from tests.alerts.mixin import rules
 from tests.alerts.recorder import Recorder, expected, judge
 from tests.e2e.lab.binaries import PROMTOOL, build
+from tests.scenarios.bad_night import open_night
 from trio.testing import MockClock
 
 from hexa.adapters.metrics.adapter import Exposition
@@ -148,6 +150,35 @@ async def test_a_bad_night_is_told_in_order(promtool: Path, tmp_path: Path, auto
         prometheus.autoscaler = False
         await prometheus.until(180)
     told = {minute: [alert for alert, begin, end in BAD_NIGHT if begin <= minute < end] for minute in range(0, 180, 10)}
+    assert judge(promtool, tmp_path, RULES, prometheus.tests(told, names=OURS)) == ""
+
+
+SHIPPED_NIGHT: Final = (
+    ("HexaBmcUnreachable of machine rack-2", 40),
+    ("HexaMachineDoesNotWake of machine db-2", 40),
+    ("HexaGroupBelowMinimum of group db", 55),
+    ("HexaAutoscalerSilent", 75),
+    ("HexaMachineQuarantined of machine db-2", 95),
+    ("HexaTariffEnds of tariff house", 95),
+    ("HexaDrainBlocked of machine rack-1", 105),
+    ("HexaDrainBlocked of machine rack-2", 105),
+    ("HexaDrainBlocked of machine rack-3", 130),
+    ("HexaCertificateEnds of certificate grpc", 130),
+)
+"""Each alert of examples/scenarios/bad-night.yaml and the hour after it, and the look at which it has come."""
+LOOKS: Final = (5, 25, 40, 55, 75, 95, 105, 130, 150)
+
+
+async def test_the_night_that_ships_is_told_in_order(promtool: Path, tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The alerts of docs/bad-night.md fire, each once its cause has lasted, and no other does."""
+    async with open_night() as (night, passes):
+        prometheus = Recorder(night.world)
+        prometheus.autoscaler = False  # the night has its own calls
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(prometheus.until, 155)
+            async for _ in passes():
+                pass
+    told = {minute: [alert for alert, begin in SHIPPED_NIGHT if begin <= minute] for minute in LOOKS}
     assert judge(promtool, tmp_path, RULES, prometheus.tests(told, names=OURS)) == ""
 
 

@@ -561,6 +561,18 @@ def test_helm_takes_its_values(helm: Path) -> None:
     assert "big is none of minimal, production, tenant" in caught.value.stderr
 
 
+def test_helm_renders_alerts_and_dashboard(helm: Path) -> None:
+    """With their values the chart has what `hexa manifests --alerts --dashboard` prints, to the last brace; labels are added."""
+    values = {"alerts.enabled": "true", "alerts.runbooks": "https://wiki/alerts", "dashboard.enabled": "true"}
+    arguments = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+    objects = keyed(templated(helm, *arguments, "--set", "alerts.labels.release=kps"))
+    wanted = keyed(printed("minimal", "--alerts", "--dashboard", "--runbooks", "https://wiki/alerts"))
+    for key in (("PrometheusRule", "hexa-system", "hexa-alerts"), ("ConfigMap", "hexa-system", "hexa-dashboard")):
+        assert objects[key].get("spec") == wanted[key].get("spec")
+        assert objects[key].get("data") == wanted[key].get("data")
+    assert objects["PrometheusRule", "hexa-system", "hexa-alerts"]["metadata"]["labels"]["release"] == "kps"
+
+
 def templated(helm: Path, *arguments: str) -> list[Resource]:
     """What `helm template` renders."""
     command = [str(helm), "template", "hexa", str(DEPLOY / "helm" / "hexa"), "--namespace", "hexa-system", *arguments]
