@@ -16,6 +16,7 @@ from tests.scenarios.bad_night import open_night
 from trio.testing import MockClock
 
 from hexa.adapters.metrics.adapter import Exposition
+from hexa.app.manifests.dashboard import dashboard
 from hexa.domain.machine.lifecycle import Phase
 from hexa.testing.world import World, group, machine, open_world
 from hexa.yaml import read_documents, write_document
@@ -58,6 +59,20 @@ def complaints(promtool: Path, body: bytes) -> tuple[int, bytes]:
     """The exit code of `promtool check metrics`, and what it says."""
     answer = subprocess.run([str(promtool), "check", "metrics"], input=body, capture_output=True, check=False)
     return answer.returncode, answer.stdout + answer.stderr
+
+
+def test_promtool_understands_every_query_of_the_dashboard(promtool: Path, tmp_path: Path) -> None:
+    """With Grafana's variables filled in, each query of a panel is PromQL."""
+    grafana = {"$__rate_interval": "5m", "$__range": "1d", "$namespace": ".*", "$group": ".*", "$machine": ".*"}
+    queries = [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", ())]
+    for name, value in grafana.items():
+        queries = [query.replace(name, value) for query in queries]
+    assert not [query for query in queries if "$" in query]
+    recorded = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "queries.yaml"
+    file.write_text(write_document({"groups": [{"name": "dashboard", "rules": recorded}]}))
+    answer = subprocess.run([str(promtool), "check", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 def bmc(number: int) -> dict[str, Any]:
