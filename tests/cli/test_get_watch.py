@@ -168,6 +168,32 @@ def test_a_profile_that_comes_later_is_seen(hexa: Hexa, kube: MemoryKube) -> Non
     ]
 
 
+def test_what_was_named_may_go_and_come_back(hexa: Hexa, kube: MemoryKube) -> None:
+    """The only machine that was named is deleted, told as gone, and shown again when it is applied again."""
+
+    async def night() -> None:
+        kube.api.delete(MACHINES, ("homelab", "box-1"))
+        await trio.sleep(2)
+        become(kube, "box-2", phase="Booting")
+        await trio.sleep(2)
+        kube.api.create(MACHINES, {"metadata": {"namespace": "homelab", "name": "box-1"}, "spec": {}})
+
+    shown = hexa("get box-1 -w", night)
+    assert (shown.exit_code, shown.stderr) == (0, "hexa: machine homelab/box-1 is gone\n")
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["NAME", "box-1", "box-1"]
+
+
+def test_an_empty_namespace_is_waited_for(hexa: Hexa, kube: MemoryKube) -> None:
+    """Nothing is there: that is said, and what comes is shown."""
+
+    async def night() -> None:
+        kube.api.create(MACHINES, {"metadata": {"namespace": "barn", "name": "far"}, "spec": {}})
+
+    shown = hexa("get -w -n barn", night)
+    assert (shown.exit_code, shown.stderr) == (0, "hexa: nothing here yet\n")
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["NAME", "far"]
+
+
 def test_what_does_not_decode_is_a_line_too(hexa: Hexa, kube: MemoryKube) -> None:
     """A machine that is written so that hexa cannot read it is told when it comes, and when it is mended."""
 

@@ -119,6 +119,15 @@ def test_every_size_is_filled_exactly(width: int, height: int, page: Page) -> No
     assert [len(line) for line in found] == [width] * height
 
 
+def test_what_may_be_old_or_is_not_known_is_said() -> None:
+    """Under the first line stands that the API server is away, and what the person may not read."""
+    found = shown(trouble="no connection", notes=("whether machines joined is not known: forbidden",))
+    assert [line.rstrip() for line in found[1:3]] == [
+        "no connection; what is shown may be old",
+        "whether machines joined is not known: forbidden",
+    ]
+
+
 def test_narrow_screens_keep_what_matters() -> None:
     """Columns go one after another; name, phase and reason stay."""
     titles = [next(line for line in shown(width=wide) if "WHY" in line).split() for wide in (100, 60, 50)]

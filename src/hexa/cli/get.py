@@ -92,20 +92,28 @@ def _watch(where: Where, found: "Callable[[Site, Snapshot], tuple[Lines, list[st
     async def show(site: Site, live: "LiveSnapshot") -> None:
         import trio
 
-        changes, sight, told = Changes(output), Sight(), set[str]()
+        changes, sight, told, first = Changes(output), Sight(), set[str](), True
         while True:
             snapshot = live.snapshot()
             sight.tell(live.trouble)
             tell_notes(note for note in snapshot.notes if note not in told)
             told.update(snapshot.notes)
             lines, wrong = found(site, snapshot)
-            if wrong and changes.first:
-                fail(wrong[0], Exit.FAILED)
+            if first:
+                _begin(lines, wrong)
+            first = False
             _print_changes(changes, lines, output, snapshot.now, spaces=where.all_namespaces)
             await live.changed()
             await trio.sleep(SETTLES)
 
     stay(where, show)
+
+
+def _begin(lines: "Lines", wrong: list[str]) -> None:
+    if wrong:
+        fail(wrong[0], Exit.FAILED)
+    if not lines.groups and not lines.machines:
+        typer.echo("hexa: nothing here yet", err=True)
 
 
 def _print_changes(changes: Changes, lines: "Lines", output: Format, now: "datetime", *, spaces: bool) -> None:

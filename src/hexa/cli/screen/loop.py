@@ -48,10 +48,16 @@ class Screen:
         self._painter = Painter(colours=colourful())
         self._state = UiState()
         self._looks = Looks()
-        self._overview: Overview = overview(live.snapshot(), looks=self._looks)
+        self._notes: tuple[str, ...] = ()
+        self._overview: Overview = self._seen()
         self._answers: tuple[str, tuple[str, ...]] = ("", ())
         self._asked = trio.Event()
         self._stirred = trio.Event()
+
+    def _seen(self) -> Overview:
+        snapshot = self._live.snapshot()
+        self._notes = snapshot.notes
+        return overview(snapshot, looks=self._looks)
 
     async def draw(self) -> None:
         """A frame for whatever stirs, and one each `TICK`."""
@@ -64,6 +70,7 @@ class Screen:
                 width=width,
                 height=height,
                 trouble=self._live.trouble,
+                notes=self._notes,
                 answer=answer if whose == self._state.selected else (),
             )
             write(self._painter.frame(lines(self._overview, self._state, frame), width=width, height=height))
@@ -75,7 +82,7 @@ class Screen:
         while True:
             with trio.move_on_after(COUNTED):
                 await self._live.changed()
-            self._overview = overview(self._live.snapshot(), looks=self._looks)
+            self._overview = self._seen()
             self._stirred.set()
             await trio.sleep(ANEW)
 

@@ -31,6 +31,8 @@ class Frame(Struct, frozen=True, kw_only=True):
     """0: as high as what there is."""
     trouble: str = ""
     """Why what is shown may be old."""
+    notes: tuple[str, ...] = ()
+    """What may not be read, and what that means."""
     answer: tuple[str, ...] = ()
     """What `hexa why` says of the selected machine."""
 
@@ -72,7 +74,8 @@ def _headline(overview: Overview) -> Text:
 
 
 def _trouble(frame: Frame) -> list[Text]:
-    return [Text(f"{plain(frame.trouble)}; what is shown may be old", style="bold yellow")] if frame.trouble else []
+    away = [Text(f"{plain(frame.trouble)}; what is shown may be old", style="bold yellow")] if frame.trouble else []
+    return [*away, *(Text(plain(note), style="yellow") for note in frame.notes)]
 
 
 def _machines(overview: Overview, state: UiState, frame: Frame, height: int) -> list[Text]:

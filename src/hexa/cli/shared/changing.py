@@ -31,11 +31,6 @@ class Changes:
     _shown: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     _table: LongTable[Any] = field(default_factory=LongTable)
 
-    @property
-    def first(self) -> bool:
-        """Nothing was shown yet."""
-        return not self._shown
-
     def of(self, *parts: Part[Any]) -> tuple[list[str], list[str]]:
         """What to print now, and of what to say that it is gone."""
         now = {
