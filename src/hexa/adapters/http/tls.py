@@ -41,10 +41,13 @@ class Credentials:
             self._told(end)
 
     async def watch(self) -> None:
-        """Look at the files now and then; never returns."""
+        """Look at the files now and then; never returns. What nobody foresaw of them is logged, and the old ones go on."""
         while True:
             await trio.sleep(LOOK_EVERY)
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                log.exception("the certificate of the HTTP port cannot be read again")
 
     async def look(self) -> None:
         """Take changed files if they are good; else tell it once, and go on with what was loaded."""
@@ -94,6 +97,8 @@ def load(files: Files) -> ssl.SSLContext:
             words = (error.reason or str(error)).replace("_", " ").lower()
             text = f"{_named('certificate', files)} and {_named('key', files)} cannot be used: {words}"
         raise Refused(text, reason=BAD) from error
+    except OSError as error:  # it was there a moment ago
+        raise Refused(f"{_named('certificate', files)} cannot be read: {error.strerror}", reason=BAD) from error
     return context
 
 
