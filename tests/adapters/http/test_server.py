@@ -278,6 +278,29 @@ async def test_many_connections_leave_room_for_who_asks_something(
     assert caplog.text.count(server.FULL) == 1
 
 
+async def test_who_takes_all_connections_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit, with a request under way on each connection, the oldest goes of the address that has most of them."""
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 5)
+    asked = f"GET /hang HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    async with serving() as address:
+        other = await trio.open_tcp_stream(*address, local_address="127.0.0.2")
+        await other.send_all(asked)
+        streams = [await trio.open_tcp_stream(*address) for _ in range(4)]
+        for stream in streams:
+            await stream.send_all(asked)
+        await trio.sleep(0.2)
+        newcomer = await trio.open_tcp_stream(*address, local_address="127.0.0.2")
+        await newcomer.send_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"200" in await newcomer.receive_some(1_000)
+        with trio.fail_after(1):
+            assert await streams[0].receive_some(1_000) == b""
+        with trio.move_on_after(0.2) as waits:
+            await other.receive_some(1)
+        assert waits.cancelled_caught
+        for stream in (*streams, other, newcomer):
+            await stream.aclose()
+
+
 async def test_a_loop_of_requests_has_its_pace_and_slows_down_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one address so many requests are answered a second; those of others are answered at once meanwhile."""
     monkeypatch.setattr(server, "REQUESTS", (5, 20.0))
@@ -356,6 +379,36 @@ async def test_tls_is_spoken_and_a_new_certificate_is_taken_when_its_files_chang
     assert server.HANDSHAKE in caplog.text
     assert caplog.text.count("the old one goes on") == 1
     assert ends == pytest.approx([LIFE["ends"].timestamp()] * 2, abs=1)
+
+
+async def test_a_certificate_that_vanishes_while_it_is_read_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The old one goes on, and the new one is taken once it is there, whatever a look at the files has raised."""
+    monkeypatch.setattr(tls, "LOOK_EVERY", 0.05)
+    by = authority()
+    files = write(tmp_path, by)
+    read = tls.read
+
+    def vanishes(files: Files) -> bytes:
+        found = read(files)
+        if b"vanishes" in found:
+            files.certificate.unlink(missing_ok=True)
+        if b"odd" in found:
+            raise UnicodeError
+        return found
+
+    monkeypatch.setattr(tls, "read", vanishes)
+    async with serving(files=files) as address:
+        for text in ("vanishes", "odd"):
+            files.certificate.write_text(text)
+            await trio.sleep(0.3)
+            assert await status(address, by) == 200
+        write(tmp_path, authority())
+        await trio.sleep(0.3)
+        with pytest.raises(httpx.ConnectError):
+            await status(address, by)
+    assert f"http.tls.certificate ({files.certificate}) cannot be read: No such file" in caplog.text
 
 
 async def test_plain_text_on_a_network_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

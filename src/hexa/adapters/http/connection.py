@@ -133,7 +133,7 @@ class Connection:
         turn: Callable[[], Awaitable[None]],
     ) -> None:
         self._stream = stream
-        self._peer = peer
+        self.peer: Final = peer
         self._tell = tell
         self._broke = broke
         self._turn = turn
@@ -162,7 +162,7 @@ class Connection:
     async def _talk(self, app: Any, nursery: trio.Nursery) -> None:
         tls = isinstance(self._stream, trio.SSLStream)
         state, tasks = ConnectionState({}), Tasks(nursery, self._broke)
-        client = (self._peer, 0)
+        client = (self.peer, 0)
         protocol = Http1(ASGIWrapper(app), CONFIG, CONTEXT, tasks, state, tls, client, None, self._send)  # type: ignore[arg-type]
         protocol.tell, protocol.turn = self._tell, self._turn
         with self._reading:

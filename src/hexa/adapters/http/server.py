@@ -5,12 +5,14 @@ Nothing that a client does ends more than its own connection.
 
 import errno
 import logging
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final
 
 import trio
+from msgspec import Struct
 
 from hexa.adapters.http.complaints import Complaints
 from hexa.adapters.http.config import Files
@@ -78,6 +80,15 @@ async def check(*, address: str, files: Files | None = None, insecure: bool = Fa
         listener.socket.close()
 
 
+class Newcomer(Struct, frozen=True):
+    """A client that shakes hands."""
+
+    peer: str
+    cut: Callable[[], None]
+    """End it now."""
+    waits: bool = True
+
+
 class Server:
     """All connections."""
 
@@ -87,8 +98,8 @@ class Server:
         self._complaints = Complaints()
         burst, a_second = REQUESTS
         self._pace = Pace[str](burst=burst, a_second=a_second, most=1_000)
-        self._taken: dict[object, Callable[[], None] | Connection] = {}
-        """In the order in which they came: what ends a handshake, or a connection."""
+        self._taken: dict[object, Newcomer | Connection] = {}
+        """In the order in which they came."""
 
     async def run(self, listeners: list[trio.SocketListener]) -> None:
         """Take connections; never returns."""
@@ -102,10 +113,11 @@ class Server:
     async def _take(self, stream: trio.SocketStream) -> None:
         key = object()
         with trio.CancelScope() as scope:
-            self._taken[key] = scope.cancel
+            self._taken[key] = Newcomer("", scope.cancel)
             try:
                 peer = str(stream.socket.getpeername()[0])
-                self._make_room(peer)
+                self._taken[key] = Newcomer(peer, scope.cancel)
+                self._make_room(key, peer)
                 await self._talk(key, stream, peer)
             except OSError:
                 pass  # it has gone
@@ -115,14 +127,17 @@ class Server:
                 del self._taken[key]
                 await trio.aclose_forcefully(stream)
 
-    def _make_room(self, peer: str) -> None:
-        """At the limit the oldest connection without a request under way goes; where all have one, the oldest."""
+    def _make_room(self, key: object, peer: str) -> None:
+        """At the limit the oldest connection without a request under way goes; where all others have one, the oldest. An address
+        that has more than half of them pays for that itself."""
         if len(self._taken) <= MAX_CONNECTIONS:
             return
         self._complaints.tell(FULL, peer=peer)
-        waiting = (each for each in self._taken.values() if not isinstance(each, Connection) or each.waits)
-        victim = next(waiting, next(iter(self._taken.values())))
-        victim.cut() if isinstance(victim, Connection) else victim()
+        others = [each for number, each in self._taken.items() if number is not key]
+        crowd, many = Counter(each.peer for each in self._taken.values()).most_common(1)[0]
+        if many > MAX_CONNECTIONS / 2:
+            others = [each for each in others if each.peer == crowd] or others
+        next((each for each in others if each.waits), others[0]).cut()
 
     async def _talk(self, key: object, stream: trio.SocketStream, peer: str) -> None:
         secured = await self._secured(stream, peer)
