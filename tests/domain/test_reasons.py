@@ -28,7 +28,8 @@ def raised() -> Iterator[str]:
 
 def documented() -> Iterator[str]:
     """Types of conditions on the page that says what to do about them."""
-    text = PAGE.read_text().partition("## Conditions of a machine")[2].partition("## Events")[0]
+    sections = PAGE.read_text().split("\n## ")
+    text = "".join(section for section in sections if section.startswith("Conditions of "))
     for line in re.findall(r"^\| ([^|]+) \|", text, re.M):
         yield from (name for name in re.findall(r"\w+", line) if name[0].isupper())
 
