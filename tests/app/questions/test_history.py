@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import trio
 from msgspec import to_builtins
+from trio.testing import MockClock
 
 from hexa.adapters.memory.clock import START, MemoryClock
 from hexa.adapters.memory.cluster.api import MemoryApi
@@ -12,6 +14,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.adapters.system.clock import SystemClock
 from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.questions.history import Remembered, history, needs_events, told_history
+from hexa.app.questions.live import FRESH_HISTORY, Live
 from hexa.app.store import Store
 from hexa.app.views.views import Views
 from hexa.domain.errors import Refused
@@ -151,6 +154,20 @@ async def test_events_are_read_where_they_are_needed_and_may_be() -> None:
     kube.fail_next(Refused("may not list events"), kind=EVENTS)
     assert await first() == at(1500)
     assert await told_history(site, kube, timedelta(minutes=1)) == history(site, (), at(1599))
+    assert kube.count("list", EVENTS) == 2
+
+
+async def test_many_who_ask_for_other_spans_read_events_once(autojump_clock: MockClock) -> None:
+    """Events are a load on the API server: whoever asks for ever other spans, many at once, has them read once in ten seconds."""
+    kube = MemoryKube(MemoryApi(MemoryClock()))
+    many = [(1500.0 + number, (OFF, READY)[number % 2]) for number in range(HISTORY_LENGTH)]
+    site = snapshot(machine("b", *many), now=at(1600))
+    live = Live(site.store, site.views, kube)
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            for days in range(20):
+                nursery.start_soon(live.history, timedelta(days=18_000 + days))
+        await trio.sleep(FRESH_HISTORY)
     assert kube.count("list", EVENTS) == 2
 
 

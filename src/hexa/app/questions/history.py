@@ -6,8 +6,9 @@ Status and Events are kept by the API server, so a restart of the agent loses ne
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from hexa.app.commands.shared.snapshot import Snapshot
@@ -24,6 +25,9 @@ Moment = tuple[datetime, Phase]
 
 Past = Mapping[Lookup, Sequence[tuple[str, Moment]]]
 """Moments of machines, the oldest first, each with the uid that it was told of."""
+
+Read = Callable[[str], Awaitable[Sequence[KubeEvent]]]
+"""Events of a namespace."""
 
 NOTHING: Final[Past] = {}
 MOST_STEPS: Final = 400
@@ -77,22 +81,25 @@ async def told_history(
     *,
     namespaces: Collection[str] | None = None,
     past: Past = NOTHING,
+    read: Read | None = None,
 ) -> tuple[Stretch, ...]:
     """The same with the Events that it needs, which are read where a machine had more phases than status and agent know, and only
-    there. Where hexa may not read them (its roles need not allow it), the status has to do. Raises `Unavailable`."""
-    began, events = snapshot.now - since, list[KubeEvent]()
+    there. Where hexa may not read them (its roles need not allow it), the status has to do. `read`: by another way than one that
+    asks `kube` each time. Raises `Unavailable`."""
+    began, events, read = snapshot.now - since, list[KubeEvent](), read or partial(events_of, kube)
     for space in needs_events(snapshot, began, past=past):
         if namespaces is None or space in namespaces:
-            events += await _events(kube, space)
+            events += await read(space)
     return history(snapshot, events, began, namespaces=namespaces, past=past)
 
 
-async def _events(kube: Kube, namespace: str) -> list[KubeEvent]:
+async def events_of(kube: Kube, namespace: str) -> Sequence[KubeEvent]:
+    """Events of the namespace's machines that tell of phases; none where hexa may not read them. Raises `Unavailable`."""
     try:
         listing = await kube.list(EVENTS, Selector(namespace, fields=f"involvedObject.kind={MACHINES.name}"))
     except Refused:
         return []
-    return [event for event in listing.items if isinstance(event, KubeEvent)]
+    return [event for event in listing.items if isinstance(event, KubeEvent) and event.reason in _PHASES]
 
 
 def needs_events(snapshot: Snapshot, since: datetime, *, past: Past = NOTHING) -> frozenset[str]:

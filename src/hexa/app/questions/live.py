@@ -1,7 +1,7 @@
 """What a core at work answers page and API: what commands answer of a snapshot that they take, of what the watches show now."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -9,11 +9,12 @@ import trio
 
 from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.questions.history import NOTHING as NO_PAST
-from hexa.app.questions.history import Past, told_history
+from hexa.app.questions.history import Past, events_of, told_history
 from hexa.app.questions.machines import Scope, Told
 from hexa.app.questions.overview import NOTHING, Beside, Looks, machine_of, overview
 from hexa.app.store import Store
 from hexa.app.views.views import Views
+from hexa.domain.resources.core import KubeEvent
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.words.history import Stretch
 from hexa.domain.words.overview import MachineState, Overview
@@ -46,6 +47,8 @@ class Live:
         self._preparing: Final = trio.Lock()
         self._prepared, self._prepared_version = -math.inf, -1
         self._histories: Final[dict[tuple[timedelta, Spaces], tuple[float, Sequence[Stretch]]]] = {}
+        self._events: Final[dict[str, tuple[float, Sequence[KubeEvent]]]] = {}
+        self._telling: Final = trio.Lock()
 
     @property
     def version(self) -> int:
@@ -97,13 +100,29 @@ class Live:
 
     async def history(self, since: timedelta, namespaces: Collection[str] | None = None) -> Sequence[Stretch]:
         spaces: Spaces = None if namespaces is None else frozenset(namespaces)
-        asked, now = (since, spaces), trio.current_time()
-        kept = self._histories.get(asked)
-        if kept is not None and now < kept[0] + FRESH_HISTORY:
-            return kept[1]
-        found = await told_history(self.snapshot, self._kube, since, namespaces=spaces, past=self._past)
-        _keep(self._histories, asked, (now, found))
+        asked = since, spaces
+        if (kept := _fresh(self._histories, asked)) is None:
+            async with self._telling:  # one after another, however many ask: others have their turn in between
+                if (kept := _fresh(self._histories, asked)) is None:
+                    kept = await told_history(
+                        self.snapshot, self._kube, since, namespaces=spaces, past=self._past, read=self._read
+                    )
+                    _keep(self._histories, asked, (trio.current_time(), kept))
+        return kept
+
+    async def _read(self, space: str) -> Sequence[KubeEvent]:
+        """Events of a namespace: read once in ten seconds, whatever span is asked for."""
+        found = _fresh(self._events, space)
+        if found is None:
+            found = await events_of(self._kube, space)
+            _keep(self._events, space, (trio.current_time(), found))
         return found
+
+
+def _fresh(kept: Mapping[K, tuple[float, V]], key: K) -> V | None:
+    """What was answered a short time ago."""
+    at, found = kept.get(key, (-math.inf, None))
+    return found if trio.current_time() < at + FRESH_HISTORY else None
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:
