@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+import trio
 from msgspec import Struct
 from tests.cli.sites import NOW, Clock, cluster
 
@@ -98,6 +99,8 @@ async def ask(
     pieces = [content[at : at + size] for at in range(0, len(content), size)] or [b""]
 
     async def receive() -> Any:
+        if not pieces:
+            await trio.sleep_forever()  # it stays and listens
         return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
     async def send(message: Any) -> None:

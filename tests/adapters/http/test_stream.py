@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 import trio
-from tests.adapters.http.desk import RACK, Desk, open_desk
+from tests.adapters.http.desk import RACK, Desk, Guest, open_desk
 from trio.testing import MockClock
 
 from hexa.adapters.http.errors import forbidden
@@ -87,3 +87,22 @@ async def test_the_stream_ends_where_the_caller_may_see_nothing_any_more(autojum
 
         found = [event async for event in events(lambda: desk.live.version, look)]
         assert sum(event.startswith(b"event") for event in found) == 1
+
+
+async def test_a_stream_ends_with_its_token(autojump_clock: MockClock) -> None:
+    """Whoever looks on with a token that was deleted is told nothing more after half a minute, as much as may change."""
+    async with open_desk(RACK, Guest("alice", spaces=frozenset({"a"}))) as desk, trio.open_nursery() as nursery:
+
+        async def leave() -> None:
+            await trio.sleep(65)
+            del desk.door.guests["alice"]
+            for _ in range(40):
+                await trio.sleep(2)
+                desk.change("box-2", phase="Booting")
+                desk.change("box-2", phase="Off")
+
+        begun = trio.current_time()
+        nursery.start_soon(leave)
+        found = await desk.get("stream", token="alice")
+        assert found.body.count(b"event: state") >= 2
+        assert 65 < trio.current_time() - begun < 100

@@ -5,11 +5,12 @@ from importlib.resources import files
 from typing import Final, TypeVar
 
 import msgspec
+import trio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hexa.adapters.http.app import Handler, caller_of, in_turn
+from hexa.adapters.http.app import Handler, caller_of, in_turn, judge
 from hexa.adapters.http.auth import Caller
 from hexa.adapters.http.errors import HttpError, forbidden, not_found
 from hexa.adapters.http.kept import Bucket
@@ -28,6 +29,8 @@ OF_CALLER: Final = 20, 0.2
 OF_MACHINE: Final = 5, 0.1
 """The same of one machine, whoever asks."""
 MOST_BUCKETS: Final = 4_096
+JUDGED: Final = 30.0
+"""Seconds for which a stream tells without asking again whether its token still counts."""
 
 T = TypeVar("T")
 
@@ -97,7 +100,13 @@ class Api:
         if request.method == "HEAD":
             return Response(None, 200, media_type="text/event-stream")
 
+        judged = trio.current_time()
+
         async def look() -> tuple[int, Overview]:
+            nonlocal judged
+            if trio.current_time() >= judged + JUDGED:
+                await judge(request)
+                judged = trio.current_time()
             spaces = await spaces_of(request)
             await self._questions.prepare()
             return await in_turn(request, lambda: self._questions.stamped(spaces))

@@ -1,6 +1,7 @@
 """The application of the port: which paths there are, and what each asks of a caller. What they answer is of other modules."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -55,6 +56,11 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+async def judge(request: Request) -> None:
+    """Find out who asks; for answers that go on, again. Raises `HttpError` where the token counts no more."""
+    request.state.caller = await request.state.admit()
+
+
 async def in_turn(request: Request, work: Callable[[], T]) -> T:
     """What `work` returns, one at a time: between the work of two requests gRPC and the controllers have theirs."""
     async with request.app.state.turn:
@@ -65,7 +71,8 @@ def _guarded(route: Route, door: Door) -> Route:
     endpoint: Handler = route.endpoint
 
     async def ask(request: Request) -> Response:
-        request.state.caller = await door.admit(request.headers.get("authorization"), request.method)
+        request.state.admit = partial(door.admit, request.headers.get("authorization"), request.method)
+        await judge(request)
         return await endpoint(request)
 
     return Route(route.path, ask, methods=sorted(route.methods or ()), name=route.name)
