@@ -29,7 +29,9 @@ def validate(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", metavar="FILE", help="The agent's configuration file: its receivers of notifications."
+            "--config",
+            metavar="FILE",
+            help="The agent's configuration file: its settings, and receivers of notifications.",
         ),
     ] = None,
 ) -> None:
@@ -45,7 +47,7 @@ def validate(
     located += _of_config(config) if config is not None else []
     objects = list(written_objects(documents, namespace=namespace))
     located += check(objects, now=datetime.now(UTC))  # noqa: TID251  # a command is where time comes from
-    typer.echo(_json(objects, located) if as_json else _text(objects, located))
+    typer.echo(_json(objects, located) if as_json else _text(objects, located, settings="" if files else str(config)))
     if any(each.problem.severity == "error" for each in located):
         raise typer.Exit(Exit.FAILED)
 
@@ -101,26 +103,32 @@ def _of_config(file: Path) -> list["Located"]:
     return [Located(whole.place(each.field), None, each) for each in problems]
 
 
-def _text(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
+def _text(objects: Sequence["Written"], located: Sequence["Located"], *, settings: str) -> str:
     lines = []
     for each in located:
         problem, subject = each.problem, each.subject
         about = f"{subject}: {problem.field}: " if subject else f"{problem.field}: " if problem.field else ""
         lines.append(f"{each.place.file}:{each.place.line}: {problem.severity}: {about}{problem.text}")
         lines.append(f"    {problem.remedy}")
-    return "\n".join([*lines, _summary(objects, located)])
+    return "\n".join([*lines, _summary(objects, located, settings=settings)])
 
 
-def _summary(objects: Sequence["Written"], located: Sequence["Located"]) -> str:
+def _summary(objects: Sequence["Written"], located: Sequence["Located"], *, settings: str) -> str:
+    """How much was checked, and what came of it. `settings` names the configuration where nothing else was given."""
+    if settings:
+        counts = _counts((), located)
+        return f"{settings}: {_many(counts, 'error')}, {_many(counts, 'warning')}"
     if not objects and not located:
         return "nothing to check: no Group, Node or PowerProfile of infra.homecluster.dev in there"
     counts = _counts(objects, located)
     words = ("group", "node", "profile", "error", "warning")
-    groups, nodes, profiles, errors, warnings = (
-        f"{counts[f'{word}s']} {word}{'s' * (counts[f'{word}s'] != 1)}" for word in words
-    )
+    groups, nodes, profiles, errors, warnings = (_many(counts, word) for word in words)
     checked = f"{groups}, {nodes}, {profiles}" if counts["profiles"] else f"{groups}, {nodes}"
     return f"{checked}: {errors}, {warnings}"
+
+
+def _many(counts: dict[str, int], word: str) -> str:
+    return f"{counts[f'{word}s']} {word}{'s' * (counts[f'{word}s'] != 1)}"
 
 
 def _counts(objects: Sequence["Written"], located: Sequence["Located"]) -> dict[str, int]:
