@@ -1,6 +1,6 @@
 """A machine as the overview tells of it, by the same functions that `hexa get` and `hexa why` answer by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from statistics import median
 
@@ -31,16 +31,17 @@ class Scope:
     def __init__(self, snapshot: Snapshot, kept: Kept[MachineState] | None = None) -> None:
         self.kept = kept if kept is not None else Kept()
         self.snapshot = snapshot
-        self._sizes: dict[Lookup, int] = {}
+        self._around: dict[Lookup, tuple[int, tuple[float, ...]]] = {}
 
     def around(self, view: MachineView) -> tuple[object, ...]:
         """What of its group is told with a machine, beside what stands in its view."""
         if view.group is None:
             return ()
         key, views = view.group.key, self.snapshot.views
-        if key not in self._sizes:
-            self._sizes[key] = target(views.judged(key, self.snapshot.now))
-        return self._sizes[key], None if view.node.status.boot_seconds else views.members(key)
+        if key not in self._around:
+            self._around[key] = target(views.judged(key, self.snapshot.now)), boots_of(self.snapshot, view, own=())
+        size, kin = self._around[key]
+        return size, None if view.node.status.boot_seconds else kin
 
 
 class Told:
@@ -155,10 +156,11 @@ def _timed(snapshot: Snapshot, view: MachineView, told: MachineState) -> Machine
     )
 
 
-def boots_of(snapshot: Snapshot, view: MachineView) -> tuple[float, ...]:
+def boots_of(snapshot: Snapshot, view: MachineView, *, own: Sequence[float] | None = None) -> tuple[float, ...]:
     """Its own recent boots in seconds; of a machine without any, those of its group."""
     kin = snapshot.views.members(view.group.key) if view.group is not None else ()
-    return recent_boots(view.node.status.boot_seconds, (each.node.status.boot_seconds for each in kin))
+    own = view.node.status.boot_seconds if own is None else own
+    return recent_boots(own, (each.node.status.boot_seconds for each in kin))
 
 
 def _energy(view: MachineView, account: EnergyAccount, today: str) -> EnergyState:
