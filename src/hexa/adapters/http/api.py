@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from hexa.adapters.http.app import Handler, caller_of, in_turn, judge
 from hexa.adapters.http.auth import Caller
+from hexa.adapters.http.editions import Edition, Editions
 from hexa.adapters.http.errors import HttpError, forbidden, not_found
 from hexa.adapters.http.kept import Bucket
 from hexa.adapters.http.reading import body_of, key_of, spaces_of, span_of
@@ -40,6 +41,7 @@ class Api:
 
     def __init__(self, questions: Questions, orders: Orders) -> None:
         self._questions, self._orders = questions, orders
+        self._editions = Editions(self._version)
         self._callers, self._machines = Buckets(*OF_CALLER), Buckets(*OF_MACHINE)
 
     def open(self) -> tuple[Route, ...]:
@@ -102,16 +104,23 @@ class Api:
 
         judged = trio.current_time()
 
-        async def look() -> tuple[int, Overview]:
+        async def latest() -> Edition:
             nonlocal judged
             if trio.current_time() >= judged + JUDGED:
                 await judge(request)
                 judged = trio.current_time()
             spaces = await spaces_of(request)
-            await self._questions.prepare()
-            return await in_turn(request, lambda: self._questions.stamped(spaces))
 
-        return stream(lambda: self._questions.version, look)
+            async def look() -> tuple[int, Overview]:
+                await self._questions.prepare()
+                return await in_turn(request, lambda: self._questions.stamped(spaces))
+
+            return await self._editions.latest(spaces, look)
+
+        return stream(self._version, latest)
+
+    def _version(self) -> int:
+        return self._questions.version
 
     async def eta(self, request: Request) -> Response:
         found = eta_of(await self._machine(request))
