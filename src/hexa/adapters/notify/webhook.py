@@ -54,7 +54,7 @@ class Webhook(Struct, frozen=True):
         headers = {"User-Agent": AGENT, "Content-Type": letter.content_type, **await self._headers()}
         trust = (
             await trust_of(self.written.ca_file)
-            if url.startswith("https:")
+            if url.lower().startswith("https:")
             else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
         token = _quiet.set(True)
