@@ -14,7 +14,8 @@ from trio.testing import MockClock
 
 from hexa.adapters.http.api import OF_MACHINE
 from hexa.domain.errors import Unavailable
-from hexa.domain.resources.core import BUDGETS, PODS
+from hexa.domain.policy.battery import OnBattery
+from hexa.domain.resources.core import BUDGETS, NODES, PODS, Malformed, decode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.kube import Patch
 
@@ -209,6 +210,30 @@ async def test_a_wake_does_not_go_against_another_word(where: str) -> None:
             desk.seen("box-2")
             assert not (await desk.post("a/box-2/wake")).json["changed"]
             assert desk.hold("box-2") == {"power": "on", "reason": "stays"}
+
+
+@pytest.mark.parametrize("by", ["OnBattery", "MaintenancePlanned"])
+async def test_a_wake_does_what_a_program_may(by: str) -> None:
+    """A door that calls with each page wakes no machine on battery or before its maintenance, and keeps none on; a person does."""
+    async with open_desk(RACK) as desk:
+        assert (await desk.post("a/box-1/wake")).json["changed"]
+        desk.seen("box-1")
+        store, views = desk.live.snapshot.store, desk.live.snapshot.views
+        if by == "OnBattery":
+            views.on_battery = lambda _: OnBattery(reason=by, text="the UPS is on battery", since=NOW)
+        else:
+            for name in ("box-1", "box-2"):
+                said = {"type": by, "status": "True", "message": "new fan"}
+                node = decode(NODES, {"metadata": {"name": name}, "status": {"conditions": [said]}})
+                assert not isinstance(node, Malformed)
+                store.nodes.put(node)
+        refused = await desk.post("a/box-2/wake")
+        assert (refused.status, refused.json["reason"]) == (409, by)
+        assert "hexa on a/box-2" in refused.json["message"]
+        assert not (await desk.post("a/box-1/wake")).json["changed"]
+        desk.clock.when = NOW + timedelta(minutes=20)
+        assert (await desk.post("a/box-1/wake")).status == 409
+        assert (await desk.post("a/box-2/hold", {"power": "on"})).json["changed"]
 
 
 async def test_a_wake_that_meets_another_write_looks_again(autojump_clock: MockClock) -> None:

@@ -1,6 +1,7 @@
 """A person's word over a machine that comes over HTTP: written as `hexa on`, `hexa off` and `hexa auto` write it.
 
 A wake is a hold that ends. It never goes against another's word: what is held off stays off, and what is held on longer stays so.
+Programs ask for it, so it does not do what only a person's hold may: on battery, or before maintenance, nobody is woken by it.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from hexa.app.commands.shared.snapshot import Snapshot
 from hexa.app.commands.switch import Answer, Change, write
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import Conflict, NotFound
+from hexa.domain.machine.kube_conditions import PLANNED, by_others, in_words
+from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.values import active_hold, power_of
@@ -27,7 +30,7 @@ PAUSES: Final = (0.05, 0.2, 1.0)
 """Seconds until a wake is decided anew where somebody else wrote the machine meanwhile: the watch brings what."""
 HELD_OFF: Final = "HeldOff"
 BROKEN: Final = "DoesNotDecode"
-FINAL: Final = frozenset({HELD_OFF, BROKEN})
+FINAL: Final = frozenset({HELD_OFF, BROKEN, Reason.ON_BATTERY, Reason.MAINTENANCE_PLANNED})
 """Conflicts that no new look resolves."""
 NAME: Final = 200
 """Characters of a caller's name that are written."""
@@ -163,7 +166,7 @@ def _unfit(field: str, text: str, remedy: str) -> Unfit:
 
 
 def _wanted(view: MachineView, body: WakeBody, now: datetime) -> _Wanted:
-    """What the wake comes to. Raises `Unfit`, and `Conflict` where the machine is held off."""
+    """What the wake comes to. Raises `Unfit`, and `Conflict` where the machine is held off, or no program may wake it."""
     span = _span(body.for_) if body.for_ else WOKEN_FOR
     until = _whole(now + span, now, field="for")
     own, group = active_hold(view.node.spec.hold, now=now), active_hold(view.policy.hold, now=now)
@@ -175,7 +178,20 @@ def _wanted(view: MachineView, body: WakeBody, now: datetime) -> _Wanted:
             return _Wanted(hold.until or until, own, stands=True)
         if hold is not None:
             break  # the machine's own counts before its group's
+    if (barred := _barred(view)) is not None:
+        reason, why = barred
+        raise Conflict(
+            f"{view.key} is woken by no program: {why}; hexa on {view.key} wakes it all the same", reason=reason
+        )
     return _Wanted(until, own)
+
+
+def _barred(view: MachineView) -> tuple[Reason, str] | None:
+    """What no program wakes the machine against, however its wish is written."""
+    battery, planned = view.policy.battery, by_others(view.kube, PLANNED)
+    if battery is not None and battery.bars:
+        return Reason.ON_BATTERY, battery.text
+    return (Reason.MAINTENANCE_PLANNED, f"maintenance is planned{in_words(planned)}") if planned is not None else None
 
 
 def _stands(machine: Lookup, wanted: _Wanted) -> Ordered:
