@@ -3,6 +3,7 @@ lie for one sample, taints of others, objects that don't decode. Drawn apart fro
 for their seeds."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -76,6 +77,9 @@ async def _restore(stage: Stage, act: Act) -> None:
             site.api.restore(site.snapshot, seconds=act.duration or 5.0)
         for name in sorted(stage.cordoned_then - stage.cordoned):
             open_again(stage, name, after=30.0)
+        for box in stage.script.boxes:  # what does not decode came back with it: somebody mends that too
+            stage.later(30.0, partial(_mend_machine, stage, box.name))
+            stage.later(30.0, partial(_mend_kube_node, stage, box.name, None))
 
 
 async def _rename(stage: Stage, act: Act) -> None:
@@ -170,7 +174,13 @@ async def _odd_pod(stage: Stage, act: Act) -> None:
 async def _odd_machine(stage: Stage, act: Act) -> None:
     """The Node resource carries what its schema would have refused."""
     stage.edit(MACHINES, act.of, {"spec": {"taintsToRemove": 7}})
-    stage.later(act.duration, lambda: stage.edit(MACHINES, act.of, {"spec": {"taintsToRemove": None}}))
+    stage.later(act.duration, partial(_mend_machine, stage, act.of))
+
+
+def _mend_machine(stage: Stage, name: str) -> None:
+    found = stage.world.site.api.get(MACHINES, name, NAMESPACE)
+    if found is not None and found.raw["spec"].get("taintsToRemove") == 7:
+        stage.edit(MACHINES, name, {"spec": {"taintsToRemove": None}})
 
 
 async def _odd_kube_node(stage: Stage, act: Act) -> None:
@@ -181,13 +191,14 @@ async def _odd_kube_node(stage: Stage, act: Act) -> None:
         return
     old = found.raw["spec"].get("unschedulable")
     api.patch(NODES, ("", act.of), Patch({"spec": {"unschedulable": "maybe"}}), manager="somebody")
+    stage.later(act.duration, partial(_mend_kube_node, stage, act.of, old))
 
-    def mend() -> None:
-        found = api.get(NODES, act.of)
-        if found is not None and found.raw["spec"].get("unschedulable") == "maybe":
-            api.patch(NODES, ("", act.of), Patch({"spec": {"unschedulable": old}}), manager="somebody")
 
-    stage.later(act.duration, mend)
+def _mend_kube_node(stage: Stage, name: str, unschedulable: Any) -> None:
+    api = stage.world.site.api
+    found = api.get(NODES, name)
+    if found is not None and found.raw["spec"].get("unschedulable") == "maybe":
+        api.patch(NODES, ("", name), Patch({"spec": {"unschedulable": unschedulable}}), manager="somebody")
 
 
 async def _slow_writes(stage: Stage, act: Act) -> None:
