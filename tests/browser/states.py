@@ -118,7 +118,11 @@ def _group(name: str, members: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _hand(box: dict[str, Any]) -> dict[str, Any]:
-    told = {"reason": "WakeFailed", "message": "it gave no sign of life within 5m after 3 wakes", "since": box["since"]}
+    told = {
+        "reason": "WakeFailed",
+        "message": f"no sign of life after 3 wakes; next try at {box['since']}",
+        "since": box["since"],
+    }
     return {"kind": "Node", "namespace": box["namespace"], "name": box["name"], "severity": "error"} | told
 
 

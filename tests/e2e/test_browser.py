@@ -1,6 +1,7 @@
 """The page in a real Chromium: what it shows, that texts stay texts, its token, and that it lives without being loaded again."""
 
 import copy
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -52,7 +53,9 @@ async def test_one_look_says_what_is_on_why_and_what_needs_a_hand(browser: Brows
         page = await visit(browser, shown)
         line = await text(page, "sum")
         assert all(part in line for part in ("10 of 20", "0.48 kW", "1.02 EUR", "34.50 EUR", "office: minSize 0"))
-        assert "worker-009" in await text(page, "hands")
+        hands = await text(page, "hands")
+        assert "worker-009" in hands
+        assert re.search(r"next try at [^T]*\d\d:\d\d$", hands, re.MULTILINE)  # by the clock of who looks
         assert "2 of 5 Ready, 1 coming up" in await text(page, "groups")
         machines = await text(page, "machines")
         assert "Booting" in machines

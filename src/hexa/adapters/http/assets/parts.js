@@ -2,7 +2,7 @@
 // has changed; what a machine's row hides is written when somebody opens it.
 
 import {
-  NOT_KNOWN, colourOf, count, keyOf, known, kwh, make, many, moment, money, order, show, span, watts, write,
+  NOT_KNOWN, colourOf, count, keyOf, known, kwh, local, make, many, moment, money, order, show, span, watts, write,
 } from "./words.js";
 
 /** Elements by key: made once, written when their data is another, removed with it. */
@@ -67,7 +67,7 @@ export class Hands {
       show(parts.name, there);
       const kind = there ? "Machine" : hand.kind, where = hand.namespace ? `${kind} in ${hand.namespace}` : kind;
       write(parts.kind, `${where}, ${hand.reason}${hand.since ? `, since ${moment(hand.since, now)}` : ""}`);
-      write(parts.text, hand.message);
+      write(parts.text, local(hand.message, now));
     });
     this.none = make("li", "small", "Nothing: all machines and groups are as they should be.");
   }
@@ -113,7 +113,7 @@ export class Groups {
       const saved = known(energy.monthSaved) ? `${money(energy.monthSaved, energy.currency || currency)} saved this month` : "";
       write(parts.saved, saved);
       show(parts.saved, Boolean(saved));
-      write(parts.blocker, group.blocker);
+      write(parts.blocker, local(group.blocker, now));
       show(parts.blocker, Boolean(group.blocker));
     });
     this.none = make("li", "small", "There is no group.");
@@ -158,10 +158,10 @@ const facts = (machine, now, currency) => {
     ["Wanted", machine.wanted ? `${machine.wanted}, by ${machine.by || NOT_KNOWN}${wished}` : ""],
     ["Held", heldText(machine, now)],
     ["Comes up", readyText(machine, now)],
-    ["Stands against it", machine.blocker],
+    ["Stands against it", local(machine.blocker, now)],
     ["Power reading", machine.reading],
     ["Draws", drawn(machine)],
-    ["Health", [machine.health, machine.healthReason].filter(Boolean).join(": ")],
+    ["Health", local([machine.health, machine.healthReason].filter(Boolean).join(": "), now)],
     ["Uptime", machine.uptime],
     ["Kubernetes node", machine.kubernetesNode],
     ["Group", machine.group],
@@ -209,7 +209,7 @@ export class Machines {
     if (parts.dot.className !== colour) parts.dot.className = colour;
     write(parts.word, machine.phase || "never seen");
     write(parts.since, machine.since ? `since ${moment(machine.since, now)}` : "");
-    const why = [reason(machine), readyText(machine, now)].filter(Boolean).join(". ");
+    const why = [local(reason(machine), now), readyText(machine, now)].filter(Boolean).join(". ");
     write(parts.why, why);
     write(parts.watts, drawn(machine));
     const saved = machine.energy?.monthSaved;

@@ -44,6 +44,11 @@ export const moment = (text, now) => {
   return away < 300 * DAY ? `${day} ${clock(at)}` : `${day} ${at.getFullYear()}`;
 };
 
+const STAMP = /\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)/g;
+
+/** A text of hexa's with its moments by the clock of who reads it. */
+export const local = (text, now) => (text || "").replace(STAMP, (stamp) => moment(stamp, now));
+
 /** A length of time: 45 s, 12 min, 3:05 h, 2 d 4 h. */
 export const span = (seconds) => {
   if (seconds < 90) return `${Math.round(seconds)} s`;
