@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
@@ -104,6 +105,17 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
             missing = "key" if self.tls.certificate else "certificate"
             return f"http.tls.{missing}: is not set; certificate and key go together, or none of them"
         return ""
+
+    @property
+    def exposed(self) -> bool:
+        """Whether it would listen off the loopback without TLS, and is not told to. Of a name only the listener knows."""
+        host = self.address.rpartition(":")[0].strip("[]")
+        if not self.address or self.insecure or self.tls.certificate:
+            return False
+        try:
+            return not host or not ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 class LogSettings(Settings, frozen=True, kw_only=True):

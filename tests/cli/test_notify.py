@@ -90,3 +90,31 @@ def test_validate_tells_what_is_wrong_with_receivers(run: object) -> None:
     assert (code, said.endswith(": 0 errors, 0 warnings\n"), "nothing to check" in said) == (0, True, False)
     found = CliRunner().invoke(app, ["validate"])
     assert (found.exit_code, "name files to check" in found.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("tariffs: {house: {zone: Mars/Base, price: 1}}", "error: tariffs.house.zone: 'Mars/Base'"),
+        ("tariffs: {house: {}}", "error: tariffs.house.price: no window holds"),
+        ("http: {address: '0.0.0.0:8080'}", "error: http.address: 0.0.0.0:8080 can be reached from the network"),
+    ],
+)
+def test_validate_tells_what_the_agent_would_tell_later(config: str, says: str, run: object) -> None:
+    """A tariff that cannot be read as written, and a port that the agent would not open, are told beforehand."""
+    code, said = run("validate", config=config)  # type: ignore[operator]
+    assert (code, says in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "http",
+    [
+        "address: '127.0.0.1:8080'",
+        "address: '[::1]:8080'",
+        "address: '0.0.0.0:80', insecure: true",
+        "address: 'box:80'",
+    ],
+)
+def test_validate_lets_ports_pass_that_open(http: str, run: object) -> None:
+    """The loopback, a port that is open on purpose, and names, which only the agent can look up, are no errors."""
+    assert run("validate", config=f"http: {{{http}}}")[0] == 0  # type: ignore[operator]

@@ -12,6 +12,8 @@ from hexa.cli.shared.files import STANDARD_INPUT, name_of, read_text, unusable
 
 if TYPE_CHECKING:
     from hexa.cli.shared.checking import Located, Written
+    from hexa.config import Config
+    from hexa.domain.policy.problem import Problem
     from hexa.yaml import Document
 
 SUFFIXES: Final = {".yaml", ".yml", ".json"}
@@ -31,7 +33,7 @@ def validate(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="The agent's configuration file: its settings, and receivers of notifications.",
+            help="The agent's configuration file: its settings, tariffs and receivers of notifications.",
         ),
     ] = None,
 ) -> None:
@@ -92,15 +94,30 @@ def _of_config(file: Path) -> list["Located"]:
     from hexa.cli.shared.checking import Located, Written
     from hexa.cli.shared.settings import settings_of
     from hexa.config import read_config_file
-    from hexa.domain.notify.written import receivers_of
     from hexa.domain.written.validation import Subject
 
-    _, problems = receivers_of(settings_of(file, {}).notify)
+    problems = [*_problems(settings_of(file, {}))]
     document = read_config_file(read_text(file), source=name_of(file)) if problems else None
     if document is None:
         return []
     whole = Written({}, document, (), Subject("", "", ""))
     return [Located(whole.place(each.field), None, each) for each in problems]
+
+
+def _problems(config: "Config") -> Iterator["Problem"]:
+    from hexa.domain.money.written_tariff import tariff_of
+    from hexa.domain.notify.written import receivers_of
+    from hexa.domain.policy.problem import Problem
+
+    if config.http.exposed:
+        yield Problem(
+            "http.address",
+            f"{config.http.address} can be reached from the network, and there is no TLS: hexa does not start",
+            "set http.tls, listen on 127.0.0.1, or allow it by http.insecure",
+        )
+    for name, written in config.tariffs.items():
+        yield from tariff_of(name, written)[1]
+    yield from receivers_of(config.notify)[1]
 
 
 def _text(objects: Sequence["Written"], located: Sequence["Located"], *, settings: str) -> str:
