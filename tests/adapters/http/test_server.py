@@ -141,7 +141,7 @@ GARBAGE = {
 }
 
 
-async def test_garbage_is_answered_with_what_is_wrong_and_ends_one_connection_alone(
+async def test_garbage_is_answered_with_what_is_wrong_and_ends_one_keptalone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whatever bytes come, the client is told in a sentence, the log has a line for each kind, and everybody else is served."""
@@ -157,17 +157,21 @@ async def test_garbage_is_answered_with_what_is_wrong_and_ends_one_connection_al
     ]
 
 
-async def test_no_other_protocol_is_changed_to() -> None:
-    """HTTP/2 without TLS and WebSockets are not spoken: the request is answered as HTTP/1.1, or refused."""
+async def test_no_other_protocol_is_changed_to(caplog: pytest.LogCaptureFixture) -> None:
+    """HTTP/2 without TLS and WebSockets are not spoken: the request is answered as HTTP/1.1, and ends; with or without all that
+    belongs to a WebSocket, and whatever is sent behind it."""
+    head = "GET /livez HTTP/1.1\r\nHost: a\r\n"
+    key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     async with serving() as address:
-        ends = "Host: a\r\nConnection: close, upgrade\r\n"
-        plain = await raw(
-            address, f"GET /livez HTTP/1.1\r\n{ends}Upgrade: h2c\r\nHTTP2-Settings: AAAA\r\n\r\n".encode()
-        )
-        assert plain.startswith(b"HTTP/1.1 200 ")
-        key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        socket = await raw(address, f"GET /livez HTTP/1.1\r\n{ends}Upgrade: websocket\r\n{key}\r\n".encode())
-        assert socket.startswith(b"HTTP/1.1 403 ")
+        for asked in (
+            "Upgrade: h2c\r\nHTTP2-Settings: AAAA\r\n",
+            f"Upgrade: websocket\r\n{key}",
+            "Upgrade: WebSocket\r\n",
+        ):
+            for kept, more in (("close, upgrade", b""), ("upgrade", b"\x81\x85\x00\x00\r\n\r\n")):
+                heard = await raw(address, f"{head}Connection: {kept}\r\n{asked}\r\n".encode() + more)
+                assert heard.startswith(b"HTTP/1.1 200 "), asked
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
 
 
 async def test_every_answer_has_the_headers_of_safety_and_says_what_is_wrong() -> None:

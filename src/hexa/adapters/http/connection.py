@@ -66,7 +66,7 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         await self.turn()
-        await super()._create_stream(request)
+        await super()._create_stream(_without_upgrade(request))
 
     async def _send_h11_event(self, event: Any) -> None:
         """What a handler says after the client was refused is for nobody."""
@@ -94,6 +94,14 @@ class Http1(H11Protocol):
         assert isinstance(self.connection, h11.Connection)
         if self.connection.our_state is h11.IDLE and self.connection.trailing_data[0]:
             await self._send_error_response(408)
+
+
+def _without_upgrade(request: h11.Request) -> h11.Request:
+    """The same, asked for no other protocol: hypercorn makes a WebSocket of it else, which waits without a limit."""
+    headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
+    if len(headers) == len(request.headers):
+        return request
+    return h11.Request(method=request.method, target=request.target, headers=headers, http_version=request.http_version)
 
 
 class Tasks:

@@ -44,8 +44,6 @@ class Limits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _Request(scope, receive, send).run(self._app)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
 
 
 class _Request:
