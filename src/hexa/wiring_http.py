@@ -96,7 +96,8 @@ def _exposition(metrics: Metrics) -> Callable[[str], Awaitable[tuple[bytes, str]
 
 def places(store: Store) -> set[str]:
     """Namespaces that have machines or groups."""
-    return {key.namespace for cache in (store.machines, store.groups) for key in cache.objects}
+    caches = store.machines, store.groups
+    return {key.namespace for cache in caches for key in (*cache.objects, *cache.malformed)}
 
 
 def _unjudged(journal: Journal, why: str) -> None:

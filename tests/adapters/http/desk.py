@@ -47,6 +47,9 @@ class Guest(Caller):
             raise forbidden(f"{self.name} may list nothing")
         return self.spaces
 
+    def there(self, namespace: str) -> bool:
+        return namespace in ("a", "b")
+
     async def may_read(self, namespace: str, machine: str) -> bool:
         return self.spaces is None or namespace in self.spaces or f"{namespace}/{machine}" in self.sees
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import trio
+from starlette.requests import Request
 
 from hexa.adapters.http.auth import TOKEN_KEPT, TRIES, Caller, Door, Judge
 from hexa.adapters.http.errors import HttpError
+from hexa.adapters.http.reading import spaces_of
 from hexa.adapters.memory.clock import MemoryClock
 from hexa.adapters.memory.cluster.api import MemoryApi
 from hexa.adapters.memory.cluster.reviews import Ban
@@ -100,6 +102,15 @@ async def test_who_may_have_hexa_act_need_not_be_able_to_write_the_machine(
     assert [await waker.may_update("home", "a", act) for act in ("wake", "hold", "")] == [True, False, False]
     writer = await Site(Ban(verb="update", resource="nodes/hold"), Ban(verb="update", resource="nodes/wake")).come()
     assert [await writer.may_update("home", "a", act) for act in ("wake", "hold", "")] == [True, True, True]
+
+
+async def test_namespaces_that_are_made_up_are_all_the_same_question(autojump_clock: trio.testing.MockClock) -> None:
+    """Answers and events are kept by namespace: nobody fills memory, or takes the turn of others, by names without an end."""
+    caller, found = await Site().come(), set[object]()
+    for name in ("home", "none", "x" * 5_000, ""):
+        request = Request({"type": "http", "query_string": f"namespace={name}".encode(), "state": {"caller": caller}})
+        found.add(await spaces_of(request))
+    assert found == {frozenset({"home"}), frozenset()}
 
 
 async def test_what_one_may_is_not_kept_for_another(autojump_clock: trio.testing.MockClock) -> None:

@@ -59,6 +59,10 @@ class Caller:
             raise forbidden(f"{self.name[:200]} may list {MACHINES.plural}.{GROUP} in no namespace that has machines")
         return seen
 
+    def there(self, namespace: str) -> bool:
+        """Whether the namespace has machines or groups; for who may list all."""
+        return namespace in self._judge.places()
+
     async def may_read(self, namespace: str, machine: str) -> bool:
         """Whether they may see this machine: all of its namespace, or just this one by its name."""
         if self._owner is None:

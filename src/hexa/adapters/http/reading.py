@@ -24,13 +24,15 @@ B = TypeVar("B", bound=Struct)
 
 
 async def spaces_of(request: Request) -> frozenset[str] | None:
-    """The namespaces that the caller may see and asks for; None: all. Raises `HttpError`."""
-    may, one = await caller_of(request).namespaces(), request.query_params.get("namespace")
+    """The namespaces that the caller may see and asks for; None: all. Of namespaces without machines all are one: answers are kept
+    by namespace, and names can be made up without an end. Raises `HttpError`."""
+    caller, one = caller_of(request), request.query_params.get("namespace")
+    may = await caller.namespaces()
     if one is None:
         return may
     if may is not None and one not in may:
-        raise forbidden(f"{caller_of(request).name[:200]} may not list machines of that namespace")
-    return frozenset({one})
+        raise forbidden(f"{caller.name[:200]} may not list machines of that namespace")
+    return frozenset({one}) if caller.there(one) else frozenset()
 
 
 def key_of(request: Request) -> Lookup:
