@@ -9,9 +9,16 @@ from typing import Final
 VIEWERS: Final = 10
 
 
+class Seen:
+    """What all viewers together were sent."""
+
+    states = 0
+
+
 @contextmanager
-def watched(address: str) -> Iterator[None]:
+def watched(address: str) -> Iterator[Seen]:
     """Ten viewers follow the stream, each in a thread."""
+    seen = Seen()
     connections = [HTTPConnection(address, timeout=30) for _ in range(VIEWERS)]
 
     def follow(connection: HTTPConnection) -> None:
@@ -19,14 +26,14 @@ def watched(address: str) -> Iterator[None]:
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
         try:
-            while answer.read1(65536):
-                pass
+            while piece := answer.read1(1 << 20):
+                seen.states += piece.startswith(b"event: state")  # hexa sends each as one chunk
         except (OSError, ValueError, AttributeError, HTTPException):
             pass  # the benchmark is over
 
     for connection in connections:
         threading.Thread(target=follow, args=(connection,), daemon=True).start()
-    yield
+    yield seen
     for connection in connections:
         if connection.sock is not None:
             connection.sock.close()

@@ -20,7 +20,7 @@ import trio
 from _api_server import SPACE
 from _process import cpu_seconds, resident_mib, serving
 from _table import show
-from _viewers import watched
+from _viewers import VIEWERS, Seen, watched
 from first_sight import API_SERVER, agent, answers, phases
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,6 +29,7 @@ from tests.browser.chromium import find_chromium, open_browser
 
 COUNT, GROUPS = 200, 10
 SPAN = 60.0
+HEADS = ["", "CPU s a minute", "RSS MiB", "states a viewer was sent a minute"]
 PAINTED = """new MutationObserver((_, all) => {
   if (document.querySelectorAll('li.machine').length < %d) return;
   all.disconnect();
@@ -47,26 +48,27 @@ def main() -> None:
         while phases(served["server"]) != {"Ready": COUNT} or not answers(http):
             time.sleep(0.5)
         time.sleep(15)
-        rows: list[list[Any]] = [["nobody looks", *spent(process)]]
+        rows: list[list[Any]] = [["nobody looks", *spent(process, Seen())]]
         with changing(served["server"]):
-            rows.append(["nobody looks, a hold each second", *spent(process)])
-        with watched(http):
-            rows.append(["ten viewers", *spent(process)])
+            rows.append(["nobody looks, a hold each second", *spent(process, Seen())])
+        with watched(http) as seen:
+            rows.append(["ten viewers", *spent(process, seen)])
             with changing(served["server"], first=COUNT // 2):
-                rows.append(["ten viewers, a hold each second", *spent(process)])
+                rows.append(["ten viewers, a hold each second", *spent(process, seen)])
         note = f"{COUNT} machines of {GROUPS} groups, Ready, {COUNT / 10:g} leases a second"
-        show("The agent while people look at the page", ["", "CPU s a minute", "RSS MiB"], rows, note=note)
+        show("The agent while people look at the page", HEADS, rows, note=note)
         if find_chromium():
             paints = trio.run(painted, f"http://{http}/")
             heads = ["", "first contentful paint ms", "all rows painted ms"]
             show(f"A browser that opens the page of {COUNT} machines", heads, paints)
 
 
-def spent(process: int) -> list[float]:
-    """CPU seconds of a minute, and memory."""
-    before = cpu_seconds(process)
+def spent(process: int, seen: Seen) -> list[float]:
+    """CPU seconds of a minute, memory, and states that were sent."""
+    before, states = cpu_seconds(process), seen.states
     time.sleep(SPAN)
-    return [(cpu_seconds(process) - before) * 60 / SPAN, resident_mib(process)]
+    used, sent = cpu_seconds(process) - before, (seen.states - states) / VIEWERS
+    return [used * 60 / SPAN, resident_mib(process), sent * 60 / SPAN]
 
 
 @contextmanager

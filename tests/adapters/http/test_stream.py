@@ -131,7 +131,7 @@ async def test_a_stream_ends_with_its_token(autojump_clock: MockClock) -> None:
         assert 65 < trio.current_time() - begun < 100
 
 
-async def test_what_viewers_see_is_made_once_and_takes_one_percent_of_a_core(autojump_clock: MockClock) -> None:
+async def test_what_viewers_see_is_made_once_by_its_share_of_a_core(autojump_clock: MockClock) -> None:
     """A machine changes each second for two minutes, an event takes 30 ms of CPU: viewers of all and of a namespace are sent the
     same bytes as their like, once in some seconds; the first state comes at once, the last change soon after it."""
     async with open_desk(RACK) as desk:
@@ -158,8 +158,8 @@ async def test_what_viewers_see_is_made_once_and_takes_one_percent_of_a_core(aut
         assert found[0] == found[2] == found[4] != found[1] == found[3] == found[5]
         for told in found[:2]:
             moments = [at for at, _ in told]
-            assert (moments[0], moments[-1] - changed < 7) == (begun, True)
-            assert max(later - at for at, later in itertools.pairwise(moments) if later < changed) <= 7
+            assert (moments[0], moments[-1] - changed < 9) == (begun, True)
+            assert max(later - at for at, later in itertools.pairwise(moments) if later < changed) <= 9
             assert json.loads(told[-1][1].partition(b"data: ")[2])["machines"][1]["phase"] == "Off"
 
 
