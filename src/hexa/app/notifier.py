@@ -257,14 +257,16 @@ class Notifier:
 
     async def _send(self, desk: Desk, letter: Letter, *, well: bool) -> bool:
         """Send it, if need be a few times; whether it was taken. That a receiver fails is logged once, until it works again."""
-        name = desk.receiver.name
-        for pause in (*AGAIN, None):
+        name, pauses = desk.receiver.name, iter(AGAIN)
+        pause = next(pauses, None)
+        while True:
+            urgent = desk.urgent
             try:
                 await deliver(self._posts[name].courier, letter)
             except HexaError as error:
                 if pause is not None and not isinstance(error, Refused):
                     self.counts[name, RETRIED] += 1
-                    await trio.sleep(pause)
+                    pause = next(pauses, None) if await self._paused(desk, pause, urgent=urgent) else pause
                     continue
                 self.counts[name, FAILED] += 1
                 desk.lost += 1
@@ -276,7 +278,16 @@ class Notifier:
             if not well:
                 self._journal.log("notifications are sent again", receiver=name)
             return True
-        raise AssertionError
+
+    async def _paused(self, desk: Desk, seconds: float, *, urgent: int) -> bool:
+        """Wait until a message may be sent again. False: something critical came, of which there were `urgent`, and does not wait
+        for that."""
+        with trio.move_on_after(seconds):
+            while desk.urgent <= urgent:
+                self._calls[desk.receiver.name] = trio.Event()
+                await self._calls[desk.receiver.name].wait()
+            return False
+        return True
 
 
 async def deliver(courier: Courier, letter: Letter) -> str:

@@ -52,6 +52,11 @@ class Desk:
             kept = (each for each in tellings if each.at >= span[0] and each.trouble.level is not Level.CRITICAL)
             self.take(kept, now=now)
 
+    @property
+    def urgent(self) -> int:
+        """How many critical ones wait."""
+        return sum(each.trouble.level is Level.CRITICAL for each in self._waiting)
+
     def next(self, now: datetime) -> Letter | datetime | None:
         """What is to be sent now, when to look again, or None: when something new comes. What is returned counts as sent."""
         if not self._waiting:
