@@ -54,3 +54,11 @@ def test_deploy_writes_overlays_and_chart(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["manifests", "--deploy", str(tmp_path)]).exit_code == 0
     assert (tmp_path / "kustomize/minimal/kustomization.yaml").exists()
     assert (tmp_path / "helm/hexa/Chart.yaml").exists()
+
+
+def test_alerts_without_metrics_are_printed_and_doubted() -> None:
+    """Alerts on metrics that nobody could read are printed as asked for, and standard error says what is missing."""
+    for arguments, said in (["minimal"], "take production"), (["tenant"], "add --http"), (["production"], ""):
+        result = CliRunner().invoke(app, ["manifests", *arguments, "--alerts"])
+        assert (result.exit_code, "PrometheusRule" in result.stdout, bool(result.stderr)) == (0, True, bool(said))
+        assert said in result.stderr
