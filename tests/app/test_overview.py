@@ -12,8 +12,10 @@ from hexa.app.commands.get import chosen
 from hexa.app.commands.report import By, report_of
 from hexa.app.commands.shared.snapshot import Snapshot, take
 from hexa.app.questions.overview import Beside, overview
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
+from hexa.domain.resources.core import NODES, Condition, Malformed, decode
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.domain.words.arrivals import Boot, arrival, coming
+from hexa.domain.words.hands import maintained
 from hexa.domain.words.overview import Grade, MachineState, Overview
 
 TODAY, BEFORE = "2026-11-24", "2026-10-31"
@@ -190,6 +192,23 @@ def test_hands_are_what_needs_a_person() -> None:
         ("Certificate", "grpc", "CertificateEnds", Grade.WARNING),
         ("Node", "failed", "WakeFailed", Grade.WARNING),
     ]
+
+
+def test_maintenance_that_may_be_forgotten_needs_a_person() -> None:
+    """Nobody switches a machine that somebody maintains: after a day that is said, by the condition's own time or, where it has
+    none, by the machine's. Maintenance of today, of hexa's own word or of the future needs nobody."""
+
+    def found(since: str | None, reason: str = "AdminRequested", *, type_: str = "MaintenanceInProgress") -> list[str]:
+        said = {"type": type_, "status": "True", "reason": reason, "lastTransitionTime": since}
+        kube = decode(NODES, {"metadata": {"name": "on"}, "status": {"conditions": [said]}})
+        assert not isinstance(kube, Malformed)
+        own = [Condition(type=type_, status="True", last_transition_time=NOW - timedelta(hours=50))]
+        return [each.message for each in maintained(Lookup("a", "on"), kube, own, now=NOW)]
+
+    assert found(ago(90_000))[0].startswith("it is being maintained, and switched by nobody, for 25h: if it is over")
+    assert "for 50h" in found(None, type_="MaintenancePlanned")[0]
+    assert found("0001-01-01T00:00:00Z")
+    assert not [*found(ago(80_000)), *found("9999-12-31T00:00:00Z"), *found(ago(90_000), "HexaHold")]
 
 
 def test_who_may_see_one_namespace_sees_nothing_of_another() -> None:

@@ -19,6 +19,7 @@ from hexa.domain.money.rates import has_energy
 from hexa.domain.news import About
 from hexa.domain.policy.values import power_of
 from hexa.domain.resources.v1alpha1 import EnergyAccount, Hold, Lookup
+from hexa.domain.words import hands as hands_beside
 from hexa.domain.words.arrivals import Boot, Coming, arrival, coming, recent_boots, set_out
 from hexa.domain.words.figures import declared_watts, energy_state, priced
 from hexa.domain.words.known import Known
@@ -49,6 +50,7 @@ class Told:
 
     def __init__(self, snapshot: Snapshot, key: Lookup, beside: Beside, scope: Scope) -> None:
         self.key = key
+        self._now = snapshot.now
         self._error = ""
         self.view: MachineView | None = None
         try:
@@ -73,7 +75,9 @@ class Told:
         if self._error:
             yield broken(About.NODE, self.key, self._error)
         if self.view is not None:
-            yield from hands(About.NODE, self.key, self.view.node.status.conditions)
+            conditions = self.view.node.status.conditions
+            yield from hands(About.NODE, self.key, conditions)
+            yield from hands_beside.maintained(self.key, self.view.kube, conditions, now=self._now)
 
 
 def machine_of(snapshot: Snapshot, key: Lookup, beside: Beside = NOTHING) -> MachineState | None:

@@ -1,17 +1,26 @@
-"""What needs a person and is no condition of an object: certificates, Cluster Autoscaler, and groups short of machines."""
+"""What needs a person and is no condition of an object: certificates, Cluster Autoscaler, groups short of machines, and maintenance
+that may be forgotten."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hexa.domain.duration import format_duration
-from hexa.domain.resources.core import Condition
+from hexa.domain.machine.kube_conditions import MAINTENANCE, PLANNED, by_others
+from hexa.domain.resources.core import Condition, KubeNode
+from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.words.overview import Grade, GroupState, Hand
 
 CERTIFICATE_SOON: Final = timedelta(days=14)
 """Before a certificate ends a person is told."""
 SILENT: Final = timedelta(minutes=5)
 """Cluster Autoscaler calls in each of its loops, every few seconds."""
+FORGOTTEN: Final = timedelta(days=1)
+"""Maintenance that stands for so long may be forgotten: its machine stays as it is."""
+MAINTAINED: Final = {
+    MAINTENANCE: "it is being maintained, and switched by nobody,",
+    PLANNED: "maintenance is planned, and no program wakes it,",
+}
 EXPLAINED: Final = frozenset({"SafeHands", "OnBattery", "Released"})
 """Conditions of a group that tell why machines are missing."""
 
@@ -64,6 +73,26 @@ def short(group: GroupState, conditions: Iterable[Condition], *, coming: int) ->
         f"hexa why {group.name} says what stands against the others",
         severity=Grade.ERROR,
     )
+
+
+def maintained(key: Lookup, kube: KubeNode | None, conditions: Iterable[Condition], *, now: datetime) -> Iterator[Hand]:
+    """A machine whose maintenance, as somebody else says on its Kubernetes node, has stood for a day: it may be forgotten."""
+    own = {each.type: each.last_transition_time for each in conditions}
+    for type_, text in MAINTAINED.items():
+        said = by_others(kube, type_)
+        since = said.last_transition_time or own.get(type_) if said is not None else None
+        if since is not None and now - since >= FORGOTTEN:
+            message = f"{text} for {format_duration(timedelta(hours=(now - since) // timedelta(hours=1)))}: "
+            remedy = f"if it is over, take the condition {type_} of its Kubernetes node back"
+            yield Hand(
+                kind="Node",
+                namespace=key.namespace,
+                name=key.name,
+                reason=type_,
+                message=message + remedy,
+                since=since,
+                severity=Grade.WARNING,
+            )
 
 
 def moment(seconds: float) -> datetime:
