@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 import trio
+from msgspec import structs
 
 from hexa.adapters.externalgrpc import adapter, tls
 from hexa.adapters.externalgrpc.adapter import run_server
@@ -432,6 +433,21 @@ async def test_the_end_of_the_certificate_is_told(secret: Secret) -> None:
     secret.change(server=issue(CA, SERVER, Usage.SERVER, ends=NOW + 90 * DAY))
     await credentials.look()
     assert ends == pytest.approx([(NOW + days * DAY).timestamp() for days in (60, 90)], abs=1)
+
+
+async def test_files_that_vanish_while_they_are_read_end_nothing(
+    secret: Secret, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They were there for the first look and are not when they are loaded: what was loaded before goes on."""
+    credentials = await tls.open_credentials(secret.settings())
+    before, files = credentials.context, await trio.to_thread.run_sync(tls.read, secret.settings())
+    for gone in ("certificate", "client_ca"):
+        settings = structs.replace(secret.settings(), **{gone: Path("/none")})
+        monkeypatch.setattr(credentials, "_tls", settings)
+        monkeypatch.setattr(tls, "read", lambda _: structs.replace(files, client_ca=files.client_ca + b"\n"))
+        await credentials.look()
+        assert credentials.context is before
+    assert "the old ones go on serving: the files of grpc.tls cannot be read: No such file" in caplog.text
 
 
 @pytest.mark.usefixtures("quick")

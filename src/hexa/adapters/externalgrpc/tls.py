@@ -116,6 +116,8 @@ class Credentials:
                 self._take(files, loaded)
         except Refused as error:
             self._refuse(str(error))
+        except OSError as error:  # what was read is gone when it is loaded
+            self._refuse(f"the files of grpc.tls cannot be read: {error.strerror}")
 
     def _take(self, files: Files, loaded: Loaded) -> None:
         if loaded.doubt and files != self._seen:
