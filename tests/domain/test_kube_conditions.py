@@ -1,5 +1,6 @@
 """What hexa says of a machine by Kubernetes' own conditions, and what it leaves to those who say so too."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -101,6 +102,9 @@ def test_only_what_differs_is_written_and_only_ours_is_taken_back() -> None:
     written = bearing(condition(DRAINED, drained["reason"], message=drained["message"]))
     assert patch_of(written, wanted(life, written), now=NOW) == {}
     assert patch_of(bearing(), (), now=NOW) == {}
+    odd = bearing(structs.replace(OURS[0], last_transition_time=datetime(1, 1, 1, tzinfo=UTC)))
+    [again] = patch_of(odd, wanted(life, odd), now=NOW)["status"]["conditions"]
+    assert again["lastTransitionTime"] == "0001-01-01T00:00:00Z"  # the API server refuses a year of one digit
 
 
 @pytest.mark.parametrize(("said", "ours_is_written"), [("True", False), ("False", True), ("Unknown", True)])

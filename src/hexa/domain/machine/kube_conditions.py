@@ -121,4 +121,5 @@ def _written(finding: Finding, there: Condition | None, now: datetime) -> dict[s
 
 
 def _seconds(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """As the API server takes it, with four digits of the year in all years."""
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
