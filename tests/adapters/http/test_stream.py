@@ -4,13 +4,14 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import trio
 from tests.adapters.http.desk import RACK, Desk, Guest, open_desk
 from trio.testing import MockClock
 
-from hexa.adapters.http.editions import BURST, REFRESH, SHARE, Edition, Editions
+from hexa.adapters.http.editions import BURST, REFRESH, SENDING, SHARE, Edition, Editions
 from hexa.adapters.http.errors import forbidden
 from hexa.adapters.http.stream import LONGEST, events
 from hexa.domain.words.overview import Overview
@@ -35,7 +36,7 @@ class Meter:
         """Of the site."""
         return self._desk.live.version
 
-    async def latest(self, spaces: frozenset[str] | None = None) -> Edition:
+    async def latest(self, sent: Edition | None, *, spaces: frozenset[str] | None = None) -> Edition:
         """The one of these namespaces."""
 
         async def look() -> tuple[int, Overview]:
@@ -43,7 +44,7 @@ class Meter:
             self.made += 1
             return self._desk.live.stamped(spaces)
 
-        return await self._editions.latest(spaces, look)
+        return await self._editions.latest(spaces, look, sent=sent)
 
 
 async def heard(stream: AsyncIterator[bytes], seconds: float) -> list[Any]:
@@ -101,12 +102,12 @@ async def test_the_stream_ends_where_the_caller_may_see_nothing_any_more(autojum
     async with open_desk(RACK) as desk:
         looks, meter = 0, Meter(desk, cost=0.0)
 
-        async def latest() -> Edition:
+        async def latest(sent: Edition | None) -> Edition:
             nonlocal looks
             looks += 1
             if looks > 1:
                 raise forbidden("no longer")
-            return await meter.latest()
+            return await meter.latest(sent)
 
         found = [event async for event in events(meter.version, latest)]
         assert sum(event.startswith(b"event") for event in found) == 1
@@ -139,7 +140,7 @@ async def test_what_viewers_see_is_made_once_by_its_share_of_a_core(autojump_clo
 
         async def follow(number: int) -> None:
             spaces = None if number % 2 else frozenset({"a"})
-            async for event in events(meter.version, lambda: meter.latest(spaces)):
+            async for event in events(meter.version, partial(meter.latest, spaces=spaces)):
                 if event.startswith(b"event: state"):
                     found[number].append((trio.current_time(), event))
 
@@ -151,10 +152,10 @@ async def test_what_viewers_see_is_made_once_by_its_share_of_a_core(autojump_clo
             for count in range(120):
                 await trio.sleep(1)
                 desk.change("box-2", phase=("PoweringOn", "Booting", "Ready", "Draining", "Off")[count % 5])
-            changed, busy = trio.current_time(), meter.spent
+            changed, busy = trio.current_time(), meter.spent * (1 + 3 * SENDING)
             await trio.sleep(10)
             nursery.cancel_scope.cancel()
-        assert 0.5 * SHARE * 120 < busy < SHARE * 120 + 2 * BURST + 0.06
+        assert 0.5 * SHARE * 120 < busy < SHARE * 120 + 2 * (BURST + 0.03 * (1 + 3 * SENDING))
         assert found[0] == found[2] == found[4] != found[1] == found[3] == found[5]
         for told in found[:2]:
             moments = [at for at, _ in told]

@@ -104,7 +104,7 @@ class Api:
 
         judged = trio.current_time()
 
-        async def latest() -> Edition:
+        async def latest(sent: Edition | None) -> Edition:
             nonlocal judged
             if trio.current_time() >= judged + JUDGED:
                 await judge(request)
@@ -115,7 +115,7 @@ class Api:
                 await self._questions.prepare()
                 return await in_turn(request, lambda: self._questions.stamped(spaces))
 
-            return await self._editions.latest(spaces, look)
+            return await self._editions.latest(spaces, look, sent=sent)
 
         return stream(self._version, latest)
 

@@ -1,7 +1,8 @@
-"""The event that viewers are sent, made once for all who may see the same, and so often that its making takes little of a core.
+"""The event that viewers are sent, made once for all who may see the same, and so often that this takes little of a core.
 
-The rule: making events may take `SHARE` of a core, shared by the sets of namespaces that somebody looks at, and `BURST` at once
-after a quiet time. A set that has overspent waits until that is made up: a change now and then is told at once, many less often.
+The rule: making and sending events may take `SHARE` of a core, shared by the sets of namespaces that somebody looks at, and
+`BURST` at once after a quiet time. A set that has overspent waits until that is made up: a change now and then is told at once,
+many less often.
 """
 
 import time
@@ -13,9 +14,11 @@ import trio
 
 from hexa.domain.words.overview import Overview, same_story
 
-SHARE: Final = 0.0075
-"""Of one core, for all that is made; sending it to ten viewers takes half as much again."""
-BURST: Final = 0.1
+SHARE: Final = 0.012
+"""Of one core, for all that is made and sent."""
+SENDING: Final = 0.1
+"""What sending an event to one viewer costs, as a share of its making (`benchmarks/page.py`)."""
+BURST: Final = 0.2
 """Seconds of CPU that may be spent at once after a quiet time."""
 REFRESH: Final = 60.0
 """Energy, money and hours change all the time: they are told anew after so many seconds."""
@@ -47,13 +50,15 @@ class Editions:
         self._encoder: Final = msgspec.json.Encoder()
         self._scopes: dict[Spaces, _Scope] = {}
 
-    async def latest(self, spaces: Spaces, look: Look) -> Edition:
-        """The one to send now. `look`: what is to be seen in these namespaces, with its version."""
+    async def latest(self, spaces: Spaces, look: Look, *, sent: Edition | None) -> Edition:
+        """The one to send now. `look`: what is to be seen in these namespaces, with its version; `sent`: what the viewer has."""
         scope = self._scope(spaces)
         async with scope.lock:
             known = scope.edition
             if known is None or (known.outdated(self._version()) and scope.may_spend(SHARE / len(self._scopes))):
                 known = scope.edition = await self._made(scope, look)
+            if sent is None or known.event is not sent.event:
+                scope.left -= SENDING * scope.cost
             return known
 
     async def _made(self, scope: "_Scope", look: Look) -> Edition:
@@ -64,7 +69,8 @@ class Editions:
             made = msgspec.structs.replace(known, version=version)
         else:
             made = Edition(version, now, found, b"event: state\ndata: " + self._encoder.encode(found) + b"\n\n")
-        scope.left -= self._spent() - begun
+        scope.cost = self._spent() - begun
+        scope.left -= scope.cost
         return made
 
     def _scope(self, spaces: Spaces) -> "_Scope":
@@ -83,6 +89,8 @@ class _Scope:
         self.lock: Final = trio.Lock()
         self.edition: Edition | None = None
         self.asked = self._filled = now
+        self.cost = 0.0
+        """CPU seconds that the last one took."""
         self.left = BURST
         """Seconds of CPU; below 0: overspent."""
 

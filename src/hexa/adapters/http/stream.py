@@ -20,12 +20,12 @@ LONGEST: Final = 590.0
 HEADERS: Final = {"x-accel-buffering": "no"}
 """For nginx, which would keep events back."""
 
-Latest = Callable[[], Awaitable[Edition]]
+Latest = Callable[[Edition | None], Awaitable[Edition]]
 
 
 def stream(version: Callable[[], int], latest: Latest) -> Response:
-    """The answer that goes on. `version`: another one wherever the state may have changed; `latest`: the state that the caller may
-    see now; where it raises `HttpError`, they may see none any more, and the stream ends."""
+    """The answer that goes on. `version`: another one wherever the state may have changed; `latest`: what
+    the caller may see now, from what they were sent; where it raises `HttpError`, they may see nothing any more, and it ends."""
     return StreamingResponse(events(version, latest), headers=HEADERS, media_type="text/event-stream")
 
 
@@ -38,7 +38,7 @@ async def events(version: Callable[[], int], latest: Latest) -> AsyncIterator[by
         if seen is None or seen.outdated(version()):
             before = seen.event if seen is not None else None
             try:
-                seen = await latest()
+                seen = await latest(seen)
             except HttpError:
                 return
             if seen.event is not before:
