@@ -349,7 +349,11 @@ def test_every_rule_that_forbids_an_off_is_named_safety_first() -> None:
     found = forbidding_off(node, hosts=("kube-system/hexa",), control=True, storage=("ceph/osd-1 runs on it (an OSD)",))
     safety = ["ControlPlane", "HostsControl", "HostsStorage", "PowerOffUnavailable"]
     assert found == [*safety, "CoolingOff", "Hold", "Paused"]
-    elsewhere = {Reason.NEEDED, Reason.SAFE_HANDS}  # test_dependencies, test_safe_hands
+    elsewhere = {
+        Reason.NEEDED,
+        Reason.SAFE_HANDS,
+        Reason.MAINTENANCE,
+    }  # test_dependencies, test_safe_hands, test_maintenance
     assert {*safety} | elsewhere == SAFETY
 
 
