@@ -11,7 +11,8 @@ import pytest
 
 from hexa.app.manifests.alerts import ALERTS, Alert, anchor, groups
 from hexa.app.manifests.chart import chart
-from hexa.app.manifests.dashboard import AUTOSCALER_SERIES, dashboard
+from hexa.app.manifests.dashboard import dashboard
+from hexa.app.manifests.dashboard_autoscaler import AUTOSCALER_SERIES
 from hexa.app.manifests.kustomize import tree
 from hexa.app.manifests.monitoring import files
 from hexa.app.manifests.options import Options, Overlay

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from hexa.domain.group.sizing import NOT_UP, Member, counts, fitting, target, to_be_idle
+from hexa.domain.group.member import NOT_UP, Member
+from hexa.domain.group.sizing import counts, fitting, target, to_be_idle
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Reason, Veto, until_text
 from hexa.domain.policy.policy import Policy
