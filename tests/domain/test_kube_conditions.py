@@ -59,7 +59,6 @@ BOOT = (*OFF_STEPS, (P.POWERING_ON, "Wanted"), (P.BOOTING, "Started"))
         ((*DOWN[:2], (P.POWERING_OFF, "Forced"), (P.OFF, "PowerGone")), None, set()),
         ((*DOWN[:2], (P.OFF, "PowerGone")), None, set()),
     ],
-    ids=str,
 )
 def test_what_is_said_in_each_phase(steps: Any, held: Hold | None, types: set[str]) -> None:
     """A drain while it lasts; that it was drained, from its end until the machine is up again, and never of one that was forced or
