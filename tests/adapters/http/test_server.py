@@ -17,6 +17,7 @@ import trio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from trio.testing import MockClock
 
 from hexa.adapters.http import connection, limits, server, tls
 from hexa.adapters.http.app import Parts, caller_of, make_app
@@ -493,3 +494,23 @@ async def test_nothing_that_is_bent_fails_inside(
         for _ in range(500):
             nursery.start_soon(send, bent(chance))
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+async def test_an_answer_that_is_too_late_is_not_begun(autojump_clock: MockClock) -> None:
+    """A handler that answers in the moment in which its time is over has said nothing: the client is told that, in one answer."""
+    said = list[Any]()
+
+    async def send(message: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        said.append(message)
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(2 * limits.REQUEST_LIMIT)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    await limits.Limits(late)({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+    assert [each.get("status", each["type"]) for each in said] == [503, "http.response.body"]

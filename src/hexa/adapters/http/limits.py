@@ -87,6 +87,7 @@ class _Request:
     async def send(self, message: Message) -> None:
         """The answer, with the headers that every answer has."""
         if message["type"] == "http.response.start":
+            await trio.lowlevel.checkpoint_if_cancelled()  # too late: nothing of this answer has begun
             self._begun = True
             self._time.deadline = trio.current_time() + STREAM_LIMIT
             given = {bytes(name).lower() for name, _ in message.get("headers", ())}
