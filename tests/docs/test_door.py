@@ -88,6 +88,12 @@ def test_the_parts_of_a_door_name_one_another() -> None:
     assert route["spec"]["target"]["service"] == service["metadata"]["name"]
     assert scaled["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
     assert scaled["spec"]["triggers"][0]["metadata"]["interceptorRoute"] == route["metadata"]["name"]
+    account, *_, role, bound = objects("sablier-rights.yaml")
+    (subject,), (rule,) = bound["subjects"], role["rules"]
+    assert subject == {"kind": "ServiceAccount", **account["metadata"]}
+    assert rule["resourceNames"] == [deployment["metadata"]["name"]]
+    assert {each["metadata"]["namespace"] for each in (role, bound)} == {deployment["metadata"]["namespace"]}
+    assert f".{account['metadata']['namespace']}.svc:" in middleware["spec"]["plugin"]["sablier"]["sablierUrl"]
     errors, outside = objects("traefik.yaml")
     assert outside["spec"]["routes"][0]["middlewares"] == [{"name": errors["metadata"]["name"]}]
 
