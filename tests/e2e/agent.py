@@ -3,11 +3,12 @@
 Owns the process and the calls; refuses to know what a test expects of them.
 """
 
+import base64
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +129,21 @@ async def open_agent(
     finally:
         with trio.CancelScope(shield=True):
             await agent.kill()
+
+
+async def waking_token(
+    name: str, *, kubeconfig: Path, api: labs.Api, namespace: str, kubectl: Callable[..., str]
+) -> str:
+    """The token that `hexa token NAME --wake-only` prints the objects of, applied as they are."""
+    where = f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"
+    printed = await trio.run_process([*HEXA, "token", name, "--wake-only", *where], capture_stdout=True)
+    kubectl("apply", "--validate=strict", "-f", "-", stdin=printed.stdout.decode())
+
+    async def made() -> str:
+        secret = await api.read("v1/secrets", f"hexa-{name}", namespace=namespace)
+        return str(secret.get("data", {}).get("token", ""))
+
+    return base64.b64decode(await labs.eventually(made, within=10)).decode()
 
 
 def messages_in(folder: Path) -> Messages:

@@ -256,6 +256,22 @@ def redfish_emulator(folder: Path, *, password: str, address: str = LOOPBACK) ->
         yield port
 
 
+@contextmanager
+def nginx(folder: Path, servers: str, *, port: int) -> Iterator[None]:
+    """nginx (Debian: nginx) with the text of a file of conf.d, which listens on the port; it writes below the folder only."""
+    written = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "\n".join(f"{name}_temp_path {folder}/{name};" for name in written)
+    settings = folder / "nginx.conf"
+    # one process, so that it ends as a whole
+    settings.write_text(
+        f"daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr notice;\nevents {{}}\n"
+        f"http {{\n{paths}\naccess_log off;\n{servers}\n}}\n"
+    )
+    command = (_sbin("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(settings))
+    with running(*command, log=folder / "nginx.log", up=tcp(port)):
+        yield
+
+
 def _sbin(name: str) -> str:
     """A command that Debian keeps for root."""
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or name

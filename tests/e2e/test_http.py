@@ -1,6 +1,5 @@
 """Who may do what over HTTP, by tokens that a real API server gives out and judges: its TokenReview, its RBAC."""
 
-import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -9,8 +8,7 @@ from pathlib import Path
 import httpx
 import lab as labs
 import pytest
-import trio
-from agent import API, HEXA, open_agent
+from agent import API, open_agent, waking_token
 from lab import Api, eventually
 from lab.controlplane import free_port
 
@@ -49,19 +47,6 @@ async def answers(client: httpx.AsyncClient, path: str) -> bool:
         return False
 
 
-async def waking(lab: labs.Lab, api: Api, kubectl: Kubectl, namespace: str) -> str:
-    """The token that `hexa token rack-1` prints the objects of, applied as they are."""
-    where = f"--kubeconfig={lab.control_plane.kubeconfig()}", f"--namespace={namespace}"
-    printed = await trio.run_process([*HEXA, "token", "rack-1", "--wake-only", *where], capture_stdout=True)
-    kubectl("apply", "--validate=strict", "-f", "-", stdin=printed.stdout.decode())
-
-    async def made() -> str:
-        secret = await api.read("v1/secrets", "hexa-rack-1", namespace=namespace)
-        return str(secret.get("data", {}).get("token", ""))
-
-    return base64.b64decode(await eventually(made, within=10)).decode()
-
-
 async def reading(api: Api, namespace: str) -> str:
     """The token of somebody who may list machines."""
     named, rbac = {"name": "reader", "namespace": namespace}, "rbac.authorization.k8s.io"
@@ -83,7 +68,9 @@ async def test_a_token_may_do_what_its_role_says(
 ) -> None:
     """Who has the token of `hexa token rack-1` wakes rack-1 and nothing else, and sees no list; a reader reads and wakes nothing;
     without a token there is nothing, metrics neither."""
-    waker, reader = await waking(lab, api, kubectl, namespace), await reading(api, namespace)
+    kubeconfig = lab.control_plane.kubeconfig()
+    waker = await waking_token("rack-1", kubeconfig=kubeconfig, api=api, namespace=namespace, kubectl=kubectl)
+    reader = await reading(api, namespace)
     admin = json.loads(lab.control_plane.kubeconfig("token").read_text())["users"][0]["user"]["token"]
 
     async def code(method: str, path: str, token: str = "") -> int:
