@@ -31,7 +31,7 @@ class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):
     groups: tuple[Line, ...] = ()
     """Of each group."""
     days: dict[str, str] = field(default_factory=dict)
-    """Of each tariff its first day, drawn with characters."""
+    """Of each tariff the day on which the run ends, drawn with characters."""
 
     @property
     def money(self) -> float:
