@@ -2,6 +2,9 @@
 
 One process serves, over 20 groups, hexa's provider on a site in memory (or a Cloud of dictionaries, to tell the server's
 share from the provider's), and on another port the bare handler. A second process calls with grpcio, in turns.
+
+What the HTTP port costs these calls is less than two processes differ by: that table has the plain server and each other
+one side by side, called in turns, several pairs of processes one after the other.
 """
 
 import functools
@@ -10,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +49,7 @@ from hexa.testing.world import World, group, machine, open_world
 GROUPS = 20
 SIZES = (10, 100, 1000)
 TURNS, CALLS, LOOPS = 10, 200, 7
+PAIRS, PAIR_SIZE, PAIR_TURNS = 5, 200, 30
 TIMEOUT = 5
 
 
@@ -70,6 +74,40 @@ def main() -> None:
     note = "The bare handler speaks no TLS. "
     note += f"p50, p99: NodeGroupForNode with 30 labels and 20 annotations; a loop: all calls for {GROUPS} groups and all machines."
     show("Cluster Autoscaler's calls", heads, rows, note=note)
+    pairs = [compared(source) for source in ("hexa", "hexa, counted", "hexa, ten viewers")]
+    heads = (
+        "cloud",
+        "call p50 ms",
+        "plain p50 ms",
+        "ratio",
+        "loop ms",
+        "plain loop ms",
+        "ratio",
+        "ratios of the pairs",
+    )
+    note = f"{PAIR_SIZE} machines; medians over {PAIRS} pairs of servers, {PAIR_TURNS} turns each. "
+    note += "First row: a plain server beside itself."
+    show("What metrics, page and viewers cost these calls", heads, pairs, note=note)
+
+
+def compared(source: str) -> list[Any]:
+    """A row: `source` beside the plain server, called in turns."""
+    seen = [_pair(source) for _ in range(PAIRS)]
+    call, plain_call, loop, plain_loop = (statistics.median(pair[n] * 1e3 for pair in seen) for n in range(4))
+    ratios = sorted(pair[2] / pair[3] for pair in seen)
+    each = " ".join(f"{ratio:.3f}" for ratio in ratios)
+    return [source, call, plain_call, call / plain_call, loop, plain_loop, statistics.median(ratios), each]
+
+
+def _pair(source: str) -> list[float]:
+    """Seconds: a call and a loop of `source`, and of a plain server that started after it; medians."""
+    with (
+        serving(__file__, "serve", source, str(PAIR_SIZE)) as (_, theirs),
+        serving(__file__, "serve", "hexa", str(PAIR_SIZE)) as (_, plain),
+        watched(theirs["http"]) if theirs["http"] else nullcontext(),
+    ):
+        asked = msgspec.json.encode([theirs, plain]).decode()
+        return run(__file__, "turns", asked)
 
 
 def measured(pid: int, served: dict[str, Any]) -> list[float]:
@@ -257,26 +295,52 @@ def calls(served: dict[str, Any]) -> dict[str, list[float]]:
     return seconds
 
 
+def turns(both: list[dict[str, Any]]) -> list[float]:
+    """Seconds of a call of each of two servers, and of a loop of each: medians over turns, who begins changes."""
+    sides = [Loop(served) for served in both]
+    seen: list[tuple[list[float], list[float]]] = [([], []), ([], [])]
+    for turn in range(PAIR_TURNS + 1):
+        for number in (0, 1) if turn % 2 else (1, 0):
+            spent = sides[number]()
+            if turn:  # the first one warms up
+                seen[number][0].extend(spent)
+                seen[number][1].append(sum(spent))
+    return [statistics.median(spent) for kind in (0, 1) for spent in (seen[0][kind], seen[1][kind])]
+
+
+class Loop:
+    """All calls of one loop of Cluster Autoscaler."""
+
+    def __init__(self, served: dict[str, Any]) -> None:
+        self._caller = Caller(served["hexa"], served["pki"])
+        self._nodes = [node_request(*names) for names in served["names"]]
+        self._groups = [emit.text(1, group) for group in served["groups"]]
+
+    def __call__(self) -> list[float]:
+        """Seconds of each call."""
+        return [self._spent(*asked) for asked in self._calls()]
+
+    def _calls(self) -> Iterator[tuple[str, bytes]]:
+        defaults = emit.message(2, b"".join(emit.message(field, emit.number(1, 600)) for field in (8, 9, 10)))
+        yield "Refresh", b""
+        yield "NodeGroups", b""
+        yield from (("NodeGroupForNode", node) for node in self._nodes)
+        for asked in self._groups:
+            yield "NodeGroupTargetSize", asked
+            yield "NodeGroupNodes", asked
+            yield "NodeGroupTemplateNodeInfo", asked
+            yield "NodeGroupGetOptions", asked + defaults
+
+    def _spent(self, rpc: str, request: bytes) -> float:
+        started = time.perf_counter()
+        self._caller(rpc, request)
+        return time.perf_counter() - started
+
+
 def loops(served: dict[str, Any]) -> list[float]:
     """Seconds of each loop."""
-    requests = [node_request(*names) for names in served["names"]]
-    ids = [emit.text(1, group) for group in served["groups"]]
-    defaults = emit.message(2, b"".join(emit.message(field, emit.number(1, 600)) for field in (8, 9, 10)))
-    caller = Caller(served["hexa"], served["pki"])
-    seconds = []
-    for _ in range(LOOPS + 1):
-        started = time.perf_counter()
-        caller("Refresh")
-        caller("NodeGroups")
-        for request in requests:
-            caller("NodeGroupForNode", request)
-        for id_ in ids:
-            caller("NodeGroupTargetSize", id_)
-            caller("NodeGroupNodes", id_)
-            caller("NodeGroupTemplateNodeInfo", id_)
-            caller("NodeGroupGetOptions", id_ + defaults)
-        seconds.append(time.perf_counter() - started)
-    return seconds[1:]
+    loop = Loop(served)
+    return [sum(loop()) for _ in range(LOOPS + 1)][1:]
 
 
 if __name__ == "__main__":
@@ -285,6 +349,8 @@ if __name__ == "__main__":
             trio.run(serve, source, int(size))
         case ["calls", served]:
             print(msgspec.json.encode(calls(msgspec.json.decode(served))).decode())
+        case ["turns", both]:
+            print(msgspec.json.encode(turns(msgspec.json.decode(both))).decode())
         case ["loops", served]:
             print(msgspec.json.encode(loops(msgspec.json.decode(served))).decode())
         case _:
