@@ -66,6 +66,25 @@ def test_csv_may_have_other_columns_and_another_unit() -> None:
     assert import_csv(text, source="x", unit="EUR/MWh") == Series((Row(DAY, DAY + 4 * QUARTER, 0.12),), "EUR")
 
 
+def test_octopus_with_the_offset_of_summer_and_of_winter_is_in_order_of_time() -> None:
+    """The hour that clocks show twice: a price without an end holds until the next one comes, not the next in the alphabet."""
+    results = [
+        {"value_inc_vat": 22, "valid_from": "2026-10-25T01:00:00Z", "valid_to": None},
+        {"value_inc_vat": 20, "valid_from": "2026-10-25T01:30:00+01:00", "valid_to": None},
+    ]
+    series = import_octopus(json.dumps({"results": results}), source="x")
+    assert [(row.start.minute, row.per_kwh) for row in series.rows] == [(30, 0.2), (0, 0.22)]
+    assert series.gaps == ()
+
+
+def test_what_spreadsheets_write_is_read() -> None:
+    """With a byte order mark, names in quotes, blanks after commas and lines without anything; from a ConfigMap too."""
+    text = '\ufeff# unit: EUR/kWh\n"start", "end", "value"\n2026-11-30T00:00Z, 2026-11-30T01:00Z, 0.1\n  \n,,\n'
+    series = Series((Row(DAY, DAY + 4 * QUARTER, 0.1),))
+    assert read_prices(text, source="x") == import_csv(text, source="x") == series
+    assert import_nordpool("\ufeff" + nordpool(), source="x", area="DE").rows[0].per_kwh == 0.0815
+
+
 def test_gaps_are_told() -> None:
     """They are no error: a day that is known stands in."""
     text = "# unit: ct/kWh\nstart,end,value\n2026-11-30T00:00Z,2026-11-30T00:15Z,9\n2026-11-30T00:30Z,2026-11-30T00:45Z,9\n"
@@ -103,6 +122,17 @@ GOOD = "2026-11-30T00:00Z,2026-11-30T01:00Z,0.1"
             "x: line 3: nan for a kilowatt-hour can't be: look at the unit",
         ),
         (canonical("2026-11-30T00:00Z,2026-11-30T01:00Z,9e9"), "can't be: look at the unit"),
+        (
+            canonical("2026-11-30T00:00Z,2026-11-30T01:00Z,0,0912"),
+            "x: line 3: it has 4 values, and the header has 3 names: write 0.0912, not 0,0912",
+        ),
+        (
+            canonical('2026-11-30T00:00Z,2026-11-30T01:00Z,"0,0912"'),
+            "'0,0912' is no price: write a number such as 0.0912",
+        ),
+        (canonical(GOOD, unit="# unit: cents/kWh\n"), "'cents/kWh' is no unit of prices: write EUR/kWh"),
+        (canonical(GOOD, unit="# unit: ore/kWh\n"), "'ore/kWh' is no unit of prices: write EUR/kWh"),
+        (canonical("1" * 140_000), "x: line 3: field larger than field limit (131072): is it another form?"),
         (canonical("2026-11-30T01:00Z,2026-11-30T01:00Z,1"), "which is not after its start"),
         (canonical(f"{GOOD}\n2026-11-30T00:45Z,2026-11-30T02:00Z,0.2"), "overlap: keep one of them"),
         (canonical("0001-01-01T00:00+14:00,2026-11-30T01:00Z,1"), "x: line 3: start is '0001-01-01T00:00+14:00'"),
@@ -127,6 +157,16 @@ def test_a_file_that_makes_no_sense_names_the_row_and_the_remedy(text: str, says
         (import_octopus, '{"results": [{"valid_from": 7, "value_inc_vat": 1}]}', "results[0]: start is 7"),
         (import_octopus, '{"results": [{"valid_from": null}]}', "results[0]: start is None"),
         (import_octopus, '{"results": [' + "[" * 5000, "x: is no JSON"),
+        (
+            import_octopus,
+            '{"results": [{"valid_from": "2026-11-30T00:00Z", "value_inc_vat": true}]}',
+            "results[0]: nan",
+        ),
+        (
+            import_octopus,
+            '{"results": [{"valid_from": "2026-11-30T00:00Z", "value_inc_vat": ' + "9" * 400 + "}]}",
+            "results[0]: 9999999999999999999999999999999999999999 is no price",
+        ),
     ],
 )
 def test_an_answer_of_another_form_says_so(form: object, text: str, says: str) -> None:

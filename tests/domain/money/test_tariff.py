@@ -145,6 +145,32 @@ def test_a_hole_in_a_series_is_filled_from_the_day_before() -> None:
     assert Tariff(rows=rows).steps(day + 29 * hour, day + 33 * hour)[0].known
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([15, 30, 60, 60 * 24 * 8]), st.none() | st.integers(-9, 60)), min_size=1, max_size=30
+    ),
+    st.integers(-800, 1500),
+    st.integers(1, 300),
+    st.integers(1, 300),
+)
+def test_a_span_costs_what_its_parts_cost(
+    parts: list[tuple[int, int | None]], begin: int, first: int, second: int
+) -> None:
+    """Whatever is missing in the series: before it, in holes of any length, and after it."""
+    at = day = datetime(2026, 11, 30, tzinfo=UTC)
+    rows = list[Row]()
+    for minutes, cents in parts:
+        if cents is not None:
+            rows.append(Row(at, at + minutes * MINUTE, cents / 100))
+        at += minutes * MINUTE
+    tariff = Tariff(rows=tuple(rows), per_kwh=0.3)
+    start = day + begin * QUARTER
+    middle, end = start + first * QUARTER, start + (first + second) * QUARTER
+    whole = tariff.cost(1.0, start, middle) + tariff.cost(1.0, middle, end)
+    assert tariff.cost(1.0, start, end) == pytest.approx(whole, abs=1e-9)
+    assert all(step.per_kwh == tariff.at(step.start).per_kwh for step in tariff.steps(start, end))
+
+
 def test_a_series_with_one_row_is_the_same_for_ever() -> None:
     """Nothing else is known."""
     day = datetime(2026, 11, 30, tzinfo=UTC)

@@ -10,6 +10,7 @@ Every reader raises `PricesError` with the row, what is wrong and what is wanted
 """
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,7 @@ class Series(Struct, frozen=True):
 
 def read_prices(text: str, *, source: str) -> Series:
     """The canonical form."""
-    unit, lines = _header_of(text.splitlines(), source)
+    unit, lines = _header_of(text, source)
     return _series(_rows(lines), unit=unit, source=source)
 
 
@@ -68,7 +69,7 @@ def write_prices(series: Series) -> str:
 
 def import_csv(text: str, *, source: str, unit: str = "") -> Series:
     """CSV with a header that names start, end and value among others; `unit` where no line says it."""
-    found, lines = _header_of(text.splitlines(), source, unit=unit)
+    found, lines = _header_of(text, source, unit=unit)
     return _series(_rows(lines), unit=found, source=source)
 
 
@@ -99,18 +100,16 @@ def import_octopus(text: str, *, source: str) -> Series:
     """The JSON of Octopus Energy's API (Agile and others): `results` with `value_inc_vat` in pence, the newest first. A price whose
     end is not known yet holds until the next, the last one for half an hour."""
     results = _list(_object(text, source), "results", source)
-    begins = sorted(str(entry.get("valid_from")) for entry in results)
-    after = dict(pairwise(begins))
+    begins = [_time(f"{source}: results[{n}]", "start", entry.get("valid_from")) for n, entry in enumerate(results)]
+    after = dict(pairwise(sorted(set(begins))))
     rows = (
         (
             f"results[{number}]",
-            entry.get("valid_from"),
-            entry.get("valid_to")
-            or after.get(str(entry.get("valid_from")))
-            or _half_an_hour_after(entry.get("valid_from")),
+            begin,
+            entry.get("valid_to") or after.get(begin) or _half_an_hour_after(begin),
             entry.get("value_inc_vat"),
         )
-        for number, entry in enumerate(results)
+        for number, (begin, entry) in enumerate(zip(begins, results, strict=True))
     )
     return _series(rows, unit="pence/kWh", source=source)
 
@@ -119,20 +118,42 @@ _Raw = tuple[str, Any, Any, Any]
 """Where it stands; start, end and price as they were written."""
 
 
-def _header_of(
-    lines: Sequence[str], source: str, *, unit: str = ""
-) -> tuple[str, Iterator[tuple[int, dict[str, str]]]]:
+def _header_of(text: str, source: str, *, unit: str = "") -> tuple[str, Iterator[tuple[int, dict[str, str]]]]:
     """The unit, and the rows below the header by its names, with their line."""
+    lines = text.removeprefix("\ufeff").splitlines()
     first = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     said = (re.fullmatch(r"#\s*unit:\s*(\S+)\s*", line) for line in lines[:first])
     unit = next((match[1] for match in said if match), unit)
-    names = [name.strip() for name in lines[first].split(",")] if first < len(lines) else []
+    names = [name.strip() for name in next(_cells(lines[first : first + 1], source, first), (0, []))[1]]
     if missing := [name for name in HEADER if name not in names]:
         raise PricesError(f"{source}: its header has no {missing[0]}: the first line is {','.join(HEADER)}")
     if not unit:
         raise PricesError(f"{source}: no line says the unit: write # unit: EUR/kWh above the header, or give --unit")
-    rows = csv.reader(lines[first + 1 :])
-    return unit, ((rows.line_num + first + 1, dict(zip(names, row, strict=False))) for row in rows if row)
+    return unit, _named(names, _cells(lines[first + 1 :], source, first + 1), source)
+
+
+def _cells(lines: Sequence[str], source: str, above: int) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line that has any, without blanks around them; `above`: so many lines stand above these."""
+    rows = csv.reader(lines, skipinitialspace=True)
+    try:
+        for row in rows:
+            if any(cells := [cell.strip() for cell in row]):
+                yield rows.line_num + above, cells
+    except csv.Error as error:
+        raise PricesError(f"{source}: line {rows.line_num + above}: {error}: is it another form?") from error
+
+
+def _named(
+    names: Sequence[str], rows: Iterable[tuple[int, list[str]]], source: str
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The cells by the names of the header."""
+    for number, cells in rows:
+        if any(cells[len(names) :]):
+            raise PricesError(
+                f"{source}: line {number}: it has {len(cells)} values, and the header has {len(names)} names: "
+                "write 0.0912, not 0,0912"
+            )
+        yield number, dict(zip(names, cells, strict=False))
 
 
 def _rows(lines: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[_Raw]:
@@ -163,9 +184,9 @@ def _row(where: str, start: Any, end: Any, value: Any, divisor: float) -> Row:
     if over <= begin:
         raise PricesError(f"{where}: it ends at {end}, which is not after its start at {start}")
     try:
-        price = float(value) / divisor
-    except (TypeError, ValueError):
-        raise PricesError(f"{where}: {value!r:.40} is no price: write a number") from None
+        price = math.nan if isinstance(value, bool) else float(value) / divisor
+    except (TypeError, ValueError, OverflowError):
+        raise PricesError(f"{where}: {value!r:.40} is no price: write a number such as 0.0912") from None
     if not -MOST <= price <= MOST:
         raise PricesError(f"{where}: {price:g} for a kilowatt-hour can't be: look at the unit")
     return Row(begin, over, price)
@@ -186,16 +207,19 @@ def _time(where: str, name: str, value: Any) -> datetime:
 def _unit(unit: str, source: str) -> tuple[str, float]:
     """Currency, and by what a price is divided to be one of that currency for a kilowatt-hour."""
     money, _, energy = unit.partition("/")
-    if energy not in UNITS or not re.fullmatch(r"[A-Za-z]{1,5}", money):
-        raise PricesError(f"{source}: {unit!r:.40} is no unit of prices: write EUR/kWh, EUR/MWh or pence/kWh")
+    if energy not in UNITS or (money not in MINOR and not re.fullmatch(r"[A-Z]{3}", money)):
+        raise PricesError(
+            f"{source}: {unit!r:.40} is no unit of prices: write EUR/kWh, EUR/MWh or pence/kWh; other currencies have three "
+            "capital letters, and ct is a hundredth of a euro"
+        )
     currency, parts = MINOR.get(money, (money, 1.0))
     return currency, UNITS[energy] * parts
 
 
-def _half_an_hour_after(start: Any) -> str:
+def _half_an_hour_after(start: datetime) -> str:
     try:
-        return (datetime.fromisoformat(str(start).replace("Z", "+00:00")) + timedelta(minutes=30)).isoformat()
-    except (ValueError, OverflowError):
+        return (start + timedelta(minutes=30)).isoformat()
+    except OverflowError:
         return ""
 
 
@@ -205,7 +229,7 @@ def _shown(price: float) -> str:
 
 def _object(text: str, source: str) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(text)
+        found = msgspec.json.decode(text.removeprefix("\ufeff"))
     except (msgspec.DecodeError, RecursionError) as error:
         raise PricesError(f"{source}: is no JSON: {error}") from error
     if not isinstance(found, dict):

@@ -59,26 +59,23 @@ def _guessed(rows: Sequence[Row], start: datetime, end: datetime) -> Iterator[St
     shaped = end if start < last else min(end, max(start, last + DAY))
     at = start
     while at < shaped:
-        row, away = _alike(rows, at)
-        until = min(shaped, row.end + away) if row is not None else shaped
+        row, until = _alike(rows, at, shaped)
         yield Step(at, until, row.per_kwh if row is not None else _mean_of_last_day(rows), known=False)
         at = until
     if at < end:
         yield Step(at, end, _mean_of_last_day(rows), known=False)
 
 
-def _alike(rows: Sequence[Row], at: datetime) -> tuple[Row | None, timedelta]:
-    """The row at the same time of the nearest day before, or else after, within a week; and how far away it is."""
+def _alike(rows: Sequence[Row], at: datetime, end: datetime) -> tuple[Row | None, datetime]:
+    """The row at the same time of the nearest day before, or else after, within a week; until when that is so, at most `end`."""
     for away in NEAR:
-        found = _row_at(rows, at - away)
-        if found is not None:
-            return found, away
-    return None, timedelta(0)
-
-
-def _row_at(rows: Sequence[Row], at: datetime) -> Row | None:
-    index = bisect_right(rows, at, key=lambda row: row.end)
-    return rows[index] if index < len(rows) and rows[index].start <= at else None
+        index = bisect_right(rows, at - away, key=lambda row: row.end)
+        row = rows[index] if index < len(rows) else None
+        if row is not None and row.start <= at - away:
+            return row, min(end, row.end + away)
+        if row is not None and row.start < end - away:  # from then on this day has a price
+            end = row.start + away
+    return None, end
 
 
 def _mean_of_last_day(rows: Sequence[Row]) -> float:
