@@ -57,6 +57,12 @@ async def test_a_decision_is_an_event_on_its_object(kube: MemoryKube) -> None:
     assert (event.type, event.count) == ("Warning", 1)
 
 
+def test_an_event_of_a_clock_that_is_far_off_is_taken() -> None:
+    """Its times have four digits of the year: the API server refuses others."""
+    told = wire.event(MACHINE, wire.Told("Woken", "sent a wake", Severity.NORMAL), now=datetime(1, 1, 2, tzinfo=UTC))
+    assert told["firstTimestamp"] == told["lastTimestamp"] == "0001-01-02T00:00:00Z"
+
+
 async def test_an_event_says_who_reports_it_and_what_was_done(kube: MemoryKube) -> None:
     """Programs that read events.k8s.io/v1 find the reporting controller, its instance and the action, never empty."""
     async with opened(kube, instance="hexa-7d4f-x") as journal:

@@ -1,6 +1,6 @@
 """What is done to Kubernetes nodes and pods: cordon, evict, welcome, suspend, leave. All of it may be repeated."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from tests.app.rig import Rig, at, key, open_rig, stamp
 from trio.testing import MockClock
 
 from hexa.app.node.draining import evict
-from hexa.app.node.duties import NodeDuties, left_behind
+from hexa.app.node.duties import NodeDuties, cordon_patch, left_behind
 from hexa.domain.errors import Conflict, Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine_view import MachineView
@@ -42,6 +42,12 @@ def view_of(rig: Rig, name: str = "m") -> MachineView:
     view = rig.views.machine(key(name))
     assert view is not None
     return view
+
+
+def test_a_cordon_is_marked_in_every_year() -> None:
+    """With four digits of the year, as the API server and hexa read it."""
+    marked = cordon_patch(datetime(1, 1, 1, tzinfo=UTC))["metadata"]["annotations"]
+    assert marked == {CORDON_ANNOTATION: "0001-01-01T00:00:00Z"}
 
 
 async def welcome(rig: Rig, *, since: float = READY_AT) -> Any:

@@ -1,13 +1,14 @@
 """How commands print: plain in pipes, coloured on terminals, never steered by what is in a cluster."""
 
 import json
+import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from msgspec import Struct
 
-from hexa.cli.shared.output import Column, Format, Tone, ago, dump, paint, plain, span, table
+from hexa.cli.shared.output import Column, Format, Tone, ago, clock, dump, paint, plain, span, table
 from hexa.yaml import read_document
 
 COLUMNS = (
@@ -88,3 +89,10 @@ def test_durations_are_short(seconds: float, text: str) -> None:
 def test_what_never_was_has_no_age() -> None:
     """Ages of moments that are not known are empty."""
     assert ago(None, datetime(2026, 1, 1, tzinfo=UTC)) == ""
+
+
+@pytest.mark.parametrize("moment", [(1, 1, 1), (1, 1, 2), (9999, 12, 31, 23)], ids=str)
+def test_every_moment_can_be_shown(moment: tuple[int, int, int]) -> None:
+    """The first and last day of the calendar too, in every time zone, with four digits of the year."""
+    for zone in (UTC, timezone(timedelta(hours=-9)), timezone(timedelta(hours=9))):
+        assert re.fullmatch(r"(0001|9999)-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", clock(datetime(*moment, tzinfo=zone)))

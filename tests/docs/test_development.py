@@ -25,6 +25,7 @@ BENEATH: Final = {
     "duration.py",
     "errors.py",
     "memo.py",
+    "moment.py",
     "names.py",
     "quantity.py",
     "spelling.py",

@@ -1,5 +1,6 @@
 """Who presses a power button, and what is said of it in advance."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -123,6 +124,8 @@ def test_failure_49_a_newer_reading_off_or_a_person_lets_a_button_be_pressed_aga
     off, on = (PowerReading(power=power, source="pdu", at=at(11)) for power in (Reading.OFF, Reading.ON))
     pressed = told(*WOKEN)
     assert "2026-03-02T08:00:10Z" in wake_withheld(pressed)
+    odd = HistoryEntry(at=datetime(1, 1, 1, tzinfo=UTC), action="PoweringOn", by="Wanted")
+    assert "0001-01-01T00:00:00Z" in wake_withheld(structs.replace(pressed, status=NodeStatus(history=(odd,))))
     assert wake_withheld(pressed, off) == ""
     assert wake_withheld(pressed, on)
     assert wake_withheld(pressed, structs.replace(off, at=at(10)))

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from hexa.domain.moment import moment_text
 from hexa.domain.resources.core import ObjectReference
 from hexa.ports.journal import Severity
 
@@ -39,7 +40,7 @@ class Told(Struct, frozen=True):
 def event(about: ObjectReference, told: Told, *, now: datetime) -> dict[str, Any]:
     """The Event's manifest. Its name is the same for the same news in the same ten minutes, after a restart too. Readers of
     events.k8s.io/v1 see `reportingComponent` as reportingController."""
-    time, reason, message = now.strftime("%Y-%m-%dT%H:%M:%SZ"), told.reason, told.message
+    time, reason, message = moment_text(now), told.reason, told.message
     return {
         "metadata": {
             "name": f"{about.name[:_LONGEST_NAME].rstrip('-.')}.{_hash(about, reason, message, now)}",

@@ -15,6 +15,7 @@ from hexa.domain.decide.kube_node_patch import core_patch
 from hexa.domain.decide.welcome import welcomed
 from hexa.domain.errors import Refused
 from hexa.domain.machine_view import MachineView
+from hexa.domain.moment import moment_text
 from hexa.domain.names import CORDON_ANNOTATION
 from hexa.domain.pods.drain import pod_name
 from hexa.domain.resources.core import NODES, PODS, KubeNode, Malformed, Pod
@@ -106,8 +107,8 @@ class NodeDuties:
             "status": "True" if suspended else "False",
             "reason": "PoweredOff" if suspended else "PoweredOn",
             "message": "the machine is switched off by hexa" if suspended else "the machine is on",
-            "lastTransitionTime": _seconds(now),
-            "lastHeartbeatTime": _seconds(now),
+            "lastTransitionTime": moment_text(now),
+            "lastHeartbeatTime": moment_text(now),
         }
         patch = Patch({"status": {"conditions": [condition]}}, PatchStyle.STRATEGIC, "status")
         new = await self._kube.patch(NODES, node.metadata.name, patch)
@@ -125,7 +126,7 @@ UNCORDON: Final = {"metadata": {"annotations": {CORDON_ANNOTATION: None}}, "spec
 
 def cordon_patch(now: datetime) -> dict[str, Any]:
     """The cordon and the mark that it is ours."""
-    return {"metadata": {"annotations": {CORDON_ANNOTATION: _seconds(now)}}, "spec": {"unschedulable": True}}
+    return {"metadata": {"annotations": {CORDON_ANNOTATION: moment_text(now)}}, "spec": {"unschedulable": True}}
 
 
 def left_behind(pod: Pod | Malformed, *, boot: datetime) -> bool:
@@ -139,7 +140,3 @@ def left_behind(pod: Pod | Malformed, *, boot: datetime) -> bool:
     return (
         pod.status.phase == "Failed" and pod.status.reason in SHUTDOWN_REASONS and (started is None or started < boot)
     )
-
-
-def _seconds(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

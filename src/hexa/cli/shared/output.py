@@ -163,4 +163,8 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 def clock(moment: datetime) -> str:
     """A moment as people read it, in their own time zone, with its offset."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    try:
+        local = moment.astimezone()
+    except (OverflowError, ValueError):  # the first or last day of the calendar
+        local = moment
+    return f"{local.replace(tzinfo=None).isoformat(' ', 'seconds')} {local:%z}"

@@ -12,6 +12,7 @@ from typing import Final
 
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.lifecycle import Event, Phase
+from hexa.domain.moment import moment_text
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.roles import Roles, roles
 from hexa.domain.power.sensor import sensor
@@ -59,7 +60,7 @@ def wake_withheld(node: Node, reading: PowerReading | None = None) -> str:
     newer = reading is None or (reading.at is not None and reading.at > since)
     if (known.power is Reading.OFF and newer) or _asked_anew(node, since):
         return ""
-    what = f"nothing has told since {_clock(since)} that it is off, and its power button switches off what is on"
+    what = f"nothing has told since {moment_text(since)} that it is off, and its power button switches off what is on"
     return f"{what}; look at it, then ask anew by hexa off and hexa on"
 
 
@@ -107,7 +108,3 @@ def _not_off_since(history: Sequence[HistoryEntry]) -> datetime | None:
 def _asked_anew(node: Node, before: datetime) -> bool:
     wish = node.status.wish
     return wish is not None and wish.by == "user" and wish.since is not None and wish.since > before
-
-
-def _clock(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
