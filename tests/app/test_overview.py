@@ -198,8 +198,10 @@ def test_maintenance_that_may_be_forgotten_needs_a_person() -> None:
     """Nobody switches a machine that somebody maintains: after a day that is said, by the condition's own time or, where it has
     none, by the machine's. Maintenance of today, of hexa's own word or of the future needs nobody."""
 
-    def found(since: str | None, reason: str = "AdminRequested", *, type_: str = "MaintenanceInProgress") -> list[str]:
-        said = {"type": type_, "status": "True", "reason": reason, "lastTransitionTime": since}
+    def found(
+        since: str | None, reason: str = "AdminRequested", *, type_: str = "MaintenanceInProgress", status: str = "True"
+    ) -> list[str]:
+        said = {"type": type_, "status": status, "reason": reason, "lastTransitionTime": since}
         kube = decode(NODES, {"metadata": {"name": "on"}, "status": {"conditions": [said]}})
         assert not isinstance(kube, Malformed)
         own = [Condition(type=type_, status="True", last_transition_time=NOW - timedelta(hours=50))]
@@ -208,6 +210,11 @@ def test_maintenance_that_may_be_forgotten_needs_a_person() -> None:
     assert found(ago(90_000))[0].startswith("it is being maintained, and switched by nobody, for 25h: if it is over")
     assert "for 50h" in found(None, type_="MaintenancePlanned")[0]
     assert found("0001-01-01T00:00:00Z")
+    [doubt] = found(ago(90_000), status="Unknown")
+    assert doubt.startswith(
+        "nobody knows whether it is being maintained, and it is not switched off, for 25h: if it is over"
+    )
+    assert not [*found(ago(90_000), status="False"), *found(ago(90_000), type_="MaintenancePlanned", status="Unknown")]
     assert not [*found(ago(80_000)), *found("9999-12-31T00:00:00Z"), *found(ago(90_000), "HexaHold")]
 
 

@@ -116,6 +116,15 @@ def test_what_others_say_stays_theirs(said: str, ours_is_written: bool) -> None:
     assert patch_of(node, (), now=NOW) == {}
 
 
+@pytest.mark.parametrize(("said", "theirs"), [("True", True), ("Unknown", True), ("False", False)])
+def test_doubt_about_maintenance_stays_theirs(said: str, theirs: bool) -> None:
+    """A hold of hexa's is not written over somebody's doubt: it would be gone with the hold, and the machine be switched off."""
+    node = bearing(condition(MAINTENANCE, "AdminRequested", said))
+    life = Life(status=after(*OFF_STEPS), held_off=FAN)
+    written = {each["type"] for each in patch_of(node, wanted(life, node), now=NOW)["status"]["conditions"]}
+    assert (MAINTENANCE not in written) is theirs
+
+
 def test_ours_and_theirs_are_told_apart_by_the_reason() -> None:
     """A condition of the same type is hexa's only with hexa's reason; a type that hexa never writes never is."""
     node = bearing(*OURS, condition("MaintenancePlanned", "HexaHold"))

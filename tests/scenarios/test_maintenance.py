@@ -57,6 +57,31 @@ async def test_hands_off_what_somebody_maintains(autojump_clock: MockClock) -> N
         await reach(world, Phase.READY, within=600)
 
 
+async def test_doubt_keeps_a_machine_on_and_wakes_it(autojump_clock: MockClock) -> None:
+    """While the condition is Unknown no drain begins, and a wake that is wanted is done; when it is False the off follows."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        await say(world, MAINTENANCE, "Unknown")
+        await trio.sleep(5)
+        refused = await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")])
+        assert isinstance(refused, Denied)
+        assert refused.reason == MAINTENANCE
+        world.edit("box-1", {"hold": {"power": "off"}})
+        await trio.sleep(600)
+        assert world.phase("box-1") is Phase.READY
+        assert {entry.action for entry in world.node("box-1").status.history}.isdisjoint({"Draining", "PoweringOff"})
+        world.edit("box-1", {"hold": None})
+        await switch(world, "on")
+        world.hardware("box-1").lose_power()
+        await trio.sleep(60)
+        await reach(world, Phase.READY, within=900)
+        await switch(world, "off")
+        await trio.sleep(600)
+        assert world.hardware("box-1").power
+        await say(world, MAINTENANCE, "False")
+        await reach(world, Phase.OFF, within=600)
+
+
 async def test_a_machine_that_is_tried_in_its_maintenance_stays_closed(autojump_clock: MockClock) -> None:
     """Somebody who works at it may start it: no pod comes to it before the condition is taken back."""
     async with open_world(

@@ -431,9 +431,9 @@ def test_the_node_of_a_machine_that_is_off_leaves_step_by_step() -> None:
     assert leaving(read=looked(done=frozenset({Touch.DELETE}))) is None
 
 
-def planned(status: str = "True") -> KubeNode:
+def planned(status: str = "True", type_: str = "MaintenancePlanned") -> KubeNode:
     """The same, and somebody says that maintenance of it is planned."""
-    said = Condition(type="MaintenancePlanned", status=status, reason="AdminRequested")
+    said = Condition(type=type_, status=status, reason="AdminRequested")
     return structs.replace(gone(), status=KubeNodeStatus(conditions=(SUSPENDED, said)))
 
 
@@ -445,6 +445,7 @@ def planned(status: str = "True") -> KubeNode:
         {"group": rack(leave=LeavePolicy.KEEP)},
         {"control_plane": True},
         {"kube": planned()},
+        {"kube": planned("Unknown", "MaintenanceInProgress")},
         {"now": 79},
         {"known": {"job": None}},
         {"known": {"job": structs.replace(SHUTDOWN, outcome="failed")}},
@@ -453,13 +454,14 @@ def planned(status: str = "True") -> KubeNode:
 )
 def test_a_node_stays_while_its_machine_may_come_back_to_it(more: dict[str, Any]) -> None:
     """Not before two lease periods of silence after our own shutdown Job, never blind, never a control-plane member, and not while
-    it says that maintenance is planned: that word would go with it."""
+    it says that maintenance is planned, or may be in progress: that word would go with it."""
     assert leaving(**more) is None
 
 
 def test_a_node_whose_maintenance_was_called_off_leaves() -> None:
     """Once the condition is False."""
     assert deleted(leaving(kube=planned("False")))
+    assert deleted(leaving(kube=planned("False", "MaintenanceInProgress")))
 
 
 def test_a_blind_agent_does_not_even_mark_a_node() -> None:

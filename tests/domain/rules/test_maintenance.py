@@ -61,11 +61,27 @@ def test_no_program_wakes_what_is_to_be_maintained_and_a_person_does() -> None:
 
 @pytest.mark.parametrize("status", ["False", "Unknown", "", "true"])
 @pytest.mark.parametrize("type_", [PLANNED, MAINTENANCE])
-def test_only_what_is_true_counts(type_: str, status: str) -> None:
-    """A condition that is taken back by False, or of which nobody knows, keeps nothing from happening."""
+def test_only_what_is_true_keeps_a_machine_from_being_woken(type_: str, status: str) -> None:
+    """A condition that is taken back by False, or of which nobody knows, keeps no machine off, and hexa still looks after it."""
     known = seen(asked(P.OFF), told(type_, status))
     assert known.may_wake(at(0))
     assert not inert(known, at(0))
+
+
+@pytest.mark.parametrize("by", [Asker.CLUSTER_AUTOSCALER, Asker.USER, Asker.HOLD])
+@pytest.mark.parametrize("status", ["Unknown", "", "true"])
+def test_doubt_about_maintenance_switches_nothing_off(status: str, by: Asker) -> None:
+    """Where nobody knows whether somebody works at it, the machine stays as it is, whoever wants it off: one that is up or comes up
+    is kept, no other is woken for that; and it is said."""
+    kept = {P.READY, P.DRAINING, P.POWERING_ON, P.BOOTING}
+    for phase in Phase:
+        known = seen(wanting(standing(phase), wish(OFF, by)), told(MAINTENANCE, status))
+        assert known.acted_wish(at(0)) is (ON if phase in kept else None)
+        [veto] = known.off_vetoes(at(0))
+        text = "nobody knows whether it is being maintained, by the condition MaintenanceInProgress of Kubernetes node k1: "
+        assert (veto.reason, veto.message) == (MAINTENANCE, f"{text}MaintenanceWindow, new fan")
+    for other in (told(MAINTENANCE, "False"), told(PLANNED, status), told(MAINTENANCE, status, reason="HexaHold")):
+        assert seen(wanting(standing(P.READY), wish(OFF, by)), other).acted_wish(at(0)) is OFF
 
 
 @pytest.mark.parametrize("phase", list(Phase))

@@ -18,7 +18,6 @@ from hexa.domain.machine.acts import may_cycle, may_leave, silent, wake_again
 from hexa.domain.machine.button import off_withheld, presses_blindly, wake_withheld
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.inrush import LATE
-from hexa.domain.machine.kube_conditions import PLANNED, by_others
 from hexa.domain.machine.lifecycle import Duty, again, send_wake
 from hexa.domain.machine.marks import held_back, hold_back, suspended_now
 from hexa.domain.machine.power_job import Action, current, running, shut_down, with_job
@@ -26,6 +25,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.news import NOTHING, News, Severity, What
 from hexa.domain.pods.drain import BLOCKED_LOOK, DRAIN_LOOK, Plan
 from hexa.domain.resources.v1alpha1 import LeavePolicy, Power
+from hexa.domain.rules.maintenance import word_stands
 from hexa.domain.rules.out_of_service import freeing_until, proof_due
 
 JOBS: Final = {Action.STARTUP: What.STARTUP_JOB, Action.SHUTDOWN: What.SHUTDOWN_JOB}
@@ -168,7 +168,7 @@ def leave(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | N
         return Edit(hold_back(machine.node)) if "Edit" not in done else None
     if Touch.SUSPEND not in done and not (kube.spec.unschedulable and suspended_now(kube)):
         return OnNode(Touch.SUSPEND)
-    keeps = machine.control_plane or by_others(kube, PLANNED) is not None  # else the word goes with its node
+    keeps = machine.control_plane or word_stands(kube)  # else the word goes with its node
     deletes = machine.policy.leave is LeavePolicy.DELETE and not keeps
     if not deletes or Touch.DELETE in done or not may_leave(status, facts, shutdown_done=shut_down(status)):
         return None

@@ -13,6 +13,7 @@ from msgspec import Struct
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import Event, Phase, phase_of
 from hexa.domain.machine.reason import because_text
+from hexa.domain.moment import moment_text
 from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Hold, NodeStatus, WishRecord
 
@@ -39,9 +40,17 @@ def _is_ours(condition: Condition) -> bool:
 
 
 def by_others(node: KubeNode | None, type_: str) -> Condition | None:
-    """What somebody else says by the condition, while it is True. Unknown and False say nothing."""
+    """What somebody else says by the condition, while it is True."""
     for condition in node.status.conditions if node is not None else ():  # asked for each machine at each look
         if condition.type == type_ and condition.status == "True" and not _is_ours(condition):
+            return condition
+    return None
+
+
+def not_denied(node: KubeNode | None, type_: str) -> Condition | None:
+    """What somebody else says by the condition, unless it is False: Unknown, and what is no word of Kubernetes, is doubt."""
+    for condition in node.status.conditions if node is not None else ():
+        if condition.type == type_ and condition.status != "False" and not _is_ours(condition):
             return condition
     return None
 
@@ -93,12 +102,17 @@ def _drained(status: NodeStatus, *, stands: bool) -> bool:
 
 def patch_of(node: KubeNode, found: Iterable[Finding], *, now: datetime) -> dict[str, Any]:
     """The strategic patch of the node's status by which these and no others are hexa's; empty where nothing differs. What others
-    have set to True stays theirs."""
+    have set to True stays theirs, and so does their doubt about maintenance."""
     present = {condition.type: condition for condition in node.status.conditions}
-    wants = {finding.type: finding for finding in found if by_others(node, finding.type) is None}
+    wants = {finding.type: finding for finding in found if not _theirs(node, finding.type)}
     changed = [_written(each, present.get(type_), now) for type_, each in wants.items() if _differs(each, present)]
     gone = [{"type": type_, "$patch": "delete"} for type_ in ours(node) if type_ not in wants]
     return {"status": {"conditions": [*changed, *gone]}} if changed or gone else {}
+
+
+def _theirs(node: KubeNode, type_: str) -> bool:
+    said = not_denied if type_ == MAINTENANCE else by_others
+    return said(node, type_) is not None
 
 
 def _differs(finding: Finding, present: dict[str, Condition]) -> bool:
@@ -115,11 +129,6 @@ def _written(finding: Finding, there: Condition | None, now: datetime) -> dict[s
         "status": finding.status,
         "reason": finding.reason,
         "message": finding.message,
-        "lastTransitionTime": _seconds(since or now),
-        "lastHeartbeatTime": _seconds(now),
+        "lastTransitionTime": moment_text(since or now),
+        "lastHeartbeatTime": moment_text(now),
     }
-
-
-def _seconds(moment: datetime) -> str:
-    """As the API server takes it, with four digits of the year in all years."""
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"

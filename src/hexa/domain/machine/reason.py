@@ -51,7 +51,7 @@ class Reason(StrEnum):
     MAINTENANCE_PLANNED = "MaintenancePlanned"
     """Somebody else says so on its Kubernetes node: no program wakes it, and it rests first."""
     MAINTENANCE = "MaintenanceInProgress"
-    """Somebody else says so there: it is only watched."""
+    """Somebody else says so there: it is only watched. Where that is in doubt it is not switched off."""
 
     CIRCUIT_FULL = "CircuitFull"
     """Its circuit, or its group's maxWatts, has no watts left for it."""

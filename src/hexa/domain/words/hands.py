@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hexa.domain.duration import format_duration
-from hexa.domain.machine.kube_conditions import MAINTENANCE, PLANNED, by_others
+from hexa.domain.machine.kube_conditions import MAINTENANCE, PLANNED, by_others, not_denied
 from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup
 from hexa.domain.words.overview import Grade, GroupState, Hand
@@ -21,6 +21,7 @@ MAINTAINED: Final = {
     MAINTENANCE: "it is being maintained, and switched by nobody,",
     PLANNED: "maintenance is planned, and no program wakes it,",
 }
+DOUBTED: Final = "nobody knows whether it is being maintained, and it is not switched off,"
 EXPLAINED: Final = frozenset({"SafeHands", "OnBattery", "Released"})
 """Conditions of a group that tell why machines are missing."""
 
@@ -79,9 +80,12 @@ def maintained(key: Lookup, kube: KubeNode | None, conditions: Iterable[Conditio
     """A machine whose maintenance, as somebody else says on its Kubernetes node, has stood for a day: it may be forgotten."""
     own = {each.type: each.last_transition_time for each in conditions}
     for type_, text in MAINTAINED.items():
-        said = by_others(kube, type_)
-        since = said.last_transition_time or own.get(type_) if said is not None else None
+        said = not_denied(kube, type_) if type_ == MAINTENANCE else by_others(kube, type_)
+        if said is None:
+            continue
+        since = said.last_transition_time or own.get(type_)
         if since is not None and now - since >= FORGOTTEN:
+            text = text if said.status == "True" else DOUBTED
             message = f"{text} for {format_duration(timedelta(hours=(now - since) // timedelta(hours=1)))}: "
             remedy = f"if it is over, take the condition {type_} of its Kubernetes node back"
             yield Hand(
