@@ -100,7 +100,7 @@ async def test_a_quiet_night_with_nine_of_ten_machines_off_is_silent(
     promtool: Path, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     """Machines go off and come back as they are wanted, one waits for another that needs it, one is held off by a person, one is
-    paused, and the group is kept off at last though its minSize is 1: no alert fires in any minute."""
+    paused, and the group is held off by a person and kept off at last, though its minSize is more: no alert fires in any minute."""
     async with site(minSize=1) as (world, prometheus):
         await prometheus.until(30)
         world.edit("box-2", {"powerState": "on", "dependsOn": ["box-1"]})
@@ -113,7 +113,9 @@ async def test_a_quiet_night_with_nine_of_ten_machines_off_is_silent(
         assert {"Blocked", "NeededBy"} <= {each.type for each in world.node("box-1").status.conditions}
         world.edit("box-2", {"powerState": "off"})
         await prometheus.until(300)
-        world.edit_group("rack", {"mode": "AlwaysOff"})
+        world.edit_group("rack", {"minSize": 8, "hold": {"power": "off", "reason": "the electrician"}})
+        await prometheus.until(340)
+        world.edit_group("rack", {"minSize": 1, "hold": None, "mode": "AlwaysOff"})
         await prometheus.until(420)
         assert set(world.phases().values()) == {Phase.OFF}
     assert judge(promtool, tmp_path, RULES, prometheus.tests(dict.fromkeys(range(420), ()), names=OURS)) == ""
@@ -218,6 +220,13 @@ RACK: Final = 'namespace="n", group="rack"'
 DOUBT: Final = (f'hexa_group_condition{{{RACK}, type="SafeHands"}}', "1x120")
 STOPS: Final = f'hexa_machine_phase{{{BOX}, phase="StopFailed"}}'
 FEW: Final = ((f"hexa_group_ready{{{RACK}}}", "1x120"), (f"hexa_group_min_size{{{RACK}}}", "2x120"))
+
+
+def held(count: int, *, of: int) -> tuple[tuple[str, str], ...]:
+    """So many machines of the rack are held off by a person."""
+    return ((f"hexa_group_held_off{{{RACK}}}", f"{count}x120"), (f"hexa_group_size{{{RACK}}}", f"{of}x120"))
+
+
 CASES: Final[dict[str, tuple[tuple[tuple[str, str], ...], int, tuple[str, ...]]]] = {
     "a machine that was started by hand after its wake had failed is in no quarantine": (
         ((f"hexa_machine_wake_failed{{{BOX}}}", "1x120"), (f'hexa_machine_phase{{{BOX}, phase="Ready"}}', "1x120")),
@@ -234,7 +243,19 @@ CASES: Final[dict[str, tuple[tuple[tuple[str, str], ...], int, tuple[str, ...]]]
         8,
         (),
     ),
-    "a group without enough machines": (FEW, 25, ("HexaGroupBelowMinimum of group rack",)),
+    "a group of which a person holds a machine off below its minSize": ((*FEW, *held(1, of=2)), 25, ()),
+    "the same, and another machine of it fails": (
+        (*FEW, *held(1, of=3)),
+        25,
+        ("HexaGroupBelowMinimum of group rack",),
+    ),
+    "a group that is held off as a whole": (
+        ((f"hexa_group_ready{{{RACK}}}", "0x120"), FEW[1], *held(2, of=2)),
+        25,
+        (),
+    ),
+    "a group without enough machines": ((*FEW, *held(0, of=2)), 25, ("HexaGroupBelowMinimum of group rack",)),
+    "the same of a hexa that tells no holds": (FEW, 25, ("HexaGroupBelowMinimum of group rack",)),
     "a group on battery": ((*FEW, (f'hexa_group_condition{{{RACK}, type="OnBattery"}}', "1x120")), 25, ()),
     "a power that is not read": (
         ((f"hexa_machine_power_known{{{BOX}}}", "0x120"),),

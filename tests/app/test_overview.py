@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 from tests.cli.sites import NOW, Clock, cluster
 from trio.testing import MockClock
@@ -15,8 +16,8 @@ from hexa.app.questions.overview import Beside, overview
 from hexa.domain.resources.core import NODES, Condition, Malformed, decode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.domain.words.arrivals import Boot, arrival, coming
-from hexa.domain.words.hands import maintained
-from hexa.domain.words.overview import Grade, MachineState, Overview
+from hexa.domain.words.hands import maintained, short
+from hexa.domain.words.overview import Grade, GroupState, MachineState, Overview
 
 TODAY, BEFORE = "2026-11-24", "2026-10-31"
 
@@ -192,6 +193,16 @@ def test_hands_are_what_needs_a_person() -> None:
         ("Certificate", "grpc", "CertificateEnds", Grade.WARNING),
         ("Node", "failed", "WakeFailed", Grade.WARNING),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ready", "held_off", "told"),
+    [(1, 0, True), (1, 1, True), (1, 2, False), (0, 2, True), (0, 3, False), (2, 0, False)],
+)
+def test_machines_that_a_person_holds_off_are_not_missed(ready: int, held_off: int, told: bool) -> None:
+    """Of three machines and a minSize of two: a group is short where one is missing that nobody holds off."""
+    state = GroupState(namespace="a", name="rack", size=3, minimum=2, ready=ready)
+    assert bool(list(short(state, (), coming=0, held_off=held_off))) is told
 
 
 def test_maintenance_that_may_be_forgotten_needs_a_person() -> None:

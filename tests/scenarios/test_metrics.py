@@ -109,6 +109,7 @@ async def test_what_a_site_says_of_itself(autojump_clock: MockClock) -> None:
         assert found["hexa_decisions_total", "MaxSizeReached"] == 1
         assert found["hexa_machine_condition", *box, "Failed"] == 1
         assert of(found, "hexa_machine_held") == {("box-2", "machines"): 1}
+        assert found["hexa_group_held_off", *place] == 1
         assert (found["hexa_group_min_size", *place], found["hexa_group_max_size", *place]) == (0, 2)
         begins = START.replace(hour=8).timestamp()
         assert found["hexa_group_next_schedule_change_timestamp_seconds", *place] == begins
@@ -118,6 +119,9 @@ async def test_what_a_site_says_of_itself(autojump_clock: MockClock) -> None:
         world.edit_group("rack", {"hold": {"power": "off"}})
         await trio.sleep(1)
         assert len(of(await scraped(world), "hexa_machine_held")) == 3
+        world.edit("box-2", {"hold": {"power": "on"}})
+        await trio.sleep(1)
+        assert of(await scraped(world), "hexa_group_held_off") == {place: 2}  # its own word counts before its group's
 
 
 async def test_power_that_is_read_is_told_apart_from_power_that_is_not(autojump_clock: MockClock) -> None:

@@ -37,6 +37,7 @@ from hexa.domain.notify.standing import (
     relevant,
 )
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Lookup, Node
+from hexa.domain.rules.hold import expected, keeps_off
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
 from hexa.ports.notify import Courier
@@ -218,8 +219,13 @@ class Notifier:
     def _of_group(self, key: Lookup, group: Group) -> Iterable[Trouble]:
         view = self._views.group(key)
         kept = view is not None and view.valid and not view.released and not view.observes
-        coming = sum(on_its_way(each.node.status) for each in self._views.members(key))
-        return of_group(group, minimum=view.policy.min_size if view is not None and kept else 0, coming=coming)
+        if view is None or not kept:
+            return of_group(group)
+        members, now = self._views.members(key), self._clock.now()
+        coming = sum(on_its_way(each.node.status) for each in members)
+        held_off = sum(keeps_off(each.node.spec.hold, each.policy.hold, now=now) for each in members)
+        least = expected(view.policy.min_size, machines=len(members), held_off=held_off)
+        return of_group(group, minimum=least, coming=coming)
 
     def _group_of(self, news: News) -> str:
         node = self._store.machines.objects.get(news.of) if news.about is About.NODE else None

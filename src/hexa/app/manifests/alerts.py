@@ -142,11 +142,13 @@ ALERTS: Final[tuple[Alert, ...]] = (
     Alert(
         name="HexaGroupBelowMinimum",
         expr="max by (namespace, group) (hexa_group_ready) < max by (namespace, group) (hexa_group_min_size)\n"
-        'unless on (namespace, group) max by (namespace, group) (hexa_group_condition{type=~"OnBattery|Released|SafeHands"}) == 1',
+        'unless on (namespace, group) max by (namespace, group) (hexa_group_condition{type=~"OnBattery|Released|SafeHands"}) == 1\n'
+        "unless on (namespace, group) max by (namespace, group) (hexa_group_ready) "
+        ">= (max by (namespace, group) (hexa_group_size) - max by (namespace, group) (hexa_group_held_off))",
         lasts="20m",
         summary=f"{GROUP} has fewer Ready machines than its minSize",
         description=f"{GROUP} has had {{{{ $value }}}} Ready machines for longer than a boot takes, and its minSize is above that: "
-        "machines fail to start, are held off, or wait for watts. `hexa why` says what stands against each.",
+        "machines fail to start, or wait for watts. `hexa why` says what stands against each.",
     ),
     Alert(
         name="HexaBmcUnreachable",

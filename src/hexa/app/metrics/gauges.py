@@ -14,6 +14,7 @@ from hexa.domain.resources.core import Condition
 from hexa.domain.resources.group_values import Mode
 from hexa.domain.resources.v1alpha1 import Energy, Lookup, Node
 from hexa.domain.rules.health import NO_SENSOR, POWER_KNOWN
+from hexa.domain.rules.hold import keeps_off
 from hexa.domain.words.figures import JOULES, declared_watts
 from hexa.domain.words.reasons import CONDITIONS
 from hexa.ports.metrics import Labels
@@ -123,6 +124,19 @@ def sizes(scene: Scene) -> Samples:
 def targets(scene: Scene) -> Samples:
     """Those that are wanted on and can come."""
     return ((named(key), float(group.status.target)) for key, group in scene.groups)
+
+
+def held_off(scene: Scene) -> Samples:
+    """Those that a person holds off."""
+    found: Counter[Labels] = Counter()
+    for key, node in scene.machines:
+        place = Lookup(key.namespace, node.metadata.labels.get(MEMBERSHIP_LABEL, ""))
+        policy = scene.policies.get(place)
+        if policy is not None and (node.spec.hold is not None or policy.hold is not None):
+            with suppress(Exception):  # an odd date is that machine's own matter
+                found[named(place)] += keeps_off(node.spec.hold, policy.hold, now=scene.now)
+    for key in scene.policies:
+        yield named(key), float(found[named(key)])
 
 
 def ready(scene: Scene) -> Samples:

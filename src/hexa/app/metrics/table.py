@@ -144,6 +144,12 @@ ROWS: Final = (
     ),
     Row(name="hexa_group_size", labels=GROUP, meaning="Machines of the group.", read=gauges.sizes),
     Row(
+        name="hexa_group_held_off",
+        labels=GROUP,
+        meaning="Machines of the group that a person holds off, by their own hold or the group's.",
+        read=gauges.held_off,
+    ),
+    Row(
         name="hexa_group_target",
         labels=GROUP,
         meaning="Machines of the group that are wanted on and can come.",

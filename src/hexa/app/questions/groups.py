@@ -15,6 +15,7 @@ from hexa.domain.money.summing import summed
 from hexa.domain.news import About
 from hexa.domain.policy.values import active_hold
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.rules.hold import keeps_off
 from hexa.domain.words import hands as hands_beside
 from hexa.domain.words.figures import energy_state, priced
 from hexa.domain.words.overview import EnergyState, GroupState, Hand, hands
@@ -85,5 +86,7 @@ def hands_of_group(snapshot: Snapshot, state: GroupState) -> Iterator[Hand]:
         return
     conditions = snapshot.store.groups.objects[key].status.conditions
     yield from hands(About.GROUP, key, conditions)
-    coming = sum(on_its_way(each.node.status) for each in snapshot.views.members(key))
-    yield from hands_beside.short(state, conditions, coming=coming)
+    members = snapshot.views.members(key)
+    coming = sum(on_its_way(each.node.status) for each in members)
+    held_off = sum(keeps_off(each.node.spec.hold, each.policy.hold, now=snapshot.now) for each in members)
+    yield from hands_beside.short(state, conditions, coming=coming, held_off=held_off)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from hexa.domain.machine.reason import Reason, Veto, because_text, until_text
 from hexa.domain.policy.values import active_hold, power_of
-from hexa.domain.resources.v1alpha1 import Power
+from hexa.domain.resources.v1alpha1 import Hold, Power
 from hexa.domain.rules.subject import Alone
 
 FIELD = "spec.hold"
@@ -38,3 +38,14 @@ def ends(machine: Alone, now: datetime) -> tuple[datetime | None, ...]:
     if own is None and group is None:
         return ()
     return tuple(hold.until for hold in (own, group) if hold is not None)
+
+
+def keeps_off(own: Hold | None, of_group: Hold | None, *, now: datetime) -> bool:
+    """Whether a person holds the machine off; its own hold counts before its group's."""
+    hold = active_hold(own, now=now) or active_hold(of_group, now=now)
+    return hold is not None and power_of(hold.power) is Power.OFF
+
+
+def expected(minimum: int, *, machines: int, held_off: int) -> int:
+    """How many of a group's machines are missed if they are not Ready: minSize, or all that no person holds off."""
+    return min(minimum, max(machines - held_off, 0))

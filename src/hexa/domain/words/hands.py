@@ -9,6 +9,7 @@ from hexa.domain.duration import format_duration
 from hexa.domain.machine.kube_conditions import MAINTENANCE, PLANNED, by_others, not_denied
 from hexa.domain.resources.core import Condition, KubeNode
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.domain.rules.hold import expected
 from hexa.domain.words.overview import Grade, GroupState, Hand
 
 CERTIFICATE_SOON: Final = timedelta(days=14)
@@ -59,10 +60,11 @@ def autoscaler(ago: timedelta | None, *, now: datetime) -> Iterator[Hand]:
     )
 
 
-def short(group: GroupState, conditions: Iterable[Condition], *, coming: int) -> Iterator[Hand]:
-    """A group of which fewer machines are Ready, or `coming`, than its minSize."""
+def short(group: GroupState, conditions: Iterable[Condition], *, coming: int, held_off: int = 0) -> Iterator[Hand]:
+    """A group of which fewer machines are Ready, or `coming`, than its minSize; those that a person holds off are not missed."""
+    least = expected(group.minimum, machines=group.size, held_off=held_off)
     explained = any(each.type in EXPLAINED and each.status == "True" for each in conditions)
-    if explained or group.mode == "Observe" or group.ready + coming >= group.minimum:
+    if explained or group.mode == "Observe" or group.ready + coming >= least:
         return
     on_their_way = f", {coming} on their way" if coming else ""
     yield Hand(
