@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -155,6 +156,45 @@ async def test_prices_of_a_config_map_count_as_soon_as_they_are_there(autojump_c
         site.kube.api.delete(CONFIG_MAPS, key)
         await site.settle()
         assert (site.price, "is not there" in site.said) == (0.25, True)
+        nursery.cancel_scope.cancel()
+
+
+BAD_DATA: dict[str, tuple[dict[str, Any], str]] = {
+    "a line": (
+        {"data": {"day.csv": prices(0.1) + "x,y,0.1\n"}},
+        "tariffs.spot.configMap: ConfigMap hexa-system/prices, day.csv: line 51: start is 'x': write a time",
+    ),
+    "a key that is no text": (
+        {"data": {"day.csv": 5}},
+        "ConfigMap hexa-system/prices: its key day.csv holds no text but 5: write the prices below day.csv: |",
+    ),
+    "bytes": (
+        {"binaryData": {"day.csv": "//4="}},
+        "ConfigMap hexa-system/prices: its key day.csv is in binaryData, so its file is no UTF-8: save it as UTF-8",
+    ),
+    "other keys": (
+        {"data": {"b": ""}, "binaryData": {"a": "//4="}},
+        "ConfigMap hexa-system/prices has no key day.csv; it has a, b; write it by hexa tariff import",
+    ),
+    "no data": ({"data": [1]}, "ConfigMap hexa-system/prices can't be read: it does not decode: "),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+async def test_what_is_wrong_in_a_config_map_is_named_with_its_key(case: str, autojump_clock: MockClock) -> None:
+    """Object, key, and line or what stands there, with what to do; a key beside it harms nobody."""
+    written, told = BAD_DATA[case]
+    site = Site({**SPOT, "good": {"configMap": {"name": "prices", "key": "good.csv"}}})
+    data = written.get("data", {})
+    data = {**data, "good.csv": prices(0.5)} if isinstance(data, dict) and case != "other keys" else data
+    metadata = {"name": "prices", "namespace": "hexa-system"}
+    async with trio.open_nursery() as nursery:
+        site.kube.api.create(CONFIG_MAPS, {"metadata": metadata, **written, "data": data})
+        nursery.start_soon(site.files.maps.follow, site.kube)
+        await site.settle()
+        assert any(told in str(line.fields["problem"]) for line in site.heard.lines)
+        good = site.tariffs.known["good"].mean(START, START + HOUR)
+        assert (good == 0.5) is (case not in ("other keys", "no data"))
         nursery.cancel_scope.cancel()
 
 

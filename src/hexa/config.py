@@ -274,10 +274,23 @@ def _checked(source: str, setting: Setting, value: Any) -> Any:
             value = _seconds(value)
         return msgspec.to_builtins(msgspec.convert(value, setting.type))
     except msgspec.ValidationError as error:
-        text = str(error)
-        raise ConfigError(f"{source}: {setting.key}: {text[0].lower()}{text[1:]}; {_remedy(setting)}") from error
+        key, text = _named_error(setting, value, str(error))
+        raise ConfigError(f"{source}: {key}: {text[0].lower()}{text[1:]}; {_remedy(setting)}") from error
     except ValueError as error:
         raise ConfigError(f"{source}: {setting.key}: {error}; {_remedy(setting)}") from error
+
+
+def _named_error(setting: Setting, value: Any, text: str) -> tuple[str, str]:
+    """Which key is wrong, and how. msgspec says `$[...]` of whatever is kept by name."""
+    if get_origin(setting.bare) is not dict or not isinstance(value, dict):
+        return setting.key, text
+    for name, each in value.items():
+        try:
+            msgspec.convert(each, get_args(setting.bare)[1])
+        except msgspec.ValidationError as error:
+            said, _, path = str(error).partition(" - at `$")
+            return f"{setting.key}.{name}{path.removesuffix('`')}", said
+    return setting.key, text
 
 
 def _seconds(value: Any) -> float:

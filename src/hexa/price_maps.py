@@ -2,7 +2,7 @@
 come."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import trio
 from msgspec import Struct
@@ -30,8 +30,10 @@ class Known(Struct):
     """What is known of a ConfigMap."""
 
     listed: bool = False
-    data: Mapping[str, str] | None = None
+    data: Mapping[str, Any] | None = None
     """None: it is not there."""
+    binary: frozenset[str] = frozenset()
+    """Keys that hold no text."""
     trouble: str = ""
 
 
@@ -57,9 +59,7 @@ class PriceMaps:
             raise NotYet
         if known.data is None:
             raise PricesError(f"{name} is not there")
-        if written.key not in known.data:
-            raise PricesError(f"{name} has no key {written.key}; it has {', '.join(sorted(known.data)) or 'none'}")
-        return known.data[written.key]
+        return _text(known, written.key, name)
 
     async def changed(self) -> None:
         """Wait until one of them has changed."""
@@ -102,13 +102,28 @@ class PriceMaps:
         return version
 
     def _take(self, known: Known, found: ConfigMap | Malformed | None) -> None:
-        data = found.data if isinstance(found, ConfigMap) else None
+        data, binary = (
+            (found.data, frozenset(found.binary_data)) if isinstance(found, ConfigMap) else (None, frozenset())
+        )
         trouble = f"it does not decode: {found.problem}" if isinstance(found, Malformed) else ""
-        if (known.listed, known.data, known.trouble) != (True, data, trouble):
-            known.listed, known.data, known.trouble = True, data, trouble
+        if (known.listed, known.data, known.binary, known.trouble) != (True, data, binary, trouble):
+            known.listed, known.data, known.binary, known.trouble = True, data, binary, trouble
             self._tell()
 
     def _tell(self) -> None:
         self.changes += 1
         self._changed.set()
         self._changed = trio.Event()
+
+
+def _text(known: Known, key: str, name: str) -> str:
+    """What the key holds. Raises `PricesError`."""
+    data = known.data or {}
+    if key in known.binary:
+        raise PricesError(f"{name}: its key {key} is in binaryData, so its file is no UTF-8: save it as UTF-8")
+    if key not in data:
+        keys = ", ".join(sorted({*data, *known.binary})) or "none"
+        raise PricesError(f"{name} has no key {key}; it has {keys}")
+    if not isinstance(text := data[key], str):
+        raise PricesError(f"{name}: its key {key} holds no text but {text!r:.40}: write the prices below {key}: |")
+    return text

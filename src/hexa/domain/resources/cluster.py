@@ -81,7 +81,15 @@ class ConfigMap(Slice, frozen=True, kw_only=True):
     """core/v1 ConfigMap."""
 
     metadata: Metadata = Metadata()
-    data: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    """Texts. What is none harms the key that has it, and no other."""
+    binary_data: dict[str, Any] = field(default_factory=dict)
+    """Keys whose bytes are no UTF-8."""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The keys that can be read."""
+        return {key: text for key, text in self.data.items() if isinstance(text, str)}
 
 
 class Secret(Slice, frozen=True, kw_only=True):

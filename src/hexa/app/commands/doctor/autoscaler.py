@@ -211,7 +211,7 @@ def _place(pod: DetailedPod, container: DetailedContainer, path: str) -> tuple[s
 async def _data(sight: Sight, kind: str, name: str, namespace: str) -> dict[str, str] | None:
     if kind == "ConfigMap":
         found = await sight.one(CONFIG_MAPS, name, namespace)
-        return found.data if found else None
+        return found.texts if found else None
     secret = await sight.one(SECRETS, name, namespace)
     return dict(_plain(secret.data)) if secret else None
 
@@ -242,7 +242,7 @@ async def check_calls(sight: Sight) -> Iterable[Finding]:
             found.append(unseen(about, text, "look at its log: is hexa reachable?"))
             continue
         ids = [group_id(each.namespace, each.name) for each in groups]
-        found += judges.judge_status(_report(report.data.get("status", "")), about, groups=ids, now=sight.now())
+        found += judges.judge_status(_report(report.texts.get("status", "")), about, groups=ids, now=sight.now())
     return found
 
 
