@@ -76,6 +76,17 @@ def test_pod_specs_are_taken_as_a_whole() -> None:
     assert (spec.startup_pod_spec.image, spec.startup_pod_spec.command) == ("mine:1", ())
 
 
+def test_a_name_may_have_hyphens() -> None:
+    """As names in Kubernetes have; one that is left open is told."""
+    power = {"ipmi": {"address": "{bmc-address}", "secretName": "bmc"}}
+    found = filled_in(node(parameters={"bmc-address": "10.0.0.7"}), profile(power=power))
+    assert found.problems == ()
+    assert found.node.spec.power is not None
+    assert found.node.spec.power.ipmi is not None
+    assert found.node.spec.power.ipmi.address == "10.0.0.7"
+    assert [each.reason for each in filled_in(node(), profile(power=power)).problems] == ["ProfileIncomplete"]
+
+
 def test_values_are_put_in_as_they_are() -> None:
     """What stands in a value is no parameter itself."""
     spec = filled_in(node(parameters={"bmc": "{machine}{x}"}), profile(**BMC)).node.spec

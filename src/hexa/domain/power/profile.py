@@ -15,7 +15,7 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.v1alpha1 import Node, NodeSpec, PowerProfile, PowerProfileSpec
 from hexa.domain.spelling import suggestion
 
-PARAMETER: Final = re.compile(r"(?<!\$)\{([A-Za-z][A-Za-z0-9_]*)\}")
+PARAMETER: Final = re.compile(r"(?<!\$)\{([A-Za-z][A-Za-z0-9_-]*)\}")
 """Not ${name}, which a shell knows."""
 MACHINE: Final = "machine"
 """Always the name of the Node."""
