@@ -527,6 +527,33 @@ def test_secrets_of_sensors_are_asked_by_name(kube: MemoryKube) -> None:
     assert "hexa manifests --read-secret bmc" in found.remedy
 
 
+def test_the_rights_of_the_http_port_are_asked_where_there_is_one(kube: MemoryKube) -> None:
+    """Without the port nobody needs them; with it each that is missing is a warning, with what grants it."""
+    kube.bans += [Ban(resource="tokenreviews"), Ban(resource="subjectaccessreviews")]
+    assert told(ask(kube)) == []
+    serve_http(kube)
+    access, token = ask(kube).findings
+    assert (token.check, token.severity, token.object) == ("rights", "warning", "verb create on tokenreviews")
+    assert access.object == "verb create on subjectaccessreviews"
+    assert "may not create tokenreviews (authentication.k8s.io): Whose token it is" in token.text
+    assert all("hexa manifests --http" in each.remedy for each in (access, token))
+    kube.bans.clear()
+    assert told(ask(kube)) == []
+
+
+def serve_http(kube: MemoryKube) -> None:
+    """hexa's pod is told to."""
+    (pod,) = (
+        each.raw
+        for each in kube.api.find(PODS)
+        if each.raw["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "hexa"
+    )
+    first, *more = pod["spec"]["containers"]
+    told = {**first, "env": [*first["env"], {"name": "HEXA_HTTP_ADDRESS", "value": "0.0.0.0:8443"}]}
+    key = (pod["metadata"]["namespace"], pod["metadata"]["name"])
+    kube.api.patch(PODS, key, Patch({"spec": {"containers": [told, *more]}}))
+
+
 def test_a_tenant_s_rights_are_enough(kube: MemoryKube) -> None:
     """Rights that a tenant's hexa has in its namespaces alone are not missing; those it needs everywhere are."""
     kube.bans.append(Ban(resource="pods/eviction", namespace=""))

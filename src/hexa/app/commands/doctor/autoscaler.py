@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from hexa.app.commands.doctor.hexa import running
 from hexa.app.commands.doctor.sight import Sight
-from hexa.app.commands.shared.agents import agent_container, autoscaler_container, words
+from hexa.app.commands.shared.agents import agent_container, autoscaler_container, setting, words
 from hexa.app.manifests.options import STARTUP_TAINTS_VARIABLE
 from hexa.domain.errors import Refused
 from hexa.domain.names import group_id
@@ -47,7 +47,7 @@ async def check_flags(sight: Sight) -> Iterable[Finding]:
 
 async def _startup_taints(sight: Sight) -> list[tuple[str, ...]]:
     """What hexa's pods wait for on a new node; a configuration file that one may have is not read."""
-    given = [_setting(pod, STARTUP_TAINTS_VARIABLE, "--startup-taints") for pod in await sight.agents()]
+    given = [setting(pod, STARTUP_TAINTS_VARIABLE, "--startup-taints") for pod in await sight.agents()]
     lists = [tuple(part.strip() for part in text.split(",") if part.strip()) for text in dict.fromkeys(given)]
     return [taints or STARTUP_TAINTS for taints in lists]
 
@@ -96,19 +96,11 @@ async def _listening(sight: Sight) -> dict[str, str]:
     """The port that each of hexa's pods serves on."""
     ports = {}
     for pod in await sight.agents():
-        address = _setting(pod, "HEXA_GRPC_ADDRESS", "--grpc-address")
+        address = setting(pod, "HEXA_GRPC_ADDRESS", "--grpc-address")
         port = address.rpartition(":")[2] or GRPC_PORT
         if not address.startswith("unix:"):
             ports[f"Pod {pod.metadata.namespace}/{pod.metadata.name}"] = port
     return ports
-
-
-def _setting(pod: DetailedPod, variable: str, flag: str) -> str:
-    container = agent_container(pod)
-    if container is None:
-        return ""
-    said = next((word.partition("=")[2] for word in words(container) if word.startswith(f"{flag}=")), "")
-    return said or next((each.value for each in container.env if each.name == variable), "")
 
 
 # --- certificates ---------------------------------------------------------------------------------
@@ -137,7 +129,7 @@ _TLS = (
 
 async def _setting_file(sight: Sight, pod: DetailedPod, variable: str, flag: str) -> "Mounted | Finding | None":
     container = agent_container(pod)
-    return None if container is None else await _file(sight, pod, container, _setting(pod, variable, flag))
+    return None if container is None else await _file(sight, pod, container, setting(pod, variable, flag))
 
 
 async def _file(sight: Sight, pod: DetailedPod, container: DetailedContainer, path: str) -> "Mounted | Finding | None":

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 import trio
 
 from hexa.app.commands.doctor.sight import Sight
-from hexa.app.commands.shared.agents import unwatched
+from hexa.app.commands.shared.agents import setting, unwatched
 from hexa.domain.errors import HexaError
 from hexa.domain.people.doctor import crds, rights, site
 from hexa.domain.people.doctor.finding import Finding, error, unseen, warning
+from hexa.domain.people.rights import for_http
 from hexa.domain.resources.cluster import DEFINITIONS, OWN_REVIEWS, REVIEWS, DetailedPod
 from hexa.domain.resources.core import Malformed
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
@@ -39,11 +40,17 @@ async def check_rights(sight: Sight) -> Iterable[Finding]:
                 errors.append(failure)
 
     async with trio.open_nursery() as nursery:
-        for question in (*rights.questions(namespaces), *rights.of_sensors(machines)):
+        for question in (*rights.questions(namespaces), *rights.of_sensors(machines), *await _of_http(sight)):
             nursery.start_soon(one, question)
     if errors:
         raise errors[0]
     return sorted(refused, key=lambda finding: finding.text)
+
+
+async def _of_http(sight: Sight) -> list[rights.Question]:
+    """What the HTTP port needs, where there is one."""
+    served = any(setting(pod, "HEXA_HTTP_ADDRESS") for pod in await sight.agents())
+    return list(rights.questions((), for_http())) if served else []
 
 
 async def _granted(sight: Sight, question: rights.Question, account: str, namespaces: Iterable[str]) -> bool:

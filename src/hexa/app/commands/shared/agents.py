@@ -83,3 +83,12 @@ def watched(pod: DetailedPod) -> tuple[str, ...]:
     named = [word.partition("=")[2] for word in words(container) if word.startswith(("--namespace=", "--n="))]
     told = next((each.value for each in container.env if each.name == "HEXA_NAMESPACES"), "")
     return tuple(named or [part.strip() for part in told.split(",") if part.strip()])
+
+
+def setting(pod: DetailedPod, variable: str, flag: str = "") -> str:
+    """What a pod of hexa was told by flag or variable; a configuration file it may have is not read."""
+    container = agent_container(pod)
+    if container is None:
+        return ""
+    said = next((word.partition("=")[2] for word in words(container) if flag and word.startswith(f"{flag}=")), "")
+    return said or next((each.value for each in container.env if each.name == variable), "")

@@ -6,12 +6,13 @@ from typing import Any, Final
 from msgspec import Struct
 
 from hexa.domain.people.doctor.finding import Finding, error, warning
-from hexa.domain.people.rights import RIGHTS, Right, Scope, for_sensors
+from hexa.domain.people.rights import RIGHTS, Right, Scope, for_http, for_sensors
 from hexa.domain.power.sensor import sensing_secrets
 from hexa.domain.resources.v1alpha1 import Node
 
 ACCOUNT: Final = "system:serviceaccount:"
 EVERYWHERE: Final = ""
+HTTP_REMEDY: Final = "hexa manifests --http, or http: true of the chart, has the ClusterRole hexa-http (docs/http.md)"
 
 
 class Question(Struct, frozen=True):
@@ -82,8 +83,7 @@ def refusal(question: Question, who: str) -> Finding:
         text = f"{who} may not get it, so the power of the machines whose sensor names it stays unknown"
         return warning(about, text, f"hexa manifests --read-secret {question.name} grants it: docs/power.md")
     text = f"{who} may not {question.verb} {right.resource} ({right.group or 'core'}){where}: {right.reason}"
-    remedy = (
-        f"apply hexa's roles again, or grant verb {question.verb} on {right.resource} ({right.group or 'core'}){where}"
-    )
+    grant = f"grant verb {question.verb} on {right.resource} ({right.group or 'core'}){where}"
+    remedy = f"{HTTP_REMEDY}, or {grant}" if right in for_http() else f"apply hexa's roles again, or {grant}"
     severity = warning if right.optional else error
     return severity(f"verb {question.verb} on {right.resource}", text, remedy)
