@@ -96,3 +96,19 @@ def test_a_day_that_accounts_do_not_have_is_refused(report: Report, since: str) 
     found = report("--since", since)
     assert (found.exit_code, found.stdout) == (2, "")
     assert "--since: " in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--receipt", "--since", "7d"), "--receipt: it knows no --since; leave that out"),
+        (("--blockers", "--by", "day"), "--blockers: it knows no --by; leave that out"),
+        (("--blockers", "--receipt"), "--blockers and --receipt: write one of them"),
+        (("--receipt", "-o", "csv"), "--receipt: write -o table or -o json"),
+    ],
+)
+def test_what_has_no_effect_is_refused(report: Report, words: tuple[str, ...], says: str) -> None:
+    """Nobody takes the receipt of a year for that of a week."""
+    found = report(*words)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert says in found.stderr

@@ -1,7 +1,9 @@
 """`hexa tariff` brings prices into hexa's form and draws a day."""
 
 import json
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -55,6 +57,16 @@ def test_show_draws_the_day_of_the_tariffs_zone(tmp_path: Path) -> None:
     assert len(lines) == 1 + 25 + 1
     assert "-█" in lines[1]
     assert lines[-1].startswith("lowest -0.0500 from 00:00, highest 0.3000 from 06:00")
+
+
+def test_today_is_that_of_the_zone(tmp_path: Path) -> None:
+    """Of two zones that are 26 hours apart one has another date than UTC, whenever it is."""
+    config = tmp_path / "hexa.yaml"
+    config.write_text(CONFIG)
+    zones = ("Pacific/Kiritimati", "Etc/GMT+12")
+    days = [run("show", "--config", str(config), "--zone", zone)[1].split()[0] for zone in zones]
+    assert days == [datetime.now(ZoneInfo(zone)).date().isoformat() for zone in zones]
+    assert days[0] != days[1]
 
 
 @pytest.mark.parametrize(

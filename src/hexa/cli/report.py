@@ -69,8 +69,7 @@ def report(
     day = _day(since)
     names = [group] if group else []
     if blockers or receipt:
-        if output is ReportFormat.CSV:
-            fail(f"--{'blockers' if blockers else 'receipt'}: write -o table or -o json", Exit.USAGE)
+        _alone("blockers" if blockers else "receipt", output, other=blockers and receipt, since=since, by=by)
         cluster = {"kubeconfig": kubeconfig, "context": context, "namespace": namespace}
         show = show_blockers if blockers else show_receipt
         show(names, Format(output), **cluster, all_namespaces=all_namespaces)
@@ -88,6 +87,16 @@ def report(
     _print(found, output)
     if found.left_out and output is ReportFormat.TABLE:
         _tell_left_out(found.left_out)
+
+
+def _alone(shown: str, output: ReportFormat, *, other: bool, since: str, by: ReportBy) -> None:
+    """End where what is shown instead of the account cannot be had so."""
+    if output is ReportFormat.CSV:
+        fail(f"--{shown}: write -o table or -o json", Exit.USAGE)
+    if other:
+        fail("--blockers and --receipt: write one of them", Exit.USAGE)
+    if since or by is not ReportBy.MACHINE:
+        fail(f"--{shown}: it knows no {'--since' if since else '--by'}; leave that out", Exit.USAGE)
 
 
 def _day(text: str) -> str:

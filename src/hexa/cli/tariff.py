@@ -1,6 +1,6 @@
 """hexa tariff: prices of energy, brought into the form that hexa reads, and drawn for a day."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -73,7 +73,7 @@ def show(
 ) -> None:
     """Draw what a kilowatt-hour costs by the hours of a day, with charges and tax."""
     found = _of_prices(prices) if prices is not None else _of_config(name, config)
-    typer.echo(_drawn(found, _day(day), zone))
+    typer.echo(_drawn(found, day, zone))
 
 
 def _of_prices(file: Path) -> "Tariff":
@@ -115,21 +115,22 @@ def _of_config(name: str, file: Path | None) -> "Tariff":
     return found
 
 
-def _drawn(tariff: "Tariff", day: date, zone: str) -> str:
+def _drawn(tariff: "Tariff", day: str, zone: str) -> str:
     from hexa.domain.weekly import zone_of
     from hexa.domain.words.tariff import day_of
 
     try:
-        return day_of(tariff, day, zone_of(zone) if zone else tariff.zone)
+        clock = zone_of(zone) if zone else tariff.zone
     except ValueError as error:
         fail(f"--zone: {error}", Exit.USAGE)
+    return day_of(tariff, _day(day, clock), clock)
 
 
-def _day(text: str) -> date:
+def _day(text: str, zone: tzinfo) -> date:
     from hexa.domain.weekly import YEARS
 
     if not text:
-        return datetime.now(UTC).date()  # noqa: TID251  # a command is where time comes from
+        return datetime.now(zone).date()  # noqa: TID251  # a command is where time comes from
     try:
         day = date.fromisoformat(text)
     except ValueError:
