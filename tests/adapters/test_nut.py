@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 import trio
@@ -77,6 +78,8 @@ def test_what_is_no_answer_is_an_error(sent: bytes, error: type[HexaError], says
         ("ol chrg", Supply.MAINS),
         ("OB DISCHRG LB", Supply.BATTERY),
         ("OL OB", Supply.UNKNOWN),
+        ("OB CHRG", Supply.UNKNOWN),
+        ("OB LB BYPASS", Supply.UNKNOWN),
         ("FSD", Supply.UNKNOWN),
         ("", Supply.UNKNOWN),
         ("WAIT", Supply.UNKNOWN),
@@ -90,6 +93,24 @@ def test_only_a_clear_status_is_believed(status: str, supply: Supply) -> None:
     assert reading.supply is supply
     assert bool(reading.trouble) is (supply is Supply.UNKNOWN)
     assert len(reading.trouble) < 200
+
+
+@pytest.mark.parametrize(
+    ("status", "charge", "runtime", "found"),
+    [
+        ("OB", "100", "0", (100.0, None)),
+        ("OB", "0", "2400", (None, timedelta(minutes=40))),
+        ("OB", "0", "0", (0.0, timedelta(0))),
+        ("OB", "0", "full", (0.0, None)),
+        ("OB LB", "4", "0", (4.0, timedelta(0))),
+    ],
+)
+def test_failure_41_a_nought_that_the_other_figure_contradicts_is_none(
+    status: str, charge: str, runtime: str, found: tuple[float | None, timedelta | None]
+) -> None:
+    """A UPS that has no figure of its charge or its runtime tells 0: beside the other one it switches nothing off."""
+    reading = reading_of({"ups.status": status, "battery.charge": charge, "battery.runtime": runtime})
+    assert (reading.charge, reading.runtime) == found
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "101", "1e400", "", "full", "0x10", "9" * 5000])

@@ -3,6 +3,17 @@
 A class exists only where some caller acts differently; `reason` is CamelCase and fit for a condition or an Event.
 """
 
+from collections.abc import Iterator
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came of, each once: the chain may be a ring."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
 
 class HexaError(Exception):
     """Base of every error that crosses a port."""

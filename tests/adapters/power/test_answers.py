@@ -63,7 +63,9 @@ class Server:
             said = said["token"]
         body = said.get("body", "")
         content = body if isinstance(body, str) else json.dumps(body)
-        return httpx.Response(said.get("status", 200), headers=said.get("headers"), content=content.encode())
+        return httpx.Response(
+            said.get("status", 200), headers=said.get("headers"), content=content.encode(said.get("encoding", "utf-8"))
+        )
 
 
 class Agent:
@@ -228,6 +230,10 @@ async def test_failure_59_outlets_of_control_for_on_and_off(other_side: Any, her
         ("unknown", "unknown"),
         ("can't tell whether it is on or off", Unavailable),
         ("power is not off", Unavailable),
+        ("Error: off", Unavailable),
+        ("ping timed out, so it is off", Unavailable),
+        ("state (on/off): off", Unavailable),
+        ("worker-01: outlet 7 is off", "off"),
     ],
 )
 async def test_failure_41_a_sentence_of_a_script_that_may_not_mean_off(

@@ -22,7 +22,7 @@ from hexa.adapters.kube_http.exchange import KEPT, Answer, Headers, Line, connec
 from hexa.adapters.kube_http.pace import Pace
 from hexa.adapters.kube_http.secrets import SECRETS, Secret
 from hexa.adapters.kube_http.wire import Call
-from hexa.domain.errors import Expired, HexaError, NotFound, Refused, Unavailable
+from hexa.domain.errors import Expired, HexaError, NotFound, Refused, Unavailable, causes
 from hexa.domain.resources.core import PODS, Kind
 from hexa.ports.clock import Clock
 from hexa.ports.kube import EVERYTHING, Blocked, Change, Evicted, Listing, Patch, Selector
@@ -90,9 +90,7 @@ def _translated(call: Call, server: str) -> Iterator[None]:
 
 
 def _cause(error: BaseException | None, kind: type[Exception]) -> Exception | None:
-    while error is not None and not isinstance(error, kind):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((each for each in causes(error) if isinstance(each, kind)), None)
 
 
 def _untrusted(server: str, error: Exception) -> str:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from hexa.adapters.notify.files import value_in
 from hexa.adapters.notify.trust import trust_of
-from hexa.domain.errors import HexaError, Refused, Unavailable
+from hexa.domain.errors import HexaError, Refused, Unavailable, causes
 from hexa.domain.notify.letter import Letter
 from hexa.domain.notify.written import WrittenFile, WrittenReceiver, url_problem
 from hexa.imports import without
@@ -132,8 +132,4 @@ def _ours(error: Exception) -> HexaError:
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    return next((each for each in causes(error) if isinstance(each, ssl.SSLError)), None)

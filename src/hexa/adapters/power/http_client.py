@@ -8,11 +8,11 @@ from functools import cache, lru_cache
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
-import msgspec
 from msgspec import Struct
 
+from hexa.adapters.power.bodies import json_of, text_of
 from hexa.adapters.power.context import Context
-from hexa.domain.errors import HexaError
+from hexa.domain.errors import HexaError, causes
 from hexa.domain.resources.power_spec import Tls
 from hexa.imports import without
 
@@ -53,14 +53,11 @@ class Answer(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        return self.body.decode(errors="replace").strip()
+        return text_of(self.body)
 
     def json(self) -> Any:
         """The body; None if it is no JSON."""
-        try:
-            return msgspec.json.decode(self.body)
-        except msgspec.DecodeError:
-            return None
+        return json_of(self.body)
 
 
 class Client:
@@ -149,7 +146,7 @@ class Client:
 
     def odd(self, answer: Answer, doing: str) -> HexaError:
         """An answer that is no success, or not understood: it may be another one soon, but for requests that it does not know."""
-        what = f"{doing} was answered by {_kind(answer)}{self._context.quoted(_said(answer))}"
+        what = f"{doing} was answered by {_kind(answer)}{self._context.quoted(said(answer.json()))}"
         if answer.status in BUSY:
             return self._context.unavailable(
                 what, "try again later, and close sessions that nobody uses", reason="Busy"
@@ -162,12 +159,12 @@ class Client:
         return self._context.unavailable(what, f"it may still be starting: wait, then {remedy}", reason="DeviceError")
 
     def _denied(self, answer: Answer) -> HexaError:
-        said = self._context.quoted(_said(answer))
+        words = self._context.quoted(said(answer.json()))
         if answer.status == 403:
-            what, remedy = f"the user is not allowed to do this{said}", "give it the right on the device"
+            what, remedy = f"the user is not allowed to do this{words}", "give it the right on the device"
             return self._context.refused(what, remedy, reason="Forbidden")
         remedy = "correct the Secret that secretName names" + self.hint
-        return self._context.refused(f"the user or the password is wrong{said}", remedy, reason="BadCredentials")
+        return self._context.refused(f"the user or the password is wrong{words}", remedy, reason="BadCredentials")
 
     def _ours(self, error: Exception) -> HexaError:
         context, tls = self._context, _tls_error(error)
@@ -314,11 +311,7 @@ def _unchecked() -> ssl.SSLContext:
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
     """What TLS said, somewhere below the client's own error."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    return next((each for each in causes(error) if isinstance(each, ssl.SSLError)), None)
 
 
 def _origin(url: str) -> str:
@@ -341,9 +334,8 @@ def _kind(answer: Answer) -> str:
     return f"{'something else' if answer.json() is not None else 'no JSON'} (status {answer.status})"
 
 
-def _said(answer: Answer) -> str:
-    """The device's own words, where they are few."""
-    body = answer.json()
+def said(body: Any) -> str:
+    """The device's own words of an error, where they are few."""
     error = body.get("error") if isinstance(body, dict) else None
     extended = error.get("@Message.ExtendedInfo") if isinstance(error, dict) else None
     messages = extended if isinstance(extended, list) else []

@@ -14,6 +14,9 @@ from hexa.ports.power import Measurement
 MOST_WATTS: Final = 25_000.0
 """More than any outlet gives: 32 A on three phases are 22 kW."""
 
+FED: Final = 5.0
+"""Volts below which no mains are: a meter whose chip does not answer reads 0."""
+
 SHOWN: Final = 40
 """Characters of an odd answer that are told."""
 
@@ -36,8 +39,8 @@ def figure(value: Any) -> Figure:
         return Figure(doubt="it tells no watts")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Figure(doubt=f"its watts are {shown(value)}, and a number is needed")
-    if not math.isfinite(value):
-        return Figure(doubt=f"its watts are {value}, which is not a number")
+    if not finite(value):
+        return Figure(doubt=f"its watts are {shown(value)}, which is not a number")
     if value < 0:
         doubt = f"its watts are negative ({value:g}): its meter is wired or calibrated the other way round"
         return Figure(doubt=doubt, size=-value)
@@ -46,9 +49,17 @@ def figure(value: Any) -> Figure:
     return Figure(float(value), size=float(value))
 
 
+def finite(value: float) -> bool:
+    """Whether it can be calculated with: JSON has whole numbers of any length."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def measured(watts: Any, energy: Any = None, *, per_kwh: float = 1.0) -> Measurement:
     """What a device gives as watts and as energy, of which `per_kwh` are a kilowatt-hour. What can't be trusted is left out."""
-    known = isinstance(energy, int | float) and not isinstance(energy, bool) and math.isfinite(energy) and energy >= 0
+    known = isinstance(energy, int | float) and not isinstance(energy, bool) and finite(energy) and energy >= 0
     return Measurement(watts=figure(watts).watts, kwh=energy / per_kwh if known else None)
 
 
@@ -66,9 +77,19 @@ def _sum(values: Sequence[float | None]) -> float | None:
 def product(volts: Any, amperes: Any) -> float | None:
     """Apparent power in volt-amperes; None where one of the two is no figure."""
     pair = [each for each in (volts, amperes) if isinstance(each, int | float) and not isinstance(each, bool)]
-    if len(pair) != 2 or not all(math.isfinite(each) for each in pair):
+    if len(pair) != 2 or not all(finite(each) for each in pair):
         return None
     return abs(pair[0] * pair[1])
+
+
+def unfed(found: Figure, volts: Any) -> Figure:
+    """The figure, doubted where the meter beside it reads no voltage: the device itself is fed, so its meter does not work."""
+    reads = isinstance(volts, int | float) and not isinstance(volts, bool) and finite(volts)
+    if found.watts is None or not reads or abs(volts) >= FED:
+        return found
+    return Figure(
+        doubt=f"its meter reads {volts:g} V, and the device has power: its figures are wrong", size=found.size
+    )
 
 
 def dig(body: Any, *keys: str | int) -> Any:
@@ -85,7 +106,7 @@ def dig(body: Any, *keys: str | int) -> Any:
 
 def moment(value: Any) -> float | None:
     """Seconds since 1970 of a time that a device tells: seconds, milliseconds, or ISO 8601 with a zone; None if it is none."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and finite(value) and value > 0:
         return value / 1000 if value > MILLISECONDS else float(value)
     try:
         told = datetime.fromisoformat(value) if isinstance(value, str) else None

@@ -147,7 +147,7 @@ class PduPower:
 
     def _part(self, outlet: Outlet, value: Any) -> Any:
         """The outlet's part of a text that has the states of all."""
-        if not isinstance(value, bytes) or not outlet.name.isdigit():
+        if not isinstance(value, bytes) or not re.fullmatch("[0-9]{1,9}", outlet.name):
             return value
         parts = value.decode(errors="replace").split(self._oids.separator)
         if not 0 < int(outlet.name) <= len(parts):

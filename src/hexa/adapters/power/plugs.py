@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.http_client import Answer, Client, credentials
-from hexa.adapters.power.measurements import Figure, answered_at, dig, figure, measured, moment, product, shown
+from hexa.adapters.power.measurements import Figure, answered_at, dig, figure, measured, moment, product, shown, unfed
 from hexa.adapters.power.outlets import Fed, fed
 from hexa.domain.duration import parse_duration
 from hexa.domain.errors import HexaError
-from hexa.domain.resources.power_spec import Http, HttpRequest, HttpTemplate
+from hexa.domain.resources.power_spec import Http, HttpRequest, HttpStatus, HttpTemplate
 from hexa.domain.resources.v1alpha1 import Reading
 from hexa.ports.power import UNMEASURED, Measurement
 
@@ -28,6 +28,8 @@ METER_AGE: Final = 180.0
 
 ZONE: Final = 900.0
 """Seconds: time zones are multiples of a quarter of an hour. The first generation writes a meter's time in local time."""
+
+DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
 WATT_HOURS: Final = 1000.0
 WATT_MINUTES: Final = 60_000.0
@@ -105,7 +107,7 @@ class Shelly:
             now = moment(dig(about.json(), "unixtime"))
             if now is not None and now - begun > METER_AGE:
                 return Figure(doubt=f"its watts are {now - begun:.0f} s old by its own clock")
-        return figure(status.get("apower"))
+        return unfed(figure(status.get("apower")), status.get("voltage"))
 
     def _old_figure(self, relay: Mapping[str, Any], meter: Any, now: Any) -> Figure:
         if not self._meters:
@@ -116,7 +118,7 @@ class Shelly:
         age = (clock - told) % ZONE if told is not None and clock is not None else 0.0
         if METER_AGE < age < ZONE - METER_AGE:  # a clock may be a little ahead
             return Figure(doubt=f"its watts are {age:.0f} s old, or more, by its own clock")
-        return figure(dig(meter, "power"))
+        return unfed(figure(dig(meter, "power")), dig(meter, "voltage"))
 
     async def _is_new(self) -> bool:
         """Which generation it is: /shelly tells, and needs no password."""
@@ -130,7 +132,7 @@ class Shelly:
                 raise self._context.refused("it is no Shelly", "correct its address or device", reason="WrongDevice")
             counted = about.get("num_meters", 1), about.get("num_emeters", 0)
             self._meters = str(about.get("type")) not in NO_METER and counted != (0, 0)
-            self._generation = int(gen) if str(gen := about.get("gen", 1)).isdigit() else 1
+            self._generation = int(gen) if DIGITS.fullmatch(gen := str(about.get("gen", 1))) else 1
         return self._generation > 1
 
     async def _ask(self, client: Client, path: str, outlet: str, *, asks: bool = True) -> Mapping[str, Any]:
@@ -181,7 +183,9 @@ class Tasmota:
         index = _number(self._context, outlet) - 1
         watts, volts, amperes = (_of_outlet(dig(meter, name), index) for name in ("Power", "Voltage", "Current"))
         apparent = _of_outlet(dig(meter, "ApparentPower"), index)
-        return fed(reading, figure(watts), doubt=doubt, apparent=product(apparent, 1) or product(volts, amperes))
+        return fed(
+            reading, unfed(figure(watts), volts), doubt=doubt, apparent=product(apparent, 1) or product(volts, amperes)
+        )
 
     async def measure(self, outlet: str) -> Measurement:
         meter, index = dig(await self._command("Status 10"), "StatusSNS", "ENERGY"), _number(self._context, outlet) - 1
@@ -240,15 +244,12 @@ class Template:
             return Fed(Reading.UNKNOWN)
         answer = await self._ask(status, outlet)
         body = answer.json()
-        value = _at(body, status.state) if status.state else answer.text
-        state = str(value).lower() if isinstance(value, bool) else str(value)
-        reading = _matched(state, on=status.on_pattern, off=status.off_pattern)
-        doubt = f"its state is {shown(value)}, which is neither onPattern nor offPattern"
+        reading, doubt = _told(_at(body, status.state) if status.state else answer.text or None, status)
         old = self._too_old(answer, body)
         if old:
             return Fed(Reading.UNKNOWN, doubt=old)
         watts = figure(_at(body, status.watts)) if status.watts else Figure(doubt="watts are not set")
-        return fed(reading, watts, doubt=doubt if reading is Reading.UNKNOWN else "")
+        return fed(reading, watts, doubt=doubt)
 
     async def measure(self, outlet: str) -> Measurement:
         status = self._template.status
@@ -283,6 +284,19 @@ class Template:
         return answer
 
 
+def _told(value: Any, status: HttpStatus) -> tuple[Reading, str]:
+    """The reading of a state, and the doubt where it says nothing. What is not there is neither on nor off, whatever a pattern
+    matches."""
+    if value is None:
+        return Reading.UNKNOWN, f"nothing stands at {status.state}" if status.state else "nothing is in its answer"
+    if isinstance(value, dict | list):
+        return Reading.UNKNOWN, f"its state is {shown(value)}, and a text, a number or a boolean is needed"
+    state = str(value).lower() if isinstance(value, bool) else str(value)
+    reading = _matched(state, on=status.on_pattern, off=status.off_pattern)
+    doubt = f"its state is {shown(value)}, which is neither onPattern nor offPattern"
+    return reading, doubt if reading is Reading.UNKNOWN else ""
+
+
 def _matched(state: str, *, on: str, off: str) -> Reading:
     """What a state means. One that both patterns match means nothing."""
     found = (re.fullmatch(on, state.strip()) is not None, re.fullmatch(off, state.strip()) is not None)
@@ -299,7 +313,7 @@ def _of_outlet(value: Any, index: int) -> Any:
 def _at(body: Any, path: str) -> Any:
     """relays.0.ison: keys and numbers of items, parted by dots."""
     for part in path.split("."):
-        body = dig(body, int(part) if isinstance(body, list) and part.isdigit() else part)
+        body = dig(body, int(part) if isinstance(body, list) and DIGITS.fullmatch(part) else part)
     return body
 
 
@@ -311,7 +325,7 @@ def _truth(value: Any) -> tuple[Reading, str]:
 
 
 def _number(context: Context, outlet: str) -> int:
-    if not outlet.isdigit():
+    if not DIGITS.fullmatch(outlet):
         raise context.refused(f"outlet {outlet!r} is no number", "correct outlets", reason="UnknownOutlet")
     return int(outlet)
 

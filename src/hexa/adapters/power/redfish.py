@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.http_client import BUSY, Answer, Client, base_url, basic, open_client
+from hexa.adapters.power.http_client import BUSY, Answer, Client, base_url, basic, open_client, said
 from hexa.adapters.power.measurements import dig, measured, shown
 from hexa.adapters.power.redfish_login import Login, open_login
 from hexa.domain.errors import HexaError
@@ -28,8 +28,8 @@ READINGS: Final[Mapping[str, Reading]] = {
 }
 """PowerState of a ComputerSystem, however it is capitalized."""
 
-IN_DOUBT: Final = frozenset({"Starting", "Updating"})
-"""Status.State of a system whose PowerState Off is not of this moment."""
+IN_DOUBT: Final = frozenset({"starting", "updating", "intest"})
+"""Status.State of a system whose PowerState Off is not of this moment, however it is capitalized."""
 
 CHASSIS: Final = 4
 """Of a system that are asked at most: the first that measures counts."""
@@ -209,7 +209,7 @@ class RedfishPower:
         state, result = system.get("PowerState"), _reading(system)
         if result is not Reading.UNKNOWN or str(state).lower() in _SWITCHING:
             return result
-        what = "it reports no PowerState" if state is None else f"its PowerState is {shown(state)}"
+        what = f"its PowerState is {shown(state)}" if state is not None else f"it reports no PowerState{said(system)}"
         if str(state).lower() in READINGS:
             what = f"{what} while its system is {dig(system, 'Status', 'State')}"
         raise self._context.unavailable(self._context.quoted(what), "wait, and look at its own page", reason=DOUBTFUL)
@@ -220,7 +220,7 @@ _SWITCHING: Final = frozenset(state for state, reading in READINGS.items() if re
 
 def _reading(system: Mapping[str, Any]) -> Reading:
     result = READINGS.get(str(system.get("PowerState")).lower(), Reading.UNKNOWN)
-    doubt = result is Reading.OFF and str(dig(system, "Status", "State")) in IN_DOUBT
+    doubt = result is Reading.OFF and str(dig(system, "Status", "State")).lower() in IN_DOUBT
     return Reading.UNKNOWN if doubt else result
 
 

@@ -1,6 +1,7 @@
 """An executable as a driver: docs/power/drivers.md says how it is called and what its exit codes mean."""
 
 import os
+import re
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,11 @@ from hexa.ports.power import DOUBTFUL, Power
 
 SENTENCE: Final = 12
 """Words before the last that may turn its meaning round."""
-SAYS_OFF: Final = frozenset({"on", "not", "no", "or", "unknown", "cannot", "can't", "error", "failed", "unable"})
+WORD: Final = re.compile(r"[\w']+")
+GUESSED: Final = frozenset(
+    {"assuming", "assumed", "maybe", "perhaps", "probably", "cached", "last", "stale", "timeout", "timed"}
+)
+SAYS_OFF: Final = GUESSED | {"on", "not", "no", "or", "unknown", "cannot", "can't", "error", "failed", "unable"}
 """Words with which a sentence that ends with off may say something else."""
 
 REFUSED: Final = (2, 3)
@@ -59,7 +64,7 @@ class ScriptPower:
         remedy = "its status must end with on, off or unknown on standard output"
         if not words or words[-1] not in READINGS:
             raise self._context.refused("it printed no reading", remedy, reason="BadAnswer")
-        if words[-1] == "off" and not SAYS_OFF.isdisjoint(words[-SENTENCE:-1]):
+        if words[-1] == "off" and not SAYS_OFF.isdisjoint(WORD.findall(" ".join(words[-SENTENCE:-1]))):
             what = f"it printed {shown(self._quoted(' '.join(words[-SENTENCE:])))}, which may not mean off"
             raise self._context.unavailable(what, remedy, reason=DOUBTFUL)
         return READINGS[words[-1]]

@@ -41,6 +41,9 @@ LONGEST: Final = timedelta(days=30)
 SHOWN: Final = 60
 
 
+FED: Final = frozenset({"CHRG", "BYPASS"})
+"""Mains are there: what says so beside `OB` contradicts itself."""
+
 ON_PURPOSE: Final = frozenset({"CAL", "TEST"})
 """It runs on battery to measure or to test it, with mains there."""
 
@@ -55,12 +58,23 @@ def reading_of(variables: Mapping[str, str]) -> UpsReading:
         return unknown(f"its ups.status {said}, which is neither mains (OL) nor battery (OB)")
     if battery and (why := flags & ON_PURPOSE):
         return unknown(f"it is on battery to test it (ups.status {text[:SHOWN]!r}, {min(why)})")
-    return UpsReading(
-        supply=Supply.BATTERY if battery else Supply.MAINS,
-        charge=_number(variables.get("battery.charge"), most=100.0),
-        runtime=_runtime(variables.get("battery.runtime")),
-        low=battery and "LB" in flags,
-    )
+    if battery and (why := flags & FED):
+        return unknown(
+            f"it says that it is on battery, and that mains are there (ups.status {text[:SHOWN]!r}, {min(why)})"
+        )
+    low = battery and "LB" in flags
+    charge, runtime = _left(variables, low=low)
+    return UpsReading(supply=Supply.BATTERY if battery else Supply.MAINS, charge=charge, runtime=runtime, low=low)
+
+
+def _left(variables: Mapping[str, str], *, low: bool) -> tuple[float | None, timedelta | None]:
+    """Charge and runtime. A 0 of one that the other contradicts is how a UPS tells a figure that it does not have, unless it says
+    itself that its battery is low."""
+    charge = _number(variables.get("battery.charge"), most=100.0)
+    runtime = _runtime(variables.get("battery.runtime"))
+    if low or not (charge or runtime):
+        return charge, runtime
+    return charge or None, runtime or None
 
 
 def _runtime(text: str | None) -> timedelta | None:
