@@ -863,6 +863,25 @@ async def test_prices_follow_the_tariff_of_the_group(autojump_clock: MockClock) 
         assert price("g", midnight) == 0.0  # energy without a price, until the file is back
 
 
+async def test_a_pod_is_priced_on_machines_that_have_what_it_asks_for(autojump_clock: MockClock) -> None:
+    """A pod that asks for a GPU costs its share of the dear machine that has one; one that no machine has costs all the same."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.machine("m", spec={"pricing": {"hourlyRate": 1}})
+        gpu = {"cpu": "4", "memory": "8Gi", "pods": "110", "gpu.example/gpu": "2"}
+        rig.machine("dear", spec={"pricing": {"hourlyRate": 10}, "template": {"capacity": gpu}})
+        await rig.seen()
+
+        def price(**wanted: str) -> float:
+            asking = ResourceRequirements(requests={"cpu": "1", "memory": "1Gi", **wanted})
+            asked = Pod(metadata=Metadata(name="p"), spec=PodSpec(containers=(Container(resources=asking),)))
+            return rig.cloud.pod_price(asked, at(0), at(3600))
+
+        assert price() == pytest.approx(0.25)
+        assert price(**{"gpu.example/gpu": "1"}) == pytest.approx(5.0)
+        assert price(**{"npu.example/npu": "1"}) == pytest.approx(0.25)
+
+
 async def test_prices_tell_groups_of_one_name_apart(autojump_clock: MockClock) -> None:
     """Groups of the same name in two namespaces have prices of their own: the template's node says which it is made from."""
     async with open_rig() as rig:

@@ -27,7 +27,7 @@ from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import UP
 from hexa.domain.machine_view import MachineView
-from hexa.domain.money.rates import node_price, pod_price
+from hexa.domain.money.rates import bears, node_price, pod_price
 from hexa.domain.names import GROUP_LABEL
 from hexa.domain.news import Happened, News, OpenReason, Severity, What
 from hexa.domain.pods.requests import requests
@@ -177,14 +177,19 @@ class Provider:
         return node_price(self._tariffs.within(start, end).rates(machine), start=start, end=end)
 
     def pod_price(self, pod: Pod, start: datetime, end: datetime) -> float:
-        """The least that the pod costs on any machine of ours: what the price expander compares a node's price with."""
+        """The least that the pod costs on a machine that has what it asks for: what the price expander compares a node's price
+        with."""
         wanted, energy = requests(pod), self._tariffs.within(start, end)
-        prices = [
-            pod_price(energy.rates(machine), wanted, amounts(shape.capacity), start=start, end=end)
+        machines = [
+            (machine, amounts(shape.capacity))
             for group in self._views.groups()
             for machine in self._views.members(group.key)
             if (shape := machine.shape) is not None
         ]
+        prices = (
+            pod_price(energy.rates(machine), wanted, capacity, start=start, end=end)
+            for machine, capacity in [each for each in machines if bears(each[1], wanted)] or machines
+        )
         return min(prices, default=0.0)
 
     def gpu_label(self) -> str:

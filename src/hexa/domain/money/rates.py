@@ -83,6 +83,11 @@ def pod_price(
     return (hourly_price(rates) * share + rates.pod) * hours(start, end)
 
 
+def bears(capacity: Mapping[str, Decimal], requests: Mapping[str, Decimal]) -> bool:
+    """Whether an empty machine has all that a pod asks for."""
+    return all(amount <= capacity.get(resource, Decimal(0)) for resource, amount in requests.items())
+
+
 def _share(resource: str, requests: Mapping[str, Decimal], capacity: Mapping[str, Decimal]) -> float:
     size = capacity.get(resource, Decimal(0))
     return float(requests.get(resource, Decimal(0)) / size) if size else 0.0
