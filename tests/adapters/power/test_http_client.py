@@ -190,6 +190,39 @@ async def test_failure_59_a_password_in_the_url_is_logged_nowhere(
     assert PASSWORD not in f"{raised.value}{caplog.text}"
 
 
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        'Digest realm="x", nonce="1", algorithm=SHA-512-256, qop="auth"',
+        'Digest realm="x", nonce="1", qop="auth-int"',
+        'Digest realm="x", nonce="\xff", qop="auth"',
+    ],
+)
+async def test_failure_59_a_login_of_an_unknown_kind_is_told_as_that(wire: Wire, here: Context, challenge: str) -> None:
+    """A plug that wants of Digest what nobody foresaw: it may be another answer soon, and no defect of the driver."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/shelly":
+            return httpx.Response(200, json={"gen": 2})
+        return httpx.Response(401, headers=[(b"WWW-Authenticate", challenge.encode("latin-1"))])
+
+    wire.answer = answer
+    async with open_plug(Http(address="http://plug.lan", device="shelly", secret_name="plug"), here) as power:
+        with pytest.raises(Unavailable, match="a login of a kind that is not known"):
+            await power.sense()
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".lan", "b\xfccher..lan", "xn--.lan", "x" * 300])
+async def test_an_address_that_is_no_name_of_a_host_is_told_by_every_driver(here: Context, host: str) -> None:
+    """It is the address that is to be corrected, and nothing is tried again: the network needs no repair, and no driver either."""
+    with pytest.raises(Refused, match="its address is no URL"):
+        async with open_plug(Http(address=f"http://{host}", device="shelly"), here) as power:
+            await power.sense()
+    with pytest.raises(HexaError) as raised:
+        await here.resolved(host)
+    assert raised.value.reason in ("BadAddress", "UnknownHost")
+
+
 TEMPLATE = HttpTemplate(turn_on=HttpRequest(path="/click", method="POST"), turn_off=HttpRequest(path="/off"))
 
 

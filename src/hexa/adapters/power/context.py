@@ -167,6 +167,9 @@ class Context(Struct, frozen=True, kw_only=True):
         except OSError as error:
             what = f"{address} cannot be resolved ({error.strerror})"
             raise self.unavailable(what, "correct its address, or write it in numbers", reason="UnknownHost") from error
+        except UnicodeError as error:
+            what, remedy = f"{address} is no name of a host", "correct its address, or write it in numbers"
+            raise self.refused(what, remedy, reason="BadAddress") from error
         return [_numbers(*where) for *_, where in found]
 
     def secret(self, name: str, key: str) -> str | None:

@@ -116,6 +116,12 @@ class Client:
                 return Answer(response.status_code, body, response.headers), str(response.url)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, ssl.SSLError) as error:
             raise self._ours(error) from None  # the request in it has the credentials
+        except (KeyError, NotImplementedError, UnicodeError):  # of Digest, about what the device wants of it
+            what, remedy = (
+                "it asks for a login of a kind that is not known",
+                "update its firmware, or look at its settings",
+            )
+            raise self._context.unavailable(what, remedy, reason="DeviceError") from None
 
     def _onward(self, method: str, asked: str, answer: Answer) -> str:
         """Where the same question belongs; empty: nowhere else. A request that changes something is repeated only where the device
@@ -207,7 +213,8 @@ def base_url(context: Context, address: str, *, scheme: str) -> str:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         secret = bool(parts.username or parts.password)
-    except ValueError:
+        httpx.URL(url).host.encode("idna")  # ValueError: no name of a host
+    except (ValueError, httpx.InvalidURL):
         usable, secret = False, False
     if secret:
         remedy = "put them into a Secret and name it by secretName"

@@ -112,7 +112,7 @@ class SshPower:
                 async with await trio.open_tcp_stream(bare_host(settings.address), settings.port) as stream:
                     greeting = await stream.receive_some(4)
                     return Reading.ON if greeting[:1] == b"S" else Reading.UNKNOWN
-            except OSError:
+            except (OSError, UnicodeError):  # one that is no name of a host
                 return Reading.UNKNOWN
         return Reading.UNKNOWN
 
