@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import trio
@@ -15,7 +15,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.cache import Cache
 from hexa.app.news import Newsroom
 from hexa.app.store import Store
-from hexa.domain.errors import Refused, Unavailable
+from hexa.domain.errors import Expired, Refused, Unavailable
 from hexa.domain.resources.core import Malformed, Metadata
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, GroupSpec
 from hexa.ports.kube import Patch
@@ -234,6 +234,26 @@ async def test_permissions_that_are_taken_away_later_make_blind(autojump_clock: 
         assert rig.store.watching_since is None
         await trio.sleep(30)
         assert rig.store.watching_since is not None
+
+
+@pytest.mark.parametrize("verb", ["watch", "list"])
+async def test_failure_39_an_answer_410_without_end_is_asked_with_pauses(
+    autojump_clock: MockClock, verb: Literal["watch", "list"]
+) -> None:
+    """A server that calls every version too old is listed with pauses: what the lists say counts as seen, and a list that is
+    refused so makes blind."""
+    async with open_rig() as rig:
+        rig.kube.fail_next(
+            Expired("too old resource version"), verb="watch", kind=MACHINES, times=200 if verb == "watch" else 1
+        )
+        rig.kube.fail_next(
+            Expired("too old resource version"), verb="list", kind=MACHINES, times=200 if verb == "list" else 0
+        )
+        rig.api.break_watches()
+        before = rig.kube.count(verb, MACHINES)
+        await trio.sleep(30)
+        assert 3 < rig.kube.count(verb, MACHINES) - before < 50
+        assert (rig.store.watching_since is None) is (verb == "list")
 
 
 async def test_watches_that_end_at_once_are_not_asked_without_pause(autojump_clock: MockClock) -> None:

@@ -183,7 +183,7 @@ class Store:
             task_status.started()
 
     async def _follow(self, kube: Kube, index: int, source: Source, news: Newsroom) -> None:
-        failures, version, short = 0, "", 0
+        failures, version, short, begun = 0, "", 0, trio.current_time()
         while True:
             try:
                 if not version:  # at first, when it has expired, and after any failure: a fresh list proves sight
@@ -196,15 +196,13 @@ class Store:
                 if self._watching[index].cancelled_caught:
                     version = ""
                     continue
-                useless = version == before and trio.current_time() < begun + SHORT_WATCH
-                short = short + 1 if useless else 0
-                if short >= SHORT_WATCHES:
-                    await trio.sleep(SHORT_WATCH)
-            except Expired:
-                version = ""
+                short = await _paused(short, begun, useless=version == before)
             except HexaError as error:
                 if isinstance(error, Refused) and not self.synced.is_set():
                     raise  # a missing permission at the start is for a person to mend
+                if isinstance(error, Expired) and version:  # a list that is refused so is no sight
+                    version, short = "", await _paused(short, begun, useless=True)
+                    continue
                 version = ""
                 self._goes_blind(index)
                 news.tell(_watch_failed(source, error))
@@ -219,18 +217,20 @@ class Store:
         feed.expect(scope)
         await feed.wanted.wait()
         while True:
+            listed, begun = False, trio.current_time()
             try:
                 version = await self.list_into(kube, source)
                 feed.sees(scope)
-                failures = 0
+                failures, listed = 0, True
                 while True:
                     begun = trio.current_time()
                     version = await self.watch_into(kube, source, version)
                     if trio.current_time() < begun + SHORT_WATCH:
                         await trio.sleep(SHORT_WATCH)
-            except Expired:
-                continue
             except HexaError as error:
+                if isinstance(error, Expired) and listed:
+                    await _paused(SHORT_WATCHES, begun, useless=True)
+                    continue
                 feed.lost(scope, error)
                 news.tell(_watch_failed(source, error))
                 delay = min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
@@ -306,6 +306,14 @@ class Store:
         if self._blind_from is not None:
             self._blind_spells = [*self._blind_spells[1 - SPELLS_KEPT :], (self._blind_from, self.clock.now())]
             self._blind_from = None
+
+
+async def _paused(short: int, begun: float, *, useless: bool) -> int:
+    """Pause after a watch that was `useless` and short, if there were some before it; how many there are now in a row."""
+    short = short + 1 if useless and trio.current_time() < begun + SHORT_WATCH else 0
+    if short >= SHORT_WATCHES:
+        await trio.sleep(SHORT_WATCH)
+    return short
 
 
 def _watch_failed(source: Source, error: HexaError) -> News:
