@@ -285,6 +285,46 @@ def test_the_chart_and_kustomize_have_it_as_an_option() -> None:
     assert {each["kind"] for each in tree()["components/eta/rbac.yaml"]} == {"ClusterRole", "ClusterRoleBinding"}
 
 
+READS = [
+    ("sensors", {"sensors": True}, "sensors", "or .Values.sensors .Values.readSecrets"),
+    ("read-secret", {"secrets": ("bmc",)}, "sensors", ".Values.readSecrets"),
+    ("read-prices", {"prices": ("prices",)}, "prices", ".Values.readPrices"),
+]
+
+
+@pytest.mark.parametrize(("component", "options", "name", "value"), READS)
+def test_what_hexa_may_read_is_a_value_of_the_chart_and_a_component(
+    component: str, options: dict[str, Any], name: str, value: str
+) -> None:
+    """What `--sensors`, `--read-secret` and `--read-prices` add to the command's output, the components and values add elsewhere,
+    and nobody has it who does not ask."""
+    plain = installed(Overlay.PRODUCTION)
+    added = [each for each in installed(Overlay.PRODUCTION, **options) if each not in plain]
+    made = tree()[f"components/{component}/{component}.yaml"]
+    assert made == [each for each in added if component != "read-secret" or each["kind"] != "NetworkPolicy"]
+    assert {each["metadata"]["name"] for each in made} == {f"hexa-{name}"}
+    for overlay in Overlay:
+        text = chart(write_document)[f"templates/{overlay}.yaml"]
+        assert text.count(f"{{{{- if {value} }}}}") == (1 if component == "sensors" else 2)
+        of_prices, of_secrets = (f"{{{{- range .Values.{each} }}}}" for each in ("readPrices", "readSecrets"))
+        assert text.count(of_prices) == text.count(of_secrets) == 1
+
+
+def test_minimal_becomes_production_in_place() -> None:
+    """What the API server lets nobody change is the same in both: selectors of Deployments, and whom a binding binds to."""
+    fixed, then = (
+        {write_document([each["kind"], each["metadata"]]): frozen(each) for each in objects if frozen(each)}
+        for objects in (installed(Overlay.MINIMAL, http=True), installed(Overlay.PRODUCTION))
+    )
+    assert fixed.keys() <= then.keys()
+    assert {name: then[name] for name in fixed} == fixed
+
+
+def frozen(each: Object) -> Any:
+    """What of an object cannot be changed."""
+    return each.get("roleRef") or (each["spec"]["selector"] if each["kind"] == "Deployment" else None)
+
+
 HTTP_RIGHTS = {
     ("authentication.k8s.io", "tokenreviews", "create"),
     ("authorization.k8s.io", "subjectaccessreviews", "create"),

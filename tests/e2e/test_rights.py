@@ -536,6 +536,39 @@ def test_helm_renders_what_hexa_prints(helm: Path, overlay: str) -> None:
     assert objects == wanted
 
 
+READS = {"sensors": "true", "readSecrets": "{bmc-1,bmc-2}", "readPrices": "{prices}"}
+READ_FLAGS = ("--sensors", "--read-secret", "bmc-1", "--read-secret", "bmc-2", "--read-prices", "prices")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_helm_gives_what_hexa_may_read(helm: Path, overlay: str) -> None:
+    """By its values the chart has the rights that the command's flags give; a text where a list is wanted is refused by name."""
+    arguments = [word for key, value in READS.items() for word in ("--set", f"{key}={value}")]
+    objects = keyed(templated(helm, "--set", f"overlay={overlay}", *arguments))
+    plain, wanted = keyed(printed(overlay)), keyed(printed(overlay, *READ_FLAGS))
+    assert {key: objects[key] for key in wanted.keys() - plain.keys()} == {
+        key: wanted[key] for key in wanted.keys() - plain.keys()
+    }
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        templated(helm, "--set", "readSecrets=bmc")
+    assert ".Values.readSecrets>: range can't iterate over bmc" in caught.value.stderr
+
+
+def test_the_components_give_what_hexa_may_read(binaries: Path, tmp_path: Path) -> None:
+    """The same rights by kustomize, with the names of a patch as in docs/manifests.md."""
+    names = '[{"op": "replace", "path": "/rules/0/resourceNames", "value": ["bmc-1", "bmc-2"]}]'
+    overlay = {
+        "resources": ["kustomize/production"],
+        "components": [f"kustomize/components/{each}" for each in ("sensors", "read-secret", "read-prices")],
+        "patches": [{"target": {"kind": "Role", "name": "hexa-sensors"}, "patch": names}],
+    }
+    (tmp_path / "kustomize").symlink_to(DEPLOY / "kustomize")
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    command = [str(binaries / "kubectl"), "kustomize", str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert keyed(yaml.safe_load_all(answer.stdout)) == keyed(printed("production", *READ_FLAGS))
+
+
 def test_helm_takes_its_values(helm: Path) -> None:
     """Images, names, flags and settings are those of the values; a wrong overlay is refused by name."""
     values = {

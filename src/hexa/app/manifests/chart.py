@@ -10,7 +10,7 @@ from hexa.app.manifests.alerts import RUNBOOKS, groups
 from hexa.app.manifests.monitoring import ALERTS, DASHBOARD, DASHBOARD_FILE, PROMETHEUS, SIDECAR, text
 from hexa.app.manifests.monitors import monitors
 from hexa.app.manifests.options import Monitor, Options, Overlay, thing
-from hexa.app.manifests.rbac import ETA
+from hexa.app.manifests.rbac import ETA, PRICES, SENSORS
 from hexa.app.manifests.render import render
 
 Write = Callable[[Any], str]
@@ -26,6 +26,9 @@ _STAND_INS: Final = Options(
     image="stand-in-image",
     autoscaler_image="stand-in-autoscaler",
     autoscaler_flags=("stand-in-flags",),
+    sensors=True,
+    secrets=("stand-in-secret",),
+    prices=("stand-in-prices",),
     eta=True,
     notify_secret="stand-in-notify",
     settings=(("STAND_IN_SETTING", "stand-in-setting"),),
@@ -40,6 +43,10 @@ _VALUES: Final = (
     (
         r"( +)- stand-in-flags\n",
         r"\1{{- range .Values.autoscaler.flags }}\n\1- {{ . | quote }}\n\1{{- end }}\n",
+    ),
+    *(
+        (rf"( +)- {name}\n", rf"\1{{{{- range .Values.{value} }}}}\n\1- {{{{ . | quote }}}}\n\1{{{{- end }}}}\n")
+        for name, value in (("stand-in-secret", "readSecrets"), ("stand-in-prices", "readPrices"))
     ),
     (  # the only mount, as in minimal
         rf"( +)(volumeMounts:\n{_MOUNT})(?!\1- )",
@@ -63,6 +70,14 @@ _VALUES: Final = (
     ),
 )
 
+_WANTED: Final = {
+    ("", ETA): ".Values.eta",
+    ("", PRICES): ".Values.readPrices",
+    ("", SENSORS): ".Values.readSecrets",
+    ("NetworkPolicy", SENSORS): "or .Values.sensors .Values.readSecrets",
+}
+"""Objects that are made where a value asks for them, by kind (empty: any) and name."""
+
 VALUES: Final = """\
 # minimal: Cluster Autoscaler in hexa's pod, no certificates. production: apart, mutual TLS. tenant: as production, and hexa
 # evicts pods in the machines' namespace alone. docs/manifests.md tells more.
@@ -79,6 +94,16 @@ http: auto
 
 # Tell pods that wait which machine boots for them, and when it is Ready: the right to write Events in every namespace.
 eta: false
+
+# Let hexa reach BMCs, PDUs and plugs, to read the power of machines with spec.power (docs/power.md); and get these Secrets of
+# the machines' namespace for that, by name and no other.
+sensors: false
+readSecrets: []
+#  - bmc
+
+# ConfigMaps of the release's namespace whose prices a tariff names (docs/tariffs.md): hexa may read these, and no other.
+readPrices: []
+#  - prices
 
 # A Secret of the release's namespace with the tokens and addresses of receivers of notifications, mounted at /etc/hexa/notify:
 # docs/notify.md.
@@ -229,6 +254,9 @@ def _objects(overlay: Overlay, *, http: bool) -> dict[tuple[str, str, str], Any]
         image=_STAND_INS.image,
         autoscaler_image=_STAND_INS.autoscaler_image,
         autoscaler_flags=_STAND_INS.autoscaler_flags,
+        sensors=_STAND_INS.sensors,
+        secrets=_STAND_INS.secrets,
+        prices=_STAND_INS.prices,
         eta=_STAND_INS.eta,
         notify_secret=_STAND_INS.notify_secret,
         settings=_STAND_INS.settings,
@@ -247,9 +275,10 @@ def _release_makes(each: dict[str, Any]) -> bool:
 
 
 def _conditional(each: dict[str, Any], text: str) -> str:
-    """The machines' namespace is made if wanted, and kept: what is in it is not the chart's. The role for `eta` comes with it."""
-    if each["metadata"]["name"] == ETA:
-        return f"{{{{- if .Values.eta }}}}\n{text}{{{{- end }}}}\n"
+    """The machines' namespace is made if wanted, and kept: what is in it is not the chart's. Roles for one value come with it."""
+    name = each["metadata"]["name"]
+    if wanted := _WANTED.get((each["kind"], name)) or _WANTED.get(("", name)):
+        return f"{{{{- if {wanted} }}}}\n{text}{{{{- end }}}}\n"
     if each["kind"] != "Namespace":
         return text
     kept = text.replace("metadata:\n", "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1)

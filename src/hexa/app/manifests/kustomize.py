@@ -15,12 +15,15 @@ from hexa.app.manifests.deployments import (
 from hexa.app.manifests.monitoring import monitoring
 from hexa.app.manifests.monitors import monitors
 from hexa.app.manifests.options import AUTOSCALER, GRPC_PORT, HEXA, Monitor, Object, Options, Overlay, thing
-from hexa.app.manifests.rbac import ETA, roles
+from hexa.app.manifests.policies import policies
+from hexa.app.manifests.rbac import ETA, PRICES, SENSORS, roles
 from hexa.app.manifests.render import by_file
 
 CERT_MANAGER: Final = "cert-manager.io/v1"
 CLIENT_SECRET: Final = "cluster-autoscaler-grpc-client"  # a name
 RENEW: Final = {"duration": "2160h", "renewBefore": "720h", "privateKey": {"algorithm": "ECDSA", "size": 256}}
+
+ROLES: Final = ("Role", "RoleBinding")
 
 Tree = dict[str, list[Any]]
 """Path below the folder -> documents."""
@@ -39,7 +42,7 @@ def tree() -> Tree:
     for folder in ("base", *Overlay):
         names = sorted(path.partition("/")[2] for path in files if path.startswith(f"{folder}/"))
         files[f"{folder}/kustomization.yaml"] = [_kustomization([] if folder == "base" else ["../base"], names)]
-    return files | _cert_manager() | _eta() | _notify() | _monitoring()
+    return files | _cert_manager() | _eta() | _reads() | _notify() | _monitoring()
 
 
 def _put(files: Tree, path: str, objects: list[Object]) -> None:
@@ -80,6 +83,29 @@ def _eta() -> Tree:
         f"{folder}/rbac.yaml": [each for each in roles(options) if each["metadata"]["name"] == ETA],
         f"{folder}/setting.yaml": [setting],
     }
+
+
+# --- what hexa may read beside the table ---
+
+
+def _reads() -> Tree:
+    """The way to BMCs, PDUs and plugs; the Secret bmc of the machines' namespace; the ConfigMap prices beside hexa. Other names are
+    a patch (docs/manifests.md)."""
+    options = Options(overlay=Overlay.PRODUCTION, sensors=True, secrets=("bmc",), prices=("prices",))
+    made = [*roles(options), *policies(options)]
+    parts = {
+        "sensors": [each for each in made if (each["kind"], each["metadata"]["name"]) == ("NetworkPolicy", SENSORS)],
+        "read-secret": [each for each in made if each["kind"] in ROLES and each["metadata"]["name"] == SENSORS],
+        "read-prices": [each for each in made if each["metadata"]["name"] == PRICES],
+    }
+    files: Tree = {}
+    for name, objects in parts.items():
+        folder = f"components/{name}"
+        files[f"{folder}/kustomization.yaml"] = [
+            {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "resources": [f"{name}.yaml"]}
+        ]
+        files[f"{folder}/{name}.yaml"] = objects
+    return files
 
 
 # --- notifications ---

@@ -21,6 +21,10 @@ Rule = dict[str, list[str]]
 READ: Final = ["get", "list", "watch"]
 ETA: Final = f"{HEXA}-eta"
 """The role by which pods are told when their machine is Ready."""
+PRICES: Final = f"{HEXA}-prices"
+"""The role by which prices of tariffs are read."""
+SENSORS: Final = f"{HEXA}-sensors"
+"""The role by which Secrets are read to read power, and the policy by which that is reached."""
 HTTP: Final = f"{HEXA}-http"
 """The role by which it is asked who calls over HTTP and what they may see."""
 
@@ -77,10 +81,10 @@ def roles(options: Options) -> Iterator[Object]:
     yield from _bound(options, AUTOSCALER, options.autoscaler_account, AUTOSCALER_EVERYWHERE)
     for namespace in options.machines:
         yield from _bound(options, HEXA, HEXA, rules(_watched(rights)), namespace)
-        yield from _bound(options, f"{HEXA}-sensors", HEXA, rules(for_sensors(options.secrets)), namespace)
+        yield from _bound(options, SENSORS, HEXA, rules(for_sensors(options.secrets)), namespace)
     for namespace in options.tenants:
         yield from _bound(options, f"{HEXA}-tenant", HEXA, rules(_moved(rights)), namespace)
-    yield from _bound(options, f"{HEXA}-prices", HEXA, rules(for_prices(options.prices)), options.namespace)
+    yield from _bound(options, PRICES, HEXA, rules(for_prices(options.prices)), options.namespace)
     if options.eta:
         everywhere = options.overlay is not Overlay.TENANT
         for namespace in ("",) if everywhere else options.tenants:  # Events beside the machines are told anyway
