@@ -1,9 +1,11 @@
 """What is kept by identity: each object has its own answer, however many there are."""
 
-from msgspec import Struct
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct, structs
 
 from hexa.domain import memo
-from hexa.domain.memo import ByIdentity, remembered
+from hexa.domain.memo import ByIdentity, at_a_moment, remembered
 
 
 class Thing(Struct, frozen=True):
@@ -36,3 +38,29 @@ def test_an_object_that_is_gone_answers_for_no_other() -> None:
         assert known.get(thing) == number
         del thing
     assert int(repr(known).split()[1].rstrip(">")) <= memo.SIZE
+
+
+class Lamp(Struct, frozen=True, dict=True):
+    """Goes out at its time."""
+
+    until: datetime
+
+    @at_a_moment
+    def lit(self, now: datetime) -> bool:
+        asked_at.append(now)
+        return now < self.until
+
+
+asked_at: list[datetime] = []
+
+
+def test_what_is_asked_at_one_moment_is_worked_out_once() -> None:
+    """The answer for one moment stands for no other, whether later or earlier, and not for a copy in which something differs."""
+    asked_at.clear()
+    early, late = datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)
+    lamp = Lamp(until=early + timedelta(hours=1))
+    assert [lamp.lit(early), lamp.lit(early), lamp.lit(late), lamp.lit(early)] == [True, True, False, True]
+    assert asked_at == [early, late, early]
+    assert not structs.replace(lamp, until=early).lit(early)
+    assert lamp == Lamp(until=lamp.until)
+    assert lamp.lit(early)

@@ -337,7 +337,7 @@ class Guard:
             return
         if view.node.spec.paused is not None and (view.node.spec.paused.until or now) >= now:
             self._paused_at[name] = now
-        self._account(name)
+        self._account(name, view)
         status, phase = view.node.status, view.phase
         if view.observing or view.to_be_seen_anew:  # nobody opens its node, or follows what is wanted of it
             self._paused_at[name] = now
@@ -354,10 +354,8 @@ class Guard:
             elif CORDON_ANNOTATION in kube.metadata.annotations:
                 self.say("cordoned", f"{name} is Ready since {since} and cordoned by hexa")
 
-    def _account(self, name: str) -> None:
+    def _account(self, name: str, view: MachineView) -> None:
         """No time is counted twice, and no energy that was never drawn."""
-        if (view := self._view(name)) is None:  # it does not decode now
-            return
         node, longest = view.node, self._leaps.longest()
         account, drawn = node.status.energy, node.spec.energy
         counted = account.on_seconds + account.off_seconds

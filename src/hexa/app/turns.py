@@ -50,13 +50,14 @@ class Turns:
 
     async def acquire_on_behalf_of(self, borrower: object, /) -> None:
         """Wait for a turn; while questions come, for `PATIENCE` at most, unless `MANY` are taken."""
-        while True:
+        while self.limit.available_tokens <= 0:
             few = self.limit.total_tokens < MANY
             with trio.move_on_after(PATIENCE if few else LOOK):
                 await self.limit.acquire_on_behalf_of(borrower)
                 return
             if few:
                 self.limit.total_tokens = min(max(self.limit.total_tokens, self.limit.borrowed_tokens) + 1, MANY)
+        await self.limit.acquire_on_behalf_of(borrower)  # nobody is waited for
 
     def release_on_behalf_of(self, borrower: object, /) -> None:
         """The turn is over."""

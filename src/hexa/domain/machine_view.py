@@ -1,6 +1,7 @@
 """A machine as decisions see it: resources, policy, Kubernetes node and vetoes put together. It knows no snapshot."""
 
 from datetime import datetime
+from functools import cached_property
 
 from msgspec import Struct, structs
 
@@ -14,6 +15,7 @@ from hexa.domain.machine.lifecycle import COMING, Phase, phase_of, trying_since
 from hexa.domain.machine.marks import leaving
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import effective_wish
+from hexa.domain.memo import at_a_moment
 from hexa.domain.money.rates import Rates, hourly_price
 from hexa.domain.money.series import Step
 from hexa.domain.money.tariff import Tariff, step_at
@@ -34,8 +36,9 @@ from hexa.domain.rules.safe_hands import SafeHands
 from hexa.domain.rules.traffic import NO_TRAFFIC, Traffic
 
 
-class MachineView(Struct, frozen=True, kw_only=True):
-    """A machine and everything that a decision about it needs."""
+class MachineView(Struct, frozen=True, kw_only=True, dict=True):
+    """A machine and everything that a decision about it needs. One decision asks the same of it many times: the answers are kept in
+    it."""
 
     key: Lookup
     node: Node
@@ -72,11 +75,11 @@ class MachineView(Struct, frozen=True, kw_only=True):
     tariff: Tariff | None = None
     """Of its group, where that compares machines by their price."""
 
-    @property
+    @cached_property
     def kube_name(self) -> str:
         return kube_name(self.node)
 
-    @property
+    @cached_property
     def phase(self) -> Phase:
         return phase_of(self.node.status)
 
@@ -85,7 +88,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """What its Kubernetes node carries, carried, or will carry."""
         return provider_id_of(self.node, self.kube)
 
-    @property
+    @cached_property
     def node_ready(self) -> bool:
         return self.kube is not None and ready(self.kube)
 
@@ -94,16 +97,16 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """The condition Ready of its Kubernetes node."""
         return ready_condition(self.kube) if self.kube is not None else None
 
-    @property
+    @cached_property
     def our_cordon(self) -> bool:
         return self.kube is not None and CORDON_ANNOTATION in self.kube.metadata.annotations
 
-    @property
+    @cached_property
     def valid(self) -> bool:
         refused = self.control_plane and not self.policy.allow_control_plane
         return usable(self.problems) and not refused and (self.group is None or self.group.valid)
 
-    @property
+    @cached_property
     def leaving(self) -> bool:
         """Released or being deleted: nothing more is done to it."""
         return leaving(self.node)
@@ -131,12 +134,12 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """It says which group it belongs to, and there is none."""
         return self.group is None and membership_of(self.node) is not None and not self.group_unreadable
 
-    @property
+    @cached_property
     def group_unreadable(self) -> bool:
         """Its Group is there, and does not decode."""
         return any(problem.reason == "GroupUnreadable" for problem in self.problems)
 
-    @property
+    @cached_property
     def lacks(self) -> tuple[str, ...]:
         """What its Kubernetes node waits for until it is open to pods."""
         return tuple(lacking(self.kube, self.node.status, self.conventions)) if self.kube is not None else ()
@@ -146,21 +149,26 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """Until when its Kubernetes node is waited for on that account."""
         return set_up_until(self.node.status, self.conventions, provision=self.policy.provision)
 
+    @at_a_moment
     def wish(self, now: datetime) -> WishRecord | None:
         return effective_wish(self.node, self.policy, now=now)
 
+    @at_a_moment
     def off_vetoes(self, now: datetime) -> tuple[Veto, ...]:
         """Every rule that forbids switching it off, the one to be told first."""
         return judge.off_vetoes(self, now)
 
+    @at_a_moment
     def on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
         """Every rule that keeps it from being chosen to wake."""
         return judge.on_vetoes(self, now)
 
+    @at_a_moment
     def own_on_vetoes(self, now: datetime) -> tuple[Veto, ...]:
         """Those that have nothing to do with other machines."""
         return judge.own_on_vetoes(self, now)
 
+    @at_a_moment
     def put_off(self, now: datetime) -> tuple[Veto, ...]:
         """Every rule by which its wake, once it is wanted, does not begin yet."""
         return judge.put_off(self, now)
@@ -169,6 +177,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """Every rule by which a wake that was begun is not sent now, or not sent again."""
         return judge.withheld(self, now)
 
+    @at_a_moment
     def may_wake(self, now: datetime) -> bool:
         """Whether a wake may be sent now. One that is on its way already does not wait for those that it depends on."""
         if self.phase in COMING:
@@ -184,6 +193,7 @@ class MachineView(Struct, frozen=True, kw_only=True):
         """Whether it may be off only as the one of its group without wake proof."""
         return self.group is not None and unproven(self.node, self.policy, now=now)
 
+    @at_a_moment
     def acted_wish(self, now: datetime) -> Power | None:
         """What to act on: the wish, unless safety forbids it."""
         return acted_power(self.node, self.policy, vetoes=self.off_vetoes(now), serves=self.node_ready, now=now)

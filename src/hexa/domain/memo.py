@@ -1,8 +1,9 @@
 """What was worked out of an object, kept as long as the very same object is asked about. It knows no object and no rule."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -41,5 +42,20 @@ def remembered(work: Callable[[T], V]) -> Callable[[T], V]:
             found = (work(key),)
             known.put(key, found)
         return found[0]
+
+    return answer
+
+
+def at_a_moment(work: Callable[[T, datetime], V]) -> Callable[[T, datetime], V]:
+    """A pure method of a frozen struct and of a moment that answers again what it has answered for the very same moment. The answer
+    is kept in the struct (`dict=True`) and goes with it: a copy in which something differs begins without."""
+    name = f"{work.__name__} at"
+
+    @wraps(work)
+    def answer(self: Any, now: datetime) -> V:
+        kept: tuple[datetime, V] | None = self.__dict__.get(name)
+        if kept is None or kept[0] is not now:
+            kept = self.__dict__[name] = (now, work(self, now))
+        return kept[1]
 
     return answer
