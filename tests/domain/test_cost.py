@@ -54,6 +54,12 @@ def test_rates_are_read_as_numbers_and_as_texts() -> None:
     )
 
 
+def test_full_load_is_no_less_than_idle() -> None:
+    """Where maxWatts is absent, or below idleWatts: a breaker is reckoned with the greater of the two."""
+    for energy in ({"idleWatts": 50}, {"idleWatts": 50, "maxWatts": 0}, {"idleWatts": 50, "maxWatts": 20}):
+        assert told({}, energy).max_watts == 50.0
+
+
 def test_absent_rates_are_free() -> None:
     """A machine of which no cost is known costs nothing, and says so by its zeros."""
     assert rates_of(machine()) == Rates()
