@@ -82,7 +82,7 @@ class PriceMaps:
                 while True:
                     version = await self._watch(kube, selector, version, known)
             except Expired:
-                continue
+                await trio.sleep(SHORT_WATCH)
             except HexaError as error:
                 known.trouble = str(error)
                 self._tell()

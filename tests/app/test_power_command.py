@@ -100,7 +100,7 @@ async def test_failure_6_off_on_a_machine_already_off_is_success(machine: Memory
     """Nothing is asked of it; and a controller that answers with a conflict is read back."""
     way, power = ways(machine)
     assert (await turn_off(way, PATIENCE, hard=False)).steps == ()
-    assert power.calls == ["sense"]
+    assert power.calls == ["sense", "sense"]
     power.fail_next(BUSY, Refused("bmc: conflict; it is off"))  # the first reading fails, the request too
     assert (await turn_off(way, PATIENCE, hard=False)).power is Reading.OFF
 

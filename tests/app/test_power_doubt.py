@@ -61,13 +61,14 @@ def ways(power: Scripted, *, metered: bool = False, button: bool = False, reads:
     )
 
 
-async def test_failure_41_one_reading_of_a_meter_keeps_no_shutdown_back(autojump_clock: Any) -> None:
-    """A plug that reads off once, and on the next time, does not stand in the way of the order; two readings do."""
+@pytest.mark.parametrize("metered", [True, False])
+async def test_failure_41_one_reading_of_a_meter_keeps_no_shutdown_back(metered: bool, autojump_clock: Any) -> None:
+    """A plug or a BMC that reads off once, and on the next time, does not stand in the way of the order; two readings do."""
     power = Scripted(OFF, ON, then=[OFF])
-    done = await turn_off(ways(power, metered=True), PATIENCE, hard=False)
+    done = await turn_off(ways(power, metered=metered), PATIENCE, hard=False)
     assert (power.calls, done.power, done.verified) == (["off"], OFF, True)
     power = Scripted(OFF, OFF)
-    assert (await turn_off(ways(power, metered=True), PATIENCE, hard=False)).steps == ()
+    assert (await turn_off(ways(power, metered=metered), PATIENCE, hard=False)).steps == ()
     assert power.calls == []
 
 

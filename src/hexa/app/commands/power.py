@@ -108,7 +108,7 @@ async def turn_on(ways: Ways, patience: Patience) -> Switched:
 async def turn_off(ways: Ways, patience: Patience, *, hard: bool) -> Switched:
     """Turn it off and see that it is: in order first, and by cutting its power where `hard` allows. Raises `Unavailable` where it
     is not off in time, and `Refused` where it can only be cut and may not."""
-    before = await _before(ways, patience, ways.roles.off or ways.roles.cut, sure=ways.roles.metered)
+    before = await _before(ways, patience, ways.roles.off or ways.roles.cut, sure=True)
     if before is Reading.OFF:
         return Switched(power=before, verified=True, steps=())
     if ways.off is None and (ways.cut is None or not hard):
