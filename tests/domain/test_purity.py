@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ import hexa
 DOMAIN = Path(hexa.__file__).parent / "domain"
 SOURCES = sorted(DOMAIN.rglob("*.py"))
 FORBIDDEN = {"trio", "asyncio", "socket", "subprocess", "os", "time", "random", "logging"}
+ASYNCHRONOUS = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
 ALLOWED = (sys.stdlib_module_names - FORBIDDEN) | {"msgspec"}
 
 IMPORT_ALL = """
@@ -26,10 +28,17 @@ print(*{name.partition(".")[0] for name in sys.modules})
 """
 
 
+@cache
+def telling(source: Path) -> list[ast.AST]:
+    """The imports of a source file, and what it awaits, wherever in it."""
+    wanted = (ast.Import, ast.ImportFrom, *ASYNCHRONOUS)
+    return [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, wanted)]
+
+
 def imports(source: Path) -> Iterator[str]:
     """Yield the full names of the modules that a source file imports, wherever in it."""
     package = ["hexa", "domain", *source.relative_to(DOMAIN).parent.parts]
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in telling(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -51,8 +60,7 @@ def test_domain_imports_only_stdlib_and_msgspec(source: Path) -> None:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(DOMAIN)))
 def test_domain_awaits_nothing(source: Path) -> None:
     """The domain is plain functions: whoever embeds it needs no event loop."""
-    asynchronous = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
-    assert [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, asynchronous)] == []
+    assert [node for node in telling(source) if isinstance(node, ASYNCHRONOUS)] == []
 
 
 def test_domain_loads_where_only_msgspec_is_installed(tmp_path: Path) -> None:
