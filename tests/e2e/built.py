@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lab.binaries import Say, cache_folder
+from lab.binaries import Say, cache_folder, locked
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = ("src", "packaging", "deploy/Containerfile", ".containerignore", "pyproject.toml", "uv.lock")
@@ -33,19 +33,23 @@ def _own_architecture() -> str:
 
 def _build(name: str, command: list[str], say: Say) -> Path:
     folder = cache_folder().parent / f"hexa-{_digest()}"
+    folder.mkdir(parents=True, exist_ok=True)
     product = folder / name
-    if not product.exists():
-        say(f"building {name}, once for these sources")
-        started = time.monotonic()
-        unfinished = folder / f"new-{os.getpid()}-{name}"
-        done = subprocess.run(
-            [*command, f"--output={unfinished}"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
-        unfinished.rename(product)
-        say(f"{done.stdout.strip()}, in {time.monotonic() - started:.0f} s")
+    with locked(folder / f"{name}.lock", say):
+        if not product.exists():
+            _make(product, command, say)
     os.utime(folder)
     return product
+
+
+def _make(product: Path, command: list[str], say: Say) -> None:
+    say(f"building {product.name}, once for these sources")
+    started = time.monotonic()
+    unfinished = product.with_name(f"new-{os.getpid()}-{product.name}")
+    done = subprocess.run([*command, f"--output={unfinished}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
+    unfinished.rename(product)
+    say(f"{done.stdout.strip()}, in {time.monotonic() - started:.0f} s")
 
 
 def _digest() -> str:

@@ -54,7 +54,7 @@ def build(say: Say = print, *, module: Path = MODULE) -> Path:
     """The folder of the binaries, after building them if this is the first time (minutes on two cores)."""
     folder = cache_folder(module)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.parent / "lock", say):
+    with locked(folder.parent / "lock", say):
         if not folder.exists():
             _require_go()
             _compile_into(folder, say, module)
@@ -64,7 +64,8 @@ def build(say: Say = print, *, module: Path = MODULE) -> Path:
 
 
 @contextmanager
-def _locked(path: Path, say: Say) -> Iterator[None]:
+def locked(path: Path, say: Say) -> Iterator[None]:
+    """One process at a time; who waits is told so."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
