@@ -33,9 +33,9 @@ axe:
 test *ARGS:
     {{ if ARGS == "" { "pytest -n auto -m 'not long'" } else { 'pytest "$@"' } }}
 
-# what the tests of domain, app and commands reach of domain and app, and its floor; tracing makes them three times slower
+# what the tests of domain, app and commands reach of domain and app, and its floor (tests/probes.py)
 coverage:
-    pytest -n auto -m 'not long' tests/domain tests/app tests/cli --cov --cov-report=term
+    MEASURE_COVERAGE=1 pytest -n auto -m 'not long' tests/domain tests/app tests/cli
 
 # whole scenarios played many times over: killed after each write, the examples at length, the figures of the main path
 long *ARGS:
