@@ -15,12 +15,16 @@ from hexa.adapters.memory.ports.journal import MemoryJournal
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.tariffs import Tariffs
 from hexa.domain.errors import Refused
+from hexa.domain.money.booking import Since, booked
 from hexa.domain.money.prices import Series, write_prices
+from hexa.domain.money.rates import Rates
 from hexa.domain.money.series import Row
 from hexa.domain.money.written_tariff import WrittenTariff, tariff_of
+from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.cluster import CONFIG_MAPS
+from hexa.domain.resources.energy import EnergyAccount
 from hexa.ports.kube import Patch
-from hexa.tariffs import TariffFiles, keep_tariffs, load_tariff
+from hexa.tariffs import TariffFiles, keep_tariffs, load_tariff, read_tariffs
 
 HOUR = timedelta(hours=1)
 
@@ -196,6 +200,39 @@ async def test_what_is_wrong_in_a_config_map_is_named_with_its_key(case: str, au
         good = site.tariffs.known["good"].mean(START, START + HOUR)
         assert (good == 0.5) is (case not in ("other keys", "no data"))
         nursery.cancel_scope.cancel()
+
+
+async def test_prices_are_known_before_anybody_books_by_them(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """An agent that starts has read files and ConfigMaps once; what is missing is logged, and a server that hangs is not waited
+    for."""
+    file = tmp_path / "day-ahead.csv"
+    file.write_text(prices(0.3))
+    written = SPOT | {"filed": {"file": str(file)}, "gone": {"file": str(tmp_path / "gone.csv")}}
+    site = Site(written)
+    site.put(prices(0.1))
+    read = msgspec.convert(written, dict[str, WrittenTariff])
+    async with read_tariffs(site.tariffs, read, site.kube, clock=site.clock, journal=site.heard):
+        assert site.price == 0.1
+        assert site.tariffs.known["filed"].mean(START, START + HOUR) == 0.3
+        assert "tariffs.gone.file: " in site.said
+    site.kube.fail_next(Refused("hexa needs verb list on configmaps (core)", reason="Forbidden"))
+    other = Site(SPOT)
+    async with read_tariffs(
+        other.tariffs, msgspec.convert(SPOT, dict[str, WrittenTariff]), site.kube, clock=site.clock, journal=site.heard
+    ):
+        assert other.price is None
+
+
+def test_money_is_not_forgotten_while_a_tariff_is_not_known() -> None:
+    """The account keeps its currency, and with it what was counted, until the tariff is there again."""
+    policy = Policy(tariff="agile", currency="EUR")
+    unknown = Tariffs().paid(policy, start=START, end=START + HOUR)
+    account = EnergyAccount(money=5.0, currency="GBP", counted_to=START, energy_to=START, since=START)
+    since = Since(now=START + HOUR, side="on")
+    found = booked(account, since, rates=Rates(idle_watts=50), prices=unknown).account
+    assert (found.money, found.currency, found.kwh) == (5.0, "GBP", 0.05)
+    priced = Tariffs().paid(Policy(tariff="agile", currency="EUR", price_per_kwh=1.0), start=START, end=START + HOUR)
+    assert booked(account, since, rates=Rates(idle_watts=50), prices=priced).account.currency == "EUR"
 
 
 async def test_a_config_map_that_may_not_be_read_says_so_and_comes_back(autojump_clock: MockClock) -> None:

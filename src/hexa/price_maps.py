@@ -65,6 +65,19 @@ class PriceMaps:
         """Wait until one of them has changed."""
         await self._changed.wait()
 
+    async def read(self, kube: Kube) -> None:
+        """Read each of them once, where that goes."""
+        async with trio.open_nursery() as nursery:
+            for namespace, name in self._known:
+                nursery.start_soon(self._read, kube, namespace, name)
+
+    async def _read(self, kube: Kube, namespace: str, name: str) -> None:
+        try:
+            listing = await kube.list(CONFIG_MAPS, Selector(namespace=namespace, fields=f"metadata.name={name}"))
+        except HexaError:
+            return  # `follow` tells it
+        self._take(self._known[namespace, name], listing.items[0] if listing.items else None)
+
     async def follow(self, kube: Kube) -> None:
         """Watch them; never returns."""
         async with trio.open_nursery() as nursery:

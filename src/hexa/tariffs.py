@@ -2,7 +2,8 @@
 tariff; the others go on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,11 +19,13 @@ from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.tariffs import SOON
 from hexa.ports.clock import Clock
 from hexa.ports.journal import Journal
+from hexa.ports.kube import Kube
 from hexa.price_maps import NotYet, PriceMaps
 
 LOOK: Final = 60.0
 """Seconds between two looks at the files: a kubelet brings a changed ConfigMap to a mounted volume within a minute or two."""
-
+PATIENCE: Final = 10.0
+"""Seconds that an agent waits at its start for prices in ConfigMaps: what is booked without them has no price."""
 
 Stamps = dict[str, tuple[int, int]]
 """Of each file when it was written, and its size."""
@@ -68,14 +71,32 @@ class TariffFiles:
         return min((seconds for seconds in ends if seconds > 0), default=math.inf)
 
 
+@asynccontextmanager
+async def read_tariffs(
+    tariffs: Tariffs, written: Mapping[str, WrittenTariff], kube: Kube, *, clock: Clock, journal: Journal
+) -> AsyncIterator[TariffFiles]:
+    """The tariffs as their files are, read once before anybody books by them; an API server that does not answer is waited for no
+    longer than `PATIENCE`."""
+    files = TariffFiles(tariffs, written)
+    with trio.move_on_after(PATIENCE):
+        await files.maps.read(kube)
+    if written:
+        await _look(files, clock, journal)
+    yield files
+
+
 async def keep_tariffs(files: TariffFiles, *, clock: Clock, journal: Journal) -> None:
     """Look at the files now and from time to time, at ConfigMaps when they change; never returns. What is wrong is logged once."""
     while True:
-        for text in await trio.to_thread.run_sync(files.look, clock.now()):
-            journal.log("tariff", problem=text)
+        await _look(files, clock, journal)
         files.tariffs.tell()
         with trio.move_on_after(files.rests(clock.now())):
             await files.maps.changed()
+
+
+async def _look(files: TariffFiles, clock: Clock, journal: Journal) -> None:
+    for text in await trio.to_thread.run_sync(files.look, clock.now()):
+        journal.log("tariff", problem=text)
 
 
 def stamps(written: Mapping[str, WrittenTariff]) -> Stamps:

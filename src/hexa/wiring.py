@@ -36,7 +36,7 @@ from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube
 from hexa.ports.power import Power
 from hexa.settings import TlsSettings, UpsSettings
-from hexa.tariffs import TariffFiles, keep_tariffs
+from hexa.tariffs import keep_tariffs, read_tariffs
 
 ANSWER: Final = 10.0
 """Seconds that a BMC, a PDU or a plug may take to answer the agent."""
@@ -77,6 +77,7 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
     async with (
         open_kube(cluster, clock=clock, tuning=_tuning(config)) as kube,
         open_journal(kube, clock=clock, logs=Logs(config.log.format, config.log.level)) as journal,
+        read_tariffs(tariffs, config.tariffs, kube, clock=clock, journal=journal) as files,
         open_jobs(kube) as jobs,
         open_checks(kube) as checks,
         open_health(config, ready.is_set),
@@ -115,7 +116,6 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         if metrics is not None:
             metrics.follow(core)
         if config.tariffs:
-            files = TariffFiles(tariffs, config.tariffs)
             nursery.start_soon(functools.partial(keep_tariffs, files, clock=clock, journal=journal))
             nursery.start_soon(files.maps.follow, kube)
         if config.notify:

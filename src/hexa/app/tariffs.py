@@ -50,10 +50,12 @@ class Tariffs:
         return tariff.rows[-1].end if tariff is not None and tariff.rows else None
 
     def paid(self, policy: Policy, *, start: datetime, end: datetime) -> booking.Prices:
-        """What was to be paid for energy, by the group's tariff."""
+        """What was to be paid for energy, by the group's tariff; in the currency of before where that tariff is not known, and
+        nothing stands in for it."""
         tariff = self.known.get(policy.tariff)
         if tariff is None or end.year not in YEARS:
-            return booking.Prices(flat=policy.price_per_kwh, currency=policy.currency)
+            priced = not policy.tariff or policy.price_per_kwh
+            return booking.Prices(flat=policy.price_per_kwh, currency=policy.currency if priced else "")
         steps = tariff.steps(max(start, end - LONGEST), end)
         flat = 0.0 if steps else tariff.at(end).per_kwh
         return booking.Prices(steps=steps, flat=flat, zone=tariff.zone.key, currency=tariff.currency)

@@ -102,14 +102,14 @@ def booked(account: EnergyAccount, since: Since, *, rates: Rates, prices: Prices
         since=account.since or now,
         energy_to=found.to,
         meter=found.counter,
-        currency=prices.currency,
+        currency=prices.currency or account.currency,
     )
     return Booked(structs.replace(changed, summary=summary(changed)), found.doubt)
 
 
 def in_currency(account: EnergyAccount, currency: str) -> EnergyAccount:
-    """The account in that currency: another one begins from nothing."""
-    if account.currency in ("", currency):
+    """The account in that currency: another one begins from nothing. Empty: in its own."""
+    if not currency or account.currency in ("", currency):
         return account
     none = dict.fromkeys(MONEY, 0.0)
     days = {day: structs.replace(sums, **none) for day, sums in account.days.items()}
