@@ -98,6 +98,16 @@ class Agent:
         return bytes(Sequence([version, community, GetResponse(content)]))
 
 
+SENT = {
+    "nothing": lambda whole: b"",
+    "a page": lambda whole: b"<html>",
+    "noughts": lambda whole: bytes(40),
+    "half": lambda whole: whole[: len(whole) // 2],
+    "another outlet": lambda whole: whole.replace(b"\x09\x01\x04\x02", b"\x09\x01\x05\x02"),
+}
+"""What comes instead of the whole answer."""
+
+
 class Bmc:
     """A session whose commands are answered as a row says."""
 
@@ -220,6 +230,30 @@ async def test_failure_59_outlets_of_control_for_on_and_off(other_side: Any, her
         await ways.on.turn_on()
         await ways.cut.cut()
     assert agent.written == {"1.3.6.1.9.2.4": 1, "1.3.6.1.9.3.4.0": b"open"}
+
+
+@pytest.mark.parametrize("other_side", [{**WRITES, "values": {"1.3.6.1.9.1.4": 2}}], indirect=True)
+@pytest.mark.parametrize("sent", SENT)
+async def test_failure_59_what_is_no_snmp_or_about_another_outlet_is_no_reading(
+    other_side: Any, here: Context, sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that are no answer, and the state of another outlet, are told as that, and are asked for again."""
+    row, _, _agent = other_side
+    spec = spec_of(row)
+    assert spec.pdu is not None
+    oids = msgspec.structs.replace(spec.pdu.oids, on_state=1, off_state=2)  # type: ignore[type-var]
+    spec = msgspec.structs.replace(spec, pdu=msgspec.structs.replace(spec.pdu, oids=oids))
+    assert await asked(spec, here) == "off"
+    whole = pdu._Sender.__call__
+
+    async def send(endpoint: Any, packet: bytes, **_: Any) -> bytes:
+        return SENT[sent](await whole(endpoint, packet))  # type: ignore[call-arg,arg-type]
+
+    monkeypatch.setattr(pdu._Sender, "__call__", staticmethod(send))
+    found = await asked(spec, here)
+    assert isinstance(found, Unavailable), found
+    assert found.reason == "DeviceError"
+    assert ("about another OID" in str(found)) is (sent == "another outlet")
 
 
 @pytest.mark.parametrize(

@@ -171,12 +171,18 @@ class PduPower:
         async with context.turns.take(outlet.address):
             address = (await context.resolved(outlet.address))[0]
             try:
-                client = puresnmp.Client(
+                client = _Client(
                     address, self._credentials(context), port=self._settings.port, sender=cast(Any, _Sender(context))
                 )
                 return await question(client)
             except puresnmp.exc.SnmpError as error:
                 raise self._ours(context, outlet, oid, error) from None  # the request in it has the credentials
+            except HexaError:
+                raise
+            except Exception as error:  # its parser raises whatever comes of bytes that are no SNMP
+                what = f"its answer can't be read ({type(error).__name__})"
+                remedy = "look whether it speaks SNMP of this version on this port, and try again"
+                raise context.unavailable(what, remedy, reason="DeviceError") from None
 
     def _credentials(self, context: Context) -> Credentials:
         settings, secret = self._settings, self._settings.secret_name
@@ -203,6 +209,8 @@ class PduPower:
         if any(words in said for words in ("digest", "decrypt", "user", "authentic")):
             remedy = f"correct the Secret {self._settings.secret_name}, authProtocol and privacyProtocol"
             return context.refused("the user or a password is wrong", remedy, reason="BadCredentials")
+        if isinstance(error, puresnmp.exc.FaultySNMPImplementation):
+            return context.unavailable("it answered about another OID", "update its firmware", reason="DeviceError")
         return context.unavailable(
             f"it answered with an error ({type(error).__name__})", "try again", reason="DeviceError"
         )
@@ -215,6 +223,16 @@ _READ_ONLY: Final = (
     puresnmp.exc.NoCreation,
     puresnmp.exc.AuthorizationError,
 )
+
+
+class _Client(puresnmp.Client):
+    """A client that takes no answer about another OID: the state of another outlet is none of this one."""
+
+    async def _send(self, pdu: Any, request_id: int) -> Any:
+        response = await super()._send(pdu, request_id)
+        if [each.oid for each in response.value.varbinds] != [each.oid for each in pdu.value.varbinds]:
+            raise puresnmp.exc.FaultySNMPImplementation("the answer is about another OID")
+        return response
 
 
 class _Sender:
