@@ -83,6 +83,10 @@ def test_today_is_that_of_the_zone(tmp_path: Path) -> None:
             ("show", "--config", "FILE", "--day", "9999-12-31"),
             "--day: 9999-12-31 is too far away: write a year from 1970",
         ),
+        (
+            ("show", "--config", "FILE", "--day", "2011-12-30", "--zone", "Pacific/Apia"),
+            "--day: 2011-12-30 was left out in Pacific/Apia: write another day",
+        ),
         (("show", "--config", "FILE", "--zone", "Mars"), "--zone: 'Mars' is no time zone that is known here"),
     ],
 )

@@ -116,14 +116,17 @@ def _of_config(name: str, file: Path | None) -> "Tariff":
 
 
 def _drawn(tariff: "Tariff", day: str, zone: str) -> str:
-    from hexa.domain.weekly import zone_of
+    from hexa.domain.weekly import DAY, moment, zone_of
     from hexa.domain.words.tariff import day_of
 
     try:
         clock = zone_of(zone) if zone else tariff.zone
     except ValueError as error:
         fail(f"--zone: {error}", Exit.USAGE)
-    return day_of(tariff, _day(day, clock), clock)
+    of = _day(day, clock)
+    if moment(of, 0, clock) >= moment(of, DAY, clock):
+        fail(f"--day: {of.isoformat()} was left out in {clock.key}: write another day", Exit.USAGE)
+    return day_of(tariff, of, clock)
 
 
 def _day(text: str, zone: tzinfo) -> date:
