@@ -16,14 +16,15 @@ import grpc
 import pytest
 import trio
 from msgspec import structs
+from trio.testing import MockClock
 
 from hexa.adapters.externalgrpc import adapter, tls
 from hexa.adapters.externalgrpc.adapter import run_server
-from hexa.adapters.externalgrpc.complaints import PERIOD, Complaints
 from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.x509.adapter import X509Issuer
 from hexa.domain.errors import Refused
 from hexa.ports.certificates import Owner, Pair, Usage
+from hexa.serving.complaints import PERIOD, Complaints
 from hexa.testing.fake_cloud import FakeCloud
 
 NOW = datetime.now(UTC)
@@ -366,15 +367,13 @@ async def test_a_stop_ends_handshakes_too(cloud: FakeCloud, secret: Secret) -> N
     assert stream.socket.fileno() == -1
 
 
-def test_a_flood_of_refusals_is_counted(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_of_refusals_is_counted(caplog: pytest.LogCaptureFixture, autojump_clock: MockClock) -> None:
     """Each kind of refusal is told at once; its repetitions are a number, a minute later."""
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    complaints = Complaints()
+    complaints = Complaints("gRPC peer %s refused: %s%s")
     for number in range(500):
         complaints.tell("it is late", peer=f"10.0.0.1:{number}")
     complaints.tell("it is early", peer="10.0.0.1:1")
-    now += PERIOD
+    await trio.sleep(PERIOD)
     complaints.tell("it is late", peer="10.0.0.2:1")
     assert [record.message for record in caplog.records] == [
         "gRPC peer 10.0.0.1:0 refused: it is late",

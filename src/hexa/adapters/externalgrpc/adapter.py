@@ -19,7 +19,6 @@ from grpclib.exceptions import GRPCError
 from trio import TaskStatus
 
 from hexa.adapters.externalgrpc.address import DEFAULT_ADDRESS, listen, private
-from hexa.adapters.externalgrpc.complaints import Complaints
 from hexa.adapters.externalgrpc.config import Tls
 from hexa.adapters.externalgrpc.connection import Call, Connection
 from hexa.adapters.externalgrpc.health_service import CHECK, check
@@ -28,6 +27,7 @@ from hexa.adapters.externalgrpc.tls import Credentials, open_credentials
 from hexa.adapters.externalgrpc.tls import refusal as refusal_of
 from hexa.ports.cloud import Cloud
 from hexa.ports.metrics import Calls
+from hexa.serving.complaints import Complaints
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class _Server:
         self.keeps = keeps
         self.writes = writes
         self.credentials = credentials
-        self.complaints = Complaints()
+        self.complaints = Complaints("gRPC peer %s refused: %s%s")
         self.unfinished = 0
         self._connections: set[Connection] = set()
         self._handshakes: set[asyncio.Task[None]] = set()

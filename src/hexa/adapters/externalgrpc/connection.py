@@ -24,9 +24,9 @@ from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
-from hexa.adapters.externalgrpc.complaints import Complaints
 from hexa.adapters.externalgrpc.scan import Malformed
 from hexa.adapters.externalgrpc.service import Read, Write, refusal
+from hexa.serving.complaints import Complaints
 
 log = logging.getLogger(__name__)
 

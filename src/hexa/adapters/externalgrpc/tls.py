@@ -7,14 +7,14 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-import trio
 from msgspec import Struct
 
 from hexa.adapters.externalgrpc.config import Tls
 from hexa.domain.errors import Refused
+from hexa.serving.handshake import proved_until
+from hexa.serving.watched import Watched, Words, look_again
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,11 @@ LOOK_EVERY: Final = 10.0
 EXPIRES_SOON: Final = 30 * 86_400.0
 """Seconds before the end of the server's certificate from which it is told, once a day."""
 _DAY: Final = 86_400.0
+WORDS: Final = Words(
+    taken="gRPC certificates were read again: new connections use them",
+    refused="new gRPC certificates are not used, the old ones go on serving",
+    unreadable="the files of grpc.tls",
+)
 
 _REFUSALS: Final = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it shows no certificate, and mutual TLS is wanted",
@@ -68,13 +73,17 @@ class Loaded(Struct, frozen=True):
 class Credentials:
     """The context that new connections get. Connections that stand keep theirs."""
 
-    def __init__(self, tls: Tls, files: Files, loaded: Loaded) -> None:
+    def __init__(self, tls: Tls) -> None:
         self._tls = tls
-        self._seen = files
-        self._loaded = loaded
         self._warned = 0.0
-        self._refused = ""
         self._told: Callable[[float], None] = lambda ends: None
+        self._watched: Watched[Files, Loaded] = Watched(
+            read=lambda: read(self._tls), load=lambda: load(self._tls), words=WORDS, unfit=lambda loaded: loaded.doubt
+        )
+
+    async def open(self) -> None:
+        """Load the files. Raises Refused where they cannot be used."""
+        await self._watched.open()
         self._warn()
 
     def on_loaded(self, told: Callable[[float], None]) -> None:
@@ -83,12 +92,12 @@ class Credentials:
         self._tell()
 
     def _tell(self) -> None:
-        if self._loaded.expires is not None:
-            self._told(self._loaded.expires)
+        if self._watched.loaded.expires is not None:
+            self._told(self._watched.loaded.expires)
 
     @property
     def context(self) -> ssl.SSLContext:
-        return self._loaded.context
+        return self._watched.loaded.context
 
     def barred(self, certificate: Mapping[str, Any]) -> str:
         """Why a client with this certificate, which `client_ca` signed, may not call; empty if it may."""
@@ -100,43 +109,19 @@ class Credentials:
 
     async def watch(self) -> None:
         """Look at the files now and then; never returns."""
-        while True:
-            await trio.sleep(LOOK_EVERY)
-            await self.look()
+        await look_again(self.look, every=LOOK_EVERY, what="the certificates of gRPC")
 
     async def look(self) -> None:
         """Take changed files if they are good; else tell it once, and go on with what was loaded."""
-        try:
-            files = await trio.to_thread.run_sync(read, self._tls)
-            if files == self._seen and not self._loaded.doubt:
-                self._warn()
-                return
-            loaded = await trio.to_thread.run_sync(load, self._tls)
-            if await trio.to_thread.run_sync(read, self._tls) == files:  # else they change just now: the next look
-                self._take(files, loaded)
-        except Refused as error:
-            self._refuse(str(error))
-        except OSError as error:  # what was read is gone when it is loaded
-            self._refuse(f"the files of grpc.tls cannot be read: {error.strerror}")
-
-    def _take(self, files: Files, loaded: Loaded) -> None:
-        if loaded.doubt and files != self._seen:
-            self._refuse(loaded.doubt)
-        elif not loaded.doubt:
-            self._seen, self._loaded, self._warned, self._refused = files, loaded, 0.0, ""
-            log.info("gRPC certificates were read again: new connections use them")
+        if await self._watched.look():
+            self._warned = 0.0
             self._tell()
         self._warn()
-
-    def _refuse(self, why: str) -> None:
-        if self._refused != why:
-            log.error("new gRPC certificates are not used, the old ones go on serving: %s", why)
-        self._refused = why
 
     def _warn(self) -> None:
         """Tell, once a day, that clients will soon not take the certificate any more."""
         now = time.time()
-        loaded = self._loaded
+        loaded = self._watched.loaded
         if now - self._warned < _DAY or not (loaded.doubt or (loaded.expires and loaded.expires - now < EXPIRES_SOON)):
             return
         self._warned = now
@@ -149,8 +134,9 @@ class Credentials:
 
 async def open_credentials(tls: Tls) -> Credentials:
     """What the files hold now. Raises Refused where they cannot be used."""
-    files = await trio.to_thread.run_sync(read, tls)
-    return Credentials(tls, files, await trio.to_thread.run_sync(load, tls))
+    credentials = Credentials(tls)
+    await credentials.open()
+    return credentials
 
 
 def read(tls: Tls) -> Files:
@@ -182,31 +168,13 @@ def load(tls: Tls) -> Loaded:
     except ssl.SSLError as error:
         raise Refused(f"{_named('client_ca', tls)} cannot be used: {_words(error)}", reason="BadCertificate") from error
     try:
-        return Loaded(context, _proved(context, tls.certificate))
+        return Loaded(context, proved_until(context, tls.certificate))
     except ssl.SSLCertVerificationError as error:
         return Loaded(context, None, f"{_named('certificate', tls)}: {error.verify_message}")
     except ssl.SSLError as error:
         raise Refused(
             f"{_named('certificate', tls)} cannot be used: {_words(error)}", reason="BadCertificate"
         ) from error
-
-
-def _proved(context: ssl.SSLContext, certificate: Path) -> float:
-    """When the certificate ends. A client that trusts just this certificate shakes hands with the server, in memory: it must
-    be valid now, fit for a server, and belong to the key. Raises ssl.SSLError."""
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
-    trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    trusting.load_verify_locations(certificate)
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client, server = trusting.wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
-    for side in (client, server, client):  # with TLS 1.3 the client is content then; it has no certificate to go on
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    shown = client.getpeercert() or {}
-    return ssl.cert_time_to_seconds(str(shown["notAfter"]))
 
 
 def _bytes(setting: str, tls: Tls) -> bytes:

@@ -14,13 +14,13 @@ from typing import Any, Final
 import trio
 from msgspec import Struct
 
-from hexa.adapters.http.complaints import Complaints
 from hexa.adapters.http.config import Files
 from hexa.adapters.http.connection import HEADERS_LIMIT, Connection, Stream
 from hexa.adapters.http.kept import Pace
 from hexa.adapters.http.limits import Limits
 from hexa.adapters.http.tls import Credentials, open_credentials
 from hexa.domain.errors import Refused
+from hexa.serving.complaints import Complaints
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Server:
     def __init__(self, app: Any, credentials: Credentials | None) -> None:
         self._app = app
         self._credentials = credentials
-        self._complaints = Complaints()
+        self._complaints = Complaints("HTTP client %s: %s%s")
         burst, a_second = REQUESTS
         self._pace = Pace[str](burst=burst, a_second=a_second, most=1_000)
         self._taken: dict[object, Newcomer | Connection] = {}

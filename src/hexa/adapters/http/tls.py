@@ -3,32 +3,43 @@
 What is wrong with a file is named with its setting, and keys are never quoted.
 """
 
-import logging
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import trio
 
 from hexa.adapters.http.config import Files
 from hexa.domain.errors import Refused
-
-log = logging.getLogger(__name__)
+from hexa.serving.handshake import proved_until
+from hexa.serving.watched import Watched, Words, look_again
 
 LOOK_EVERY: Final = 10.0
 """Seconds between two looks at the files."""
+WORDS: Final = Words(
+    taken="the certificate of the HTTP port was read again: new connections use it",
+    refused="the new certificate of the HTTP port is not used, the old one goes on",
+    unreadable="the files of http.tls",
+)
 
 
 class Credentials:
     """The context that new connections get. Connections that stand keep theirs."""
 
-    def __init__(self, files: Files, seen: bytes, context: ssl.SSLContext) -> None:
+    def __init__(self, files: Files) -> None:
         self._files = files
-        self._seen = seen
-        self._refused = ""
         self._told: Callable[[float], None] = lambda ends: None
-        self.context = context
+        self._watched: Watched[bytes, ssl.SSLContext] = Watched(
+            read=lambda: read(self._files), load=lambda: load(self._files), words=WORDS
+        )
+
+    async def open(self) -> None:
+        """Load the files. Raises Refused where they cannot be used."""
+        await self._watched.open()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return self._watched.loaded
 
     async def on_loaded(self, told: Callable[[float], None]) -> None:
         """Call `told(ends)` with the end of the certificate, in seconds since 1970, now and when another one is taken."""
@@ -41,38 +52,20 @@ class Credentials:
             self._told(end)
 
     async def watch(self) -> None:
-        """Look at the files now and then; never returns. What nobody foresaw of them is logged, and the old ones go on."""
-        while True:
-            await trio.sleep(LOOK_EVERY)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("the certificate of the HTTP port cannot be read again")
+        """Look at the files now and then; never returns."""
+        await look_again(self.look, every=LOOK_EVERY, what="the certificate of the HTTP port")
 
     async def look(self) -> None:
         """Take changed files if they are good; else tell it once, and go on with what was loaded."""
-        try:
-            seen = await trio.to_thread.run_sync(read, self._files)
-            if seen == self._seen:
-                return
-            context = await trio.to_thread.run_sync(load, self._files)
-            if await trio.to_thread.run_sync(read, self._files) == seen:  # else they change just now: the next look
-                self._seen, self.context, self._refused = seen, context, ""
-                log.info("the certificate of the HTTP port was read again: new connections use it")
-                await self._tell()
-        except Refused as error:
-            self._refuse(str(error))
-
-    def _refuse(self, why: str) -> None:
-        if self._refused != why:
-            log.error("the new certificate of the HTTP port is not used, the old one goes on: %s", why)
-        self._refused = why
+        if await self._watched.look():
+            await self._tell()
 
 
 async def open_credentials(files: Files) -> Credentials:
     """What the files hold now. Raises Refused where they cannot be used."""
-    seen = await trio.to_thread.run_sync(read, files)
-    return Credentials(files, seen, await trio.to_thread.run_sync(load, files))
+    credentials = Credentials(files)
+    await credentials.open()
+    return credentials
 
 
 def read(files: Files) -> bytes:
@@ -106,22 +99,11 @@ BAD: Final = "BadCertificate"
 
 
 def end_of(context: ssl.SSLContext, files: Files) -> float | None:
-    """When the certificate ends: a client that trusts just this one shakes hands with the server, in memory. None: it is not valid
-    now, and clients say so."""
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
-    trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    """When the certificate ends. None: it is not valid now, and clients say so."""
     try:
-        trusting.load_verify_locations(files.certificate)
-        client, server = trusting.wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
-        for side in (client, server, client):
-            with suppress(ssl.SSLWantReadError):
-                side.do_handshake()
+        return proved_until(context, files.certificate)
     except (ssl.SSLError, OSError):
         return None
-    shown = client.getpeercert() or {}
-    return ssl.cert_time_to_seconds(str(shown["notAfter"])) if "notAfter" in shown else None
 
 
 def _bytes(setting: str, files: Files) -> bytes:
