@@ -377,6 +377,7 @@ def test_one_term_of_affinity_is_enough_and_all_of_its_expressions() -> None:
     node = other("k7")
     assert affinity_matches({}, node)
     assert affinity_matches({"podAffinity": {}}, node)
+    assert affinity_matches({"nodeAffinity": None}, node)
     assert affinity_matches(required(no, yes), node)
     assert not affinity_matches(required(both), node)
     assert not affinity_matches(required({}), node)
@@ -398,3 +399,22 @@ def test_placed_pods_really_fit(cpus: list[str], sizes: list[str]) -> None:
     assert all(room.free["cpu"] >= 0 and room.free["pods"] >= 0 for room in rooms)
     used = sum((Decimal(size) - room.free["cpu"] for size, room in zip(sizes, rooms, strict=True)), Decimal(0))
     assert used == sum((requests(p).get("cpu", Decimal(0)) for p in pods if p not in out), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    "affinity",
+    [
+        {"nodeAffinity": "near"},
+        required(),
+        required("near"),  # type: ignore[arg-type]
+        {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": 1}}},
+        required({"matchExpressions": 1}),
+        required({"matchExpressions": [{"key": [], "operator": "Exists"}]}),
+        required({"matchExpressions": [{"key": "zone", "operator": "In", "values": 1}]}),
+        required({"matchExpressions": [{"key": "zone", "operator": "Gt", "values": {"x": "y"}}]}),
+    ],
+)
+def test_failure_51_an_affinity_that_is_none_keeps_its_pod_and_breaks_no_drain(affinity: dict[str, Any]) -> None:
+    """A pod whose node affinity has another shape than the API server takes fits nowhere, and the other pods are looked at."""
+    odd, other_pod = pod("odd", affinity=affinity), pod("plain")
+    assert names(homeless([odd, other_pod], [room_of(other(), ())])) == ["odd"]

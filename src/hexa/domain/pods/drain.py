@@ -225,11 +225,13 @@ def _tolerates(toleration: Toleration, taint: Taint) -> bool:
 
 
 def affinity_matches(affinity: Mapping[str, Any], node: KubeNode) -> bool:
-    """Required node affinity: any of the terms, all of the expressions in it."""
-    required = affinity.get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    if not required:
-        return True
-    return selects(required, node)
+    """Required node affinity: any of the terms, all of the expressions in it. One that is not written as the API server takes it
+    matches no node, so that its pod is not moved."""
+    try:
+        required = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+        return not required or selects(required, node)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return False
 
 
 def selects(required: Mapping[str, Any], node: KubeNode) -> bool:
