@@ -28,6 +28,13 @@ def pdu(**oids: Any) -> dict[str, Any]:
     [
         ({"http": {**PLUG, "onPattern": "("}}, "BadPattern", "spec.power.http.onPattern"),
         (template(offPattern="[z-a]"), "BadPattern", "spec.power.http.template.status.offPattern"),
+        (template(onPattern=".*", offPattern=".*"), "BadPattern", "spec.power.http.template.status.onPattern"),
+        ({"http": {**PLUG, "device": "shelly", "outlets": ["0", "²"]}}, "UnknownOutlet", "spec.power.http.outlets[1]"),
+        (
+            {"http": {**PLUG, "device": "tasmota", "outlets": ["b.lan/left"]}},
+            "UnknownOutlet",
+            "spec.power.http.outlets[0]",
+        ),
         (template(maxAge="soon", readAt="at"), "BadDuration", "spec.power.http.template.status.maxAge"),
         (template(maxAge="0s", readAt="at"), "BadDuration", "spec.power.http.template.status.maxAge"),
         (template(maxAge="2m"), "NoTime", "spec.power.http.template.status.maxAge"),
@@ -45,7 +52,16 @@ def test_what_cannot_be_used_is_named(power: dict[str, Any], reason: str, field:
     assert found[0].remedy
 
 
-@pytest.mark.parametrize("power", [{"http": PLUG}, template(readAt="at", maxAge="5m"), pdu(), pdu(separator=",")])
+@pytest.mark.parametrize(
+    "power",
+    [
+        {"http": PLUG},
+        {"http": {**PLUG, "device": "shelly", "outlets": ["b.lan/1", "{outlet}"]}},
+        template(readAt="at", maxAge="5m"),
+        pdu(),
+        pdu(separator=","),
+    ],
+)
 def test_what_can_be_used_is_left_alone(power: dict[str, Any]) -> None:
     """No word about settings that are right."""
     assert not list(outlet_problems(msgspec.convert(power, PowerSpec)))

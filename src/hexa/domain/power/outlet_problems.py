@@ -9,6 +9,7 @@ from hexa.domain.duration import parse_duration
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.power_spec import Http, HttpStatus, Pdu, PowerSpec
 
+NUMBER: Final = re.compile(r"[0-9]{1,9}")
 OID: Final = re.compile(r"\.?[0-9]{1,10}(\.[0-9]{1,10}){1,127}")
 """An object identifier of SNMP."""
 
@@ -23,6 +24,7 @@ def outlet_problems(spec: PowerSpec) -> Iterator[Problem]:
 
 def _http_problems(http: Http) -> Iterator[Problem]:
     yield from _patterns("spec.power.http", http)
+    yield from _numbers(http)
     if http.login == "query" and http.device != "tasmota":
         yield Problem("spec.power.http.login", "query is for device tasmota", "remove it", reason="BadSettings")
     status = http.template.status if http.template is not None else None
@@ -35,6 +37,14 @@ def _http_problems(http: Http) -> Iterator[Problem]:
         yield Problem(
             f"{where}.watts", "is absent, and onWatts needs it", "add it, or remove onWatts", reason="BadSettings"
         )
+
+
+def _numbers(http: Http) -> Iterator[Problem]:
+    for place, outlet in enumerate(http.outlets if http.device != "template" else ()):
+        name = outlet.rpartition("/")[2]
+        if not NUMBER.fullmatch(name) and "{" not in name:  # a parameter of a profile
+            text, remedy = f"outlet {name[:60]!r} is no number", "write the number of the outlet, such as 0"
+            yield Problem(f"spec.power.http.outlets[{place}]", text, remedy, reason="UnknownOutlet")
 
 
 def _age_problems(field: str, status: HttpStatus) -> Iterator[Problem]:
@@ -76,6 +86,10 @@ def _pdu_problems(pdu: Pdu) -> Iterator[Problem]:
 
 
 def _patterns(where: str, settings: Http | HttpStatus) -> Iterator[Problem]:
+    if settings.on_pattern == settings.off_pattern:
+        text = f"and offPattern are both {settings.on_pattern[:60]!r}, so the state says nothing"
+        remedy = "write what the device says of each"
+        yield Problem(f"{where}.onPattern", text, remedy, severity="warning", reason="BadPattern")
     for name, pattern in (("onPattern", settings.on_pattern), ("offPattern", settings.off_pattern)):
         try:
             re.compile(pattern)
