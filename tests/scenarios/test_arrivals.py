@@ -44,6 +44,24 @@ async def test_a_pod_is_told_once_a_boot_which_machine_comes(autojump_clock: Moc
         assert "default/again-" in told(world)[1][0]
 
 
+async def test_a_pod_that_comes_during_the_boot_is_told_too(autojump_clock: MockClock) -> None:
+    """It is told within 15 s, once, if it fits beside those that were told before; after the boot nobody looks for pods."""
+    group = rack(scaleDownUnneededTime="1h", wakeProof="Ignore", maxSize=1)
+    async with open_world(groups=[group], machines=boxes(1, boot_seconds=60.0), site=QUICK, agent=False) as world:
+        await opened(world, eta=True)
+        world.add_pods(1, name="first", cpu="2")
+        await world.until(lambda: len(told(world)) == 1, within=60)
+        world.add_pods(1, name="second", cpu="1")
+        world.add_pods(1, name="large", cpu="2")
+        await world.until(lambda: len(told(world)) == 2, within=20)
+        assert "default/second-" in told(world)[1][0]
+        await reach(world, Phase.READY)
+        await trio.sleep(20)
+        world.add_pods(1, name="late", cpu="500m")
+        await trio.sleep(120)
+        assert len(told(world)) == 2
+
+
 async def test_nobody_is_told_where_it_is_not_asked_for(autojump_clock: MockClock) -> None:
     """Without the setting pods that wait are neither listed nor told."""
     async with open_world(groups=[rack()], machines=boxes(1), site=QUICK, agent=False) as world:
@@ -72,5 +90,8 @@ def test_pods_are_told_of_a_machine_that_has_room_for_them() -> None:
     pods = [pod(f"p{n}", requests={"cpu": "2"}, priority=n) for n in range(5)]
     found = [(each.metadata.name, of.name) for each, of in served([boot("a"), boot("b")], pods)]
     assert found == [("p4", "a"), ("p3", "a"), ("p2", "b"), ("p1", "b")]
+    taken = [(pods[4], boot("a")), (pods[3], boot("a"))]
+    found = [(each.metadata.name, of.name) for each, of in served([boot("a"), boot("b")], pods[:3], placed=taken)]
+    assert found == [("p2", "b"), ("p1", "b")]
     small = [pod(f"p{n}", requests={"cpu": "1m"}) for n in range(TOLD_AT_MOST + 50)]
     assert len(list(served([boot("a"), boot("b")], small))) == TOLD_AT_MOST

@@ -1,8 +1,11 @@
-"""Tells pods that wait which machine boots for them (`eta`): one list of pods for machines that are woken together, and none else.
+"""Tells pods that wait which machine boots for them (`eta`): also those that begin to wait during its boot.
+
+Pods are listed once for machines that are woken together, and now and then until the last of them is Ready; never else.
 
 It is told of wakes as everybody is, by news. What is not told because the API server is away is not told later: it would be old.
 """
 
+import math
 from typing import Final
 
 import trio
@@ -25,6 +28,8 @@ from hexa.ports.kube import Kube
 
 TOGETHER: Final = 1.0
 """Seconds in which machines that are woken one after the other count as woken together."""
+AGAIN: Final = 15.0
+"""Seconds between two looks at the pods while a machine boots."""
 
 
 class ArrivalTeller:
@@ -33,6 +38,8 @@ class ArrivalTeller:
     def __init__(self, *, views: Views, kube: Kube, clock: Clock, news: Newsroom) -> None:
         self._views, self._kube, self._clock, self._news = views, kube, clock, news
         self._woken: dict[Lookup, None] = {}
+        self._coming: dict[Lookup, None] = {}
+        """Machines that were woken and are not there yet."""
         self._told: dict[str, Lookup] = {}
         """By uid of the pod the machine that it was told of."""
         self._news_came = trio.Event()
@@ -47,35 +54,32 @@ class ArrivalTeller:
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            await self._news_came.wait()
+            with trio.move_on_after(AGAIN if self._coming else math.inf):
+                await self._news_came.wait()
+                await trio.sleep(TOGETHER)
             self._news_came = trio.Event()
-            await trio.sleep(TOGETHER)
-            woken, self._woken = list(self._woken), {}
+            woken, self._woken = self._woken, {}
             try:
                 await self._tell(woken)
             except HexaError as error:
                 self._news.tell(failure(Work.PENDING, Lookup("", ""), error, about=About.POD))
 
-    async def _tell(self, woken: list[Lookup]) -> None:
-        boots = {key: boot for key in woken if (boot := self._boot(key)) is not None}
+    async def _tell(self, woken: dict[Lookup, None]) -> None:
+        boots = {key: boot for key in self._coming | woken if (boot := self._boot(key)) is not None}
+        self._coming = dict.fromkeys(boots)
         if not boots:
             return
         found = (await self._kube.list(PODS, PENDING)).items
-        waiting = [pod for pod in found if isinstance(pod, Pod) and waits(pod)]
-        there = {pod.metadata.uid for pod in waiting}
+        waiting = {pod.metadata.uid: pod for pod in found if isinstance(pod, Pod) and waits(pod)}
         self._told = {
-            uid: key for uid, key in self._told.items() if uid in there and self._comes(key) and key not in boots
+            uid: key for uid, key in self._told.items() if uid in waiting and key in boots and key not in woken
         }
-        untold = [pod for pod in waiting if pod.metadata.uid not in self._told]
+        placed = [(waiting[uid], boots[key]) for uid, key in self._told.items()]
+        untold = [pod for uid, pod in waiting.items() if uid not in self._told]
         keys = {boot.name: key for key, boot in boots.items()}
-        for pod, boot in served(boots.values(), untold):
+        for pod, boot in served(boots.values(), untold, placed=placed):
             self._told[pod.metadata.uid] = keys[boot.name]
             self._news.tell(_news(pod, arrival(boot)))
-
-    def _comes(self, key: Lookup) -> bool:
-        """Whether the machine is still on its way."""
-        view = self._views.machine(key)
-        return view is not None and view.phase in COMING
 
     def _boot(self, key: Lookup) -> Boot | None:
         view = self._views.machine(key)

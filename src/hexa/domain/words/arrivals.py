@@ -35,9 +35,15 @@ class Boot(Struct, frozen=True, kw_only=True):
     """Recent boots."""
 
 
-def served(boots: Iterable[Boot], pods: Iterable[Pod]) -> Iterator[tuple[Pod, Boot]]:
-    """Pods that find room on the machines, with the machine: first fit, the highest priority and the oldest pods first."""
+def served(
+    boots: Iterable[Boot], pods: Iterable[Pod], *, placed: Iterable[tuple[Pod, Boot]] = ()
+) -> Iterator[tuple[Pod, Boot]]:
+    """Pods that find room on the machines, with the machine: first fit, the highest priority and the oldest pods first. `placed`
+    were told before: their room is taken."""
     free = [(boot, dict(room(boot.node, {}))) for boot in boots]
+    for pod, taken in placed:
+        for left in (left for boot, left in free if boot == taken):
+            _take(left, requests(pod))
     for count, pod in enumerate(sorted(pods, key=_turn)):
         if count >= TOLD_AT_MOST:
             return
