@@ -130,6 +130,10 @@ BAD: list[tuple[Any, str]] = [
     ({"power": "on", "force": True}, "body"),
     ([], "body"),
     (b"{", "body"),
+    (b'{"power": "on", "power": "off"}', "power"),
+    (b'{"power": "on", "for": "1h", "for": "2h"}', "for"),
+    ({"power": "on", "for": "-1h"}, "for"),
+    (b'{"power": "on", "until": NaN}', "body"),
     (b'{"power": "\xff"}', "body"),
     (b"[" * 4000, "body"),
 ]
@@ -143,6 +147,7 @@ async def test_what_makes_no_sense_is_refused_with_field_and_remedy(body: Any, f
         assert (told.status, told.json["field"]) == (400, field)
         assert told.json["remedy"]
         assert told.json["message"]
+        assert "regex" not in told.json["message"]
         assert desk.hold("box-2") is None
 
 
@@ -164,6 +169,19 @@ async def test_nobody_is_asked_about_machines_that_there_are_not() -> None:
             assert (await desk.get(f"machines/a/none-{number}/eta", token="eve")).status == 404
             assert (await desk.post(f"b/none-{number}/wake", token="eve")).status == 403
         assert asked == []
+
+
+@pytest.mark.parametrize("path", ["", "/eta", "/hold", "/wake"])
+@pytest.mark.parametrize("guest", ["eve", "nobody"])
+async def test_who_may_not_see_a_namespace_is_not_told_what_there_is(guest: str, path: str) -> None:
+    """The answer for a machine that is there is the one for a machine that is not, but for its name."""
+    async with open_desk(RACK, Guest("eve", spaces=frozenset({"a"})), Guest("nobody")) as desk:
+        method = "POST" if path in ("/hold", "/wake") else "GET"
+        there, not_there = [
+            await ask(desk.app, method, f"/api/v1/machines/b/{name}{path}", token=guest) for name in ("lone", "none")
+        ]
+        assert (there.status, not_there.status) == (403, 403)
+        assert there.json == {key: text.replace("none", "lone") for key, text in not_there.json.items()}
 
 
 async def test_a_body_that_is_too_large_is_not_read() -> None:
@@ -304,7 +322,10 @@ async def test_the_page_for_people_who_wait() -> None:
         assert "style=" not in text
         assert "<script>" not in text
         assert "unsafe" not in page.headers["content-security-policy"]
-        ready = await desk.get("machines/a/box-1/eta", accept="text/html,*/*")
+        for accept in ("text/html;q=0, */*", "application/json, text/html;q=0.1", "*/*", "text/html;q=0.0, a;;,"):
+            told = await desk.get("machines/a/box-3/eta", accept=accept)
+            assert told.headers["content-type"].startswith("application/json"), accept
+        ready = await desk.get("machines/a/box-1/eta", accept="TEXT/HTML; charset=utf-8,*/*")
         assert ready.status == 200
         assert b"box-1 is ready" in ready.body
 

@@ -131,6 +131,8 @@ GARBAGE = {
     b"GET /" + b"a" * 20_000: (431, "larger than 16384 bytes"),
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n": (400, "this is not HTTP/1.1"),
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n": (400, "this is not HTTP/1.1"),
+    b"POST /name HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n": (400, "this is not HTTP/1.1"),  # smuggled
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n": (501, "transfer coding"),
     b"POST /name HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999\r\n\r\n": (413, "larger than 65536 bytes"),
     b"POST /name HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n": (400, "this is not HTTP/1.1"),
@@ -196,6 +198,17 @@ async def test_every_answer_has_the_headers_of_safety_and_says_what_is_wrong() -
         assert limits.HEADERS.items() <= dict(each.headers).items()
         assert "server" not in each.headers
     assert answers["/name"].headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_of_two_tokens_none_counts() -> None:
+    """A proxy on the way may have judged the other one: the request is refused, whichever of them is good."""
+    good, wrong = f"Authorization: Bearer {TOKEN}\r\n", "Authorization: Bearer other\r\n"
+    async with serving() as address:
+        for path in ("/name", "/metrics"):
+            for two in (good + wrong, wrong + good, good + good):
+                heard = await raw(address, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{two}\r\n".encode())
+                assert heard.startswith(b"HTTP/1.1 400 "), (path, two)
+                assert TOKEN.encode() not in heard
 
 
 async def test_what_fails_in_a_handler_is_for_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,7 @@ from hexa.adapters.http.errors import HttpError, forbidden, not_found
 from hexa.adapters.http.kept import Bucket
 from hexa.adapters.http.reading import body_of, key_of, spaces_of, span_of
 from hexa.adapters.http.stream import stream
-from hexa.adapters.http.waiting import waiting_page, waiting_routes
+from hexa.adapters.http.waiting import takes_html, waiting_page, waiting_routes
 from hexa.domain.errors import Conflict, HexaError, NotFound, Refused
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 from hexa.domain.words.orders import HoldBody, Ordered, WakeBody, eta_of
@@ -124,7 +124,8 @@ class Api:
 
     async def eta(self, request: Request) -> Response:
         found = eta_of(await self._machine(request))
-        html = "text/html" in request.headers.get("accept", "") or request.url.path.endswith(".html")
+        accept = ",".join(request.headers.getlist("accept"))
+        html = request.url.path.endswith(".html") or takes_html(accept)
         return waiting_page(found) if html else answer(found)
 
     async def _overview(self, request: Request) -> Overview:
@@ -133,9 +134,11 @@ class Api:
         return await in_turn(request, lambda: self._questions.overview(spaces))
 
     async def _machine(self, request: Request) -> MachineState:
-        key, caller = await self._named(request), caller_of(request)
+        key, caller = key_of(request), caller_of(request)
+        refusal = forbidden(f"{caller.name[:200]} may not get {KIND} {key}")
+        await self._there(key, caller, refusal)
         if not await caller.may_read(key.namespace, key.name):
-            raise forbidden(f"{caller.name[:200]} may not get {KIND} {key}")
+            raise refusal
         found = self._questions.machine(key)
         if found is None:
             raise not_found(f"there is no machine {key}")
@@ -160,25 +163,21 @@ class Api:
 
     async def _writes(self, request: Request, act: str) -> tuple[Lookup, Caller]:
         """What is to be changed, and by whom, who may do that. Raises `HttpError`."""
-        key, caller = await self._named(request), caller_of(request)
+        key, caller = key_of(request), caller_of(request)
+        text = f"{caller.name[:200]} may not update {MACHINES.plural}/{act} of {KIND} {key}"
+        refusal = HttpError(403, text, remedy=f"hexa token {key} prints what allows it")
+        await self._there(key, caller, refusal)
         if not await caller.may_update(key.namespace, key.name, act):
-            raise HttpError(
-                403,
-                f"{caller.name[:200]} may not update {MACHINES.plural}/{act} of {KIND} {key}",
-                remedy=f"hexa token {key} prints what allows it",
-            )
+            raise refusal
         return key, caller
 
-    async def _named(self, request: Request) -> Lookup:
-        """The machine. Of one that is not there nobody asks the API server whether the caller may see it: those who may see its
-        namespace are told that there is none. Raises `HttpError`."""
-        key, caller = key_of(request), caller_of(request)
+    async def _there(self, key: Lookup, caller: Caller, refusal: HttpError) -> None:
+        """Nothing, where the machine is there. Of one that is not, nobody asks the API server whether the caller may see it: those
+        who may see its namespace are told that there is none, and all others what they would be told if it were there. Raises
+        `HttpError`."""
         if self._questions.there(key):
-            return key
-        spaces = await caller.namespaces()
-        if spaces is None or key.namespace in spaces:
-            raise not_found(f"there is no machine {key}")
-        raise forbidden(f"{caller.name[:200]} may not get {KIND} {key}")
+            return
+        raise not_found(f"there is no machine {key}") if await _lists(caller, key.namespace) else refusal
 
     async def _awake(self, key: Lookup, body: WakeBody) -> Ordered | None:
         return self._orders.awake(key, body)
@@ -220,6 +219,17 @@ _ENCODER: Final = msgspec.json.Encoder()
 def answer(body: object) -> Response:
     """As JSON."""
     return Response(_ENCODER.encode(body), 200, media_type="application/json")
+
+
+async def _lists(caller: Caller, namespace: str) -> bool:
+    """Whether they may see all of it. Raises `HttpError` where nobody can tell now."""
+    try:
+        spaces = await caller.namespaces()
+    except HttpError as error:
+        if error.status != 403:
+            raise
+        return False
+    return spaces is None or namespace in spaces
 
 
 def _openapi() -> Handler:

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from hexa.adapters.http.auth import Caller, Door
-from hexa.adapters.http.errors import HttpError, broken, routed, told
+from hexa.adapters.http.errors import HttpError, bad_request, broken, routed, told
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -71,11 +71,19 @@ def _guarded(route: Route, door: Door) -> Route:
     endpoint: Handler = route.endpoint
 
     async def ask(request: Request) -> Response:
-        request.state.admit = partial(door.admit, request.headers.get("authorization"), request.method)
+        request.state.admit = partial(door.admit, _authorization(request), request.method)
         await judge(request)
         return await endpoint(request)
 
     return Route(route.path, ask, methods=sorted(route.methods or ()), name=route.name)
+
+
+def _authorization(request: Request) -> str | None:
+    """The header. Of two, whoever is on the way may have judged the other one. Raises `HttpError`."""
+    given = request.headers.getlist("authorization")
+    if len(given) > 1:
+        raise bad_request("there is more than one header Authorization: send one")
+    return given[0] if given else None
 
 
 async def _alive(_: Request) -> Response:
@@ -91,7 +99,7 @@ def _ready(ready: Callable[[], bool]) -> Handler:
 
 def _metrics(render: Callable[[str], Awaitable[tuple[bytes, str]]], door: Door) -> Handler:
     async def answer(request: Request) -> Response:
-        caller = await door.admit(request.headers.get("authorization"), request.method)
+        caller = await door.admit(_authorization(request), request.method)
         await caller.must_get("/metrics")
         async with request.app.state.turn:
             body, kind = await render(request.headers.get("accept", ""))

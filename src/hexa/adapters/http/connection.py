@@ -66,7 +66,11 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         await self.turn()
-        await super()._create_stream(_without_upgrade(request))
+        if _has_two_lengths(request):
+            await self._send_error_response(400)
+            await self.send(Closed())
+        else:
+            await super()._create_stream(_without_upgrade(request))
 
     async def _send_h11_event(self, event: Any) -> None:
         """What a handler says after the client was refused is for nobody."""
@@ -94,6 +98,12 @@ class Http1(H11Protocol):
         assert isinstance(self.connection, h11.Connection)
         if self.connection.our_state is h11.IDLE and self.connection.trailing_data[0]:
             await self._send_error_response(408)
+
+
+def _has_two_lengths(request: h11.Request) -> bool:
+    """Whether it has both Content-Length and Transfer-Encoding: a proxy on the way may have gone by the other one, and what it took
+    for the body of this request would be answered as the next one (RFC 9112, 6.1)."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in request.headers}
 
 
 def _without_upgrade(request: h11.Request) -> h11.Request:

@@ -1,9 +1,10 @@
 """What a request of the API says: whose namespaces, which machine, which body. What is wrong is refused with field and remedy."""
 
+import json
 import re
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,7 @@ LARGEST_BODY: Final = 4_096
 LONGEST_HISTORY: Final = timedelta(days=35)
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 """What Kubernetes takes for the name of an object."""
+DURATION: Final = "90m or 3h"
 SCHEMA: Final = "see /api/v1/openapi.json for what it takes"
 
 B = TypeVar("B", bound=Struct)
@@ -52,12 +54,25 @@ async def body_of(request: Request, kind: type[B]) -> B:
             if len(body) > LARGEST_BODY:
                 raise HttpError(413, f"the body is larger than {LARGEST_BODY} bytes", remedy=SCHEMA)
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        found = msgspec.json.decode(body or b"{}", type=kind)
+        json.loads(body or b"{}", object_pairs_hook=_each_once)
+        return found
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
+        if "matching regex" in text:
+            text = f"that is no duration: write one such as {DURATION}"
         raise HttpError(400, text, field=path.strip("`.") or "body", remedy=SCHEMA) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise HttpError(400, "the body is no JSON", field="body", remedy=SCHEMA) from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Which of two values counts is another one for each reader, so none does. Raises `HttpError`."""
+    found = dict(pairs)
+    for name, _ in pairs if len(found) < len(pairs) else ():
+        if sum(each == name for each, _ in pairs) > 1:
+            raise HttpError(400, f"{name[:60]} stands in it twice", field=name[:60], remedy="write it once")
+    return found
 
 
 def span_of(text: str) -> timedelta:

@@ -3,6 +3,7 @@
 It works without its script, and under whatever path it is shown: it loads itself again, and its files stand beside it.
 """
 
+import re
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -20,12 +21,28 @@ LATER: Final = 10
 """Seconds after which the page loads itself again."""
 SOON: Final = 3
 """The same close to the end."""
+WEIGHT: Final = re.compile(r"[01](\.[0-9]{0,3})?", re.ASCII)
+"""As RFC 9110 has it."""
 KINDS: Final = {"eta.css": "text/css; charset=utf-8", "eta.js": "text/javascript; charset=utf-8"}
 
 
 def waiting_routes() -> tuple[Route, ...]:
     """The files of the page, which say nothing of the site."""
     return tuple(Route(f"/api/v1/machines/{{namespace}}/{{name}}/{name}", _file(name)) for name in KINDS)
+
+
+def takes_html(accept: str) -> bool:
+    """Whether who sends this header Accept names HTML, and takes JSON no rather."""
+    weights = dict(map(_weighed, accept.split(",")))
+    html = weights.get("text/html", 0.0)
+    return html > 0 and html >= weights.get("application/json", 0.0)
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    """A media type and its weight q; 1 where that does not read."""
+    name, *parameters = (each.strip().lower() for each in part.split(";"))
+    weight = next((each.removeprefix("q=") for each in parameters if each.startswith("q=")), "1")
+    return name, float(weight) if WEIGHT.fullmatch(weight) else 1.0
 
 
 def waiting_page(eta: Eta) -> Response:
