@@ -96,7 +96,9 @@ BAD = {
     "a: &a [*a]\n": "an alias inside of what it stands for",
     "a: *b\n": "undefined alias",
     "<<: 5\n": "site.yaml:1:5: << needs a mapping",
-    "a: \x00\n": "site.yaml:1:1: ",
+    "a: \x00\n": "site.yaml:1:4: the control character U+0000",
+    "a: 1\nb: x\x1b[31m\n": "site.yaml:2:5: the control character U+001B",
+    f"a: {'9' * 5000}\n": "site.yaml:1:4: 99999999999999999999... is a number of 5000 characters; quote it",
     "[" * 1_000_000: "nested deeper than 100",
 }
 

@@ -59,6 +59,8 @@ def read_documents(text: str, *, source: str) -> list[Document]:
         nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         raise _error(source, error.problem_mark, _sentence(error)) from error
+    except yaml.reader.ReaderError as error:
+        raise _odd_character(source, text, error) from error
     except yaml.YAMLError as error:
         raise YamlError(str(error), source=source) from error
     most = min(MOST_VALUES, len(text) + FROM_ALIASES)
@@ -96,10 +98,14 @@ _NOT_FINITE: Final = re.compile(r"[+-]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _INTEGER: Final = re.compile(r"([+-]?)(?:0[bB]([01]+)|0[oO]?([0-7]+)|0[xX]([0-9a-fA-F]+)|(0|[1-9][0-9]*))", re.ASCII)
 _BETWEEN_DIGITS: Final = re.compile(r"(?<=[0-9])_(?=[0-9])")
 _BASES: Final = (2, 8, 16, 10)
+_MOST_DIGITS: Final = 1_000
+"""A number of more digits is beyond every number here, and Python refuses to read the longest."""
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 
 
 def _number(digits: str, text: str) -> str | int | float:
+    if len(digits) > _MOST_DIGITS and (_INTEGER.fullmatch(digits) or _FLOAT.fullmatch(digits)):
+        raise ValueError(f"{text[:20]}... is a number of {len(digits)} characters; quote it if it is a text")
     if match := _INTEGER.fullmatch(digits):
         sign, *groups = match.groups()
         value = next(int(group, base) for group, base in zip(groups, _BASES, strict=True) if group)
@@ -234,6 +240,19 @@ class _Builder:
 
 def _is_merge(node: yaml.Node) -> bool:
     return node.tag == f"{_TAG}merge" or (node.tag == _PLAIN and node.value == "<<")
+
+
+def _odd_character(source: str, text: str, error: yaml.reader.ReaderError) -> YamlError:
+    """A control character, which YAML has none of; only its place is worth the parser's words."""
+    found = _CONTROL.search(text)
+    if found is None:
+        return YamlError(str(error.reason), source=source)
+    before = text[: found.start()].split("\n")
+    told = f"the control character U+{ord(found[0]):04X}, which YAML does not take"
+    return YamlError(told, source=source, line=len(before), column=len(before[-1]) + 1)
+
+
+_CONTROL: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _sentence(error: yaml.MarkedYAMLError) -> str:

@@ -367,3 +367,60 @@ def test_the_examples_can_stand_side_by_side() -> None:
     """All of examples/machines in one site: no name, address or machine is claimed twice, as the page of GitOps checks it."""
     found = run(Path(__file__).parents[2] / "examples" / "machines")
     assert found.exit_code == 0, found.output
+
+
+LISTED = {"metadata": {"name": "a"}, "spec": {"maxsize": 3}}
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (write_document({"apiVersion": API_VERSION, "kind": "GroupList", "items": [LISTED]}), "spec.maxsize"),
+        (write_document({"kind": "Group", **LISTED}), "apiVersion"),
+        (write_document({"apiVersion": None, "kind": "Node", "metadata": {"name": "a"}}), "apiVersion"),
+        (json.dumps([{"apiVersion": API_VERSION, "kind": "Group", **LISTED}]), ""),
+    ],
+    ids=["typed list", "no apiVersion", "apiVersion without a value", "top-level list"],
+)
+def test_objects_that_are_meant_are_not_passed_over(text: str, field: str) -> None:
+    """What is clearly ours is checked or refused in whatever form it is written: "nothing to check" would pass for right."""
+    result = run("--json", "-", stdin=text)
+    assert result.exit_code == 1
+    assert field in [each["field"] for each in json.loads(result.stdout)["problems"]]
+
+
+def test_an_empty_list_of_groups_is_right() -> None:
+    """`kubectl get groups -o yaml` in an empty namespace."""
+    for items in ("[]", "null"):
+        assert run("-", stdin=f"apiVersion: {API_VERSION}\nkind: GroupList\nitems: {items}\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "says"),
+    [
+        ("{name: yes}", "metadata.name", "which is how YAML reads yes, on, true or y"),
+        ("{name: a, namespace: 1}", "metadata.namespace", "is the number 1; a text is wanted"),
+        ("{name: a, namespace: a.b}", "metadata.namespace", "is no name of a namespace"),
+        ("{name: a, uid: 5}", "metadata.uid", "a text is wanted"),
+        ("{name: a, labels: {a b: c}}", 'metadata.labels["a b"]', "is no key of a label"),
+        ("{name: a, labels: {/b: c}}", 'metadata.labels["/b"]', "is no key of a label"),
+        ("{name: a, annotations: {a: {b: c}}}", "metadata.annotations.a", "is a mapping; a text is wanted"),
+        ("{name: a, annotations: {example.com/A_b: c}}", "", ""),
+        ("{name: a, annotations: {Example.com/x: c}}", "", ""),
+    ],
+)
+def test_metadata_that_the_api_server_refuses_is_an_error(written: str, field: str, says: str) -> None:
+    """Texts, names and keys of metadata are those that Kubernetes takes, and the remedy never names a word that it refuses."""
+    text = f"apiVersion: {API_VERSION}\nkind: Group\nmetadata: {written}\n"
+    found = json.loads(run("--json", "-", stdin=text).stdout)["problems"]
+    errors = [(each["field"], each["text"]) for each in found if each["severity"] == "error"]
+    assert [name for name, _ in errors] == ([field] if field else [])
+    assert all(says in text for _, text in errors)
+
+
+@pytest.mark.parametrize("kind", ["", "kind:", "kind: [Group]"])
+def test_an_object_of_ours_without_a_kind_is_told_so(kind: str) -> None:
+    """The missing kind is named as missing, in words for people."""
+    result = run("-", stdin=f"apiVersion: {API_VERSION}\n{kind}\nmetadata: {{name: a}}\n")
+    assert "object default/a: kind: is " in result.stdout
+    assert "None" not in result.stdout

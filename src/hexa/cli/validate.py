@@ -41,13 +41,14 @@ def validate(
 
     Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file cannot be read.
     """
-    from hexa.cli.shared.checking import check, written_objects
+    from hexa.cli.shared.checking import check, no_objects, written_objects
 
     if not files and config is None:
         fail("name files to check, or the agent's configuration by --config", Exit.USAGE)
     located, documents = _read(list(_sources(files or ())))
     located += _of_config(config) if config is not None else []
     objects = list(written_objects(documents, namespace=namespace))
+    located += no_objects(documents)
     located += check(objects, now=datetime.now(UTC))  # noqa: TID251  # a command is where time comes from
     typer.echo(_json(objects, located) if as_json else _text(objects, located, settings="" if files else str(config)))
     if any(each.problem.severity == "error" for each in located):

@@ -73,19 +73,37 @@ def written_objects(documents: Iterable[Document], *, namespace: str) -> Iterato
 def _objects(value: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     if not isinstance(value, dict):
         return
-    items = value.get("items")
+    items = value["items"] or [] if "items" in value else None
     if str(value.get("kind", "")).endswith("List") and isinstance(items, list):
         for index, item in enumerate(items):
-            yield from _objects(item, (*path, "items", index))
+            yield from _objects(_item_of(value, item), (*path, "items", index))
     else:
         yield path, value
+
+
+def _item_of(whole: Mapping[str, Any], item: Any) -> Any:
+    """An item of a list such as GroupList, which need not repeat its kind: kubectl takes that of the list."""
+    kind = str(whole["kind"]).removesuffix("List")
+    if not kind or not isinstance(item, dict) or item.get("kind") or item.get("apiVersion"):
+        return item
+    return {"apiVersion": whole.get("apiVersion"), "kind": kind, **item}
+
+
+def no_objects(documents: Iterable[Document]) -> list[Located]:
+    """A problem for each list of objects of ours that is no Kubernetes List: kubectl takes none of it."""
+    lists = (each for each in documents if isinstance(each.value, list))
+    remedy = "separate the objects by ---, or write kind: List with them as items"
+    problem = Problem("", "is a list of objects, which kubectl does not take", remedy, reason="WrongType")
+    found = (each for each in lists if any(isinstance(item, dict) and is_ours(item) for item in each.value))
+    return [Located(Place(each.source, each.line()), None, problem) for each in found]
 
 
 def _subject(value: Mapping[str, Any], namespace: str) -> Subject:
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
+    kind = value.get("kind")
     return Subject(
-        str(value.get("kind", "object")),
+        kind if isinstance(kind, str) and kind else "object",
         str(metadata.get("namespace") or namespace),
         str(metadata.get("name") or "(without a name)"),
     )

@@ -22,22 +22,36 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (GROUPS, MA
 
 def is_ours(obj: Mapping[str, Any]) -> bool:
     """Whether the object is of our API group, or was meant to be, whatever its version and kind."""
-    return suggestion(str(obj.get("apiVersion", "")).partition("/")[0], [API_GROUP]) == API_GROUP
+    version, kind = obj.get("apiVersion"), obj.get("kind")
+    if version in (None, "") and isinstance(kind, str):
+        return kind in KINDS
+    return suggestion(str(version).partition("/")[0], [API_GROUP]) == API_GROUP
 
 
 def written_problems(obj: Mapping[str, Any]) -> Iterator[Problem]:
     """What the API server would refuse of an object of ours (builtins, as they were read from a file)."""
-    kind, version = str(obj.get("kind", "")), obj.get("apiVersion")
-    if version != API_VERSION:
+    kind, version = obj.get("kind"), obj.get("apiVersion")
+    if version in (None, ""):
+        yield Problem("apiVersion", "is missing", f"write {API_VERSION}", reason="Required")
+    elif version != API_VERSION:
         yield Problem("apiVersion", f"{version} is not known", f"write {API_VERSION}", reason="UnknownVersion")
-    if kind not in KINDS:
-        close = suggestion(kind, KINDS)
-        remedy = f"did you mean {close}?" if close else f"write {' or '.join(KINDS)}"
-        yield Problem("kind", f"{API_GROUP} has no kind {kind}", remedy, reason="UnknownKind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        yield _unknown_kind(kind)
         return
     yield from metadata_problems(obj.get("metadata"), kind)
     body = {key: value for key, value in obj.items() if key != "metadata"}
     yield from misfits(body, _schema(kind), elsewhere=_elsewhere(kind, _name_of(obj)))
+
+
+def _unknown_kind(kind: Any) -> Problem:
+    known = f"write {' or '.join(KINDS)}"
+    if kind in (None, ""):
+        return Problem("kind", "is missing", known, reason="Required")
+    if not isinstance(kind, str):
+        return Problem("kind", "is no text", known, reason="WrongType")
+    close = suggestion(kind, KINDS)
+    remedy = f"did you mean {close}?" if close else known
+    return Problem("kind", f"{API_GROUP} has no kind {kind}", remedy, reason="UnknownKind")
 
 
 _FIRST_SCHEMA: Final = {
@@ -70,6 +84,17 @@ _METADATA_FIELDS: Final = (
     *("resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields", "selfLink"),
     "deletionGracePeriodSeconds",
 )
+_TEXTS: Final = (
+    "namespace",
+    "generateName",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "selfLink",
+)
+"""Fields of metadata that are texts, beside the name."""
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _LONGEST_LABEL: Final = 63
@@ -87,6 +112,10 @@ def metadata_problems(metadata: Any, kind: str) -> Iterator[Problem]:
             remedy = f"did you mean {close}?" if close else "remove it"
             yield Problem(field_path(("metadata", field)), "is no field of metadata", remedy, reason="UnknownField")
     yield from _name_problems(metadata.get("name"), kind)
+    for field in _TEXTS:
+        if (value := metadata.get(field)) is not None and not isinstance(value, str):
+            yield _no_text(f"metadata.{field}", value)
+    yield from _namespace_problems(metadata.get("namespace"))
     for field in ("labels", "annotations"):
         yield from _string_map_problems(metadata.get(field), field)
 
@@ -95,13 +124,42 @@ def _name_problems(name: Any, kind: str) -> Iterator[Problem]:
     if name is None:
         yield Problem("metadata.name", "is missing", "add it", reason="Required")
     elif not isinstance(name, str):
-        yield Problem("metadata.name", f"is {name!r}; a text is wanted", f'write "{name}"', reason="WrongType")
+        yield _no_text("metadata.name", name)
     elif not is_object_name(name):
         remedy = "use lower case letters, digits, - and . only, beginning and ending with a letter or digit"
         yield Problem("metadata.name", f"{name!r} is no name in Kubernetes", remedy, reason="BadName")
     elif kind == GROUPS.name and len(name) > _LONGEST_LABEL:
         text = f"has {len(name)} characters, and the name of a group goes into a label"
         yield Problem("metadata.name", text, f"use {_LONGEST_LABEL} at most", reason="TooLong")
+
+
+def _namespace_problems(namespace: Any) -> Iterator[Problem]:
+    if not isinstance(namespace, str) or not namespace:
+        return
+    if len(namespace) > _LONGEST_LABEL or not _NAMESPACE.fullmatch(namespace):
+        remedy = f"use lower case letters, digits and - only, {_LONGEST_LABEL} at most"
+        yield Problem("metadata.namespace", f"{namespace!r} is no name of a namespace", remedy, reason="BadName")
+
+
+def _no_text(where: str, value: Any) -> Problem:
+    """A value of another kind where Kubernetes takes texts alone. YAML has read it: of a boolean the word is lost."""
+    if isinstance(value, bool):
+        words = "yes, on, true or y" if value else "no, off, false or n"
+        return Problem(
+            where,
+            f"is {str(value).lower()}, which is how YAML reads {words}; a text is wanted",
+            _QUOTES,
+            reason="WrongType",
+        )
+    if isinstance(value, (dict, list)):
+        kind = "mapping" if isinstance(value, dict) else "list"
+        return Problem(where, f"is a {kind}; a text is wanted", "write a text", reason="WrongType")
+    return Problem(
+        where, f"is the number {value}; a text is wanted", f'write it in quotes: "{value}"', reason="WrongType"
+    )
+
+
+_QUOTES: Final = "write the word in quotes"
 
 
 def _string_map_problems(values: Any, field: str) -> Iterator[Problem]:
@@ -112,12 +170,24 @@ def _string_map_problems(values: Any, field: str) -> Iterator[Problem]:
         return
     for key, value in values.items():
         where = field_path(("metadata", field, key))
-        if not isinstance(value, str):
-            shown = str(value).lower() if isinstance(value, bool) else value
-            text = f"is {shown}, and Kubernetes takes only texts here"
-            yield Problem(where, text, f'write it in quotes: "{shown}"', reason="WrongType")
+        if not is_label_key(key):
+            text = f"{key!r} is no key of a label or an annotation"
+            yield Problem(where, text, _KEYS, reason="BadLabel")
+        elif value is None:
+            yield Problem(where, "has no value", 'write one, or "" for an empty one', reason="WrongType")
+        elif not isinstance(value, str):
+            yield _no_text(where, value)
         elif field == "labels" and not is_label_value(value):
             yield bad_label(where, value)
+
+
+_KEYS: Final = f"use letters, digits, -, _ and . only, {_LONGEST_LABEL} at most, after a domain and / if you like"
+
+
+def is_label_key(text: str) -> bool:
+    """Whether Kubernetes takes the text as the key of a label or an annotation."""
+    domain, slash, name = text.rpartition("/")
+    return bool(name) and is_label_value(name) and (not slash or is_object_name(domain.lower()))
 
 
 def is_object_name(text: str) -> bool:
