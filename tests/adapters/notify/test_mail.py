@@ -174,6 +174,16 @@ async def test_what_a_server_refuses_is_said(answers: dict[str, str], error: typ
     assert PASSWORD not in str(raised.value)
 
 
+async def test_a_password_that_no_login_takes_is_said_and_not_tried_again(tmp_path: Path) -> None:
+    """SMTP's logins take ASCII: another password never works, however often it is sent."""
+    (secret := tmp_path / "password").write_text("pässword")
+    trust, ca_file = certificates(tmp_path)
+    more: dict[str, Any] = {"security": "starttls", "username": "me", "passwordFile": str(secret), "ca_file": ca_file}
+    async with served(Server(trust).talk) as port:
+        with trio.fail_after(10), pytest.raises(Refused, match="the user or the password has characters"):
+            await mail(port, **more).deliver(LETTER)
+
+
 async def test_a_server_that_fails_after_it_took_a_mail_has_it() -> None:
     """What is taken is not sent twice because the goodbye fails."""
     server = Server(QUIT="421 gone")

@@ -40,6 +40,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"url": "https://u:p@x/"}, "put them into a header Authorization from a file"),
     ({"url": "https://x/\n"}, "notify[0].url: it is no URL"),
     ({"url": "https://[::1/"}, "notify[0].url: it is no URL"),
+    ({"url": "https://x:0/"}, "notify[0].url: it is no URL"),
+    ({"url": "https://x..lan/"}, "notify[0].url: it is no URL"),
+    ({"url": f"https://{'x' * 64}.lan/"}, "notify[0].url: it is no URL"),
     ({"url": "https://x/{machine}"}, "an address may have {id} only"),
     ({"name": ""}, "notify[0].name: '' is no name"),
     ({"name": "a\nb"}, "notify[0].name"),
@@ -55,6 +58,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"X": {"file": ""}}}, "notify[0].headers.X: it names no file"),
     ({"smtp": SMTP}, "notify[0].smtp: it has an address or headers of a webhook too"),
     ({"url": "", "smtp": {**SMTP, "host": "a b"}}, "notify[0].smtp.host"),
+    ({"url": "", "smtp": {**SMTP, "host": "mail.lan:25"}}, "notify[0].smtp.host: 'mail.lan:25' is no host"),
+    ({"url": "", "smtp": {**SMTP, "host": "mail..lan"}}, "notify[0].smtp.host"),
+    ({"url": "", "smtp": {**SMTP, "from": "=?utf-8?q?a=0d=0aBcc:_x@y?=@c"}}, "notify[0].smtp.from"),
     ({"url": "", "smtp": {**SMTP, "to": []}}, "notify[0].smtp.to: '' is no mail address"),
     ({"url": "", "smtp": {**SMTP, "from": "a@b\nBcc: c@d"}}, "notify[0].smtp.from"),
     ({"url": "", "smtp": {**SMTP, "username": "me"}}, "notify[0].smtp.passwordFile: is not set"),
@@ -109,3 +115,13 @@ def test_the_start_refuses_what_has_no_shape() -> None:
     assert config.notify[0].url == URL
     assert "s3cret" not in repr(config)
     assert Config().notify == ()
+
+
+@pytest.mark.parametrize(
+    "host", ["mail", "mail.lan.", "bücher.example", "192.0.2.1", "fd00::25", "fe80::1%eth0", "a_b.lan"]
+)
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    """Of either kind, with a zone, of any script."""
+    assert of({"name": "mail", "smtp": {**SMTP, "host": host}})[1] == ()
+    where = f"[{host}]" if ":" in host else host
+    assert of({"name": "phone", "url": f"http://{where}:8080/"})[1] == ()

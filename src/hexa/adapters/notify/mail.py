@@ -116,6 +116,8 @@ def _ours(error: Exception) -> HexaError:
     match error:
         case smtplib.SMTPAuthenticationError():
             return Refused("the user or the password is not taken", reason="BadCredentials")
+        case UnicodeEncodeError():
+            return Refused("the user or the password has characters that no login takes", reason="BadCredentials")
         case smtplib.SMTPNotSupportedError():
             return Refused("it offers no such thing: look at smtp.security and smtp.username", reason="NotSupported")
         case smtplib.SMTPRecipientsRefused() | smtplib.SMTPSenderRefused():

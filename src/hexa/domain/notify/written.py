@@ -7,6 +7,7 @@ are left out alone: in doubt a person is told.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -184,7 +185,7 @@ def url_problem(url: str) -> str:
     """Why it cannot be sent to; empty: it can. The URL may be a secret, and is not quoted."""
     try:
         parts = urlsplit(url)
-        usable_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable_url = parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         return "it is no URL"
     if not usable_url or not url.isprintable() or " " in url:
@@ -212,8 +213,12 @@ def _of_header(where: str, name: str, value: str | WrittenFile) -> Iterator[Prob
 def _of_mail(where: str, written: WrittenReceiver, smtp: WrittenSmtp) -> Iterator[Problem]:
     if written.url or written.url_file or written.headers:
         yield Problem(f"{where}.smtp", "it has an address or headers of a webhook too", "make two receivers of it")
-    if not smtp.host or not smtp.host.isprintable() or set(smtp.host) & set("/ @"):
-        yield Problem(f"{where}.smtp.host", f"{smtp.host[:60]!r} is no host", "write one such as mail.example.com")
+    if not _is_host(smtp.host):
+        yield Problem(
+            f"{where}.smtp.host",
+            f"{smtp.host[:60]!r} is no host",
+            "write one such as mail.example.com; the port is a key",
+        )
     for key, addresses in (("from", (smtp.sender,)), ("to", smtp.to or ("",))):
         for address in addresses:
             if not _is_address(address):
@@ -229,10 +234,21 @@ def _of_mail(where: str, written: WrittenReceiver, smtp: WrittenSmtp) -> Iterato
         yield Problem(f"{where}.contentType", "a mail is a text", "write text/plain or text/html, or leave it out")
 
 
+def _is_host(text: str) -> bool:
+    """Whether a name or an address can be looked up that is written so."""
+    try:
+        ip_address(text.partition("%")[0])
+    except ValueError:
+        with suppress(UnicodeError):  # a part between dots that is empty, or longer than 63
+            return bool(text.encode("idna")) and text.isprintable() and not set(text) & set("/ @:")
+        return False
+    return text.isprintable()
+
+
 def _is_address(text: str) -> bool:
     name, at, host = text.rpartition("@")
     plain = text.isascii() and text.isprintable() and not set(text) & set(' ,;<>"()\\')
-    return bool(name and at and host) and plain and len(text) <= 254
+    return bool(name and at and host) and plain and "=?" not in text and len(text) <= 254
 
 
 def _of_templates(where: str, written: WrittenReceiver) -> Iterator[Problem]:
