@@ -363,6 +363,40 @@ MISTAKES = [
     ),
     ("watts: {idle: 100", "watts: {off: 3", "machines[0].watts.false: is no field", "standby"),
     ("jobs:", "jobs: [", "bad.yaml:", ""),
+    ("duration: 2h", "duration: 9999999999h", "bad.yaml:4: duration: '9999999999h' is longer than 292 years", "10m"),
+    ("2026-03-02T08", "0001-01-01T08", "bad.yaml:3: start: is before 1980", "later"),
+    ("2026-03-02T08", "9999-12-31T23", "bad.yaml:3: start: the scenario ends after 2200", "begin earlier"),
+    ("name: work", "name: Work_1", "bad.yaml:11: jobs[0].name: 'Work_1' is no name in Kubernetes", "lower case"),
+    ("name: rack, count", "name: ra/ck, count", "bad.yaml:9: machines[0].name: 'ra/ck' is no name", "lower case"),
+    ("boot: 30s", "boot: 30s, labels: {a b: c}", "machines[0].labels[\"a b\"]: 'a b' is no key of a label", "letters"),
+    ("jobs:", "services: [{name: a}, {name: a}]\njobs:", "services[1].name: a stands twice", "rename"),
+    ("jobs:", "services: [{name: a, replicas: 2000000000}]\njobs:", "services[0].replicas: is 2000000000", "100000"),
+    (
+        "jobs:",
+        "services: [{name: a, officeHours: {replicas: 1, every: 0s}}]\njobs:",
+        "services[0].officeHours.every: is 0s: the number of pods would change without end",
+        "1s at least",
+    ),
+    ("jobs:", "autoscaler: {scanInterval: 0s}\njobs:", "bad.yaml:10: autoscaler.scanInterval: is 0s", "100ms at least"),
+    ("jobs:", "circuits: {a: {maxWatts: 0}}\njobs:", "circuits.a.maxWatts: is 0", "write more than 0"),
+    ("jobs:", "faults:\n  - {at: 2h, kind: dead}\njobs:", "faults[0].at: 2h is not before the end", "earlier time"),
+    ("jobs:", "faults:\n  - {at: Tue 09:30, kind: dead}\njobs:", "faults[0].at: Tue 09:30 is not before", "earlier"),
+    ("jobs:", "faults:\n  - {at: 1m, kind: outage, duration: -5m}\njobs:", "-5m is negative", "only clockSet"),
+    ("jobs:", "faults:\n  - {at: 1m, kind: clockSet}\njobs:", "clockSet is nothing without a duration", "by how much"),
+    ("jobs:", "faults:\n  - {at: 1m, kind: dead, duration: 5}\njobs:", "faults[0].duration: is the number 5", "quotes"),
+    (
+        "boot: 30s",
+        "boot: 30s, spec: {startupPodSpec: {}}",
+        "machines[0].spec.startupPodSpec.image: is missing",
+        "add it",
+    ),
+    (
+        "boot: 30s",
+        "boot: 30s, spec: {kubernetesNodeName: x}",
+        "machines[0].spec.kubernetesNodeName: 3 machines cannot be one Kubernetes node",
+        "a row for each",
+    ),
+    ("- metadata: {name: rack}", "- kind: Node\n    metadata: {name: rack}", "groups[0].kind: is Node", "write Group"),
 ]
 
 
@@ -382,6 +416,21 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ScenarioError) as caught:
         read_scenario(text, source="bad.yaml")
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_group_with_a_mistake_is_told_once() -> None:
+    """Its machines are not told that there is no such group."""
+    text = SMALL.replace("{cost: {pricePerKWh: 0.5}}", "{minSize: -1}")
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(text, source="bad.yaml")
+    assert str(caught.value).splitlines() == ["bad.yaml:7: groups[0].spec.minSize: is -1; 0 is the least"]
+
+
+def test_the_clock_can_be_set_back() -> None:
+    """clockSet takes a negative duration, as the page says, and the pods run all the same."""
+    fault = "faults: [{at: 20m, kind: clockSet, duration: -5m}]\njobs:"
+    found = simulate(read_scenario(SMALL.replace("jobs:", fault), source="x"))
+    assert (found.waiting_at_end, found.faults[0].struck) == (0, 1)
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n", "a: 1\n---\nb: 2\n"])

@@ -31,6 +31,12 @@ def parse_moment(text: str, *, start: datetime) -> datetime:
     return moment if moment >= start else moment + timedelta(days=7)
 
 
+def signed_seconds(text: str) -> float:
+    """A duration in seconds, or one backwards ("-5m"). Raises `ValueError`."""
+    sign = -1 if text.startswith("-") else 1
+    return sign * parse_duration(text.removeprefix("-")).total_seconds()
+
+
 def midnight(when: datetime) -> datetime:
     """The beginning of its day."""
     return when.replace(hour=0, minute=0, second=0, microsecond=0)

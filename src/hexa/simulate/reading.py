@@ -18,9 +18,9 @@ from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.domain.spelling import suggestion
 from hexa.domain.written.object import written_problems
 from hexa.domain.written.shape import Path, field_path, misfits
-from hexa.domain.written.validation import group_problems
-from hexa.simulate.calendar import parse_moment, parse_time
+from hexa.domain.written.validation import group_problems, machine_problems
 from hexa.simulate.fit import misfitting_pods
+from hexa.simulate.limits import Placed, fault_times, name_problems, row_problems, time_problems
 from hexa.simulate.scenario import AGENT_KILLED, Scenario, machine_names
 from hexa.yaml import Document, YamlError, read_document
 
@@ -39,14 +39,16 @@ def read_scenario(text: str, *, source: str) -> Scenario:
         raise ScenarioError(f"{source}: it is empty; see examples/scenarios/ for what a scenario looks like")
     problems = list(_misfits(document))
     if not problems:
-        scenario = msgspec.convert(_cleaned(document.value), Scenario)
+        try:
+            scenario = msgspec.convert(_cleaned(document.value), Scenario)
+        except msgspec.ValidationError as error:
+            raise ScenarioError(f"{source}:1: {error}; see docs/scenarios.md for the fields") from error
         problems = list(_contradictions(scenario))
         if not problems:
             return scenario
     raise ScenarioError("\n".join(_told(document, path, problem) for path, problem in problems))
 
 
-Placed = tuple[Path, Problem]
 SCHEMA: Final = schema_of(Scenario)
 
 
@@ -85,19 +87,24 @@ def _contradictions(scenario: Scenario) -> Iterator[Placed]:
     yield from _machines(scenario, names)
     yield from _circuits(scenario)
     yield from _tariffs(scenario)
-    yield from _times(scenario)
+    yield from name_problems(scenario)
+    yield from row_problems(scenario)
+    yield from time_problems(scenario)
     yield from _faults(scenario)
     yield from misfitting_pods(scenario)
 
 
 def _group(manifest: dict[str, Any], path: Path, names: set[str]) -> Iterator[Placed]:
-    problems = list(written_problems({"apiVersion": API_VERSION, "kind": GROUPS.name, **manifest}))
+    problems = list(written_problems({"apiVersion": API_VERSION, **manifest, "kind": GROUPS.name}))
+    if manifest.get("kind", GROUPS.name) != GROUPS.name:
+        problems.append(Problem("kind", f"is {manifest['kind']}", f"write {GROUPS.name}, or leave it out"))
+    names |= _name_of(manifest) - names if problems else set()
     decoded = decode(GROUPS, manifest)
     if not problems and isinstance(decoded, Malformed):
         problems = [Problem("", decoded.problem, "see docs for the fields of a Group")]
     if isinstance(decoded, Group):
         problems = problems or list(group_problems(decoded))
-        if decoded.metadata.name in names:
+        if decoded.metadata.name in names and not problems:
             problems.append(Problem("metadata.name", f"{decoded.metadata.name} stands twice", "rename one"))
         names.add(decoded.metadata.name)
     for problem in problems:
@@ -105,6 +112,13 @@ def _group(manifest: dict[str, Any], path: Path, names: set[str]) -> Iterator[Pl
             below = tuple(part for part in problem.field.split(".") if part)
             name = f"{field_path(path)}.{problem.field}".rstrip(".")
             yield (*path, *below), Problem(name, problem.text, problem.remedy)
+
+
+def _name_of(manifest: dict[str, Any]) -> set[str]:
+    """The name of a group that has mistakes: its machines are not to blame."""
+    metadata = manifest.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return {name} if isinstance(name, str) else set()
 
 
 def _machines(scenario: Scenario, groups: set[str]) -> Iterator[Placed]:
@@ -121,10 +135,18 @@ def _machines(scenario: Scenario, groups: set[str]) -> Iterator[Placed]:
         seen |= set(machine_names(machines))
         manifest = {"apiVersion": API_VERSION, "kind": MACHINES.name, "metadata": {"name": machines.name}}
         manifest["metadata"]["labels"] = {MEMBERSHIP_LABEL: machines.group}  # type: ignore[index]
-        for problem in written_problems({**manifest, "spec": machines.spec}):
-            if problem.field.startswith("spec") and problem.reason != "Required":
+        for problem in _spec_problems({**manifest, "spec": machines.spec}):
+            if problem.field.startswith("spec") and problem.severity == "error":
                 below = tuple(part for part in problem.field.split(".") if part)
                 yield (*path, *below), Problem(f"machines[{index}].{problem.field}", problem.text, problem.remedy)
+
+
+def _spec_problems(manifest: dict[str, Any]) -> Iterator[Problem]:
+    problems = list(written_problems(manifest))
+    yield from problems
+    node = decode(MACHINES, manifest)
+    if not problems and isinstance(node, Node):
+        yield from machine_problems(node, None)
 
 
 def _circuits(scenario: Scenario) -> Iterator[Placed]:
@@ -160,27 +182,6 @@ def _tariffs(scenario: Scenario) -> Iterator[Placed]:
             yield ("groups", index, "spec", "cost", "tariff"), Problem(where, text, "declare it under tariffs")
 
 
-def _times(scenario: Scenario) -> Iterator[Placed]:
-    for path, text in _times_of_day(scenario):
-        try:
-            parse_time(text)
-        except ValueError as error:
-            yield path, Problem(field_path(path), str(error), 'write hours and minutes, such as "08:30"')
-    if scenario.seconds <= 0:
-        yield ("duration",), Problem("duration", "nothing happens in no time", 'write "24h" or "168h"')
-
-
-def _times_of_day(scenario: Scenario) -> Iterator[tuple[Path, str]]:
-    for index, service in enumerate(scenario.services):
-        if service.office_hours is not None:
-            yield ("services", index, "officeHours", "from"), service.office_hours.begin
-            yield ("services", index, "officeHours", "to"), service.office_hours.end
-    for index, jobs in enumerate(scenario.jobs):
-        yield ("jobs", index, "from"), jobs.begin
-        yield ("jobs", index, "to"), jobs.end
-        yield from ((("jobs", index, "at", number), text) for number, text in enumerate(jobs.at))
-
-
 def _faults(scenario: Scenario) -> Iterator[Placed]:
     kinds = [*(kind.value for kind in FaultKind), AGENT_KILLED]
     known = {name for machines in scenario.machines for name in machine_names(machines)}
@@ -194,8 +195,4 @@ def _faults(scenario: Scenario) -> Iterator[Placed]:
             close = suggestion(fault.machine, known)
             remedy = f"did you mean {close}?" if close else "machines are called NAME-1, NAME-2 and so on"
             yield (*path, "machine"), Problem(f"faults[{index}].machine", f"there is no {fault.machine}", remedy)
-        try:
-            parse_moment(fault.at, start=scenario.start)
-        except ValueError as error:
-            remedy = 'write a duration after the start ("26h30m") or a weekday and time ("Tue 09:30")'
-            yield (*path, "at"), Problem(f"faults[{index}].at", str(error), remedy)
+        yield from fault_times(fault, path, scenario)

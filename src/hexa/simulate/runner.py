@@ -28,7 +28,7 @@ from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS
 from hexa.domain.resources.v1alpha1 import Group
 from hexa.simulate.books import Books, Receipt, drawn
-from hexa.simulate.calendar import parse_moment
+from hexa.simulate.calendar import parse_moment, signed_seconds
 from hexa.simulate.figures import FaultReport, MachineReport, WorkloadReport, waits_of
 from hexa.simulate.fit import group_selectors, labels_of
 from hexa.simulate.record import WORKLOAD_LABEL, Recorder, Use, Waited
@@ -250,7 +250,8 @@ def _plan_fault(world: World, scenario: Scenario, fault: FaultLine, nursery: tri
         away = DOWN_FOR if fault.duration is None else parse_duration(fault.duration).total_seconds()
         nursery.start_soon(_kill, world, after, away)
         return
-    line = {"kind": fault.kind, "machine": fault.machine, "count": fault.count, "duration": fault.duration}
+    duration = None if fault.duration is None else signed_seconds(fault.duration)
+    line = {"kind": fault.kind, "machine": fault.machine, "count": fault.count, "duration": duration}
     world.inject({**line, "at": after})
 
 

@@ -19,6 +19,9 @@ from hexa.simulate.calendar import Daily, parse_time
 AGENT_KILLED: Final = "agentKilled"
 """A fault besides those of the site: hexa is killed, and started again after `duration`."""
 
+MOST_PODS: Final = 100_000
+"""Of one workload at one time, or in an hour."""
+
 Day = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 Days = Annotated[tuple[Day, ...], Meta(description="Days of the week. Default: all.")]
 TimeOfDay = Annotated[str, Meta(description="A time of day such as 08:30, in the zone of the scenario's start.")]
@@ -81,7 +84,7 @@ class PodShape(Slice, frozen=True, kw_only=True):
 class OfficeHours(Slice, frozen=True, kw_only=True):
     """Pods that come in the morning and go in the evening."""
 
-    replicas: Annotated[int, Meta(ge=0, description="Pods at the height of the day.")]
+    replicas: Annotated[int, Meta(ge=0, le=MOST_PODS, description="Pods at the height of the day.")]
     days: Days = ()
     begin: Annotated[TimeOfDay, Meta(description="When the first come.")] = field(name="from", default="08:00")
     end: Annotated[TimeOfDay, Meta(description="When the last have gone.")] = field(name="to", default="18:00")
@@ -89,7 +92,7 @@ class OfficeHours(Slice, frozen=True, kw_only=True):
     dip: Annotated[float, Meta(ge=0, le=1, description="Share of them that leaves for lunch, at noon. Default 0.")] = (
         0.0
     )
-    noise: Annotated[int, Meta(ge=0, description="Pods more or less, by chance. Default 0.")] = 0
+    noise: Annotated[int, Meta(ge=0, le=MOST_PODS, description="Pods more or less, by chance. Default 0.")] = 0
     every: Annotated[Duration, Meta(description='How often their number changes. Default "10m".')] = "10m"
 
 
@@ -98,7 +101,7 @@ class Service(Slice, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=50, description="Its name.")]
     pods: Annotated[PodShape, Meta(description="What its pods ask for.")] = PodShape()
-    replicas: Annotated[int, Meta(ge=0, description="Pods at all times. Default 0.")] = 0
+    replicas: Annotated[int, Meta(ge=0, le=MOST_PODS, description="Pods at all times. Default 0.")] = 0
     office_hours: Annotated[OfficeHours | None, Meta(description="More pods in office hours.")] = None
     max_unavailable: Annotated[
         Annotated[int, Meta(ge=0)] | None,
@@ -118,8 +121,10 @@ class Jobs(Slice, frozen=True, kw_only=True):
     ] = 0.3
     days: Days = ()
     at: Annotated[tuple[TimeOfDay, ...], Meta(description="Times of day at which a burst of jobs comes.")] = ()
-    count: Annotated[int, Meta(ge=1, le=100_000, description="Jobs of a burst. Default 1.")] = 1
-    per_hour: Annotated[float, Meta(ge=0, description="Jobs that come by chance, in an hour on average.")] = 0.0
+    count: Annotated[int, Meta(ge=1, le=MOST_PODS, description="Jobs of a burst. Default 1.")] = 1
+    per_hour: Annotated[
+        float, Meta(ge=0, le=MOST_PODS, description="Jobs that come by chance, in an hour on average.")
+    ] = 0.0
     begin: Annotated[TimeOfDay, Meta(description="From when they come by chance. Default 00:00.")] = field(
         name="from", default="00:00"
     )
@@ -135,7 +140,9 @@ class FaultLine(Slice, frozen=True, kw_only=True):
     at: Annotated[str, Meta(description='When: "26h30m" after the start, or the first "Tue 09:30" after it.')]
     machine: Annotated[str, Meta(description="Which machine. Absent: all of them.")] = ""
     count: Annotated[int, Meta(ge=1, description="How many times it strikes. Default 1.")] = 1
-    duration: Annotated[Duration | None, Meta(description="For how long, or by how much.")] = None
+    duration: Annotated[
+        str | None, Meta(description='For how long, or by how much: "10m"; of clockSet also back: "-10m".')
+    ] = None
 
 
 class Flags(Slice, frozen=True, kw_only=True):

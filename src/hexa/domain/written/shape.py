@@ -252,6 +252,8 @@ def _alternatives(choices: list[str]) -> str:
 
 def _number(value: float, schema: Schema, path: Path) -> Iterator[Problem]:
     least, most = schema.get("minimum"), schema.get("maximum")
+    if least is not None and value == least and schema.get("exclusiveMinimum"):
+        yield _problem(path, f"is {value}", f"write more than {least}", "TooSmall")
     if least is not None and value < least:
         yield _problem(path, f"is {value}", f"{least} is the least", "TooSmall")
     if most is not None and value > most:
@@ -264,19 +266,20 @@ def _text(value: str, schema: Schema, path: Path) -> Iterator[Problem]:
     if len(value) > schema.get("maxLength", len(value)):
         yield _problem(path, f"has {len(value)} characters", f"{schema['maxLength']} at most", "TooLong")
     pattern = schema.get("pattern")
-    if pattern is not None and not re.fullmatch(pattern, value, re.ASCII):
-        yield _problem(path, _unreadable(value, pattern), _PATTERNS[pattern], "Unreadable")
+    if pattern is not None and (told := _unreadable(value, pattern)):
+        yield _problem(path, told, _PATTERNS[pattern], "Unreadable")
     if schema.get("format") == "date-time" and not _is_time(value):
         yield _problem(path, f"is {_shown(value)}, which is no time", _TIMES, "Unreadable")
 
 
 def _unreadable(value: str, pattern: str) -> str:
+    """Why the text is not what the pattern stands for; empty where it is. A pattern does not know how long a duration may be."""
     if pattern == DURATION_PATTERN:
         try:
             parse_duration(value)
         except ValueError as error:
             return str(error)
-    return f"{_shown(value)} cannot be read"
+    return "" if re.fullmatch(pattern, value, re.ASCII) else f"{_shown(value)} cannot be read"
 
 
 def _is_time(value: str) -> bool:
