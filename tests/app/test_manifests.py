@@ -174,11 +174,13 @@ def autoscaler_words(objects: list[Any]) -> list[str]:
 
 @EVERY
 def test_cluster_autoscaler_looks_often_and_finds_groups_similar(overlay: Overlay) -> None:
-    """It looks each 2 s, gives up idle machines from a minute after a scale-up on, and the label with the group's name does not
+    """It looks each 2 s, gives up idle machines from a minute after a scale-up on, looks again after a minute at those whose pods
+    fitted nowhere else, and the label with the group's name does not
     keep it from balancing groups of equal machines; a flag of the site's own has the last word."""
     flags = flags_of(autoscaler_words(installed(overlay)))
     assert flags.text("scan-interval") == "2s"
     assert flags.text("scale-down-delay-after-add") == "1m"
+    assert flags.text("unremovable-node-recheck-timeout") == "1m"
     assert flags.all("balancing-ignore-label") == ("infra.homecluster.dev/group",)
     own = flags_of(autoscaler_words(installed(overlay, autoscaler_flags=("--scan-interval=5s",))))
     assert own.text("scan-interval") == "5s"
@@ -250,20 +252,25 @@ def test_the_doctor_says_what_a_longer_interval_costs(flags: tuple[str, ...], co
 
 @pytest.mark.parametrize(
     ("flags", "unneeded", "warns"),
-    [((), 300.0, "10m"), ((), 600.0, ""), ((), None, ""), (("--scale-down-delay-after-add=1m",), 60.0, "")],
+    [
+        ((), 300.0, {"scale-down-delay-after-add=10m"}),
+        ((), 240.0, {"scale-down-delay-after-add=10m", "unremovable-node-recheck-timeout=5m"}),
+        ((), 600.0, set()),
+        ((), None, set()),
+        (("--scale-down-delay-after-add=1m", "--unremovable-node-recheck-timeout=1m"), 30.0, set()),
+    ],
+    ids=("one flag", "both flags", "a long idle time", "no idle time", "as the manifests set them"),
 )
 def test_the_doctor_says_where_idle_machines_stay_on_for_longer(
-    flags: tuple[str, ...], unneeded: float | None, warns: str
+    flags: tuple[str, ...], unneeded: float | None, warns: set[str]
 ) -> None:
-    """Cluster Autoscaler gives up no machine for ten minutes after any scale-up, unless it is told otherwise: a group whose idle
-    time is shorter is named."""
+    """Cluster Autoscaler gives up no machine for ten minutes after any scale-up, and for five none whose pods could not move,
+    unless it is told otherwise: a group whose idle time is shorter is named."""
     policy = Policy(namespace="homelab", name="rack", options=GroupOptions(scale_down_unneeded_time=unneeded))
     words = ["--cloud-config=f", "--scan-interval=2s", *flags]
     found = [each.text for each in judge_flags(flags_of(words), [policy], "CA", nodes=1)]
-    assert bool(found) is bool(warns)
-    assert all(
-        f"--scale-down-delay-after-add={warns} is longer" in text and "homelab/rack (5m)" in text for text in found
-    )
+    assert {text.split(" ")[0].removeprefix("--") for text in found} == warns
+    assert all("is longer" in text and "homelab/rack (" in text for text in found)
 
 
 def test_events_on_pods_are_a_right_of_their_own_that_is_off_until_asked_for() -> None:

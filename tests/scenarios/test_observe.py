@@ -99,6 +99,22 @@ async def test_cluster_autoscaler_can_do_nothing(autojump_clock: MockClock, audi
         assert set(audit) == STATUS
 
 
+async def test_the_end_of_it_takes_the_machines_that_are_up_as_they_are(autojump_clock: MockClock) -> None:
+    """From Observe to Auto: Cluster Autoscaler is told at each moment that two are up, gets no more than maxSize, and no third is
+    woken for minSize."""
+    observed = rack(mode="Observe", minSize=2, maxSize=3)
+    async with open_world(groups=[observed], machines=plugged(3, on=2), site=QUICK) as world:
+        await world.until(lambda: Counter(world.phases().values()) == {"Ready": 2, "Off": 1}, within=120)
+        world.edit_group("rack", {"mode": "Auto"})
+        told = []
+        for _ in range(300):
+            await trio.sleep(0.1)
+            told.append((world.cloud.target_size(ID), len(world.cloud.instances(ID))))
+            assert isinstance(await world.cloud.increase_size(ID, delta=2), Denied)
+        assert set(told) == {(2, 2)}
+        assert Counter(world.phases().values()) == {"Ready": 2, "Off": 1}
+
+
 async def test_what_hexa_had_put_is_taken_off_once(autojump_clock: MockClock, audit: Counter[str]) -> None:
     """Labels, annotations and the finalizer of machines that hexa had in its hands go; then nothing more is written, and when
     the mode ends the machines stay as they are found."""

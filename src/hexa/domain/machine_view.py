@@ -117,6 +117,11 @@ class MachineView(Struct, frozen=True, kw_only=True, dict=True):
         return self.group is not None and self.policy.mode is Mode.OBSERVE
 
     @property
+    def unseen(self) -> bool:
+        """Nothing is decided yet: it is seen for the first time, or anew."""
+        return not self.node.status.phase or self.to_be_seen_anew
+
+    @property
     def to_be_seen_anew(self) -> bool:
         """Its group has ceased to observe, and the machine does not know yet."""
         receipt = self.node.status.receipt
@@ -236,7 +241,8 @@ class MachineView(Struct, frozen=True, kw_only=True, dict=True):
             standing=self._standing(now),
             replaced=status.replaced,
             cooling=cooling(status, now),
-            valid=self.valid and bool(status.phase) and not self.to_be_seen_anew,
+            valid=self.valid and not self.unseen,
+            found_up=self.valid and self.unseen and self.node_ready and self.wish(now) is None,
             since=status.since,
             switched=status.switched,
             vacant=self.key in self.traffic.idle,

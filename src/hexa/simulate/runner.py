@@ -190,6 +190,7 @@ def _settings(flags: Flags) -> Settings:
         expander=flags.expander,
         scale_down_delay_after_add=seconds(flags.scale_down_delay_after_add),
         scale_down_unneeded_time=seconds(flags.scale_down_unneeded_time),
+        unremovable_node_recheck_timeout=seconds(flags.unremovable_node_recheck_timeout),
         max_drain_parallelism=flags.max_drain_parallelism,
         max_scale_down_parallelism=flags.max_scale_down_parallelism,
     )

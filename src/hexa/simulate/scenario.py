@@ -152,6 +152,7 @@ class Flags(Slice, frozen=True, kw_only=True):
     expander: Annotated[Literal["least-waste", "price"], Meta(description="Default least-waste.")] = "least-waste"
     scale_down_delay_after_add: Annotated[Duration, Meta(description='Default "10m".')] = "10m"
     scale_down_unneeded_time: Annotated[Duration, Meta(description='Default "10m".')] = "10m"
+    unremovable_node_recheck_timeout: Annotated[Duration, Meta(description='Default "5m".')] = "5m"
     max_drain_parallelism: Annotated[int, Meta(ge=1, description="Default 1.")] = 1
     max_scale_down_parallelism: Annotated[int, Meta(ge=1, description="Default 10.")] = 10
 

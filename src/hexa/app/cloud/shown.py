@@ -69,6 +69,8 @@ def _arriving(view: MachineView, now: datetime) -> bool:
 
 def instance(view: MachineView, member: Member, *, spare: bool) -> Instance | None:
     """The machine as Cluster Autoscaler is shown it; None: not at all."""
+    if member.found_up:
+        return _seen_up(view)
     if not member.valid or (view.phase in COMING and member.gave_way):
         return None
     if member.observed:
@@ -87,8 +89,8 @@ def instance(view: MachineView, member: Member, *, spare: bool) -> Instance | No
 
 
 def _seen_up(view: MachineView) -> Instance | None:
-    """A machine that is only observed, by the providerID that its Kubernetes node has: hexa gives it none, and an instance that no
-    node has Cluster Autoscaler would delete."""
+    """A machine that is only observed, or not adopted yet, by the providerID that its Kubernetes node has: hexa gives it none, and
+    an instance that no node has Cluster Autoscaler would delete."""
     provider_id = view.kube.spec.provider_id if view.kube is not None else ""
     return Instance(provider_id, InstanceState.RUNNING) if provider_id else None
 

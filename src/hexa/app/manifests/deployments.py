@@ -27,6 +27,7 @@ SCAN_INTERVAL: Final = "2s"
 """Cluster Autoscaler passes over pods younger than 2 s for one loop: a longer interval is paid at each scale-up."""
 
 DELAY_AFTER_ADD: Final = "1m"
+RECHECK: Final = "1m"
 """Cluster Autoscaler gives up no machine for so long after it has added one, of whatever group; its default of 10 min would be the
 least idle time of all of them."""
 
@@ -174,6 +175,7 @@ def autoscaler(options: Options) -> Object:
 def _flags(options: Options) -> list[str]:
     """What goes with hexa (docs/cluster-autoscaler.md), then the site's own, which win: Cluster Autoscaler takes the last."""
     flags = [f"--scan-interval={SCAN_INTERVAL}", f"--scale-down-delay-after-add={DELAY_AFTER_ADD}"]
+    flags.append(f"--unremovable-node-recheck-timeout={RECHECK}")
     if not any(flag.startswith("--balancing-label=") for flag in options.autoscaler_flags):  # the two don't go together
         flags.append(f"--balancing-ignore-label={GROUP_LABEL}")
     flags += [f"--startup-taint={key}" for key in told_to_autoscaler(options.startup_taints)]

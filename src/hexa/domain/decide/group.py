@@ -173,6 +173,8 @@ def _spare(group: GroupView, observed: GroupObserved) -> Todo:
 
 def _lower(group: GroupView, observed: GroupObserved) -> Todo:
     rest = to_rest(group.policy, observed.members)
+    if rest and (until := _known_by(observed)) > observed.now:
+        return until
     text = f"maxSize is {group.policy.max_size}{group.policy.by.get('max_size', '')}"
     able = resters(observed.members) if rest else ()
     return _ask(observed, rest, Power.OFF, Reason.MAX_SIZE, text, by=_asker(group, "max_size"), able=able)

@@ -75,6 +75,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """Its group only observes: it counts while it is up, whatever anybody wants."""
     idle: bool = False
     """Observed, and no pods are on it that would have to move."""
+    found_up: bool = False
+    """Up, and not adopted yet: a first look finds out whether it stays so."""
 
     @property
     def quiet(self) -> bool:

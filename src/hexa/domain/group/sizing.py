@@ -34,7 +34,9 @@ IN_TARGET: Final = frozenset(
 
 
 def counts(member: Member) -> bool:
-    """Whether the machine counts in the group's target: wanted on, and it can still come."""
+    """Whether the machine counts in the group's target: wanted on, and it can still come; or found up, and soon adopted."""
+    if member.found_up:
+        return True
     if member.observed:
         return member.valid and member.phase is Phase.READY
     if not member.wanted or not member.valid or member.quiet:

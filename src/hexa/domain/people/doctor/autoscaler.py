@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any, Final
 
 from msgspec import Struct
@@ -16,10 +17,17 @@ from hexa.domain.policy.policy import Policy
 PAGE: Final = "docs/cluster-autoscaler.md"
 SCAN: Final = timedelta(seconds=2)
 """What the manifests set."""
-DELAY_AFTER_ADD: Final = timedelta(minutes=10)
-"""Its default."""
-SHORT_DELAY: Final = timedelta(minutes=1)
-"""What the manifests set."""
+IDLE_FLAGS: Final = (
+    ("scale-down-delay-after-add", timedelta(minutes=10), "after any scale-up idle machines stay on for that long"),
+    (
+        "unremovable-node-recheck-timeout",
+        timedelta(minutes=5),
+        "a machine with pods that fit nowhere else is not looked at again for that long, also when they have ended",
+    ),
+)
+"""Flags that are the least idle time of every group: name, default, and what comes of it."""
+SHORT_IDLE: Final = timedelta(minutes=1)
+"""What the manifests set for each."""
 NEW_POD: Final = timedelta(seconds=2)
 """A loop that finds only pods younger than this leaves them to the next one (its log: "very new, waiting one iteration")."""
 SILENT: Final = timedelta(minutes=5)
@@ -144,17 +152,15 @@ def _too_short(flags: Flags, policies: Sequence[Policy], about: str) -> Iterator
 
 
 def _idle_too_long(flags: Flags, policies: Sequence[Policy], about: str) -> Iterator[Finding]:
-    """After it has added a machine, of whatever group, it gives up none for a time."""
-    delay = flags.duration("scale-down-delay-after-add", DELAY_AFTER_ADD)
-    for policy in policies:
-        unneeded = policy.options.scale_down_unneeded_time
-        if unneeded is not None and unneeded < delay.total_seconds():
+    """What keeps idle machines on for longer than their group says."""
+    for (name, default, effect), policy in product(IDLE_FLAGS, policies):
+        delay, unneeded = flags.duration(name, default), policy.options.scale_down_unneeded_time
+        if unneeded is not None and max(unneeded, SHORT_IDLE.total_seconds()) < delay.total_seconds():
             text = (
-                f"--scale-down-delay-after-add={format_duration(delay)} is longer than scaleDownUnneededTime of group "
-                f"{policy.namespace}/{policy.name} ({format_duration(timedelta(seconds=unneeded))}): after any scale-up idle "
-                "machines stay on for that long"
+                f"--{name}={format_duration(delay)} is longer than scaleDownUnneededTime of group "
+                f"{policy.namespace}/{policy.name} ({format_duration(timedelta(seconds=unneeded))}): {effect}"
             )
-            yield warning(about, text, f"use --scale-down-delay-after-add={format_duration(SHORT_DELAY)}")
+            yield warning(about, text, f"use --{name}={format_duration(SHORT_IDLE)}")
 
 
 # --- how it finds hexa ----------------------------------------------------------------------------
