@@ -93,6 +93,8 @@ def test_one_line_says_how_the_site_is() -> None:
     ]
     unknown = Overview(at=NOW, version="", summary=Summary(machines=1))
     assert shown(unknown)[0].split("  ")[2:5] == ["– kW now", "– today", "– saved this month"]
+    little = Overview(at=NOW, version="", summary=Summary(watts=-0.1, money_today=-0.001, saved_month=-0.001))
+    assert shown(little)[0].split("  ")[2:5] == ["0.00 kW now", "0.00 today", "0.00 saved this month"]
 
 
 def test_machines_are_shown_with_phase_eta_and_why() -> None:

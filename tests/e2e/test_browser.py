@@ -3,12 +3,13 @@
 import copy
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.browser.chromium import Browser, Page, find_chromium, open_browser
 from tests.browser.shown import Shown, open_shown
-from tests.browser.states import day, hostile, site
+from tests.browser.states import NOW, day, hostile, site, stamp
 
 pytestmark = pytest.mark.skipif(
     not find_chromium(), reason="no Chromium: install chromium-headless-shell, or set CHROMIUM"
@@ -96,6 +97,8 @@ async def test_it_lives_and_writes_only_what_changed(browser: Browser) -> None:
     """A machine that comes up is seen without loading the page again, and of 200 rows the others are not touched; a stream that
     ends is begun again."""
     state = site(200)
+    for box in state["machines"]:
+        box |= {"readyAt": None, "etaSeconds": None}  # nothing counts down
     watch = """new MutationObserver((all) => all.forEach(({target}) => touched.add((target.closest ?? target.parentElement.closest)
       .call(target.closest ? target : target.parentElement, 'li.machine')))).observe(document.getElementById('machines'),
       {subtree: true, childList: true, characterData: true})"""
@@ -115,6 +118,38 @@ async def test_it_lives_and_writes_only_what_changed(browser: Browser) -> None:
         shown.tell(state)
         assert await page.until("document.getElementById('sum').innerText.includes('99 of 200')")
         assert await text(page, "live") == "Live"
+
+
+async def test_the_seconds_until_ready_are_counted_down(browser: Browser) -> None:
+    """Between two events too: until the median of its boots, then until the 95th percentile, and then nobody says a number."""
+    state = site(3)
+    state["machines"][2] |= {
+        "readyAt": stamp(NOW + timedelta(seconds=6)),
+        "readyBy": stamp(NOW + timedelta(seconds=80)),
+    }
+    async with open_shown(state, day(state)) as shown:
+        page = await visit(browser, shown)
+        for said in ("in about [1-6] s", "in about 7[0-4] s"):
+            await page.until(f"/{said}/.test(document.querySelectorAll('li.machine')[2].innerText)", within=30)
+        state["machines"][2]["readyBy"] = stamp(NOW + timedelta(seconds=7))
+        shown.tell(state)
+        await page.until("document.getElementById('machines').innerText.includes('Ready was expected at')", within=30)
+        assert page.complaints == []
+
+
+async def test_groups_of_one_name_are_told_apart(browser: Browser) -> None:
+    """Where a second namespace comes, the groups that are shown already get theirs beside their names; a loss of less than a cent
+    is no -0.00."""
+    state = site(4)
+    async with open_shown(state, day(state)) as shown:
+        page = await visit(browser, shown)
+        after = copy.deepcopy(state)
+        after["groups"].append(after["groups"][0] | {"namespace": "other"})
+        after["summary"]["savedMonth"] = -0.001
+        shown.tell(after)
+        assert await page.until("document.getElementById('groups').innerText.includes('other/group-0')")
+        assert "hexa-machines/group-0" in await text(page, "groups")
+        assert "-0.00" not in await text(page, "sum")
 
 
 async def test_a_token_is_asked_for_once(browser: Browser) -> None:

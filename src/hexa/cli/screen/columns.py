@@ -83,7 +83,7 @@ def _line(told: Sequence[tuple[Column[T], str, str]], widths: dict[Column[T], in
 
 def money(amount: float | None, currency: str | None) -> str:
     """For people; empty where it is not known."""
-    return "" if amount is None else f"{amount:,.2f} {plain(currency or '')}".rstrip()
+    return "" if amount is None else f"{amount:z,.2f} {plain(currency or '')}".rstrip()
 
 
 def _watts(watts: float | None, *, measured: bool = True) -> str:

@@ -58,7 +58,7 @@ def lines(overview: Overview, state: UiState, frame: Frame) -> list[Text]:
 def _headline(overview: Overview) -> Text:
     """The site in one line."""
     told, unknown = overview.summary, "–"
-    watts = f"{told.watts / 1000:.2f}" if told.watts is not None else unknown
+    watts = f"{told.watts / 1000:z.2f}" if told.watts is not None else unknown
     parts = [
         f"{told.on} of {told.machines} machines on",
         f"{watts} kW now",

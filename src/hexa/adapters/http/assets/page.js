@@ -151,4 +151,5 @@ for (const [kind, text] of LEGEND) {
 }
 $("legend").append(make("li", "", "blank: not known"));
 setInterval(() => state && !document.hidden && timeline.pass(now()), 30_000);
+setInterval(() => state && !document.hidden && machines.pass(now()), 1_000);
 follow("api/v1/stream", take, lost);

@@ -99,8 +99,8 @@ export class Groups {
       parts.blocker.className = "bad";
       parts.element.append(make("div", "bar", parts.name, parts.mode), parts.counts, parts.wanted, parts.next, parts.saved, parts.blocker);
       return parts;
-    }, (parts, group, now, spaces, currency) => {
-      write(parts.name, spaces > 1 ? keyOf(group) : group.name);
+    }, (parts, {title, group}, now, currency) => {
+      write(parts.name, title);
       write(parts.mode, group.mode);
       show(parts.mode, Boolean(group.mode));
       write(parts.counts, countsOf(group));
@@ -122,7 +122,8 @@ export class Groups {
   update(groups, now, currency) {
     this.kept.begin();
     const spaces = new Set(groups.map(({namespace}) => namespace)).size;
-    const rows = groups.map((group) => this.kept.of(keyOf(group), group, now, spaces, currency));
+    const title = (group) => (spaces > 1 ? keyOf(group) : group.name); // where a second namespace comes, all are written anew
+    const rows = groups.map((group) => this.kept.of(keyOf(group), {title: title(group), group}, now, currency));
     this.kept.end();
     order(this.list, rows.length ? rows : [this.none]);
   }
@@ -133,10 +134,18 @@ const heldText = ({held, heldUntil}, now) => {
   return heldUntil ? `${held}, until ${moment(heldUntil, now)}` : `${held}, until somebody lets go`;
 };
 
+/** When it will be Ready: until readyAt, after that until readyBy, as the API counts; after that nobody knows. */
+const comes = ({readyAt, readyBy}, now) => [readyAt, readyBy].find((text) => text && new Date(text).getTime() >= now);
+
 const readyText = (machine, now) => {
   if (!machine.readyAt) return "";
-  const left = known(machine.etaSeconds) && machine.etaSeconds > 0 ? `, in about ${span(machine.etaSeconds)}` : "";
-  return `Ready at ${moment(machine.readyAt, now)}${left}`;
+  const at = comes(machine, now);
+  return at ? `Ready at ${moment(at, now)}` : `Ready was expected at ${moment(machine.readyBy || machine.readyAt, now)}`;
+};
+
+const leftText = (machine, now) => {
+  const at = comes(machine, now);
+  return at ? `${readyText(machine, now)}, in about ${span(Math.ceil((new Date(at).getTime() - now) / 1000))}` : readyText(machine, now);
 };
 
 /** Why it is on or off; its name stands beside it already. */
@@ -209,13 +218,22 @@ export class Machines {
     if (parts.dot.className !== colour) parts.dot.className = colour;
     write(parts.word, machine.phase || "never seen");
     write(parts.since, machine.since ? `since ${moment(machine.since, now)}` : "");
-    const why = [local(reason(machine), now), readyText(machine, now)].filter(Boolean).join(". ");
-    write(parts.why, why);
+    this.explain(parts, now);
     write(parts.watts, drawn(machine));
     const saved = machine.energy?.monthSaved;
     write(parts.saved, known(saved) ? `${money(saved, machine.energy.currency || currency)} saved` : "");
-    parts.search = [machine.name, machine.namespace, machine.group, machine.phase, why, machine.health].join(" ").toLowerCase();
     this.open(parts);
+  }
+
+  explain(parts, now) {
+    const machine = parts.data, why = [local(reason(machine), now), leftText(machine, now)].filter(Boolean).join(". ");
+    write(parts.why, why);
+    parts.search = [machine.name, machine.namespace, machine.group, machine.phase, why, machine.health].join(" ").toLowerCase();
+  }
+
+  /** Time passes: the seconds until machines are Ready are counted down. */
+  pass(now) {
+    for (const {parts} of this.kept.all.values()) if (parts.data?.readyAt) this.explain(parts, now);
   }
 
   open(parts) {

@@ -59,7 +59,7 @@ export const span = (seconds) => {
 };
 
 const number = (value, digits) =>
-  value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits});
+  value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative"}); // no -0.00
 export const known = (value) => typeof value === "number" && Number.isFinite(value);
 export const watts = (value) => {
   if (!known(value)) return NOT_KNOWN;
