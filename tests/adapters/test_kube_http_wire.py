@@ -134,12 +134,14 @@ def test_a_selector_asks_only_for_what_it_names() -> None:
         (403, "Forbidden", Refused),
         (404, "NotFound", NotFound),
         (405, "MethodNotAllowed", Refused),
+        (408, "", Unavailable),
         (409, "AlreadyExists", AlreadyExists),
         (409, "Conflict", Conflict),
         (410, "Expired", Expired),
         (410, "Gone", Expired),
         (415, "UnsupportedMediaType", Refused),
         (422, "Invalid", Refused),
+        (425, "TooEarly", Unavailable),
         (429, "TooManyRequests", Unavailable),
         (500, "InternalError", Unavailable),
         (503, "ServiceUnavailable", Unavailable),
@@ -151,7 +153,7 @@ def test_each_refusal_has_one_error(code: int, reason: str, error: type[HexaErro
     """Whoever calls knows by the class alone whether to retry, to re-read or to tell a human."""
     raised = wire.failure(Call("patch", JOBS, "site", "a"), code, Status(code=code, reason=reason, message="said"))
     assert type(raised) is error
-    assert raised.reason == (reason or "Refused")
+    assert raised.reason == (reason or error.__name__)
     assert "patch jobs site/a" in str(raised)
 
 

@@ -269,8 +269,10 @@ FAILURES: Final[Mapping[int | str, type[HexaError]]] = {
     401: Refused,
     403: Refused,
     404: NotFound,
+    408: Unavailable,
     409: Conflict,
     410: Expired,
+    425: Unavailable,
     429: Unavailable,
 }
 """Status.reason, else HTTP status, to our error. Of others, 5xx are Unavailable and the rest is Refused."""

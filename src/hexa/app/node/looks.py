@@ -80,7 +80,8 @@ class Reader:
         status = machine.node.status
         begun = (status.woken_at if action is Action.STARTUP else None) or status.since
         old = begun is not None and self._jobs.of_another_time(order, begun)
-        return OrderSeen(able=True, of_another_time=old, there=self._jobs.there(order))
+        unmade = self._jobs.unmade(order)
+        return OrderSeen(able=True, of_another_time=old, there=self._jobs.there(order), unmade=unmade)
 
     async def _plan(self, machine: MachineView, observed: Observed) -> Plan:
         """What a drain would do. Pods of other Kubernetes nodes that may be the machine's block it."""

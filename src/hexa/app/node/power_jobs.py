@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.store import Store
+from hexa.domain.errors import HexaError
 from hexa.domain.machine.power_job import Action, Outcome
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import API_GROUP
@@ -30,6 +31,8 @@ class PowerJobs:
         """The last Job that we started of each machine: the snapshot may not show it yet."""
         self._there: dict[Lookup, str] = {}
         """The last one that the API server took."""
+        self._unmade: dict[Lookup, JobRecord] = {}
+        """The last one of each machine that could not be made."""
         self._known: dict[Lookup, set[str]] = {}
         """Jobs in the snapshot by machine. Machines are told by owner reference: labels may be cut."""
         store.jobs.subscribe(self._changed)
@@ -40,6 +43,7 @@ class PowerJobs:
         """The API server's data is that of a backup: attempts are counted anew from there, and their Jobs were never made."""
         self._begun.clear()
         self._there.clear()
+        self._unmade.clear()
 
     def _changed(self, key: Lookup, old: Job | None, new: Job | None) -> None:
         if old is not None and (owner := machine_of(old)) is not None:
@@ -52,7 +56,7 @@ class PowerJobs:
 
     def forget(self, machine: Lookup) -> None:
         """The machine is gone."""
-        for known in (self._begun, self._there):
+        for known in (self._begun, self._there, self._unmade):
             known.pop(machine, None)
 
     def names(self, machine: Lookup) -> frozenset[str]:
@@ -83,7 +87,12 @@ class PowerJobs:
         if self._others(order.machine, name) and not await self._jobs.cancel(order.machine, uid=order.uid, keep=name):
             return None
         self._begun[order.machine] = name
-        seen = await self._jobs.start(order)
+        try:
+            seen = await self._jobs.start(order)
+        except HexaError as error:
+            self._unmade[order.machine] = _record(order, Seen(name, Outcome.UNMADE, f"it could not be made: {error}"))
+            raise
+        self._unmade.pop(order.machine, None)
         self._there[order.machine] = name
         return _record(order, seen)
 
@@ -92,6 +101,11 @@ class PowerJobs:
         if (order := self.order(view, view.node.status, Action.SHUTDOWN)) is None:
             return False
         return self.there(order)
+
+    def unmade(self, order: Order) -> JobRecord | None:
+        """How it stands with the Job of the order, if the last try to make it failed."""
+        record = self._unmade.get(order.machine)
+        return record if record is not None and record.name == self._jobs.name(order) else None
 
     def there(self, order: Order) -> bool:
         """Whether the Job of the order is known to be there."""

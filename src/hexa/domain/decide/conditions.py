@@ -63,6 +63,8 @@ def findings_of(
     job = job_at_work(status)
     if job is not None and job.outcome == "failed":
         found.append(Finding("PowerJobFailed", "JobFailed", f"{job.name}: {job.message}"))
+    elif job is not None and job.outcome == "unmade":
+        found.append(Finding("PowerJobFailed", "JobNotMade", f"{job.name}: {job.message}"))
     elif job is not None and job.message:
         found.append(Finding("PowerJobWaiting", "JobWaiting", f"{job.name}: {job.message}"))
     if phase in FAILED:

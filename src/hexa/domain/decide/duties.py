@@ -76,6 +76,8 @@ def _start(machine: MachineView, observed: Observed, action: Action) -> Todo:
     if started is not None:
         told = about(machine, JOBS[action], f"{started.name}: {started.outcome}")
         return save(machine, observed, with_job(status, started), news=(told,))
+    if (unmade := observed.order.unmade) is not None and unmade != status.job:
+        return save(machine, observed, with_job(status, unmade))
     if "Start" in observed.read.done:  # another Job of the machine is still ending
         return DRAIN_LOOK
     if not observed.order.able:

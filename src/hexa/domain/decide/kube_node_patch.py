@@ -6,6 +6,7 @@ from typing import Any, Final
 from hexa.domain.decide.welcome import missing_provider_id, our_labels, record_of, required_labels, returned
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import owner_of, taken_back
+from hexa.domain.machine.power_job import current
 from hexa.domain.machine.registration import registration_text
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
@@ -70,7 +71,7 @@ def turns_back(view: MachineView) -> bool:
 
 
 def _begins_to_go(view: MachineView) -> bool:
-    no_job = view.phase is Phase.POWERING_OFF and view.node.status.job is None
+    no_job = view.phase is Phase.POWERING_OFF and current(view.node.status) is None
     return view.phase is Phase.DRAINING or no_job
 
 

@@ -56,6 +56,8 @@ class OrderSeen(Struct, frozen=True):
     """There is a Job of its name that was made well before the attempt began."""
     there: bool = False
     """The Job of this attempt is known to be there."""
+    unmade: JobRecord | None = None
+    """What the API server said when the Job could not be made."""
 
 
 class Load(Struct, frozen=True):

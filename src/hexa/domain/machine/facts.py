@@ -223,7 +223,9 @@ class View:
     def cycle_not_begun(self) -> bool:
         """Its power is to be cycled, and its Job is not made yet."""
         job = self.status.job
-        return self.status.remediation.cycling and (job is None or job.attempt != self.status.attempt)
+        return self.status.remediation.cycling and (
+            job is None or job.attempt != self.status.attempt or job.outcome == "unmade"
+        )
 
     @property
     def goes_by_silence(self) -> bool:

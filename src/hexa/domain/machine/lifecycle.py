@@ -359,7 +359,7 @@ def _woken_by_us(status: NodeStatus) -> bool:
     """Whether this boot, which has just ended in Ready, proves that the machine can be woken: it was off, our Job did not fail, and
     it came within its limits. One that comes later may have been helped by a person."""
     job = status.job
-    worked = job is not None and job.action == "startup" and job.outcome != "failed"
+    worked = job is not None and job.action == "startup" and job.outcome not in ("failed", "unmade")
     return worked and _from_off(status, to=P.READY)
 
 

@@ -18,6 +18,8 @@ class Outcome(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    UNMADE = "unmade"
+    """The API server did not take it: it is asked again."""
 
 
 MAY_SHUT_DOWN: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.OFF})
@@ -25,9 +27,10 @@ MAY_SHUT_DOWN: Final = frozenset({Phase.POWERING_OFF, Phase.STOP_FAILED, Phase.O
 
 
 def current(status: NodeStatus) -> JobRecord | None:
-    """The record of the present attempt's Job."""
+    """The record of the present attempt's Job; None: there is none yet, be it that the API server did not take it."""
     job = status.job
-    return job if job is not None and job.attempt == status.attempt else None
+    made = job is not None and job.attempt == status.attempt and job.outcome != Outcome.UNMADE
+    return job if made else None
 
 
 def running(status: NodeStatus) -> bool:

@@ -50,8 +50,12 @@ class JobRecord(Slice, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Name of the Job.")]
     action: Annotated[str, Meta(description="startup or shutdown.")]
     attempt: Annotated[int, Meta(description="The attempt it belongs to.")] = 0
-    outcome: Annotated[str, Meta(description="running, done or failed.")] = "running"
-    message: Annotated[str, Meta(description="Why it failed, from the pod.")] = ""
+    outcome: Annotated[str, Meta(description="running, done, failed, or unmade: the API server did not take it.")] = (
+        "running"
+    )
+    message: Annotated[
+        str, Meta(description="Why it failed, from the pod; of one that is unmade, what the API server said.")
+    ] = ""
 
 
 class HistoryEntry(Slice, frozen=True, kw_only=True):
