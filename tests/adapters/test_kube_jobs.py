@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from trio.testing import MockClock
 
 from hexa.adapters.kube_jobs import wire
 from hexa.adapters.kube_jobs.adapter import open_jobs
@@ -408,6 +410,42 @@ async def test_a_deadline_tells_what_the_pod_waited_for(kube: MemoryKube, jobs: 
     await says(kube, ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline"))
     seen = await jobs.observe(ORDER)
     assert seen == Seen(jobs.name(ORDER), Outcome.FAILED, "not done within 90 s; ErrImagePull: no wol:1")
+
+
+async def test_a_job_without_a_pod_is_told_as_that(autojump_clock: MockClock, kube: MemoryKube, jobs: Jobs) -> None:
+    """A quota or a policy may refuse the pod of a Job that was taken: that shows while it runs and after its deadline. One whose
+    pod ran is never told so, though the pod is gone by then."""
+    await jobs.start(ORDER)
+    assert await jobs.observe(ORDER) == Seen(jobs.name(ORDER), Outcome.RUNNING, "")
+    await trio.sleep(6)
+    seen = await jobs.observe(ORDER)
+    assert seen is not None
+    assert "it has no pod" in seen.message
+    assert f"kubectl describe job -n site {jobs.name(ORDER)}" in seen.message
+    await make_pod(kube, containerStatuses=container(running={}))
+    assert await jobs.observe(ORDER) == Seen(jobs.name(ORDER), Outcome.RUNNING, "")
+    await kube.delete(PODS, "pod", namespace="site", grace=0)
+    await trio.sleep(60)
+    assert await jobs.observe(ORDER) == Seen(jobs.name(ORDER), Outcome.RUNNING, "")
+
+
+async def test_a_deadline_tells_that_no_pod_was_made(autojump_clock: MockClock, kube: MemoryKube, jobs: Jobs) -> None:
+    """What was known before the deadline is not lost at it."""
+    await jobs.start(ORDER)
+    for _ in range(2):
+        await jobs.observe(ORDER)
+        await trio.sleep(6)
+    await says(kube, ("Failed", "DeadlineExceeded", "Job was active longer than specified deadline"))
+    seen = await jobs.observe(ORDER)
+    assert seen is not None
+    assert seen.message.startswith("not done within 90 s; it has no pod")
+
+
+async def test_a_job_that_somebody_suspends_is_told_as_that(kube: MemoryKube, jobs: Jobs) -> None:
+    """Kueue suspends the Jobs of namespaces that it manages: nothing runs, and no deadline of Kubernetes ends it."""
+    await jobs.start(ORDER)
+    await kube.patch(JOBS, jobs.name(ORDER), Patch({"spec": {"suspend": True}}), namespace="site")
+    assert await jobs.observe(ORDER) == Seen(jobs.name(ORDER), Outcome.RUNNING, wire.SUSPENDED)
 
 
 async def test_a_container_that_was_never_made_points_to_secrets(kube: MemoryKube, jobs: Jobs) -> None:

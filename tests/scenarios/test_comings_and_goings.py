@@ -289,3 +289,29 @@ async def test_failure_54_a_released_group_keeps_no_limit_until_it_is_taken_back
         take_back_group(world, "rack")
         await world.until(lambda: P.READY in world.phases().values(), within=120)
         assert len(world.cloud.groups()) == 1
+
+
+@pytest.mark.parametrize("policy", Policies)
+async def test_a_machine_that_came_up_while_it_was_paused_is_clean_when_its_group_goes(
+    autojump_clock: MockClock, policy: str
+) -> None:
+    """Nobody has opened its node, and nobody will: with the Group gone nothing of hexa's is on it, and the Group that comes back
+    gives it all again."""
+    async with open_world(groups=[low(policy)], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await WAYS[P.OFF](world)
+        await trio.sleep(120)
+        await WAYS[P.POWERING_ON](world)
+        world.edit("box-1", {"paused": {"reason": "new fan"}})
+        await world.until(lambda: world.phase("box-1") is P.READY, within=120)
+        delete_group(world, "rack")
+        await trio.sleep(60)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert not marked(node)
+        assert not node.spec.unschedulable
+        world.add_group(low(policy))
+        world.edit("box-1", {"paused": None})
+        await trio.sleep(60)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert (node.metadata.labels.get(GROUP_LABEL), node.metadata.labels.get("shelf")) == ("rack", "low")

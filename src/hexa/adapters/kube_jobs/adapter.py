@@ -21,6 +21,9 @@ MANIFEST: Final = "hexa.adapters.kube_jobs.manifest"
 _STUCK: Final = 120.0
 """Seconds after which a pod that does not end is taken for lost with its node, and removed by force."""
 
+_NO_POD: Final = 5.0
+"""Seconds after which a Job that has no pod is told as that."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -46,6 +49,8 @@ class _KubeJobs:
         self._kube = kube
         self._said: dict[str, str] = {}
         """What pods said last, by Job: at its deadline a Job's pod is deleted before anybody can ask why."""
+        self._bare: dict[str, float] = {}
+        """Since when Jobs were seen without a pod, on Trio's clock."""
         self._unmade: set[str] = set()
         """Jobs whose pod had no container yet when it was last looked at."""
         self._ending: dict[str, dict[str, float]] = {}
@@ -92,6 +97,10 @@ class _KubeJobs:
         if staying:  # one that is being ended no longer says why
             self._said[name] = wire.pod_text(staying)
             (self._unmade.add if wire.not_begun(staying) else self._unmade.discard)(name)
+        if not pods and name not in self._said and wire.outcome(job) is Outcome.RUNNING:
+            since = self._bare.setdefault(name, trio.current_time())
+            if trio.current_time() - since >= _NO_POD and not job.spec.suspend:
+                self._said[name] = wire.podless(job)
         said = self._said.get(name, "")
         failed = wire.outcome(job) is Outcome.FAILED
         return wire.never_begun(order) if failed and not said and name in self._unmade else said
@@ -99,6 +108,7 @@ class _KubeJobs:
     def _forget(self, name: str) -> None:
         self._said.pop(name, None)
         self._unmade.discard(name)
+        self._bare.pop(name, None)
 
     async def cancel(self, machine: Lookup, *, uid: str, keep: str = "") -> bool:
         """Delete the Jobs with their pods in the background, then see whether any of either is left."""

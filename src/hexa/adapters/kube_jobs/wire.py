@@ -104,6 +104,10 @@ _OUTCOMES: Final = {
     "FailureTarget": Outcome.FAILED,  # decided; its pods are still ending
 }
 
+SUSPENDED: Final = (
+    "somebody suspended the Job (spec.suspend), a queue such as Kueue for one; resume it, and exempt its namespace"
+)
+
 _CREATING: Final = ("", "ContainerCreating", "PodInitializing")
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -140,6 +144,15 @@ def not_begun(pods: Sequence[Pod]) -> bool:
     pod = max(pods, key=lambda pod: pod.metadata.creation_timestamp or _NEVER)
     waiting = [status.state.waiting for status in pod.status.container_statuses]
     return bool(waiting) and all(each is not None and each.reason in _CREATING for each in waiting)
+
+
+def podless(job: Job) -> str:
+    """What may keep the Job controller from making its pod: the Job itself does not say, only its Events do."""
+    meta = job.metadata
+    return (
+        "it has no pod: a quota, an admission policy or Pod Security (which forbids host networking) may refuse it, or the Job "
+        f"controller is down; kubectl describe job -n {meta.namespace} {meta.name} says which"
+    )
 
 
 def never_begun(order: Order) -> str:
@@ -188,7 +201,9 @@ def seen(order: Order, job: Job, *, said: str) -> Seen:
             return Seen(name, Outcome.FAILED, failure_text(job, said=said))
         case Outcome.RUNNING if job.metadata.deletion_timestamp is not None:
             return Seen(name, Outcome.RUNNING, "the Job is being deleted")
-        case Outcome.RUNNING:
+        case Outcome.RUNNING if job.spec.suspend:
+            return Seen(name, Outcome.RUNNING, SUSPENDED)
+        case Outcome.RUNNING | Outcome.UNMADE:
             return Seen(name, Outcome.RUNNING, said)
 
 

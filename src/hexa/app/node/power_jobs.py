@@ -17,6 +17,8 @@ from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, NodeStatus
 from hexa.ports.jobs import Jobs, Order, Seen
 
 NONE: Final[frozenset[str]] = frozenset()
+SHOWN: Final = 500
+"""Characters of what the API server says that people are shown."""
 CLOCKS_APART: Final = timedelta(minutes=1)
 """So far the API server's clock may be behind ours."""
 
@@ -90,7 +92,7 @@ class PowerJobs:
         try:
             seen = await self._jobs.start(order)
         except HexaError as error:
-            self._unmade[order.machine] = _record(order, Seen(name, Outcome.UNMADE, f"it could not be made: {error}"))
+            self._unmade[order.machine] = _record(order, Seen(name, Outcome.UNMADE, _unmade(error)))
             raise
         self._unmade.pop(order.machine, None)
         self._there[order.machine] = name
@@ -146,6 +148,11 @@ class PowerJobs:
     def _others(self, machine: Lookup, name: str) -> bool:
         """Whether another Job of the machine may be there."""
         return self._begun.get(machine, name) != name or bool(self._known.get(machine, NONE) - {name})
+
+
+def _unmade(error: HexaError) -> str:
+    text = " ".join(str(error).split())
+    return f"it could not be made: {text[:SHOWN]}"
 
 
 def machine_of(job: Job) -> Lookup | None:

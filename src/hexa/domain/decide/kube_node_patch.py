@@ -80,7 +80,7 @@ def parted(view: MachineView) -> bool:
     machine that hexa follows declares labels itself, its node keeps those."""
     if view.valid and view.node.spec.template.labels:
         return False
-    serves = view.phase is Phase.READY and view.node.status.welcomed
+    serves = view.phase is Phase.READY and (view.node.status.welcomed or view.group_missing)  # else it is opened first
     return view.ungrouped and (serves or (view.group_missing and _begins_to_go(view)))
 
 
