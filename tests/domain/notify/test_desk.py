@@ -103,6 +103,25 @@ def test_a_night_of_critical_things_is_bounded_too() -> None:
     assert [each["state"] for each in sent(me, hours(16))[0]] == ["began", "began"]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_flood_of_critical_things_is_bounded_by_day(together: bool) -> None:
+    """Ten by themselves and ten more with what else there is, then they are gathered: whether they come at once or one by one."""
+    me, letters, look = desk(), list[dict[str, str]](), None
+    many = [telling(number, event=Event.BATTERY_LOW) for number in range(4 * BURST)]
+    for some in [many] if together else [[each] for each in many]:
+        me.take(some, now=EVENING)
+        new, look = sent(me, EVENING)
+        letters += new
+    assert len(letters) <= 2 * BURST
+    if look is not None:
+        assert look == EVENING + timedelta(minutes=10)
+        letters += (later := sent(me, look)[0])
+        assert len(later) <= BURST + 1
+    assert {each["machine"] for each in letters[:BURST]} == {f"box-{number}" for number in range(BURST)}
+    told = "\n".join(each["why"] for each in letters)
+    assert all(f"pod {number} stays" in told for number in range(3 * BURST))
+
+
 @pytest.mark.parametrize(
     ("zone", "day", "end"),
     [

@@ -66,17 +66,19 @@ class Desk:
         urgent_from = self._room(True, now) if urgent is not None else None
         if urgent is not None and urgent_from is None:
             self._waiting.remove(urgent)
-            return self._single(urgent, now)
+            return self._single(urgent, now, critical=True)
         if (until := self.receiver.quiet_until(now)) is not None:
             self._gathers = "in quiet hours"
             return min(until, urgent_from or until)
-        if (free := self._room(False, now)) is not None:
+        free = self._room(False, now)
+        if free is not None or urgent is not None:
             self._gathers = self._gathers or f"within {WITHIN.seconds // 60} minutes"
-            return free
+        if free is not None:
+            return min(free, urgent_from or free)
         if self._gathers and len(self._waiting) + self.left_out > 1:
             return self._summary(now)
         self._gathers = ""
-        return self._single(self._waiting.popleft(), now)
+        return self._single(self._waiting.popleft(), now, critical=False)
 
     def number(self) -> str:
         """An id that no other message has."""
@@ -90,8 +92,9 @@ class Desk:
             sent.clear()
             sent.extend(moved)
 
-    def _single(self, telling: Telling, now: datetime) -> Letter:
-        self._sent[telling.trouble.level is Level.CRITICAL].append(now)
+    def _single(self, telling: Telling, now: datetime, *, critical: bool) -> Letter:
+        """`critical`: it is one of the critical messages that are counted apart; a flood of these is told with the others."""
+        self._sent[critical].append(now)
         return single(telling, self.receiver, number=self.number(), lost=self.lost)
 
     def _summary(self, now: datetime) -> Letter:
