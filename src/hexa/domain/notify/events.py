@@ -92,7 +92,8 @@ KINDS: Final[Mapping[Event, Kind]] = {
     ),
     Event.GROUP_SHORT: Kind(
         "{name} has fewer machines than its minSize",
-        "Fewer machines of a group are Ready or on their way than its minSize, for a quarter of an hour.",
+        "Fewer machines of a group are Ready or on their way than its minSize, for a quarter of an hour. "
+        "Machines that a person holds off are not missed.",
         stands=15 * MINUTE,
     ),
     Event.REMEDIATION_STOPPED: Kind(
