@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hexa.domain.machine.unclaimed_nodes import alike, namesakes, newcomers, possible_nodes
 from hexa.domain.pods.drain import Blocker, Plan
-from hexa.domain.pods.left import few, left_at_deadline, outlasting
+from hexa.domain.pods.left import few, left_at_deadline, outlasting, overdue
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata, Pod, PodSpec
 from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus
 
@@ -31,6 +31,23 @@ def test_grace_periods_beyond_reason_are_borne() -> None:
     odd = [pod("a", 2**62), pod("b", -5), pod("c", 601)]
     assert [blocker.pod for blocker in outlasting(odd, longest=None, limit=LIMIT)] == ["apps/a", "apps/c"]
     assert outlasting(odd, longest=60, limit=LIMIT) == []
+
+
+def test_a_pod_that_ends_for_too_long_is_named_with_what_holds_it() -> None:
+    """Half a minute after its grace period, and not before; its finalizers are named. Any time is borne."""
+    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+    def ending(name: str, since: datetime, *finalizers: str) -> Pod:
+        return Pod(metadata=Metadata(name=name, namespace="apps", deletion_timestamp=since, finalizers=finalizers))
+
+    held = ending("held", now - timedelta(minutes=1), "example.com/guard")
+    stuck = ending("stuck", datetime.min.replace(tzinfo=UTC))
+    fine = [ending("fine", now - timedelta(seconds=29)), ending("odd", datetime.max.replace(tzinfo=UTC))]
+    assert overdue(Plan(leaving=(held, stuck, *fine)), now=now) == (
+        "apps/held: still ending though its grace period is over, held by its finalizers (example.com/guard); "
+        "apps/stuck: still ending though its grace period is over, look at its kubelet and its volumes"
+    )
+    assert overdue(Plan(leaving=tuple(fine)), now=now) == ""
 
 
 def test_times_that_make_no_sense_name_no_stranger() -> None:

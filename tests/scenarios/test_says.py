@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import QUICK, boxes, rack, reach, switch, up
+from tests.scenarios.stage import QUICK, boxes, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.kube import MemoryKube
@@ -15,7 +15,9 @@ from hexa.app.commands.shared.snapshot import Snapshot, take
 from hexa.app.commands.why import GroupAnswer, MachineAnswer, explain_group, explain_machine
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.people.doctor.site import judge_objects
+from hexa.domain.resources.core import PODS
 from hexa.domain.resources.v1alpha1 import Lookup
+from hexa.ports.kube import Patch
 from hexa.testing.world import World, group, machine, open_world
 
 
@@ -234,3 +236,20 @@ async def test_an_image_that_is_not_there_is_told_until_the_machine_is_up(autoju
         await reach(world, Phase.READY, within=120)
         assert not conditions(world).keys() & {"PowerJobFailed", "PowerJobWaiting", "Failed"}
         assert world.node("box-1").status.health == "healthy"
+
+
+async def test_a_pod_that_a_finalizer_holds_is_told_while_its_machine_drains(autojump_clock: MockClock) -> None:
+    """Long before the drain is given up the condition names the pod and the finalizer; once that is gone the machine goes off."""
+    async with open_world(groups=[rack()], machines=boxes(2), autoscaler=None, site=QUICK) as world:
+        await loaded(world)
+        pod = next(pod for pod in world.pods() if pod.metadata.namespace == "default")
+        held = Patch({"metadata": {"finalizers": ["example.com/guard"]}})
+        world.site.api.patch(PODS, ("default", pod.metadata.name), held, manager="kubectl")
+        await up(world, "box-2")
+        await switch(world, "off")
+        await trio.sleep(120)
+        told = {c.type: c.message for c in world.node("box-1").status.conditions}
+        assert "held by its finalizers (example.com/guard)" in told["Blocked"]
+        freed = Patch({"metadata": {"finalizers": None}})
+        world.site.api.patch(PODS, ("default", pod.metadata.name), freed, manager="kubectl")
+        await reach(world, Phase.OFF, within=300)

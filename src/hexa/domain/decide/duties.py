@@ -24,6 +24,7 @@ from hexa.domain.machine.power_job import Action, current, running, shut_down, w
 from hexa.domain.machine_view import MachineView
 from hexa.domain.news import NOTHING, News, Severity, What
 from hexa.domain.pods.drain import BLOCKED_LOOK, DRAIN_LOOK, Plan
+from hexa.domain.pods.left import overdue
 from hexa.domain.resources.v1alpha1 import LeavePolicy, Power
 from hexa.domain.rules.maintenance import word_stands
 from hexa.domain.rules.out_of_service import freeing_until, proof_due
@@ -123,7 +124,7 @@ def drain(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | N
     elif plan.evict and observed.read.evicted is None:
         return Evict(machine.policy.drain.grace)
     else:
-        blocker = observed.read.evicted or plan.volumes
+        blocker = observed.read.evicted or plan.volumes or overdue(plan, now=facts.now)
     look = plan.look_after(blocker)
     if blocker == status.blocker:
         return look

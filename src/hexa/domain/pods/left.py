@@ -4,7 +4,7 @@ No pod is cut: one whose grace period outlasts the drain ends it, and is named w
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.domain.duration import format_duration
@@ -16,6 +16,8 @@ GRACE: Final = 30
 LONGEST: Final = 10 * 365 * 24 * 3600
 """Seconds; more is said to be so much."""
 SHOWN: Final = 3
+LATE: Final = timedelta(seconds=30)
+"""So long after its grace period a pod may still end, before people are told: the moment is the API server's."""
 
 
 def grace_of(pod: Pod, longest: int | None = None) -> int:
@@ -30,6 +32,18 @@ def left_at_deadline(plan: Plan, *, longest: int | None, limit: timedelta) -> st
     ending = (f"{pod_name(pod)}: still ending, its {_grace(pod, longest, limit)}" for pod in plan.leaving)
     asked = (f"{pod_name(pod)}: asked to go, and still there" for pod in plan.evict)
     return few([*map(str, plan.blockers), *ending, *asked, *filter(None, (plan.volumes,))])
+
+
+def overdue(plan: Plan, *, now: datetime) -> str:
+    """Pods that still end though their grace period is over, with the finalizers that may hold them."""
+    ends = ((pod, pod.metadata.deletion_timestamp) for pod in plan.leaving)
+    late = [pod for pod, end in ends if end is not None and now - end > LATE]
+    return few([f"{pod_name(pod)}: still ending though its grace period is over, {_held(pod)}" for pod in late])
+
+
+def _held(pod: Pod) -> str:
+    held = pod.metadata.finalizers
+    return f"held by its finalizers ({few(held, between=', ')})" if held else "look at its kubelet and its volumes"
 
 
 def outlasting(pods: Iterable[Pod], *, longest: int | None, limit: timedelta) -> list[Blocker]:
