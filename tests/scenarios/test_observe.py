@@ -99,12 +99,15 @@ async def test_cluster_autoscaler_can_do_nothing(autojump_clock: MockClock, audi
         assert set(audit) == STATUS
 
 
-async def test_the_end_of_it_takes_the_machines_that_are_up_as_they_are(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("first", ["Observe", "Auto"])
+async def test_the_end_of_it_takes_the_machines_that_are_up_as_they_are(autojump_clock: MockClock, first: str) -> None:
     """From Observe to Auto: Cluster Autoscaler is told at each moment that two are up, gets no more than maxSize, and no third is
-    woken for minSize."""
-    observed = rack(mode="Observe", minSize=2, maxSize=3)
+    woken for minSize; whether hexa knew these machines before, or not."""
+    observed = rack(mode=first, minSize=2, maxSize=3)
     async with open_world(groups=[observed], machines=plugged(3, on=2), site=QUICK) as world:
         await world.until(lambda: Counter(world.phases().values()) == {"Ready": 2, "Off": 1}, within=120)
+        world.edit_group("rack", {"mode": "Observe"})
+        await world.settle()
         world.edit_group("rack", {"mode": "Auto"})
         told = []
         for _ in range(300):

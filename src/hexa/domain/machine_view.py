@@ -223,11 +223,11 @@ class MachineView(Struct, frozen=True, kw_only=True, dict=True):
 
     def member(self, now: datetime) -> Member:
         """The machine as sizing sees it."""
-        status, off = self.node.status, self.off_vetoes(now)
+        status, off, wish = self.node.status, self.off_vetoes(now), self.wish(now)
         return Member(
             key=self.key,
             phase=self.phase,
-            wish=self.wish(now),
+            wish=wish,
             node_ready=self.node_ready,
             on_vetoes=self.on_vetoes(now),
             off_vetoes=off,
@@ -242,7 +242,7 @@ class MachineView(Struct, frozen=True, kw_only=True, dict=True):
             replaced=status.replaced,
             cooling=cooling(status, now),
             valid=self.valid and not self.unseen,
-            found_up=self.valid and self.unseen and self.node_ready and self.wish(now) is None,
+            found_up=self.unseen and self.valid and self.node_ready and (wish is None or wish.power is Power.ON),
             since=status.since,
             switched=status.switched,
             vacant=self.key in self.traffic.idle,
