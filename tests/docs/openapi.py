@@ -50,7 +50,7 @@ ERROR: Final = {
     "required": ["reason", "message"],
 }
 WRONG: Final = {
-    "400": "The request makes no sense: field and remedy are named.",
+    "400": "The request makes no sense; where a field is wrong, it is named with the remedy.",
     "401": "No token, or none that the API server knows.",
     "403": "RBAC does not allow it.",
     "404": "There is no such object.",
@@ -60,7 +60,7 @@ WRONG: Final = {
     "429": "Too often; the header Retry-After says when it is worth to ask again.",
     "503": "The API server does not answer; see Retry-After.",
 }
-READ: Final = ("401", "403", "503")
+READ: Final = ("400", "401", "403", "429", "503")
 ONE: Final = (*READ, "404")
 ORDER: Final = tuple(WRONG)
 
@@ -114,6 +114,10 @@ def paths() -> dict[str, Any]:
         **content(text, "text/html"),
     }
 
+    eta = operation("When a machine is Ready", content(ref(Eta)), ONE, parameters=PLACE)
+    for code in ("200", "503"):  # who takes HTML rather gets the page
+        eta["responses"][code]["content"] |= content(text, "text/html")["content"]
+
     def get(summary: str, schema: dict[str, Any], wrong: tuple[str, ...] = READ, *parameters: Any) -> dict[str, Any]:
         return {"get": operation(summary, content(schema), wrong, parameters=list(parameters))}
 
@@ -125,15 +129,13 @@ def paths() -> dict[str, Any]:
         "/api/v1/state": get("Everything at this moment", ref(Overview), READ, SPACE),
         "/api/v1/machines": get("Machines", listed("machines", MachineState), READ, SPACE),
         machine: get("A machine", ref(MachineState), ONE, *PLACE),
-        f"{machine}/eta": get("When a machine is Ready", ref(Eta), ONE, *PLACE),
+        f"{machine}/eta": {"get": eta},
         f"{machine}/eta.html": {"get": page},
         f"{machine}/hold": post("Hold a machine on or off, or let go of it", HoldBody, required=True),
         f"{machine}/wake": post("Have a machine on for a time", WakeBody, required=False),
         "/api/v1/groups": get("Groups", listed("groups", GroupState), READ, SPACE),
         "/api/v1/groups/{namespace}/{name}": get("A group", ref(GroupState), ONE, *PLACE),
-        "/api/v1/history": get(
-            "In which phase machines were", listed("stretches", Stretch), ("400", *READ), SPACE, SINCE
-        ),
+        "/api/v1/history": get("In which phase machines were", listed("stretches", Stretch), READ, SPACE, SINCE),
         "/api/v1/stream": {
             "get": operation(
                 "Server-sent events: state, with an Overview, when something changes and once a minute",

@@ -1,6 +1,7 @@
 """The API: what programs read, who may read what, and a person's word over a machine."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,26 @@ async def test_a_hold_is_written_as_hexa_on_writes_it() -> None:
         }
         assert (await desk.post("a/box-2/hold", {"power": "auto"})).json["text"].startswith("no longer held")
         assert desk.hold("box-2") is None
+
+
+async def test_a_body_may_say_every_default() -> None:
+    """Clients that are generated from the OpenAPI document send them all."""
+    schemas = json.loads(openapi.text())["components"]["schemas"]
+    async with open_desk(RACK) as desk:
+        for act, kind, more in (("hold", "HoldBody", {"power": "on"}), ("wake", "WakeBody", {})):
+            parts = schemas[kind]["properties"]
+            assert re.search(parts["for"]["pattern"], parts["for"]["default"]) is not None
+            body = {name: each["default"] for name, each in parts.items() if "default" in each} | more
+            assert (await desk.post(f"a/box-2/{act}", body)).status == 200, act
+
+
+def test_every_status_is_in_the_document() -> None:
+    """What a path can answer is what the document says of it: to who reads, 400 and 429 of tokens too."""
+    told = json.loads(openapi.text())["paths"]
+    reads = [answers["get"] for path, answers in told.items() if "get" in answers and "openapi" not in path]
+    assert all({"400", "401", "403", "429", "503"} <= set(each["responses"]) for each in reads)
+    for code in ("200", "503"):
+        assert "text/html" in told["/api/v1/machines/{namespace}/{name}/eta"]["get"]["responses"][code]["content"]
 
 
 async def test_an_off_reads_nothing_of_the_cluster() -> None:

@@ -13,7 +13,8 @@ WOKEN_FOR: Final = timedelta(minutes=30)
 """How long a machine that is woken is wanted on, where nothing else is said."""
 
 Duration = Annotated[
-    str, Meta(pattern=DURATION_PATTERN, max_length=32, description="Such as 90m or 3h, a year at most.")
+    str,
+    Meta(pattern=f"^$|{DURATION_PATTERN}", max_length=32, description="Such as 90m or 3h, a year at most; or empty."),
 ]
 Reason = Annotated[str, Meta(max_length=200, description="Why, for people who read it later.")]
 
