@@ -11,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from hexa.adapters.kube_http.adapter import open_kube
 from hexa.adapters.kube_http.cluster import Basic, Cluster, Exec, Pem, Token, TokenFile
 from hexa.adapters.kube_http.config import load
 from hexa.adapters.kube_http.credentials import Identity, identity, show_certificate, tls_context
@@ -152,6 +153,13 @@ def test_the_settings_of_a_cluster_are_kept(tmp_path: Path) -> None:
     assert cluster.impersonate == {"Impersonate-User": "ann", "Impersonate-Uid": "7"}
 
 
+async def test_a_user_of_any_name_can_be_impersonated(tmp_path: Path) -> None:
+    """A name that is not ASCII goes out as UTF-8, as from kubectl; it was a traceback."""
+    cluster = loaded(kubeconfig(tmp_path, cluster={"insecure-skip-tls-verify": True}, user={"as": "jürgen"}))
+    async with open_kube(cluster, clock=FixedClock()) as kube:
+        assert kube is not None
+
+
 # --- what is wrong with it --------------------------------------------------------------------------
 
 
@@ -179,6 +187,13 @@ def test_the_settings_of_a_cluster_are_kept(tmp_path: Path) -> None:
             {"user": {"exec": {"apiVersion": EXEC_V1, "command": "x", "interactiveMode": "Always"}}},
             r"exec\.interactiveMode: Always needs a terminal",
         ),
+        ({"cluster": {"server": "https://[::1"}}, r"cluster\.server: 'https://\[::1' is no URL; write"),
+        ({"cluster": {"server": "https://kube:99999"}}, r"cluster\.server: 'https://kube:99999' is no URL; write"),
+        ({"cluster": {"server": f"https://{'k' * 64}.test"}}, r"cluster\.server: .* is no URL; write"),
+        ({"cluster": {"proxy-url": "http://[::1"}}, r"cluster\.proxy-url: "),
+        ({"cluster": {"certificate-authority-data": "é"}}, r"cluster\.certificate-authority-data: is not base64"),
+        ({"user": {"client-certificate": "/a\0b"}}, r"holds a NUL character; remove it"),
+        ({"user": {"exec": {"apiVersion": EXEC_V1, "command": "a\0b"}}}, r"holds a NUL character; remove it"),
         ({"current-context": "work"}, r"there is no context 'work'; known: home"),
         ({"current-context": ""}, r"no current-context; .*--context"),
         ({"clusters": []}, r"contexts\[home\]\.context: there is no cluster 'home'; known: none"),

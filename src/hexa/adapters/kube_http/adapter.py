@@ -362,7 +362,7 @@ async def open_kube(cluster: Cluster, *, clock: Clock, tuning: Tuning = DEFAULT_
     transport = httpx.AsyncHTTPTransport(
         verify=context, limits=_LIMITS, proxy=cluster.proxy or None, socket_options=_socket_options()
     )
-    headers = {**_HEADERS, **cluster.impersonate}
+    headers = httpx.Headers({**_HEADERS, **cluster.impersonate}, encoding="utf-8")
     client = httpx.AsyncClient(transport=transport, base_url=cluster.server, auth=who, headers=headers, trust_env=False)
     origin = url_of(client.base_url).origin
     connect = connections(context, origin, proxy=cluster.proxy, socket_options=_socket_options())

@@ -1,6 +1,5 @@
 """Kubeconfig files to a `Cluster`. Each mistake is a `Refused` that names the file, the field and what to do."""
 
-import binascii
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct, field
 
+from hexa.adapters.kube_http.client import httpx
 from hexa.adapters.kube_http.cluster import Basic, Cluster, Credentials, Exec, KeyPair, Pem, Token, TokenFile
 from hexa.domain.errors import Refused
 from hexa.yaml import YamlError, read_document
@@ -125,7 +125,7 @@ class _Place(Struct, frozen=True):
     def _decoded(self, name: str, data: str) -> bytes:
         try:
             return b64decode(data, validate=True)
-        except binascii.Error:
+        except ValueError:  # its own kind, or what is not ASCII
             self.refuse(name, "is not base64; encode the PEM file with base64 -w0")
 
 
@@ -152,9 +152,15 @@ class _Entries(Struct):
         self.current = self.current or read.current_context
 
 
+_NUL: Final = msgspec.json.encode("\0")[1:-1]
+"""No path, program or header can have it."""
+
+
 def _read(file: Path) -> _Kubeconfig:
     try:
         document = read_document(file.read_text(), source=str(file))
+        if document is not None and _NUL in msgspec.json.encode(document.value):
+            raise Refused(f"{file}: a text holds a NUL character; remove it", reason="BadKubeconfig")
         return msgspec.convert(document.value if document else {}, _Kubeconfig)
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); name another file with --kubeconfig or KUBECONFIG"
@@ -221,11 +227,19 @@ def _shown(url: str) -> str:
     return repr(f"...@{after}" if at and before else url)
 
 
+def _is_address(url: str) -> bool:
+    """Whether the text is the URL of something that speaks HTTP. Both parsers must take it: the other one opens connections."""
+    try:
+        parts, host = urlsplit(url), httpx.URL(url).host.encode("idna")
+        return parts.scheme in ("http", "https") and bool(parts.hostname and host) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):  # brackets, ports, characters and lengths that no address has
+        return False
+
+
 def _check_cluster(place: _Place, cluster: _Cluster) -> None:
-    parts = urlsplit(cluster.server)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_address(cluster.server):
         place.refuse("server", f"{_shown(cluster.server)} is no URL; write it as https://HOST:PORT")
-    if cluster.proxy_url and urlsplit(cluster.proxy_url).scheme not in ("http", "https"):
+    if cluster.proxy_url and not _is_address(cluster.proxy_url):
         place.refuse("proxy-url", f"{_shown(cluster.proxy_url)}: only http and https proxies are supported")
     if cluster.insecure_skip_tls_verify and (cluster.certificate_authority or cluster.certificate_authority_data):
         place.refuse("insecure-skip-tls-verify", "contradicts certificate-authority; remove one of them")
