@@ -1,6 +1,7 @@
 """What the running agent counts and shows: each of its metrics after a day in the life of a machine."""
 
 import gc
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -19,6 +20,7 @@ from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.news import Change, News, OpenReason, What, Work, failure
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.ports.cloud import Denied, Done
+from hexa.ports.metrics import Family, Kind
 from hexa.testing.world import World, group, machine, open_world
 
 WATTS: Final = {"idle_watts": 60.0, "max_watts": 60.0, "off_watts": 2.0, "boot_watt_hours": 5.0}
@@ -228,6 +230,31 @@ async def test_a_second_scrape_leaves_nothing_behind(autojump_clock: MockClock) 
             gc.collect()
             counts.append(len(gc.get_objects()))
         assert counts[3] <= counts[2] <= counts[1]
+
+
+async def test_a_flood_of_groups_keeps_nobody_waiting(autojump_clock: MockClock) -> None:
+    """However many series a family has, others have their turn after at most a thousand lines of it."""
+
+    class Flood:
+        def families(self) -> Iterator[Family]:
+            for count in (10_000, 3):
+                samples = [((f"rack-{number}",), 1.0) for number in range(count)]
+                yield Family(name=f"of_{count}", kind=Kind.GAUGE, meaning="Many.", labels=("group",), samples=samples)
+
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        body, _ = await Exposition(Flood())("")
+        nursery.cancel_scope.cancel()
+    assert turns >= 10
+    assert body.count(b"\nof_10000{") == 10_000
 
 
 async def test_the_text_is_what_prometheus_client_writes(autojump_clock: MockClock) -> None:

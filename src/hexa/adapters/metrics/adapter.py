@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from hexa.adapters.metrics.wire import family_text, metric_of
+from hexa.adapters.metrics.wire import family_pieces, metric_of
 from hexa.ports.metrics import Metered
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -46,9 +46,10 @@ class Exposition:
 
     async def __call__(self, accept: str = "") -> tuple[bytes, str]:
         """Body and content type, which is the text format whatever is asked for: every Prometheus reads it. Others run in
-        between, so that a call waits for one family at most."""
+        between, so that a call waits for one piece of a family at most, however many machines and groups there are."""
         texts = list[str]()
         for family in self._metered.families():
-            texts.append(family_text(family))
-            await trio.lowlevel.checkpoint()
+            for text in family_pieces(family):
+                texts.append(text)
+                await trio.lowlevel.checkpoint()
         return "".join(texts).encode() + generate_latest(self._process), CONTENT_TYPE

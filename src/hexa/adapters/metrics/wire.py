@@ -1,7 +1,7 @@
 """A family of metrics as text, and as prometheus_client has it: both say the same, to the byte."""
 
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Final, cast
 
 from prometheus_client.metrics_core import Metric
@@ -9,6 +9,7 @@ from prometheus_client.utils import floatToGoString  # its own way to write numb
 
 from hexa.ports.metrics import Family, Histogram, Kind, Labels
 
+PIECE: Final = 1_000
 TOTAL: Final = "_total"
 ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
@@ -16,8 +17,15 @@ HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 def family_text(family: Family) -> str:
     """The family in the text format, version 0.0.4."""
-    head = f"# HELP {family.name} {family.meaning.translate(HELP_ESCAPES)}\n# TYPE {family.name} {family.kind}\n"
-    return head + "".join(_histograms(family) if family.kind is Kind.HISTOGRAM else _lines(family))
+    return "".join(family_pieces(family))
+
+
+def family_pieces(family: Family) -> Iterator[str]:
+    """The same in pieces of at most `PIECE` lines, each of some milliseconds, and its head."""
+    yield f"# HELP {family.name} {family.meaning.translate(HELP_ESCAPES)}\n# TYPE {family.name} {family.kind}\n"
+    lines = _histograms(family) if family.kind is Kind.HISTOGRAM else _lines(family)
+    while piece := "".join(islice(lines, PIECE)):
+        yield piece
 
 
 def _lines(family: Family) -> Iterator[str]:
