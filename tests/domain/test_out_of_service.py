@@ -24,6 +24,7 @@ from hexa.domain.rules.out_of_service import (
     clear_patch,
     findings,
     freeing_until,
+    left_standing,
     must_clear,
     proof_due,
     stuck,
@@ -218,3 +219,16 @@ def test_it_is_told() -> None:
     assert (told.type, told.status) == ("OutOfService", "True")
     assert at(0).isoformat() in told.message
     assert findings(node(TAINT)) == findings(None) == []
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_somebody_elses_taint_on_a_machine_that_is_up_is_told(phase: Phase) -> None:
+    """It drives all pods away, and hexa does not take it off: the condition has the command. Of a machine that is not up it says
+    nothing, and hexa's own goes by itself."""
+    told = left_standing(node(TAINT), phase)
+    assert [(each.type, each.reason) for each in told] == (
+        [("OutOfService", "TaintLeft")] if phase in (Phase.READY, Phase.DRAINING) else []
+    )
+    assert all("kubectl taint node" in each.message for each in told)
+    assert left_standing(node(TAINT, ours=True), phase) == left_standing(node(OTHER), phase) == []
+    assert left_standing(None, phase) == []

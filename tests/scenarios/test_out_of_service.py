@@ -297,3 +297,22 @@ async def test_killed_at_each_write_the_taint_still_goes(autojump_clock: MockClo
             await trio.sleep(5)
             assert OUT_OF_SERVICE_TAINT not in taints(world), number
             assert not marked(world), number
+
+
+async def test_a_taint_that_somebody_left_is_told_and_left_alone(autojump_clock: MockClock) -> None:
+    """On a machine that serves, the condition names it until it is gone; a power cycle with a new node does not bring it back."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        taint = {"key": OUT_OF_SERVICE_TAINT, "value": "nodeshutdown", "effect": "NoExecute"}
+        world.site.api.patch(NODES, ("", "box-1"), Patch({"spec": {"taints": [taint]}}), manager="kubectl")
+        await trio.sleep(5)
+        told = {c.type: c.reason for c in world.node("box-1").status.conditions}
+        assert told["OutOfService"] == "TaintLeft"
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+        await trio.sleep(120)
+        await up(world)
+        node = world.kube_node("box-1")
+        assert node is not None
+        assert node.spec.taints == ()
+        assert "OutOfService" not in {c.type for c in world.node("box-1").status.conditions}

@@ -21,6 +21,7 @@ from hexa.domain.names import OUT_OF_SERVICE_ANNOTATION, OUT_OF_SERVICE_TAINT
 from hexa.domain.pods.drain import stays
 from hexa.domain.resources.core import KubeNode, Malformed, Pod, Taint
 from hexa.domain.resources.v1alpha1 import Reading
+from hexa.domain.rules.rule import Scene
 from hexa.domain.rules.subject import Among
 
 
@@ -167,3 +168,21 @@ def findings(node: KubeNode | None) -> list[Finding]:
     since = node.metadata.annotations[OUT_OF_SERVICE_ANNOTATION]
     text = f"two proofs show that it is off; since {since} Kubernetes lets its pods and volumes go, until it is woken"
     return [Finding("OutOfService", "ProvenOff", text)]
+
+
+def left_standing(node: KubeNode | None, phase: Phase) -> list[Finding]:
+    """Somebody else's taint on a machine that is up: whoever put it on must take it off, and no pod can stay until then."""
+    if node is None or ours(node) or not tainted(node) or phase not in (Phase.READY, Phase.DRAINING):
+        return []
+    name = node.metadata.name
+    text = (
+        f"its Kubernetes node {name} carries the taint {OUT_OF_SERVICE_TAINT}, which hexa did not put on: its pods are removed "
+        f"by force though the machine is up; kubectl taint node {name} {OUT_OF_SERVICE_TAINT}- takes it off"
+    )
+    return [Finding("OutOfService", "TaintLeft", text)]
+
+
+def says(scene: Scene) -> list[Finding]:
+    """What of either holds."""
+    kube = scene.machine.kube
+    return [*findings(kube), *left_standing(kube, scene.machine.phase)]

@@ -323,7 +323,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
     Rule(
         name="out of service",
         what="On two proofs that a machine is off its pods and volumes are let go (spec.remediation.outOfService).",
-        says=lambda scene: out_of_service.findings(scene.machine.kube),
+        says=out_of_service.says,
         due=out_of_service.next_proof,
     ),
     Rule(
