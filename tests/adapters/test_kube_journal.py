@@ -4,7 +4,7 @@ import io
 import json
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import trio
@@ -239,6 +239,16 @@ def test_logs_are_text_where_a_person_reads_them() -> None:
         "machine=site/a",
         "was=datetime.timedelta(seconds=1)",
     ]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_texts_of_the_cluster_steer_no_terminal(form: Literal["json", "text"]) -> None:
+    """A message or a field that holds escapes and line ends is one line, and clears nobody's screen."""
+    stream, evil = io.StringIO(), "pod \x1b[2J\x07\nlevel=error forged"
+    writer(Logs(format=form), clock=FixedClock(), stream=stream)("info", evil, {"by": evil})  # type: ignore[arg-type]
+    assert stream.getvalue().count("\n") == 1
+    assert not {"\x1b", "\x07"} & set(stream.getvalue())
+    assert "forged" in stream.getvalue()
 
 
 def test_lines_below_the_level_are_left_out() -> None:

@@ -33,7 +33,7 @@ def writer(logs: Logs, *, clock: Clock, stream: TextIO | None = None) -> Write:
 
     logger = structlog.wrap_logger(
         structlog.PrintLogger(target),
-        processors=[stamp, _renderer(_format(logs, target), colors=target.isatty())],
+        processors=[stamp, *_renderers(_format(logs, target), colors=target.isatty())],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[logs.level]),
         cache_logger_on_first_use=True,
     )
@@ -80,16 +80,24 @@ def _format(logs: Logs, target: TextIO) -> Literal["json", "text"]:
     return logs.format
 
 
-def _renderer(format_: Literal["json", "text"], *, colors: bool) -> Any:
+def _renderers(format_: Literal["json", "text"], *, colors: bool) -> tuple[Any, ...]:
     if format_ == "json":
-        return structlog.processors.JSONRenderer(serializer=_json)
-    return structlog.dev.ConsoleRenderer(
+        return (structlog.processors.JSONRenderer(serializer=_json),)
+    console = structlog.dev.ConsoleRenderer(
         colors=colors,
         timestamp_key="time",
         pad_event_to=0,
         sort_keys=False,
         exception_formatter=structlog.dev.plain_traceback,  # rich's shows local variables
     )
+    return _on_one_line, console
+
+
+def _on_one_line(_logger: object, _level: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The message with escapes for what would steer a terminal or begin a line of its own; structlog quotes the fields itself."""
+    text = str(line["event"])
+    plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return {**line, "event": plain}
 
 
 def _json(line: dict[str, Any], **_: Any) -> str:
