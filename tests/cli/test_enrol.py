@@ -13,7 +13,7 @@ from hexa.adapters.memory.cluster.store import Event
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.cli.app import app
 from hexa.domain.errors import Refused
-from hexa.domain.resources.core import PODS
+from hexa.domain.resources.core import NODES, PODS
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES
 from hexa.ports.kube import ChangeType
 from hexa.yaml import read_documents
@@ -359,3 +359,23 @@ def test_a_profile_that_is_there_is_not_printed_again(kube: MemoryKube, tmp_path
     kube.fail_next(Refused("you may not list powerprofiles"), verb="list", kind=PROFILES)
     result = enrol("--from", table)
     assert "which PowerProfiles are there could not be seen: you may not list powerprofiles" in result.stderr
+
+
+def test_what_does_not_decode_is_there_all_the_same(kube: MemoryKube) -> None:
+    """A Node or Group that does not decode is not printed again, which would overwrite it, and a Kubernetes node that cannot be
+    read is told: also to whoever names it."""
+    add_node(kube, "a")
+    add_node(kube, "b")
+    odd = {"metadata": {"name": "c"}, "status": {"capacity": {"cpu": [1]}}}
+    kube.api.create(NODES, odd, keep_status=True)
+    broken = {"namespace": "homelab"}
+    kube.api.create(GROUPS, {"metadata": {"name": "amd64-8cpu-32gi", **broken}, "spec": {"minSize": "x"}})
+    kube.api.create(MACHINES, {"metadata": {"name": "a", **broken}, "spec": {"powerState": ["x"]}})
+    Kubelets(kube, a=GOOD, b=GOOD)
+    result = enrol()
+    assert [*objects(result)] == ["Node b"]
+    assert "# a: left out: Node homelab/a declares it already" in result.stderr
+    assert "# Group amd64-8cpu-32gi is there already" in result.stdout
+    for told in (result, enrol("c")):
+        assert "# c: left out: its Kubernetes node cannot be read: " in told.stderr
+        assert ("no such Kubernetes node" in told.stderr, told.exit_code) == (False, 1)

@@ -11,7 +11,7 @@ from hexa.domain.errors import HexaError
 from hexa.domain.people.enrol import Candidate, Group, Known, LeftOut, complete, grouped, select, shortcomings
 from hexa.domain.resources.cluster import ADDRESSED_NODES, DetailedPod
 from hexa.domain.resources.core import Malformed
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Lookup, Node
 from hexa.ports.kube import Kube, Selector
 
 NO_IMAGE: Final = "hexa's own image is not known, for no pod of it runs here: name it by --image, or use --no-probe"
@@ -52,13 +52,15 @@ class Enrolment(Struct, frozen=True, kw_only=True):
 
 async def enrol(kube: Kube, wanted: Wanted) -> Enrolment:
     """Look at the cluster, probe the machines that are up, and put everything in groups."""
-    nodes = [node for node in (await kube.list(ADDRESSED_NODES)).items if not isinstance(node, Malformed)]
+    nodes = (await kube.list(ADDRESSED_NODES)).items
     pods = await _agents(kube)
     wanted, watched_by = _placed(wanted, pods)
     known, notes = await _known(kube, wanted.namespace)
     notes += watched_by
     names = wanted.nodes
-    there, left_out = select(nodes, wanted=names, known=known, everything=wanted.everything)
+    readable = [node for node in nodes if not isinstance(node, Malformed)]
+    there, left_out = select(readable, wanted=names, known=known, everything=wanted.everything)
+    left_out = _with_unread([node for node in nodes if isinstance(node, Malformed)], left_out, names)
     if wanted.rows and not names:  # a list by itself is about the machines in it
         there = [machine for machine in there if machine.name in {row.kubernetes_node for row in wanted.rows}]
         left_out = [each for each in left_out if each.name in {row.kubernetes_node for row in wanted.rows}]
@@ -76,22 +78,31 @@ async def enrol(kube: Kube, wanted: Wanted) -> Enrolment:
     )
 
 
+def _with_unread(unread: Sequence[Malformed], left_out: Sequence[LeftOut], names: Sequence[str]) -> list[LeftOut]:
+    """A Kubernetes node that does not read is there all the same, and somebody has to look at it."""
+    found = {node.metadata.name: f"its Kubernetes node cannot be read: {node.problem}" for node in unread}
+    told = [LeftOut(name, reason, True) for name, reason in sorted(found.items()) if not names or name in names]
+    return [*(each for each in left_out if each.name not in found), *told]
+
+
 async def _known(kube: Kube, namespace: str) -> tuple[Known, list[str]]:
-    """What is enrolled; where the CRDs are not installed yet, nothing is."""
+    """What is enrolled, in objects that do not decode too; where the CRDs are not installed yet, nothing is."""
     try:
-        machines = [each for each in (await kube.list(MACHINES)).items if not isinstance(each, Malformed)]
-        groups = [each for each in (await kube.list(GROUPS)).items if not isinstance(each, Malformed)]
+        machines, groups = (await kube.list(MACHINES)).items, (await kube.list(GROUPS)).items
     except HexaError as error:
         if error.reason == "KindNotServed":
             return Known(), []
         return Known(), [f"what is enrolled already could not be seen: {error}"]
-    by_node = {
-        each.spec.kubernetes_node_name or each.metadata.name: Lookup(each.metadata.namespace, each.metadata.name)
-        for each in machines
-    }
+    by_node = {_node_of(each): Lookup(each.metadata.namespace, each.metadata.name) for each in machines}
     names = frozenset(group.metadata.name for group in groups if group.metadata.namespace == namespace)
     profiles, notes = await _profiles(kube, namespace)
     return Known(machines=by_node, groups=names, profiles=profiles), notes
+
+
+def _node_of(machine: Node | Malformed) -> str:
+    """The Kubernetes node that it declares; of one that does not decode its own name, which stands for it in most cases."""
+    named = "" if isinstance(machine, Malformed) else machine.spec.kubernetes_node_name
+    return named or machine.metadata.name
 
 
 async def _profiles(kube: Kube, namespace: str) -> tuple[frozenset[str], list[str]]:
