@@ -379,3 +379,15 @@ def test_what_does_not_decode_is_there_all_the_same(kube: MemoryKube) -> None:
     for told in (result, enrol("c")):
         assert "# c: left out: its Kubernetes node cannot be read: " in told.stderr
         assert ("no such Kubernetes node" in told.stderr, told.exit_code) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    "mac", ["", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "zz", "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03"]
+)
+def test_an_address_that_no_card_answers_to_is_none(kube: MemoryKube, mac: str) -> None:
+    """What is printed validates: an address of zeros, of many cards, or of Infiniband is not filled in, and that is said."""
+    add_node(kube, "a")
+    Kubelets(kube, a={**GOOD, "mac": mac})
+    result = enrol()
+    assert "# a: no MAC address is known" in result.stderr
+    assert (result.exit_code, "wakeOnLan" in objects(result)["Node a"]["spec"].get("power", {})) == (1, False)

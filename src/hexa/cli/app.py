@@ -21,6 +21,7 @@ from hexa.cli.release import release
 from hexa.cli.report import report
 from hexa.cli.run import run as run_command
 from hexa.cli.shared.help import Command, Group
+from hexa.cli.shared.process import process
 from hexa.cli.simulate import simulate
 from hexa.cli.switch import auto, off, on, pause, resume
 from hexa.cli.tariff import tariff
@@ -75,4 +76,5 @@ app.add_typer(notify, name="notify")
 
 def run() -> None:
     """Parse the arguments and run the command."""
-    app()
+    with process():
+        app()

@@ -264,7 +264,12 @@ def _shared_secret(bmcs: Mapping[str, Bmc]) -> str:
 def mac_of(machine: Candidate) -> str:
     """The address that wakes it: as the list says, else as it was read. Empty: none is known."""
     seen = machine.card.mac if machine.card else ""
-    return machine.mac or ("" if seen.strip("0:") == "" else seen)
+    return machine.mac or (seen if _is_mac(seen) else "")
+
+
+def _is_mac(text: str) -> bool:
+    """Whether an Ethernet card can have it: six bytes, not all zero, and not of many cards (Infiniband has twenty)."""
+    return _MAC.fullmatch(text.lower()) is not None and text.strip("0:") != "" and not int(text[:2], 16) & 1
 
 
 def shortcomings(machine: Candidate, *, probed: bool) -> list[str]:
