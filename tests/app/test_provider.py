@@ -576,6 +576,25 @@ async def test_a_node_of_another_group_is_denied_and_nothing_is_deleted(autojump
         assert rig.wished("a") == (ON, CA)
 
 
+async def test_a_node_whose_two_names_are_those_of_two_machines_is_neither(autojump_clock: MockClock) -> None:
+    """Name and providerID that contradict each other rest no machine, and no group is told for them."""
+    async with open_rig() as rig:
+        rig.group()
+        rig.group("other")
+        rig.machine("a", Phase.READY, welcomed=True)
+        rig.kube_node("a", spec={"providerID": "p://a"})
+        rig.machine("x", Phase.READY, group="other", welcomed=True)
+        rig.kube_node("x", spec={"providerID": "p://x"})
+        await rig.seen()
+        denied = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("a", "p://x")])
+        assert denied == Denied("NotAMember", "a with providerID p://x is no machine of d/g")
+        assert (rig.cloud.group_for_node("a", "p://x"), rig.cloud.target_size(ID)) == (None, 1)
+        unnamed = await rig.cloud.delete_nodes(ID, nodes=[ExternalNode("")])
+        assert unnamed == Denied("NotAMember", "a node without a name is no machine of d/g")
+        for node in (ExternalNode("a", "p://a"), ExternalNode("p://a", "p://a"), ExternalNode("a", "p://nobody")):
+            assert isinstance(await rig.cloud.delete_nodes(ID, nodes=[node]), Done)
+
+
 async def test_the_minimum_is_kept(autojump_clock: MockClock) -> None:
     """A request that would leave fewer than minSize machines is denied as a whole."""
     async with open_rig() as rig:

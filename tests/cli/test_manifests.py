@@ -49,6 +49,14 @@ def test_what_is_no_name_is_a_usage_error(wrong: tuple[str, str]) -> None:
     assert f"{wrong[0]}: {wrong[1]!r} is no name" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--image", "--autoscaler-image"])
+def test_an_image_that_nothing_can_be_pulled_by_is_a_usage_error(option: str) -> None:
+    """A name with a space or a line break would show at the first pull."""
+    result = CliRunner().invoke(app, ["manifests", option, "a b"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{option}: 'a b' is no name of an image" in result.stderr
+
+
 def test_deploy_writes_overlays_and_chart(tmp_path: Path) -> None:
     """The folders of deploy/ can be written anywhere."""
     assert CliRunner().invoke(app, ["manifests", "--deploy", str(tmp_path)]).exit_code == 0

@@ -112,6 +112,7 @@ def manifests(
         return
     _check_names({"--namespace": [namespace], "--machines": machines, "--tenant": tenants, "--read-secret": secrets})
     _check_names({"--read-prices": prices, "--notify-secret": [notify_secret] if notify_secret else None})
+    _check_images({"--image": image, "--autoscaler-image": autoscaler_image})
     from msgspec import structs
 
     from hexa.app.manifests import options as of
@@ -140,6 +141,12 @@ def _check_names(given: Mapping[str, Iterable[str] | None]) -> None:
                 option not in ("--read-secret", "--read-prices", "--notify-secret") and ("." in name or len(name) > 63)
             ):
                 fail(f"{option}: {name!r} is no name: use lower case letters, digits and -", Exit.USAGE)
+
+
+def _check_images(given: Mapping[str, str]) -> None:
+    for option, image in given.items():
+        if not image.isprintable() or " " in image:
+            fail(f"{option}: {image!r} is no name of an image: write REGISTRY/NAME:TAG, without spaces", Exit.USAGE)
 
 
 def _check_monitoring(options: "Options") -> None:

@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hexa.adapters.externalgrpc import wire
+from hexa.adapters.externalgrpc.pb.clusterautoscaler.cloudprovider.v1 import externalgrpc as pb
 from hexa.adapters.externalgrpc.scan import Malformed, node_names
 from hexa.domain.resources.core import Taint
 from hexa.domain.resources.v1alpha1 import Shape
@@ -176,6 +178,17 @@ def test_durations_are_the_same_in_both_generations(seconds: float) -> None:
     assert earlier is not None
     assert abs(earlier.duration - round(later.total_seconds() * 1e9)) <= 2000
     assert earlier.duration == round(seconds * 1e9)
+
+
+@pytest.mark.parametrize("days", [200_000, -200_000])
+def test_a_default_that_nanoseconds_cannot_hold_keeps_its_sign(days: int) -> None:
+    """A span of centuries comes back as the longest there is, not as one of the other sign."""
+    asked = pb.NodeGroupAutoscalingOptions(scale_down_unready_duration=timedelta(days=days))
+    request = wire.read_options(bytes(pb.NodeGroupAutoscalingOptionsRequest("d/g", asked)))[1]
+    answer = pb.NodeGroupAutoscalingOptionsResponse().parse(wire.options(Options(), request))
+    found = answer.node_group_autoscaling_options
+    assert found.scale_down_unready_duration == timedelta(days=days)
+    assert found.scale_down_unready_time.duration == (2**63 - 1 if days > 0 else -(2**63))
 
 
 def test_template_bytes_do_not_depend_on_order() -> None:

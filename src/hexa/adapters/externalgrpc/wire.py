@@ -37,6 +37,7 @@ EMPTY: Final = b""
 """The answer of RPCs that have nothing to say, and of NodeGroupForNode for a node that Cluster Autoscaler leaves alone."""
 
 _INT32: Final = range(-(1 << 31), 1 << 31)
+_INT64: Final = range(-(1 << 63), 1 << 63)
 _SECOND: Final = 1_000_000_000
 _MICROSECOND: Final = 1_000
 
@@ -272,7 +273,8 @@ def _nanoseconds(chosen: float | None, later: timedelta | None, earlier: k8s.Dur
 
 
 def _both(nanoseconds: int) -> tuple[k8s.Duration, timedelta]:
-    return k8s.Duration(nanoseconds), timedelta(microseconds=nanoseconds // _MICROSECOND)
+    held = min(max(nanoseconds, _INT64.start), _INT64.stop - 1)  # as Go cuts a duration that it cannot hold
+    return k8s.Duration(held), timedelta(microseconds=nanoseconds // _MICROSECOND)
 
 
 def price(value: float) -> bytes:

@@ -217,8 +217,12 @@ class Provider:
         return max(found, key=lambda view: len(view.id) if f"-{view.id}-" in node.name else 0, default=None)
 
     def _machine(self, name: str, provider_id: str) -> MachineView | None:
-        view = self._views.by_kube_name(name) if name else None
-        return view if view is not None or not provider_id else self._views.by_provider_id(provider_id)
+        """None where the two name different machines as well: nobody can tell which one is meant."""
+        named = self._views.by_kube_name(name) if name else None
+        known = self._views.by_provider_id(provider_id) if provider_id else None
+        if named is not None and known is not None and named.key != known.key:
+            return None
+        return named or known
 
     def _group(self, group: str) -> GroupView | None:
         namespace, _, name = group.partition("/")
@@ -297,9 +301,8 @@ class Provider:
         for node in nodes:
             machine = self._machine(node.name, node.provider_id)
             if machine is None or machine.group is None or machine.group.key != view.key or not machine.valid:
-                return self._deny(
-                    call, What.NOT_A_MEMBER, f"{node.name or node.provider_id} is no machine of {view.id}"
-                )
+                which = " with providerID ".join(filter(None, (node.name, node.provider_id))) or "a node without a name"
+                return self._deny(call, What.NOT_A_MEMBER, f"{which} is no machine of {view.id}")
             wish = machine.wish(now)
             if wish is None or wish.power is Power.ON:
                 resting[machine.key] = machine
