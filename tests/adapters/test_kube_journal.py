@@ -245,7 +245,7 @@ def test_logs_are_text_where_a_person_reads_them() -> None:
 def test_texts_of_the_cluster_steer_no_terminal(form: Literal["json", "text"]) -> None:
     """A message or a field that holds escapes and line ends is one line, and clears nobody's screen."""
     stream, evil = io.StringIO(), "pod \x1b[2J\x07\nlevel=error forged"
-    writer(Logs(format=form), clock=FixedClock(), stream=stream)("info", evil, {"by": evil})  # type: ignore[arg-type]
+    writer(Logs(format=form), clock=FixedClock(), stream=stream)("info", evil, {"by": evil})
     assert stream.getvalue().count("\n") == 1
     assert not {"\x1b", "\x07"} & set(stream.getvalue())
     assert "forged" in stream.getvalue()
