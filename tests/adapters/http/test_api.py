@@ -351,6 +351,14 @@ async def test_the_page_for_people_who_wait() -> None:
         assert b"box-1 is ready" in ready.body
 
 
+async def test_nobody_is_told_to_wait_for_years() -> None:
+    """What a clock that was set, or an odd boot, makes of a machine's arrival is no time to wait until one asks again."""
+    odd = {"status": {"phase": "Booting", "since": at(), "bootSeconds": [1e9]}}
+    async with open_desk(RACK | {(MACHINES, "a", "box-2"): odd}) as desk:
+        page = await desk.get("machines/a/box-2/eta.html")
+        assert (page.status, page.headers["retry-after"]) == (503, "3600")
+
+
 async def test_texts_of_machines_cannot_become_markup() -> None:
     """What stands against a machine is escaped."""
     evil = {"status": {"phase": "Off", "blocker": "<script>alert(1)</script>"}}

@@ -23,6 +23,8 @@ SOON: Final = 3
 """The same close to the end."""
 WEIGHT: Final = re.compile(r"[01](\.[0-9]{0,3})?", re.ASCII)
 """As RFC 9110 has it."""
+LONGEST: Final = 3_600
+"""Seconds after which a program is told to ask again, whatever the machine's clock or boots say."""
 KINDS: Final = {"eta.css": "text/css; charset=utf-8", "eta.js": "text/javascript; charset=utf-8"}
 
 
@@ -56,7 +58,9 @@ def waiting_page(eta: Eta) -> Response:
         left=escape(_left(eta)),
         more=escape(_more(eta)),
     )
-    status, retry = (200, {}) if eta.ready else (503, {"retry-after": str(max(eta.eta_seconds or 0, refresh))})
+    status, retry = (
+        (200, {}) if eta.ready else (503, {"retry-after": str(min(max(eta.eta_seconds or 0, refresh), LONGEST))})
+    )
     return Response(text, status, retry, media_type="text/html")
 
 
