@@ -598,3 +598,15 @@ def test_a_week_begins_on_its_monday() -> None:
     scenario = example("office-week")
     assert scenario.start.weekday() == 0
     assert timedelta(seconds=scenario.seconds) == timedelta(days=7)
+
+
+@pytest.mark.parametrize("option", ["--html", "--svg"])
+def test_a_page_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, option: str) -> None:
+    """Nobody waits for a simulation whose result has nowhere to go."""
+    scenario = tmp_path / "small.yaml"
+    scenario.write_text(SMALL)
+    for path in (tmp_path, tmp_path / "absent" / "x"):
+        result = CliRunner().invoke(app, ["simulate", str(scenario), option, str(path)])
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"hexa: {path}: cannot be written")
+        assert len(result.stderr.splitlines()) == 1

@@ -39,6 +39,9 @@ def simulate(
     from hexa.simulate import simulate as play
 
     text = read_text(scenario)
+    for path in (html, svg):
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            fail(f"{path}: cannot be written: there is no folder {path.parent}, or it is one itself", Exit.USAGE)
     try:
         read = read_scenario(text, source=name_of(scenario))
         with _progress(read.title) as tell:
