@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.store import Store
-from hexa.domain.errors import HexaError
+from hexa.domain.errors import HexaError, Unavailable
 from hexa.domain.machine.power_job import Action, Outcome
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import API_GROUP
@@ -92,7 +92,8 @@ class PowerJobs:
         try:
             seen = await self._jobs.start(order)
         except HexaError as error:
-            self._unmade[order.machine] = _record(order, Seen(name, Outcome.UNMADE, _unmade(error)))
+            if error.reason != Unavailable.__name__:  # without an answer it may have been made
+                self._unmade[order.machine] = _record(order, Seen(name, Outcome.UNMADE, _unmade(error)))
             raise
         self._unmade.pop(order.machine, None)
         self._there[order.machine] = name
