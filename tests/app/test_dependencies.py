@@ -143,6 +143,26 @@ def _place(view: MachineView | None) -> tuple[Lookup, int] | None:
     return view.group.key, view.policy.max_size
 
 
+def test_a_raised_maximum_is_heard_by_all_that_depend_on_a_machine_of_the_group() -> None:
+    """Two machines need a third whose group had maxSize 0, one of them by the other: both can be woken once the limit is gone."""
+
+    def needing(name: str, *others: str, grouped: bool) -> Node:
+        labels = {MEMBERSHIP_LABEL: "rack"} if grouped else {}
+        metadata = OwnedMetadata(name=name, namespace="d", labels=labels, annotations=wish("on", "user", 0))
+        return Node(metadata=metadata, spec=NodeSpec(depends_on=others, startup_pod_spec=POD, shutdown_pod_spec=POD))
+
+    def at_most(most: int | None) -> Group:
+        return Group(metadata=OwnedMetadata(name="rack", namespace="d"), spec=GroupSpec(max_size=most))
+
+    store = Store(clock=Still())
+    views = Views(store)
+    below, above, last = needing("b", "c", grouped=False), needing("a", "b", grouped=True), needing("c", grouped=True)
+    for version, change in enumerate((below, above, at_most(0), last, at_most(None)), start=1):
+        (store.machines if isinstance(change, Node) else store.groups).put(numbered(change, version))
+    assert [crowd for name in NAMES for crowd in views.dependencies.ties(Lookup("d", name)).crowds] == []
+    assert ties(views) == worked_out(views, store)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(nodes | names | groups, max_size=14))
 def test_each_change_alone_leads_to_the_whole_truth(changes: list[Any]) -> None:

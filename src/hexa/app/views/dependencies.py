@@ -119,6 +119,7 @@ class Dependencies:
             self._mend(each)
             self._measure(each)
         for other in before:
+            self._find_place(other)
             self._tell_dependents(other)
         self._refresh(key)
 
@@ -136,20 +137,23 @@ class Dependencies:
         that matters to all that depend on it."""
         if key not in self._before and key not in self._after:
             self._forget_place(key)
-        elif self._places.get(key) != self._place(key):
+            return
+        place, was = self._place(key), self._places.get(key)
+        self._forget_place(key)
+        if place is not None:
+            self._places[key] = place
+            self._named.setdefault(place[0], set()).add(key)
+            self._stale[place[0]] = None
+        if place != was:
             for each in (key, *self._all_after(key)):
                 self._measure(each)
 
     def _place(self, key: Lookup) -> Place | None:
-        """The machine's group, remembered; None: it is in none, or in one without maxSize."""
-        self._forget_place(key)
+        """The machine's group; None: it is in none, or in one without maxSize."""
         view = self._view(key)
         if view is None or view.leaving or view.group is None or view.group.released or view.policy.max_size is None:
             return None
-        place = self._places[key] = view.group.key, view.policy.max_size
-        self._named.setdefault(place[0], set()).add(key)
-        self._stale[place[0]] = None
-        return place
+        return view.group.key, view.policy.max_size
 
     def _forget_place(self, key: Lookup) -> None:
         if (place := self._places.pop(key, None)) is None:
