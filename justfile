@@ -39,7 +39,7 @@ coverage:
 
 # whole scenarios played many times over: killed after each write, the examples at length, the figures of the main path
 long *ARGS:
-    pytest -n auto -m long "$@"
+    pytest -n auto --dist worksteal -m long "$@"
 
 # random fault runs on the fake cluster; one that breaks a rule is shrunk: --runs N, --seed S, --script FILE
 faults *ARGS:
