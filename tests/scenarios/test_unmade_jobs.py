@@ -38,10 +38,11 @@ async def test_a_wake_whose_job_cannot_be_made_is_told_as_that(autojump_clock: M
         assert told(world) == ""
 
 
-async def test_silence_is_no_refusal(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("reason", [None, "ReadTimeout", "ConnectError"])
+async def test_silence_is_no_refusal(autojump_clock: MockClock, reason: str | None) -> None:
     """While the API server does not answer, nobody knows whether the Job is made: that is told as no refusal."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
-        kube_of(world).fail_next(Unavailable("no answer"), verb="create", kind=JOBS, times=10_000)
+        kube_of(world).fail_next(Unavailable("no answer", reason=reason), verb="create", kind=JOBS, times=10_000)
         await switch(world, "on")
         await trio.sleep(5)
         assert world.node("box-1").status.job is None

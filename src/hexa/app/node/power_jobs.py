@@ -19,6 +19,8 @@ from hexa.ports.jobs import Jobs, Order, Seen
 NONE: Final[frozenset[str]] = frozenset()
 SHOWN: Final = 500
 """Characters of what the API server says that people are shown."""
+WEBHOOK: Final = "InternalError"
+"""The reason of the API server's answer where an admission webhook cannot be asked."""
 CLOCKS_APART: Final = timedelta(minutes=1)
 """So far the API server's clock may be behind ours."""
 
@@ -92,7 +94,7 @@ class PowerJobs:
         try:
             seen = await self._jobs.start(order)
         except HexaError as error:
-            if error.reason != Unavailable.__name__:  # without an answer it may have been made
+            if _is_answer(error):  # without one it may have been made
                 self._unmade[order.machine] = _record(order, Seen(name, Outcome.UNMADE, _unmade(error)))
             raise
         self._unmade.pop(order.machine, None)
@@ -149,6 +151,12 @@ class PowerJobs:
     def _others(self, machine: Lookup, name: str) -> bool:
         """Whether another Job of the machine may be there."""
         return self._begun.get(machine, name) != name or bool(self._known.get(machine, NONE) - {name})
+
+
+def _is_answer(error: HexaError) -> bool:
+    """Whether the API server itself says that the Job is not made. A failed connection or a time limit says nothing, whatever
+    reason it has."""
+    return not isinstance(error, Unavailable) or error.reason == WEBHOOK
 
 
 def _unmade(error: HexaError) -> str:
