@@ -2,7 +2,8 @@
 
 Pods are listed once for machines that are woken together, and now and then until the last of them is Ready; never else.
 
-It is told of wakes as everybody is, by news. What is not told because the API server is away is not told later: it would be old.
+It is told of wakes as everybody is, by news. What is not told because the API server is away is told at a later look, while the
+machine still boots.
 """
 
 import math

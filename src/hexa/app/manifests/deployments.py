@@ -27,9 +27,10 @@ SCAN_INTERVAL: Final = "2s"
 """Cluster Autoscaler passes over pods younger than 2 s for one loop: a longer interval is paid at each scale-up."""
 
 DELAY_AFTER_ADD: Final = "1m"
-RECHECK: Final = "1m"
 """Cluster Autoscaler gives up no machine for so long after it has added one, of whatever group; its default of 10 min would be the
 least idle time of all of them."""
+RECHECK: Final = "1m"
+"""For so long it does not look again at a machine whose pods fitted nowhere else; its default of 5 min adds to idle times."""
 
 CLIENT: Final = AUTOSCALER
 """The name in the certificate of the client that may call."""

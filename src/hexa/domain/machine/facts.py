@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from hexa.domain.machine import trust
 from hexa.domain.machine.lifecycle import LIMITS, Event, Phase, phase_of
+from hexa.domain.machine.power_job import current
 from hexa.domain.machine.trust import Life, Sample, believed
 from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
@@ -222,10 +223,7 @@ class View:
     @property
     def cycle_not_begun(self) -> bool:
         """Its power is to be cycled, and its Job is not made yet."""
-        job = self.status.job
-        return self.status.remediation.cycling and (
-            job is None or job.attempt != self.status.attempt or job.outcome == "unmade"
-        )
+        return self.status.remediation.cycling and current(self.status) is None
 
     @property
     def goes_by_silence(self) -> bool:

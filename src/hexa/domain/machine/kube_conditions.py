@@ -41,15 +41,13 @@ def _is_ours(condition: Condition) -> bool:
 
 def by_others(node: KubeNode | None, type_: str) -> Condition | None:
     """What somebody else says by the condition, while it is True."""
-    for condition in node.status.conditions if node is not None else ():  # asked for each machine at each look
-        if condition.type == type_ and condition.status == "True" and not _is_ours(condition):
-            return condition
-    return None
+    said = not_denied(node, type_)
+    return said if said is not None and said.status == "True" else None
 
 
 def not_denied(node: KubeNode | None, type_: str) -> Condition | None:
     """What somebody else says by the condition, unless it is False: Unknown, and what is no word of Kubernetes, is doubt."""
-    for condition in node.status.conditions if node is not None else ():
+    for condition in node.status.conditions if node is not None else ():  # asked for each machine at each look
         if condition.type == type_ and condition.status != "False" and not _is_ours(condition):
             return condition
     return None
