@@ -92,9 +92,10 @@ def test_done_wake_job_is_a_start_only_without_a_sensor() -> None:
 
 
 def test_no_fact_holds_the_time_of_a_machines_clock() -> None:
-    """Facts have no room for the times that a kubelet writes: a machine whose clock is years off is sensed alike."""
+    """Facts have no room for the times that a kubelet writes: a machine whose clock is years off is sensed alike. All are of the
+    agent's own clock, the leaps of that one included."""
     times = {name for name, kind in Facts.__annotations__.items() if "datetime.datetime" in str(kind)}
-    assert times == {"now", "watching_since", "heard", "heard_until"}
+    assert times == {"now", "watching_since", "heard", "heard_until", "skipped"}
 
 
 # --- power gone -------------------------------------------------------------------------------------------
@@ -451,6 +452,18 @@ def test_pause_that_has_not_lasted_yet_puts_nothing_off(phase: Phase) -> None:
     heard = end - 1 if phase is Phase.DRAINING else None
     for begin in (end, end + HOUR):
         assert noticed(phase, end, node_exists=True, heard=heard, paused_since=at(begin)) is Event.OVERDUE
+
+
+@pytest.mark.parametrize("phase", ENDS)
+def test_time_that_the_clock_skipped_is_no_part_of_a_pause_that_is_not_booked_yet(phase: Phase) -> None:
+    """It is among the blind seconds already: counted twice it would put the end off by as much again."""
+    late = HOUR + ENDS[phase]
+    known: dict[str, Any] = {"node_exists": True, "blind_seconds": HOUR - 1, "skipped": ((at(1), at(HOUR)),)}
+    heard = late - 1 if phase is Phase.DRAINING else None
+    paused = {"paused_since": at(0), "since": at(0)}
+    assert noticed(phase, late, heard=heard, **known, **paused) is not Event.OVERDUE  # the pause goes on until now
+    ended = {"stood_still": 1.0, "since": at(0)}
+    assert noticed(phase, late, heard=heard, **known, **ended) is Event.OVERDUE
 
 
 def test_pause_counts_from_the_entry_into_the_phase() -> None:

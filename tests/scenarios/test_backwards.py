@@ -179,3 +179,23 @@ async def test_failure_47_a_leap_of_the_clock_makes_nothing_overdue(autojump_clo
         await world.until(lambda: world.node("box-1").status.welcomed, within=90)
         await trio.sleep(60)
         assert ("Booting", "Overdue") not in arrows(world)
+
+
+async def test_failure_47_a_leap_of_the_clock_prolongs_no_pause(autojump_clock: MockClock) -> None:
+    """A machine that is paused for two minutes, in which its host's clock is put right by hours, has two minutes more for its boot,
+    and fails no hours late."""
+    async with open_world(
+        groups=[rack(timeouts={"boot": "10m"})], machines=boxes(), autoscaler=None, site=QUICK
+    ) as world:
+        await world.until(at(world, Phase.OFF), within=60)
+        world.inject({"kind": "noJoin", "machine": "box-1"})
+        await switch(world, "on")
+        await reach(world, Phase.BOOTING)
+        began = trio.current_time()
+        world.edit("box-1", {"paused": {"reason": "new fans"}})
+        await trio.sleep(60)
+        world.set_clock(5 * 3600)
+        await trio.sleep(60)
+        world.edit("box-1", {"paused": None})
+        await reach(world, Phase.START_FAILED, within=900)
+        assert 710 <= trio.current_time() - began <= 780

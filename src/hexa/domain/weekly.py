@@ -90,6 +90,17 @@ def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
     return after
 
 
+def without(start: datetime, end: datetime, skipped: Sequence[Span]) -> Iterator[Span]:
+    """The parts of a span that were: without those that the clock skipped."""
+    for begin, over in sorted(skipped):
+        if begin < end and over > start:
+            if begin > start:
+                yield start, begin
+            start = max(start, over)
+    if start < end:
+        yield start, end
+
+
 def spans(
     window: Window, zone: ZoneInfo, *, start: datetime, end: datetime, but: Iterable[date] = ()
 ) -> Iterator[Span]:

@@ -86,6 +86,13 @@ def test_deadlines_stand_still_while_a_machine_is_paused() -> None:
     assert saved(dwelling(ahead)).status.stood_still == 0.0
 
 
+def test_time_that_the_clock_skipped_is_no_part_of_a_pause() -> None:
+    """The clock is set forward while a machine is paused: its deadlines stand still for as long as the pause really was."""
+    of = view(standing(Phase.BOOTING, paused_since=at(10)))
+    leaps = ((at(-60), at(12)), (at(15), at(25)))
+    assert saved(dwelling(of, skipped=leaps)).status.stood_still == 8.0
+
+
 def test_a_pause_that_is_noted_goes_on() -> None:
     """Nothing is written again, and nothing is done meanwhile."""
     of = view(standing(Phase.POWERING_ON, paused_since=at(10), attempt=2, wakes=1, woken_at=T0))

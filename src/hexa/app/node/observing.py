@@ -118,12 +118,13 @@ class Observer:
             nothing_stuck=key in self._nothing_stuck and self._nothing_stuck[key] == status.since,
             pods_seen_at=self._pods_seen.get(key),
             counter=self._meters.counter(node) if self._meters is not None else None,
-            skipped=self._skipped_since(status.energy.counted_to) if self._skipped else (),
+            skipped=self._skipped_since(status.energy.counted_to, status.paused_since) if self._skipped else (),
             read=read,
         )
 
-    def _skipped_since(self, moment: datetime | None) -> tuple[Span, ...]:
-        since = aware(moment) if moment is not None else None
+    def _skipped_since(self, *moments: datetime | None) -> tuple[Span, ...]:
+        """After the first of those that are known."""
+        since = min((aware(moment) for moment in moments if moment is not None), default=None)
         return tuple(span for span in self._skipped if since is not None and span[1] > since)
 
 

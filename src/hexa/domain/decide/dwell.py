@@ -15,7 +15,7 @@ from hexa.domain.decide.observed import Observed
 from hexa.domain.decide.rest import rest
 from hexa.domain.decide.saved import about, save
 from hexa.domain.decide.shapes import with_shape
-from hexa.domain.machine.facts import Facts
+from hexa.domain.machine.facts import Facts, paused_for
 from hexa.domain.machine.lifecycle import DUTIES, Phase
 from hexa.domain.machine.marks import let_go, marked, outlived, suspended_by_us
 from hexa.domain.machine.power_job import current, running, shut_down, unwanted, with_job
@@ -56,8 +56,8 @@ def _book_pause(machine: MachineView, observed: Observed, facts: Facts, plan: Pl
         return None
     if began is None:
         return save(machine, observed, structs.replace(status, paused_since=facts.now))
-    still = max((facts.now - max(began, status.since or began)).total_seconds(), 0.0)
-    return save(machine, observed, structs.replace(status, paused_since=None, stood_still=status.stood_still + still))
+    still = status.stood_still + paused_for(status, now=facts.now, skipped=facts.skipped).total_seconds()
+    return save(machine, observed, structs.replace(status, paused_since=None, stood_still=still))
 
 
 def _out_of_service(machine: MachineView, observed: Observed, facts: Facts, plan: Plan | None) -> Todo:

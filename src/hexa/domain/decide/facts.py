@@ -50,6 +50,7 @@ def facts_of(machine: MachineView, observed: Observed, *, plan: bool) -> Facts:
         crowded=_crowded(machine, observed),
         may_wake=machine.may_wake(now),
         blind_seconds=observed.blind_seconds,
+        skipped=observed.skipped,
         power_cycle_after=verdict_of(machine, observed).after,
     )
 

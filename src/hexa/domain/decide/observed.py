@@ -166,7 +166,7 @@ class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     counter: Counter | None = None
     """The last reading of its meter."""
     skipped: tuple[Span, ...] = ()
-    """Time over which the clock was set forward since the machine's account was complete."""
+    """Time over which the clock was set forward since the machine's account was complete, or its pause began."""
     read: Read = NOTHING_READ
 
     @property

@@ -1,5 +1,6 @@
 """What is known of one machine at one moment, and the same seen from its phase. It decides nothing."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,6 +12,7 @@ from hexa.domain.machine.power_job import current
 from hexa.domain.machine.trust import Life, Sample, believed
 from hexa.domain.policy.limits import Limits
 from hexa.domain.resources.v1alpha1 import NodeStatus, Power, PowerReading, Reading
+from hexa.domain.weekly import Span, without
 
 LEASE_PERIOD: Final = trust.LEASE_PERIOD
 RENEWAL_MISSED: Final = trust.RENEWAL_MISSED
@@ -55,6 +57,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """How long a renewal of the node's Lease stands: its kubelet's nodeLeaseDurationSeconds, if that is longer than the default."""
     blind_seconds: float = 0.0
     """Seconds since the phase began in which we were blind: deadlines stood still."""
+    skipped: tuple[Span, ...] = ()
+    """Time that never was: our clock was set forward over it. It is among `blind_seconds`, and no part of a pause."""
     power_cycle_after: timedelta | None = None
     """How long the machine must be ill before its power is cycled; None: it is not, or something is against it (`power_cycle`)."""
 
@@ -67,6 +71,15 @@ class Facts(Struct, frozen=True, kw_only=True):
         """What is heard of the kubelet."""
         expected = self.watching_since if self.node_exists else None
         return Life(heard=self.heard, until=self.heard_until, expected_from=expected)
+
+
+def paused_for(status: NodeStatus, *, now: datetime, skipped: Sequence[Span]) -> timedelta:
+    """How long the pause of the status lasted in its phase until now; nothing where none has begun, or the clock went back."""
+    began = status.paused_since
+    if began is None:
+        return timedelta(0)
+    spans = without(max(began, status.since or began), now, skipped)
+    return sum((end - start for start, end in spans), timedelta(0))
 
 
 class View:
@@ -144,7 +157,7 @@ class View:
         """How long of this phase it was paused."""
         still = timedelta(seconds=self.status.stood_still)
         if self.status.paused_since is not None:  # a pause that has ended and is not booked yet
-            still += max(self.now - max(self.status.paused_since, self.since), timedelta(0))
+            still += paused_for(self.status, now=self.now, skipped=self.facts.skipped)
         return still
 
     def passed(self, span: timedelta) -> bool:

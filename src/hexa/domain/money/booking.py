@@ -6,7 +6,7 @@ piece of a span is priced by itself, and put to its day.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from math import isnan
@@ -18,7 +18,7 @@ from hexa.domain.money.account import MONTH
 from hexa.domain.money.rates import HOUR, Rates
 from hexa.domain.money.series import DAY, Step
 from hexa.domain.resources.energy import Counter, EnergyAccount, Sums
-from hexa.domain.weekly import YEARS, Span, moment, zone_of
+from hexa.domain.weekly import YEARS, Span, moment, without, zone_of
 
 S = TypeVar("S", bound=Sums)
 
@@ -114,17 +114,6 @@ def in_currency(account: EnergyAccount, currency: str) -> EnergyAccount:
     none = dict.fromkeys(MONEY, 0.0)
     days = {day: structs.replace(sums, **none) for day, sums in account.days.items()}
     return structs.replace(account, days=days, currency=currency, **none)
-
-
-def without(start: datetime, end: datetime, skipped: Sequence[Span]) -> Iterator[Span]:
-    """The parts of a span that were: without those that the clock skipped."""
-    for begin, over in sorted(skipped):
-        if begin < end and over > start:
-            if begin > start:
-                yield start, begin
-            start = max(start, over)
-    if start < end:
-        yield start, end
 
 
 def summary(account: EnergyAccount) -> str:
