@@ -165,3 +165,18 @@ async def test_the_agent_tells_the_rule_where_the_group_asks_for_it(autojump_clo
         world.edit_group("rack", {"reportBlockers": None})
         await trio.sleep(5)
         assert told() == ("", "")
+
+
+async def test_the_idle_machine_is_the_spare_and_not_the_one_that_serves(autojump_clock: MockClock) -> None:
+    """Of two machines that are up the report calls the one without pods the spare, as the condition does."""
+    async with open_world(
+        groups=[rack(spares=1, wakeProof="Ignore")], machines=boxes(2), autoscaler=None, site=QUICK
+    ) as world:
+        await reach(world, Phase.READY, "box-1", within=200)
+        web(world)
+        await reach(world, Phase.READY, "box-2")
+        await trio.sleep(30)
+        assert any(condition.type == "Spare" for condition in world.node("box-2").status.conditions)
+        found = {name: line.reason for name, line in (await lines(world)).items()}
+        assert (found["box-2"].rule, found["box-2"].text.partition(" idle")[0]) == ("Spare", "it is one of 1")
+        assert "its pods would take the place of another" in found["box-1"].text

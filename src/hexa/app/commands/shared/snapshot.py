@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from hexa.app.commands.shared.agents import agents, unwatched
 from hexa.app.store import Source, Store
 from hexa.app.views.views import Views
+from hexa.app.working import BOUND
 from hexa.domain.errors import HexaError, NotFound, Refused
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.facts import Facts
@@ -23,7 +24,7 @@ from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.battery import OnBattery
 from hexa.domain.policy.conventions import UNREAD
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.core import NODES, Kind
+from hexa.domain.resources.core import NODES, PODS, Kind
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup
 from hexa.domain.rules import battery
 from hexa.domain.rules.safe_hands import told
@@ -160,6 +161,7 @@ async def take(kube: Kube, *, clock: Clock, namespace: str | None, names: Iterab
         for source in looked_at(store):
             nursery.start_soon(fill, source)
     await _fill_profiles(kube, store, notes)
+    await _fill_working(kube, store, views, notes)
     judge_site(store, views)
     views.on_battery = partial(on_battery, store, clock)
     there = {key.name for cache in (store.groups, store.machines) for key in (*cache.objects, *cache.malformed)}
@@ -189,6 +191,18 @@ async def _fill_profiles(kube: Kube, store: Store, notes: dict[str, None]) -> No
             except HexaError as error:
                 store.profiles.lost(scope, error)
                 notes[f"what PowerProfiles say is not known: {error}"] = None
+
+
+async def _fill_working(kube: Kube, store: Store, views: Views, notes: dict[str, None]) -> None:
+    """Which machines run pods, where a group keeps idle ones on. While that is not known each of them counts as idle."""
+    if not any(group.policy.spares is not None for group in views.groups()):
+        return
+    try:
+        store.working.replace((await kube.list(PODS, BOUND)).items, scope=None)
+    except HexaError as error:
+        notes[f"which machines are idle is not known, so another one may be the spare: {error}"] = None
+    else:
+        store.working.sees(None)
 
 
 def judge_site(store: Store, views: Views) -> None:
