@@ -64,6 +64,16 @@ def test_a_file_that_changes_is_read_again_and_one_that_breaks_leaves_what_was(t
     assert f"its last price is for {(START + 24 * HOUR).isoformat()}; bring newer ones" in said
 
 
+def test_prices_that_begin_later_are_told(tmp_path: Path) -> None:
+    """A file of tomorrow alone leaves today without its own prices: that is said, with what keeps them."""
+    file = tmp_path / "day-ahead.csv"
+    file.write_text(prices(0.1))
+    files = TariffFiles(Tariffs(), {"spot": WrittenTariff(file=str(file))})
+    (said,) = files.look(START - HOUR)
+    assert f"its first price is for {START.isoformat()}; keep those of before it (hexa tariff import --keep)" in said
+    assert files.look(START) == []
+
+
 def test_a_file_of_another_currency_or_with_a_gap_says_so(tmp_path: Path) -> None:
     """The prices count all the same."""
     file = tmp_path / "day-ahead.csv"

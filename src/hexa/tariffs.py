@@ -57,7 +57,8 @@ class TariffFiles:
         if (found := {**stamps(self._written), "": (self.maps.changes, 0)}) != self._seen:
             loaded = load_tariffs(self._written, self.tariffs.known, self.maps)
             self._seen, self._wrong, self.tariffs.known = found, loaded.problems, loaded.tariffs
-        wrong = frozenset(str(each) for each in (*self._wrong, *ending(self.tariffs.known, now)))
+        known = self.tariffs.known
+        wrong = frozenset(str(each) for each in (*self._wrong, *beginning(known, now), *ending(known, now)))
         new, self._told = wrong - self._told, wrong
         return sorted(new)
 
@@ -123,6 +124,20 @@ def ending(tariffs: Mapping[str, Tariff], now: datetime) -> tuple[Problem, ...]:
         )
         for name, tariff in sorted(tariffs.items())
         if tariff.rows and tariff.rows[-1].end - now < SOON
+    )
+
+
+def beginning(tariffs: Mapping[str, Tariff], now: datetime) -> tuple[Problem, ...]:
+    """The tariffs that have no price yet for now."""
+    return tuple(
+        Problem(
+            f"tariffs.{name}",
+            f"its first price is for {tariff.rows[0].start.isoformat()}",
+            "keep those of before it (hexa tariff import --keep); until then the price at the same time of that day stands in",
+            severity="warning",
+        )
+        for name, tariff in sorted(tariffs.items())
+        if tariff.rows and tariff.rows[0].start > now
     )
 
 

@@ -46,6 +46,22 @@ def test_import_writes_what_show_draws(tmp_path: Path) -> None:
     assert "no price is known for these hours" in out
 
 
+def test_import_keeps_the_prices_of_before(tmp_path: Path) -> None:
+    """Prices of one day after the other end up in one file; earlier ones that are not there keep nobody from the new ones."""
+    fetched, kept = tmp_path / "fetched.csv", tmp_path / "prices.csv"
+    for day, price in ((29, 0.1), (30, 0.2)):
+        row = f"2026-11-{day}T00:00:00Z,2026-11-{day}T12:00:00Z,{price}"
+        fetched.write_text(f"# unit: EUR/kWh\nstart,end,value\n{row}\n")
+        code, _, err = run("import", "csv", str(fetched), "--keep", str(kept), "--output", str(kept))
+        assert (code, "nothing of it is kept" in err) == (0, day == 29)
+    assert [line.rpartition(",")[2] for line in kept.read_text().splitlines()] == [
+        "# unit: EUR/kWh",
+        "value",
+        "0.1",
+        "0.2",
+    ]
+
+
 def test_show_draws_the_day_of_the_tariffs_zone(tmp_path: Path) -> None:
     """All 25 hours of the day on which clocks go back; a negative price has a minus."""
     config = tmp_path / "hexa.yaml"

@@ -11,6 +11,7 @@ from hexa.cli.shared.files import name_of, read_text
 from hexa.cli.shared.help import Command, Group
 
 if TYPE_CHECKING:
+    from hexa.domain.money.prices import Series
     from hexa.domain.money.tariff import Tariff
 
 tariff = typer.Typer(cls=Group, help="Prices of energy: docs/tariffs.md.", no_args_is_help=True)
@@ -32,6 +33,14 @@ def import_prices(
     unit: Annotated[
         str, typer.Option(metavar="UNIT", help="Unit of a CSV that does not say it, such as EUR/MWh.")
     ] = "",
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep",
+            metavar="FILE",
+            help="Prices of before, in hexa's form: what the new ones say nothing of stays, for eight days.",
+        ),
+    ] = None,
 ) -> None:
     """Bring prices into the form that hexa reads: rows of start,end,value for a kilowatt-hour.
 
@@ -47,7 +56,7 @@ def import_prices(
     }
     if form not in readers:
         fail(f"{form!r} is no form of prices: write {', '.join(FORMS[:-1])} or {FORMS[-1]}", Exit.USAGE)
-    series = _read(readers[form])
+    series = _with_earlier(_read(readers[form]), keep) if keep is not None else _read(readers[form])
     written = write_prices(series)
     if output is None:
         typer.echo(written, nl=False)
@@ -55,6 +64,17 @@ def import_prices(
         _write(output, written)
     for start, end in series.gaps:
         typer.echo(f"hexa: no price from {start.isoformat()} to {end.isoformat()}", err=True)
+
+
+def _with_earlier(series: "Series", file: Path) -> "Series":
+    """Earlier prices that are not there, or that can't be used, keep nobody from the new ones."""
+    from hexa.domain.money.prices import PricesError, read_prices, with_earlier
+
+    try:
+        return with_earlier(series, read_prices(file.read_text(encoding="utf-8-sig"), source=str(file)))
+    except (OSError, UnicodeDecodeError, PricesError) as error:
+        typer.echo(f"hexa: --keep: nothing of it is kept: {error}", err=True)
+        return series
 
 
 @tariff.command("show", cls=Command)

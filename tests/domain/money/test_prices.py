@@ -14,6 +14,7 @@ from hexa.domain.money.prices import (
     import_nordpool,
     import_octopus,
     read_prices,
+    with_earlier,
     write_prices,
 )
 from hexa.domain.money.series import Row
@@ -58,6 +59,20 @@ def test_octopus_gives_pence_the_newest_first_and_the_end_of_the_last_may_be_ope
     series = import_octopus(json.dumps({"results": results}), source="x")
     half = timedelta(minutes=30)
     assert series == Series((Row(DAY, DAY + half, -0.015), Row(DAY + half, DAY + 2 * half, 0.2205)), "GBP")
+
+
+def test_earlier_prices_stay_where_the_new_ones_say_nothing() -> None:
+    """Those of today stay beside those of tomorrow, for eight days; what both speak of is as the new ones say."""
+
+    def series(price: float, *days: int) -> Series:
+        return Series(tuple(Row(DAY + timedelta(each), DAY + timedelta(each + 1), price) for each in days))
+
+    found = with_earlier(series(2.0, 1), series(1.0, -8, -7, 0, 1, 2))
+    assert [((row.start - DAY).days, row.per_kwh) for row in found.rows] == [(-7, 1.0), (0, 1.0), (1, 2.0), (2, 1.0)]
+    half = with_earlier(series(2.0, 1), Series((Row(DAY, DAY + timedelta(days=1.5), 1.0),)))
+    assert half == Series((*series(1.0, 0).rows, *series(2.0, 1).rows))
+    with pytest.raises(PricesError, match="in EUR, and the new ones in GBP"):
+        with_earlier(Series(series(2.0, 1).rows, "GBP"), series(1.0, 0))
 
 
 def test_csv_may_have_other_columns_and_another_unit() -> None:

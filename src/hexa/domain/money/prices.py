@@ -26,6 +26,8 @@ from hexa.domain.money.series import MOST, Row
 HEADER: Final = ("start", "end", "value")
 MOST_ROWS: Final = 400_000
 """Ten years of quarters of an hour."""
+KEPT: Final = timedelta(days=8)
+"""Of prices that have been: an account is booked by them an hour late, and a day of the week before stands in for one without."""
 UNITS: Final = {"kWh": 1.0, "MWh": 1000.0}
 """Kilowatt-hours of a unit."""
 MINOR: Final = {
@@ -65,6 +67,17 @@ def write_prices(series: Series) -> str:
     lines = [f"# unit: {series.currency}/kWh", ",".join(HEADER)]
     lines += [f"{row.start.isoformat()},{row.end.isoformat()},{_shown(row.per_kwh)}" for row in series.rows]
     return "\n".join(lines) + "\n"
+
+
+def with_earlier(new: Series, earlier: Series) -> Series:
+    """The new prices, and beside them those of before for times that they say nothing of: since `KEPT` before the first of them,
+    and after the last. Raises `PricesError` where they are in another currency."""
+    if earlier.currency != new.currency:
+        raise PricesError(f"the prices of before are in {earlier.currency}, and the new ones in {new.currency}")
+    first, last = new.rows[0].start, new.rows[-1].end
+    before = (Row(row.start, min(row.end, first), row.per_kwh) for row in earlier.rows if row.start < first)
+    after = (Row(max(row.start, last), row.end, row.per_kwh) for row in earlier.rows if row.end > last)
+    return Series((*(row for row in before if row.end > first - KEPT), *new.rows, *after), new.currency)
 
 
 def import_csv(text: str, *, source: str, unit: str = "") -> Series:
