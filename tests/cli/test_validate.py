@@ -207,7 +207,7 @@ def test_folders_are_searched_and_lines_are_told(folder: Path) -> None:
     assert result.exit_code == 1
     assert lines == [
         f'{folder}/deep/list.json:12: error: Group homelab/cellar: spec.maxSize: is "x"; a whole number is wanted',
-        "    write it without quotes",
+        "    write a whole number",
         f"{folder}/deep/nodes.yml:19: error: Node homelab/b: metadata.labels.group: there is no Group homelab/wrong",
         "    create it, or correct the label",
         f"{folder}/group.yaml:6: error: Group homelab/workers: spec.minSize: is -1",

@@ -10,6 +10,7 @@ from hexa.domain.resources.power_spec import PowerSpec
 
 PLUG = {"address": "plug.lan", "device": "tasmota"}
 OIDS = {"state": "1.3.6", "onState": 1, "offState": 0, "turnOn": 1, "turnOff": 0}
+PDU = {"address": "pdu.lan", "profile": "apc-rpdu2", "outlets": ["7"], "secretName": "pdu"}
 
 
 def template(**status: Any) -> dict[str, Any]:
@@ -39,6 +40,8 @@ def pdu(**oids: Any) -> dict[str, Any]:
         (template(maxAge="0s", readAt="at"), "BadDuration", "spec.power.http.template.status.maxAge"),
         (template(maxAge="2m"), "NoTime", "spec.power.http.template.status.maxAge"),
         ({"http": {**PLUG, "device": "shelly", "login": "query"}}, "BadSettings", "spec.power.http.login"),
+        ({"pdu": {**PDU, "outlets": ["7", "b.lan/A1"]}}, "UnknownOutlet", "spec.power.pdu.outlets[1]"),
+        ({"pdu": {**PDU, "onWatts": 15}}, "BadSettings", "spec.power.pdu.onWatts"),
         (pdu(onState="On", offState="on"), "BadSettings", "spec.power.pdu.oids.onState"),
         (pdu(state="enterprises.318"), "BadOid", "spec.power.pdu.oids.state"),
         (pdu(controlOff="1..3"), "BadOid", "spec.power.pdu.oids.controlOff"),
@@ -60,6 +63,7 @@ def test_what_cannot_be_used_is_named(power: dict[str, Any], reason: str, field:
         template(readAt="at", maxAge="5m"),
         pdu(),
         pdu(separator=","),
+        {"pdu": {**PDU, "outlets": ["1.7", "{outlet}", "pdu-b.lan/8"]}},
     ],
 )
 def test_what_can_be_used_is_left_alone(power: dict[str, Any]) -> None:

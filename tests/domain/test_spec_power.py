@@ -26,7 +26,8 @@ REDFISH = {"redfish": {"address": "https://bmc.lan", "secretName": "bmc", "tls":
 PDU = {"pdu": {"address": "pdu.lan", "profile": "apc-rpdu2", "outlets": ["7"], "secretName": "pdu"}}
 PLUG = {"http": {"address": "plug.lan", "device": "shelly", "secretName": "plug"}}
 SCRIPT = {"script": {"command": ["/bin/switch"], "secretName": "relay"}}
-WATTS = {"pdu": {**PDU["pdu"], "onWatts": 20.0}}
+OIDS = {"state": "1.3.6.1", "onState": 1, "offState": 2, "turnOn": 1, "turnOff": 2, "watts": "1.3.6.2"}
+WATTS = {"pdu": {"address": "pdu.lan", "oids": OIDS, "outlets": ["7"], "secretName": "pdu", "onWatts": 20.0}}
 
 
 def node(power: dict[str, Any] | None, name: str = "box", **spec: Any) -> Node:
@@ -280,6 +281,16 @@ def test_the_same_hardware_is_recognised_however_it_is_written(
                 f"spec.power.ipmi.address: '{address}' is more than a name",
             )
             for address in ("bmc.lan:623", "https://bmc.lan", "[fd00::1]:623", "admin@bmc.lan", "bmc.lan/1")
+        ),
+        ({"ipmi": {"address": "bmc 1", "secretName": "s"}}, "spec.power.ipmi.address: 'bmc 1' is more than a name"),
+        *(
+            ({"redfish": {"address": address, "secretName": "s"}}, f"spec.power.redfish.address: {says}")
+            for address, says in (
+                ("https://root:pl4nted@bmc.lan", "has credentials in it; put them into a Secret"),
+                ("root@bmc.lan", "has credentials in it; put them into a Secret"),
+                ("ftp://bmc.lan", "'ftp://bmc.lan' is no URL of the web"),
+                ("bmc 1.lan", "'bmc 1.lan' is no URL of the web"),
+            )
         ),
         (IPMI | {"sense": "redfish"}, "spec.power.sense: is redfish, which has no settings"),
         (WOL | SSH | {"turnOff": "wakeOnLan"}, "spec.power.turnOff: is wakeOnLan, which can't do that; name ssh"),

@@ -32,6 +32,8 @@ def told(node: Node) -> dict[str, str]:
     [
         ({"template": {"capacity": {"cpu": 8, "memory": "1Gi", "pods": 0}}}, {}, "template.capacity.pods", "FitsNoPod"),
         ({"template": {"capacity": {"cpu": "0", "memory": "1Gi"}}}, {}, "template.capacity.cpu", "FitsNoPod"),
+        ({"template": {"capacity": {"cpu": 8, "memory": 16}}}, {}, "template.capacity.memory", "FitsNoPod"),
+        ({"template": {"capacity": {"cpu": 8, "memory": "512m"}}}, {}, "template.capacity.memory", "FitsNoPod"),
         ({"template": {"capacity": {"cpu": 8}}}, {}, "template.capacity", "TemplateIncomplete"),
         ({"template": {"capacity": {"memory": "64Gi"}}}, SEEN, "template.capacity.memory", "CapacityAboveSeen"),
         (

@@ -130,6 +130,24 @@ async def test_failure_55_everybody_tells_of_a_template_that_no_pod_fits(
         assert {who for who, text in told.items() if says in text} == set(told), told
 
 
+@pytest.mark.parametrize(
+    ("power", "says"),
+    [
+        ({"pdu": {"address": "p", "outlets": ["A1"], "profile": "apc-rpdu2", "secretName": "s"}}, "'A1' is no number"),
+        ({"script": {"command": ["/press"], "can": ["on", "off"], "toggle": True}}, "nothing reads the power"),
+    ],
+)
+async def test_failure_55_everybody_tells_of_settings_that_a_driver_would_refuse(
+    autojump_clock: MockClock, power: dict[str, Any], says: str
+) -> None:
+    """Settings of a PDU that no driver can use, and a button that nothing reads: condition, BLOCKER, why and doctor agree."""
+    box = machine("box-1", group="rack", spec={"power": power, "startupPodSpec": None, "shutdownPodSpec": None})
+    async with open_world(groups=[rack()], machines=[box], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        told = await told_of_machine(world)
+        assert {who for who, text in told.items() if says in text} == set(told), told
+
+
 async def test_failure_56_everybody_tells_of_a_shape_that_nobody_knows(autojump_clock: MockClock) -> None:
     """All machines off from birth and none declares what it has: told by condition, BLOCKER, why and doctor, with the remedy; after
     one boot nobody tells it any more."""

@@ -69,13 +69,13 @@ async def open_power(settings: Pdu, context: Context) -> AsyncIterator[Power]:
     if oids is None:
         known = ", ".join(PROFILES)
         raise context.refused("it names no profile and no oids", f"add profile ({known}) or oids", reason="BadSettings")
-    problems = outlet_problems(PowerSpec(pdu=settings))
-    if problem := next((each for each in problems if each.severity == "error"), None):
-        raise context.refused(problem.text, problem.remedy, reason=problem.reason)
     if settings.on_watts is not None and not oids.watts:
         raise context.refused(
             "onWatts needs an OID of watts", "add oids.watts, or remove onWatts", reason="BadSettings"
         )
+    problems = outlet_problems(PowerSpec(pdu=settings))
+    if problem := next((each for each in problems if each.severity == "error"), None):
+        raise context.refused(problem.text, problem.remedy, reason=problem.reason)
     yield PduPower(settings, context, oids)
 
 

@@ -1,6 +1,8 @@
 """Keeps what can never work of each machine while its spec and the last shape seen are the same: statuses change far more often."""
 
+from hexa.domain.machine.button import button_problems
 from hexa.domain.policy.problem import Problem
+from hexa.domain.power.outlet_problems import outlet_hints
 from hexa.domain.resources.v1alpha1 import Lookup, Node, NodeSpec, Shape
 from hexa.domain.written.pod_specs import hints
 from hexa.domain.written.unworkable import unworkable
@@ -16,7 +18,8 @@ class Hints:
         """What of the machine can never work."""
         known = self._known.get(key)
         if known is None or known[0] != node.spec or known[1] != node.status.template:
-            found = (*hints(node), *unworkable(node))
+            outlets = outlet_hints(node.spec.power) if node.spec.power is not None else ()
+            found = (*hints(node), *unworkable(node), *outlets, *button_problems(node))
             known = self._known[key] = (node.spec, node.status.template, found)
         return known[2]
 

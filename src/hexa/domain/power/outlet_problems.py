@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from msgspec import structs
+
 from hexa.domain.duration import parse_duration
 from hexa.domain.policy.problem import Problem
-from hexa.domain.resources.power_spec import Http, HttpStatus, Pdu, PowerSpec
+from hexa.domain.resources.power_spec import Http, HttpStatus, Pdu, PowerSpec, SnmpOids
 
 NUMBER: Final = re.compile(r"[0-9]{1,9}")
 OID: Final = re.compile(r"\.?[0-9]{1,10}(\.[0-9]{1,10}){1,127}")
 """An object identifier of SNMP."""
+INDEX: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){0,9}")
+"""An outlet as the end of one."""
+POWER_SPEC_INVALID: Final = "PowerSpecInvalid"
 
 
 def outlet_problems(spec: PowerSpec) -> Iterator[Problem]:
@@ -20,6 +25,12 @@ def outlet_problems(spec: PowerSpec) -> Iterator[Problem]:
         yield from _http_problems(spec.http)
     if spec.pdu is not None:
         yield from _pdu_problems(spec.pdu)
+
+
+def outlet_hints(spec: PowerSpec) -> Iterator[Problem]:
+    """The same for a condition: the machine is switched by what works of it all the same."""
+    for problem in outlet_problems(spec):
+        yield structs.replace(problem, severity="warning", reason=POWER_SPEC_INVALID)
 
 
 def _http_problems(http: Http) -> Iterator[Problem]:
@@ -64,9 +75,24 @@ def _age_problems(field: str, status: HttpStatus) -> Iterator[Problem]:
 
 
 def _pdu_problems(pdu: Pdu) -> Iterator[Problem]:
+    for place, outlet in enumerate(pdu.outlets):
+        name = outlet.rpartition("/")[2]
+        if not INDEX.fullmatch(name) and "{" not in name:  # a parameter of a profile
+            text, remedy = (
+                f"outlet {name[:60]!r} is no number",
+                "write the number that SNMP has for the outlet, such as 7",
+            )
+            yield Problem(f"spec.power.pdu.outlets[{place}]", text, remedy, reason="UnknownOutlet")
     oids = pdu.oids
-    if oids is None:
-        return
+    if pdu.on_watts is not None and not (oids and oids.watts):
+        whose = f"profile {pdu.profile} has none" if oids is None and pdu.profile else "there is none"
+        remedy = "write oids with watts, or remove onWatts"
+        yield Problem("spec.power.pdu.onWatts", f"needs an OID of watts, and {whose}", remedy, reason="BadSettings")
+    if oids is not None:
+        yield from _oid_problems(oids)
+
+
+def _oid_problems(oids: SnmpOids) -> Iterator[Problem]:
     for name, oid in (
         ("state", oids.state),
         ("control", oids.control),

@@ -17,6 +17,8 @@ from hexa.domain.resources.v1alpha1 import Node
 
 BY_NAME: Final = frozenset({"ipmi", "pdu", "ssh"})
 """Drivers whose address is no URL."""
+BY_URL: Final = frozenset({"redfish", "http"})
+"""Drivers whose address is one of the web."""
 _MAC: Final = re.compile(
     r"[0-9A-Fa-f]{2}(?P<between>[:-]?)(?:[0-9A-Fa-f]{2}(?P=between)){4}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"
 )
@@ -52,6 +54,8 @@ def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
         elif address and driver in BY_NAME and not _is_host(address):
             text, remedy = f"{address!r} is more than a name or an IP address", "write that alone, and the port in port"
             yield Problem(f"spec.power.{driver}.address", text, remedy, reason="BadAddress")
+        elif address and driver in BY_URL:
+            yield from _url_problems(address, f"spec.power.{driver}.address")
     for index, mac in enumerate(spec.wake_on_lan.macs if spec.wake_on_lan is not None else ()):
         field, remedy = (
             f"spec.power.wakeOnLan.macs[{index}]",
@@ -75,7 +79,20 @@ def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
 def _is_host(address: str) -> bool:
     """A name or an IP address alone, as it is looked up."""
     bare = bare_host(address)
-    return IPV6.fullmatch(bare) is not None or not set(bare) & set(":/@")
+    return IPV6.fullmatch(bare) is not None or not set(bare) & set(":/@ ")
+
+
+def _url_problems(address: str, field: str) -> Iterator[Problem]:
+    """What its driver would refuse of a URL. A password in it is not repeated."""
+    if IPV6.fullmatch(address):
+        return
+    url = urlsplit(address if "://" in address else f"//{address}")
+    if url.username or url.password:
+        remedy = "put them into a Secret and name it by secretName"
+        yield Problem(field, "has credentials in it", remedy, reason="BadAddress")
+    elif url.scheme not in ("", "http", "https") or " " in (url.hostname or ""):
+        remedy = 'write a URL such as "https://device-01.lan"'
+        yield Problem(field, f"{address!r} is no URL of the web", remedy, reason="BadAddress")
 
 
 def _is_address(address: str) -> bool:

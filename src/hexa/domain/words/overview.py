@@ -234,6 +234,7 @@ OF_MACHINE: Final[dict[str, Needs]] = {
     "IdentityChanged": Needs(reasons=frozenset({"OtherName"})),
     "NotSetUp": WARNING,
     "PodSpecInvalid": WARNING,
+    "PowerSpecInvalid": WARNING,
     "ProfileMissing": WARNING,
     "ProfileIncomplete": WARNING,
     "CircuitTooSmall": WARNING,

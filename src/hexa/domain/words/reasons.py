@@ -50,13 +50,13 @@ REASONS: Final = frozenset(
 OF_CONDITIONS: Final = _each(
     "Blocked BootExceedsProvisionTime ButtonUnread CannotCycle CapacityAboveSeen CircuitTooSmall Contained "
     "ControlPlaneMember DependencyMissing ExerciseAfterProof Failed FitsNoPod GpuUnlabelled GraceOutlastsDrain "
-    "HardOffForbidden HealthCheck HealthcheckPeriod Hedged IdentityChanged Invalid Joined KeptOn MaxBelowIdle MaxSizeZero "
-    "MinAboveMachines MinAboveMax MixedShape NeverScaledDown NeverWokenAgain NoGroup NoKey NoMachines NoSensor NoSpare "
-    "NoTime NodeUninitialized NotSetUp OutOfService PinnedPodsStay PodSpecInvalid PodSpecWins PodsWokenForInVain "
-    "PowerJobFailed PowerJobWaiting PowerKnown PowerStateManagedBy PricesEnd ProfileIncomplete ProfileMissing Reachable "
-    "Released Remediation RemediationStopped RequestAboveLimit ScheduleInvalid SelectorMismatch SelectorOfOneMachine "
-    "ShapeUnknown SoftTooLong SparesAboveMax TemplateIncomplete UnevenShape UnknownCircuit UnknownTariff UnusedParameter "
-    "UpsNotHeard Wakeable WattsUnknown"
+    "HardOffForbidden HealthCheck HealthcheckPeriod Hedged IdentityChanged Invalid Joined KeptOn MaxBelowIdle "
+    "MaxSizeZero MinAboveMachines MinAboveMax MixedShape NeverScaledDown NeverWokenAgain NoGroup NoKey NoMachines "
+    "NoSensor NoSpare NoTime NodeUninitialized NotSetUp OutOfService PinnedPodsStay PodSpecInvalid PodSpecWins "
+    "PodsWokenForInVain PowerJobFailed PowerJobWaiting PowerKnown PowerSpecInvalid PowerStateManagedBy PricesEnd "
+    "ProfileIncomplete ProfileMissing Reachable Released Remediation RemediationStopped RequestAboveLimit "
+    "ScheduleInvalid SelectorMismatch SelectorOfOneMachine ShapeUnknown SoftTooLong SparesAboveMax TemplateIncomplete "
+    "UnevenShape UnknownCircuit UnknownTariff UnusedParameter UpsNotHeard Wakeable WattsUnknown"
 )
 CONDITIONS: Final = OF_CONDITIONS | frozenset(map(str, Reason))
 """Types of the conditions of machines and groups; a veto is a condition of its reason's name."""

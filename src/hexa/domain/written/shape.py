@@ -208,11 +208,13 @@ def _type_remedy(value: Any, schema: Schema, kind: str) -> str:
         return "write it in quotes: YAML reads on, off, yes, no, y and n as booleans"
     if kind == "string" and _is_number(value):
         return f'write it in quotes: "{value}"'
-    if kind in ("integer", "number", "boolean") and isinstance(value, str):
+    if kind in _UNQUOTED and isinstance(value, str) and re.fullmatch(_UNQUOTED[kind], value):
         return "write it without quotes"
     return {"array": "begin each item with a dash", "int-or-string": _QUANTITIES}.get(kind, f"write {_WANTED[kind]}")
 
 
+_UNQUOTED: Final = {"integer": "[-+]?[0-9]+", "number": r"[-+]?[0-9]+(\.[0-9]+)?", "boolean": "true|false"}
+"""Texts that are what is wanted but for their quotes."""
 _DURATIONS: Final = 'write a duration such as "10m" or "1h30m"'
 _QUANTITIES: Final = 'write a quantity such as 8, "500m" or "16Gi"'
 _NUMBERS: Final = "write a number of zero or more"
@@ -252,9 +254,9 @@ def _alternatives(choices: list[str]) -> str:
 
 def _number(value: float, schema: Schema, path: Path) -> Iterator[Problem]:
     least, most = schema.get("minimum"), schema.get("maximum")
-    if least is not None and value == least and schema.get("exclusiveMinimum"):
+    if least is not None and value <= least and schema.get("exclusiveMinimum"):
         yield _problem(path, f"is {value}", f"write more than {least}", "TooSmall")
-    if least is not None and value < least:
+    elif least is not None and value < least:
         yield _problem(path, f"is {value}", f"{least} is the least", "TooSmall")
     if most is not None and value > most:
         yield _problem(path, f"is {value}", f"{most} is the most", "TooLarge")

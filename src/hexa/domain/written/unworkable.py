@@ -23,6 +23,8 @@ from hexa.domain.resources.v1alpha1 import HardOff, Node, Shape
 
 NEEDED: Final = ("cpu", "memory", "pods")
 """Resources without which no pod fits on a node."""
+LEAST_MEMORY: Final = 2**20
+"""Bytes: below this a unit was forgotten."""
 PASSING: Final = CA_TAINTS | CONDITION_TAINTS | {UNINITIALIZED_TAINT}
 """Taints that others put on a node and take off again: in a template they would stay."""
 
@@ -55,6 +57,9 @@ def _fits_no_pod(machine: Node) -> Iterator[Problem]:
         if name in NEEDED and size_of(str(value)) <= 0:
             text = f"is {value}, so no pod fits on the machine and it is never asked for"
             yield _warning(f"spec.template.capacity.{name}", text, "write what it has, or remove it", "FitsNoPod")
+        elif name == "memory" and size_of(str(value)) < LEAST_MEMORY:
+            text = f"is {value}, which is less than 1Mi, so no pod that asks for memory fits on the machine"
+            yield _warning(f"spec.template.capacity.{name}", text, 'write it with a unit, such as "16Gi"', "FitsNoPod")
 
 
 def _incomplete(machine: Node) -> Iterator[Problem]:
