@@ -389,6 +389,27 @@ def test_objects_that_are_meant_are_not_passed_over(text: str, field: str) -> No
     assert field in [each["field"] for each in json.loads(result.stdout)["problems"]]
 
 
+def test_what_objects_name_of_the_configuration_is_looked_for_there(tmp_path: Path) -> None:
+    """A tariff and a circuit that are not configured, and a circuit that one machine alone overloads, are warnings."""
+    config = tmp_path / "hexa.yaml"
+    config.write_text("circuits: {garage: {maxWatts: 100}}\ntariffs: {house: {price: 0.3}}\n")
+    watts = {"energy": {"maxWatts": 140}}
+    objects = (
+        group("rack", cost={"tariff": "hause"}),
+        node("a", of="rack", circuit="garag", **watts),
+        node("b", of="rack", circuit="garage", **watts),
+    )
+    text = "---\n".join(write_document(each) for each in objects)
+    found = json.loads(run("--json", "--config", config, "-", stdin=text).stdout)["problems"]
+    assert [(each["object"]["name"], each["reason"]) for each in found if each["reason"] != "ShapeUnknown"] == [
+        ("rack", "UnknownTariff"),
+        ("a", "UnknownCircuit"),
+        ("b", "CircuitTooSmall"),
+    ]
+    known = json.loads(run("--json", "-", stdin=text).stdout)["problems"]
+    assert {each["reason"] for each in known} <= {"ShapeUnknown"}
+
+
 def test_an_empty_list_of_groups_is_right() -> None:
     """`kubectl get groups -o yaml` in an empty namespace."""
     for items in ("[]", "null"):

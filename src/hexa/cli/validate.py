@@ -33,7 +33,7 @@ def validate(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="The agent's configuration file: its settings, tariffs and receivers of notifications.",
+            help="The agent's configuration file: its settings, tariffs, receivers of notifications, and what objects name of it.",
         ),
     ] = None,
 ) -> None:
@@ -42,14 +42,19 @@ def validate(
     Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file cannot be read.
     """
     from hexa.cli.shared.checking import check, no_objects, written_objects
+    from hexa.cli.shared.settings import settings_of
+    from hexa.domain.policy.conventions import UNREAD
 
     if not files and config is None:
         fail("name files to check, or the agent's configuration by --config", Exit.USAGE)
     located, documents = _read(list(_sources(files or ())))
-    located += _of_config(config) if config is not None else []
+    settings = settings_of(config, {}) if config is not None else None
+    located += _of_config(config, settings) if config is not None and settings is not None else []
     objects = list(written_objects(documents, namespace=namespace))
     located += no_objects(documents)
-    located += check(objects, now=datetime.now(UTC))  # noqa: TID251  # a command is where time comes from
+    conventions = settings.conventions if settings is not None else UNREAD
+    now = datetime.now(UTC)  # noqa: TID251  # a command is where time comes from
+    located += check(objects, now=now, conventions=conventions)
     typer.echo(_json(objects, located) if as_json else _text(objects, located, settings="" if files else str(config)))
     if any(each.problem.severity == "error" for each in located):
         raise typer.Exit(Exit.FAILED)
@@ -90,14 +95,13 @@ def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Do
     return located, documents
 
 
-def _of_config(file: Path) -> list["Located"]:
+def _of_config(file: Path, settings: "Config") -> list["Located"]:
     """What is wrong with settings that the agent goes on without. A setting that it does not start with ends the command."""
     from hexa.cli.shared.checking import Located, Written
-    from hexa.cli.shared.settings import settings_of
     from hexa.config import read_config_file
     from hexa.domain.written.validation import Subject
 
-    problems = [*_problems(settings_of(file, {}))]
+    problems = [*_problems(settings)]
     document = read_config_file(read_text(file), source=name_of(file)) if problems else None
     if document is None:
         return []

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from hexa.domain.policy.conventions import UNREAD, Conventions
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.profile import needs_profile
 from hexa.domain.resources.core import Malformed, decode
@@ -15,6 +17,7 @@ from hexa.domain.written.object import KINDS, is_ours, written_problems
 from hexa.domain.written.shape import Path, field_path
 from hexa.domain.written.validation import (
     Subject,
+    configured_problems,
     filled,
     group_problems,
     machine_problems,
@@ -109,9 +112,10 @@ def _subject(value: Mapping[str, Any], namespace: str) -> Subject:
     )
 
 
-def check(objects: Iterable[Written], *, now: datetime) -> list[Located]:
-    """Everything that is wrong with the objects, each by itself and all together, in the order of the files."""
-    site = _Site(now)
+def check(objects: Iterable[Written], *, now: datetime, conventions: Conventions = UNREAD) -> list[Located]:
+    """Everything that is wrong with the objects, each by itself and all together, in the order of the files. `conventions`: those
+    of the agent's configuration, where that is known."""
+    site = _Site(now, conventions)
     for written in objects:
         site.add(written)
     site.judge()
@@ -121,8 +125,8 @@ def check(objects: Iterable[Written], *, now: datetime) -> list[Located]:
 class _Site:
     """The objects of all files."""
 
-    def __init__(self, now: datetime) -> None:
-        self.now = now
+    def __init__(self, now: datetime, conventions: Conventions) -> None:
+        self.now, self.conventions = now, conventions
         self.located: list[Located] = []
         self.written: dict[Subject, Written] = {}
         self.groups: dict[Lookup, Group] = {}
@@ -163,16 +167,18 @@ class _Site:
     def judge(self) -> None:
         """Judge what decodes, then all together."""
         for key, group in self.groups.items():
-            self.report_all(Subject(GROUPS.name, key.namespace, key.name), group_problems(group, now=self.now))
+            wrong = chain(group_problems(group, now=self.now), configured_problems(group, self.conventions))
+            self.report_all(Subject(GROUPS.name, key.namespace, key.name), wrong)
         for key, profile in self.profiles.items():
             self.report_all(Subject(PROFILES.name, key.namespace, key.name), profile_problems(profile))
         self.fill_in()
         for key, machine in self.machines.items():
             group_of = membership(machine)
             known = self.groups.get(group_of) if group_of else None
-            self.report_all(
-                Subject(MACHINES.name, key.namespace, key.name), machine_problems(machine, known, now=self.now)
+            wrong = chain(
+                machine_problems(machine, known, now=self.now), configured_problems(machine, self.conventions)
             )
+            self.report_all(Subject(MACHINES.name, key.namespace, key.name), wrong)
         groups, machines = list(self.groups.values()), list(self.machines.values())
         for found in site_problems(groups, machines, complete=bool(groups)):
             self.report(self.written[found.subject], found.problem)

@@ -18,12 +18,13 @@ from hexa.domain.machine.button import button_problems
 from hexa.domain.machine.reason import Reason
 from hexa.domain.money.rates import rates_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
-from hexa.domain.policy.circuits import Circuit, watts_problem
+from hexa.domain.policy.circuits import Circuit, circuit_problems, watts_problem
 from hexa.domain.policy.conventions import Conventions
 from hexa.domain.policy.limits import machine_limits
 from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import INVALID
+from hexa.domain.policy.tariffs import unknown_tariff
 from hexa.domain.power.claims import claims, rivals_problem
 from hexa.domain.power.outlet_problems import outlet_problems
 from hexa.domain.power.problems import power_problems
@@ -140,6 +141,17 @@ def _watts_problems(machine: Node, group: Group | None) -> Iterator[Problem]:
     if group is not None and most is not None:
         own = Circuit(name=str(_key(group.metadata)), watts=most, of_group=True)
         yield from filter(None, [watts_problem(own, watts)])
+
+
+def configured_problems(each: Group | Node, conventions: Conventions) -> Iterator[Problem]:
+    """What it names of the agent's configuration, and what is not there, or too small for it."""
+    if isinstance(each, Group):
+        yield from unknown_tariff(each.spec.cost.tariff, conventions.tariffs)
+        return
+    yield from circuit_problems(each, conventions.circuits)
+    watts = rates_of(each).max_watts or None
+    circuits = (circuit for circuit in conventions.circuits or () if circuit.name == each.spec.circuit)
+    yield from filter(None, (watts_problem(circuit, watts) for circuit in circuits))
 
 
 _WAYS: Final[tuple[tuple[Direction, str, str, str], ...]] = (
