@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import ID, QUICK, JobWatch, at, boxes, loaded, rack, reach, switch, up
+from tests.scenarios.stage import ID, QUICK, JobWatch, at, boxes, kube_of, loaded, rack, reach, switch, up
 from trio.testing import MockClock
 
+from hexa.adapters.memory.ports.kube import Verb
+from hexa.domain.errors import Refused
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.names import GROUP_LABEL, OFF_FORBIDDEN_ANNOTATION, SAFE_TO_EVICT, SCALE_DOWN_DISABLED
-from hexa.domain.resources.core import NODES, PODS
+from hexa.domain.resources.core import CLAIMS, NODES, PODS, Kind
 from hexa.domain.resources.v1alpha1 import Asker, Power
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.ports.kube import Patch
@@ -256,6 +258,27 @@ async def test_failure_22_a_budget_blocks_a_drain_that_cluster_autoscaler_asked(
         assert node is not None
         assert SCALE_DOWN_DISABLED not in node.metadata.annotations
         assert world.site.report().pods_killed == 0
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("patch", NODES), ("list", CLAIMS)], ids=["cordon", "claims"])
+async def test_failure_22_a_drain_that_cannot_be_judged_ends_at_its_deadline(
+    autojump_clock: MockClock, verb: Verb, kind: Kind[Any]
+) -> None:
+    """Where the API server refuses the cordon, or to show what a drain would do, no pod is evicted, Blocked says what is refused,
+    and at the deadline the machine is given back to its pods."""
+    async with open_world(groups=[rack(**SHORT_DRAIN)], machines=boxes(2), autoscaler=None, site=QUICK) as world:
+        await loaded(world, volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])
+        kube_of(world).fail_next(Refused("a policy forbids it"), verb=verb, kind=kind, times=100)
+        pods = [pod.metadata.uid for pod in world.pods()]
+        assert await world.cloud.delete_nodes(ID, nodes=[ExternalNode("box-1")]) == Done()
+        await reach(world, Phase.DRAINING)
+        await trio.sleep(10)
+        assert conditions(world)["Blocked"] == "Kubernetes node box-1: a policy forbids it"
+        await reach(world, Phase.READY)
+        await trio.sleep(1)
+        assert not cordoned(world)
+        assert wished(world) == (Power.ON, Asker.RECOVERY)
+        assert [pod.metadata.uid for pod in world.pods()] == pods
 
 
 async def test_failure_22_a_persons_off_is_tried_again(autojump_clock: MockClock) -> None:

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.resources.core import CLAIMS, VOLUMES
+from hexa.domain.resources.core import BUDGETS, CLAIMS, VOLUMES
 from hexa.testing.world import World, open_world
 
 CLAIM = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
@@ -72,6 +72,26 @@ async def test_failure_62_the_volume_of_a_pod_that_stays_is_not_waited_for(autoj
         await switch(world, "off")
         await world.until(at(world, Phase.POWERING_OFF), within=10, every=0.1)
         assert attached(world) == ["kubernetes.io/csi/disks.example^disk-7"]
+
+
+@pytest.mark.parametrize("how", ["paused", pytest.param("outage", marks=pytest.mark.long)])
+async def test_failure_62_time_that_stood_still_is_no_part_of_the_wait(autojump_clock: MockClock, how: str) -> None:
+    """A drain that was paused, or saw no API server, for longer than it may last waits for volumes as long as any other."""
+    async with site(60) as world:
+        world.add_budget(minAvailable=1)
+        await switch(world, "off")
+        await trio.sleep(5)
+        if how == "paused":
+            world.edit("box-1", {"paused": {"reason": "a visit"}})
+        else:
+            world.inject({"kind": "outage", "duration": 400})
+        await trio.sleep(400)
+        world.edit("box-1", {"paused": None})
+        world.site.api.delete(BUDGETS, ("default", "load"))
+        await world.until(lambda: not any(pod.spec.node_name == "box-1" for pod in world.pods()), within=70)
+        assert attached(world)
+        await reach(world, Phase.POWERING_OFF)
+        assert not attached(world)
 
 
 @pytest.mark.long

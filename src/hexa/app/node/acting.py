@@ -13,7 +13,9 @@ from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.domain.decide.decision import Act, EndJobs, Evict, MakeRoom, OnNode, Start, Sweep, Touch, Welcome
 from hexa.domain.decide.observed import Observed, Read, Swept
+from hexa.domain.errors import Refused
 from hexa.domain.machine_view import MachineView
+from hexa.domain.pods.drain import undecided
 from hexa.ports.kube import Kube
 
 
@@ -46,8 +48,7 @@ class Actor:
                 gone, kept = await self._nodes.sweep(await pods_on(self._kube, machine.kube_name), boot=boot)
                 return structs.replace(read, swept=Swept(gone, kept))
             case OnNode(touch):
-                await self._touch(touch, machine, observed)
-                return structs.replace(read, done=read.done | {touch})
+                return await self._on_node(touch, machine, observed)
             case _:
                 assert_never(act)
 
@@ -56,6 +57,17 @@ class Actor:
         order = self._jobs.order(machine, machine.node.status, act.action)
         await self._writer.confirm(machine.node)
         return structs.replace(_done(read, act), started=await self._jobs.start(order) if order is not None else None)
+
+    async def _on_node(self, touch: Touch, machine: MachineView, observed: Observed) -> Read:
+        """A node that may not be cordoned takes pods still: that blocks, and the drain ends at its deadline like any other."""
+        read = structs.replace(observed.read, done=observed.read.done | {touch})
+        try:
+            await self._touch(touch, machine, observed)
+        except Refused as error:
+            if touch is not Touch.CORDON:
+                raise
+            return structs.replace(read, plan=undecided(machine.kube_name, str(error)))
+        return read
 
     async def _touch(self, touch: Touch, machine: MachineView, observed: Observed) -> None:
         match touch:

@@ -28,6 +28,8 @@ class Emptied(Struct, frozen=True):
     drain: datetime | None
     """When it began: another drain waits anew."""
     at: datetime
+    still: timedelta
+    """How long limits had stood still in this drain by then."""
     told: bool = False
     """That it waited in vain."""
 
@@ -44,8 +46,11 @@ class Detaching:
         """The machine is gone."""
         self._emptied.pop(key, None)
 
-    async def waits(self, view: MachineView, plan: Plan, pods: Iterable[Pod | Malformed], *, now: datetime) -> Plan:
-        """The plan, and in it what is waited for: only while a kubelet that is Ready may still unmount it."""
+    async def waits(
+        self, view: MachineView, plan: Plan, pods: Iterable[Pod | Malformed], *, now: datetime, still: timedelta
+    ) -> Plan:
+        """The plan, and in it what is waited for: only while a kubelet that is Ready may still unmount it. `still`: how long limits
+        stood still in this drain."""
         limit, kube = view.policy.drain.volume_detach, view.kube
         if view.phase is not Phase.DRAINING or plan.left or kube is None:
             self.forget(view.key)
@@ -54,7 +59,7 @@ class Detaching:
             return plan
         if not (there := there - await self._staying(pods)):
             return plan
-        until = self._until(view, limit, now)
+        until = self._until(view, limit, now, still)
         if now < until:
             return structs.replace(plan, volumes=still_there(there, until))
         if not (known := self._emptied[view.key]).told:
@@ -62,11 +67,12 @@ class Detaching:
             self._news.tell(about(view, What.VOLUMES_LEFT, left_attached(there), severity=Severity.WARNING))
         return plan
 
-    def _until(self, view: MachineView, limit: timedelta, now: datetime) -> datetime:
+    def _until(self, view: MachineView, limit: timedelta, now: datetime, still: timedelta) -> datetime:
         since, known = view.node.status.since, self._emptied.get(view.key)
         if known is None or known.drain != since:
-            known = self._emptied[view.key] = Emptied(since, now)
-        return waited_until(known.at, limit=limit, since=since, drain=view.limits.drain)
+            known = self._emptied[view.key] = Emptied(since, now, still)
+        emptied = known.at + (still - known.still)
+        return waited_until(emptied, limit=limit, since=since, drain=view.limits.drain + still)
 
     async def _staying(self, pods: Iterable[Pod | Malformed]) -> frozenset[str]:
         """Volumes of pods that a drain leaves alone: theirs stay too."""

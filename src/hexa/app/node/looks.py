@@ -15,9 +15,11 @@ from hexa.app.store import Store
 from hexa.app.tariffs import Tariffs
 from hexa.app.views.views import Views
 from hexa.domain.decide.decision import Looked
-from hexa.domain.decide.facts import namesakes_of
+from hexa.domain.decide.facts import facts_of, namesakes_of
 from hexa.domain.decide.observed import Load, Observed, OrderSeen, Read
+from hexa.domain.errors import Refused
 from hexa.domain.machine.boot import on_their_way
+from hexa.domain.machine.facts import View
 from hexa.domain.machine.identity import in_doubt, names_now, renamed
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.power_job import Action, current
@@ -25,7 +27,7 @@ from hexa.domain.machine.stamps import aware
 from hexa.domain.machine.unclaimed_nodes import runs_as
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.booking import Prices
-from hexa.domain.pods.drain import Plan, plan
+from hexa.domain.pods.drain import Plan, plan, undecided
 from hexa.domain.resources.v1alpha1 import JobRecord, Lookup
 from hexa.domain.rules.out_of_service import stuck
 from hexa.domain.rules.power_cycle import Site
@@ -84,7 +86,14 @@ class Reader:
         return OrderSeen(able=True, of_another_time=old, there=self._jobs.there(order), unmade=unmade)
 
     async def _plan(self, machine: MachineView, observed: Observed) -> Plan:
-        """What a drain would do. Pods of other Kubernetes nodes that may be the machine's block it."""
+        """What a drain would do. Where the API server does not let us see that, nobody knows: it blocks, and says so."""
+        try:
+            return await self._planned(machine, observed)
+        except Refused as error:
+            return undecided(machine.kube_name, str(error))
+
+    async def _planned(self, machine: MachineView, observed: Observed) -> Plan:
+        """The same. Pods of other Kubernetes nodes that may be the machine's block it."""
         others = namesakes_of(machine, observed)
         pods, wish = await pods_on(self._kube, machine.kube_name), machine.wish(observed.now)
         forced = machine.node.status.forced
@@ -93,7 +102,8 @@ class Reader:
             found = in_doubt(found, await pods_on(self._kube, name), names_now(name))
         for other in others:
             found = in_doubt(found, await pods_on(self._kube, other), runs_as(other))
-        return await self._detaching.waits(machine, found, pods, now=observed.now)
+        still = View(machine.node.status, facts_of(machine, observed, plan=False), machine.limits).still
+        return await self._detaching.waits(machine, found, pods, now=observed.now, still=still)
 
     async def _name(self, machine: MachineView, observed: Observed) -> Any:
         return await name_facts(machine, observed, kube=self._kube, views=self._views, heartbeats=self._heartbeats)

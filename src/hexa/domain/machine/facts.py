@@ -149,8 +149,12 @@ class View:
         sight = self.facts.watching_since
         if sight is None or self.facts.paused:
             return None
-        still = self._paused_for + timedelta(seconds=self.facts.blind_seconds)
-        return max(self.since + span + still, sight + min(span, self.facts.lease_period))
+        return max(self.since + span + self.still, sight + min(span, self.facts.lease_period))
+
+    @property
+    def still(self) -> timedelta:
+        """How long of this phase its limits stood still: it was paused, or we were blind."""
+        return self._paused_for + timedelta(seconds=self.facts.blind_seconds)
 
     @property
     def _paused_for(self) -> timedelta:

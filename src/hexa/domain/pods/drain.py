@@ -93,6 +93,11 @@ def plan(
     return Plan(tuple(evict), tuple(leaving), tuple(blockers))
 
 
+def undecided(node: str, why: str) -> Plan:
+    """The plan where nobody knows what is left on the Kubernetes node, or what may come to it: that blocks."""
+    return Plan(blockers=(Blocker(f"Kubernetes node {node}", "Undecided", why),))
+
+
 def with_homeless(planned: Plan, stuck: Collection[str]) -> Plan:
     """The plan in which pods that fit on no other node block. `stuck`: their uids."""
     rest = tuple(pod for pod in planned.evict if pod.metadata.uid in stuck)
