@@ -1,12 +1,12 @@
-"""An agent that brings a site's machines along as hexa does: `decide` says what is to be done with a machine, and the agent answers
-its looks from the site, carries the decision out, and rests for as long as it is told to.
+"""An agent that brings a site's machines along as hexa does: `decide` says what is to be done with a machine, `decide_group` with
+their group, and the agent answers looks from the site, carries the decision out, and rests for as long as it is told to.
 
 It keeps nothing but what it watched; all else is stored, so that it may be killed after any write. What hexa by itself must
 never do to a group is checked at each of its acts.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import is_
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -31,19 +31,20 @@ from hexa.domain.decide.decision import (
     Want,
     Welcome,
 )
+from hexa.domain.decide.group import decide_group
+from hexa.domain.decide.group_decision import (
+    NOTHING_DONE,
+    Ask,
+    Done,
+    GiveWay,
+    GroupDecision,
+    GroupObserved,
+    GroupRest,
+    Replaced,
+)
 from hexa.domain.decide.machine import decide
 from hexa.domain.decide.observed import NOTHING_READ, Observed, OrderSeen, Read, Swept, outdated
-from hexa.domain.group.sizing import (
-    Member,
-    begun_replacements,
-    candidates,
-    half_replaced,
-    max_size,
-    replacements,
-    target,
-    to_rest,
-    to_wake,
-)
+from hexa.domain.group.sizing import Member, candidates, max_size, target
 from hexa.domain.machine.boot import NONE, on_their_way
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.power_job import Outcome, current, running
@@ -51,8 +52,7 @@ from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.trust import LEASE_PERIOD, READ_APART, Sample
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
-from hexa.domain.resources.v1alpha1 import Asker, JobRecord, Node, Power, Reading, WishRecord
-from hexa.domain.rules.hedge import begun_hedges, next_hedge
+from hexa.domain.resources.v1alpha1 import Asker, JobRecord, Lookup, Node, Power, Reading, WishRecord
 from hexa.domain.rules.power_cycle import Site as Around
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ if TYPE_CHECKING:
 
 NEVER: Final = (None,) * 4
 STEPS_AT_ONCE: Final = 40
-"""Decisions about one machine in a row; more than that, and it would never come to rest."""
+"""Decisions about one machine, or the group, in a row; more than that, and it would never come to rest."""
+NO_REPORTS: Final = timedelta(days=1000)
 
 
 class Crash(Exception):
@@ -94,6 +95,7 @@ class Agent:
         """What decisions asked for; read beforehand the next time, it costs no second decision."""
         self._rested: dict[str, tuple[Any, ...]] = {}
         self._tended: list[Member] | None = None
+        self._group_due: datetime | None = None
 
     # --- sight ---
 
@@ -129,9 +131,11 @@ class Agent:
     # --- when ---
 
     def next_look(self) -> Iterator[float]:
-        """When time alone makes it look at a machine."""
+        """When time alone makes it look at a machine, or at the group."""
         yield from self.due.values()
         yield from self.late.values()
+        if self._group_due is not None:
+            yield (self._group_due - at(0)).total_seconds()
 
     def called(self) -> set[str]:
         """Machines to be looked at now. A watch over a lease that was renewed in time is put off."""
@@ -239,7 +243,7 @@ class Agent:
                 return ()
             case Looked.WOKEN:
                 return on_their_way(node.status for each, node in self.site.nodes.items() if each != name)
-            case Looked.NAME | Looked.STUCK | Looked.LOAD | Looked.PRICE:
+            case Looked.NAME | Looked.STUCK | Looked.LOAD | Looked.PRICE | Looked.PRICES:
                 raise AssertionError(f"the site has nothing of the kind: {looked}")
             case _:
                 assert_never(looked)
@@ -308,57 +312,80 @@ class Agent:
         return self.views.members()
 
     def tend_group(self) -> None:
-        """Replace, fill and lower, as hexa does it by itself. The limits are checked at each act. What was found to be in order is
-        not gone through again while no machine of it has changed."""
-        if not self.blind and self.members() is not self._tended:
-            for work in (self._replace, self._hedge, self._fill, self._lower):
-                work()
-            self._tended = self.members()
+        """What `decide_group` says, until it rests. What was found to be in order is not gone through again while no machine of it
+        has changed, and it is not due."""
+        if self.members() is self._tended and not self.group_is_due():
+            return
+        done = NOTHING_DONE
+        for _ in range(STEPS_AT_ONCE):
+            decision = decide_group(self.site.group, self._observe_group(done))
+            if isinstance(decision, GroupRest):
+                self._tended, self._group_due = self.members(), decision.until
+                assert self._group_due is None or not self.group_is_due(), "a look at a moment that has passed"
+                return
+            done = self._carry_out_for_group(decision, done)
+        raise AssertionError("the group does not come to rest")
 
-    def _replace(self) -> None:
-        for pair in begun_replacements(self.members()):
-            self._retire(pair.failed.key.name)
-        for member in half_replaced(self.members()):
-            self._wish(member, Power.OFF, Reason.REPLACED)
-        while pairs := replacements(self.site.policy, self.members()):
-            before = target(self.members())
-            failed, successor = pairs[0].failed, pairs[0].successor
-            self._wish(successor, Power.ON, "TakesPlace", replaces=failed.key.name)
-            most = self.site.policy.max_size
-            assert most is None or target(self.members()) <= most, "a replacement above the maximum"
-            assert target(self.members()) == before + 1
-            self._retire(failed.key.name)
+    def group_is_due(self) -> bool:
+        """Whether time alone makes it look at the group now."""
+        return self._group_due is not None and self._group_due <= at(self.site.now)
 
-    def _hedge(self) -> None:
-        for pair in begun_hedges(self.members()):
-            self._stand_aside(pair.failed.key.name)
-        while (hedge := next_hedge(self.site.policy, self.members())) is not None:
-            before, most = target(self.members()), self.site.policy.max_size
-            self._wish(hedge.successor, Power.ON, Reason.HEDGE, replaces=hedge.failed.key.name)
-            assert target(self.members()) == before, "a hedge changed the target"
-            assert most is None or before <= most, "a hedge above the maximum"
-            self._stand_aside(hedge.failed.key.name)
+    def _observe_group(self, done: Done) -> GroupObserved:
+        """Nobody reads reports of this group."""
+        site = self.site
+        return GroupObserved(
+            now=at(site.now),
+            born=at(self.born),
+            seeing=not self.blind,
+            stored=site.group.group,
+            members=tuple(self.members()),
+            machines=tuple(self.views.of(name) for name in sorted(site.nodes)),
+            nodes=dict(site.nodes),
+            report_in=NO_REPORTS,
+            done=done,
+        )
+
+    def _carry_out_for_group(self, decision: GroupDecision, done: Done) -> Done:
+        """What was read and done after it."""
+        match decision:
+            case Ask(wishes, _, pairs):
+                self._ask(dict(wishes))
+                return structs.replace(done, asked=(*done.asked, *pairs))
+            case GiveWay(replaced, pairs):
+                for each in replaced:
+                    self._give_way(each)
+                return structs.replace(done, gave_way=(*done.gave_way, *pairs))
+            case _:
+                raise AssertionError(f"the site has no reason for it: {decision}")
+
+    def _ask(self, wishes: dict[Lookup, WishRecord]) -> None:
+        """In one write. The limits are checked."""
+        (reason,), before = {wish.reason for wish in wishes.values()}, target(self.members())
+        self.site.ask({key.name: wish for key, wish in wishes.items()})
+        after, least, most = target(self.members()), self.site.policy.min_size, self.site.policy.max_size
+        match reason:
+            case Reason.TAKES_PLACE:
+                assert after == before + len(wishes)
+                assert most is None or after <= most, "a replacement above the maximum"
+            case Reason.HEDGE:
+                assert after == before, "a hedge changed the target"
+                assert most is None or after <= most, "a hedge above the maximum"
+            case Reason.MIN_SIZE:
+                assert before < after <= least, "filled above the minimum"
+            case Reason.MAX_SIZE:
+                assert after >= min(before, least), "rested below the minimum"
+            case _:
+                assert reason == Reason.REPLACED, f"nobody asked for it: {reason}"
+
+    def _give_way(self, replaced: Replaced) -> None:
+        """Status first, then the wish."""
+        before, name = target(self.members()), replaced.key.name
+        if replaced.status is not None:
+            self.site.save(name, replaced.status)
+        if replaced.wish is not None:
+            self.site.record(name, replaced.wish)
+        else:
             assert target(self.members()) == before, "the mark of a hedge changed the target"
-
-    def _stand_aside(self, name: str) -> None:
-        self.site.save(name, structs.replace(self.site.nodes[name].status, replaced=True))
-
-    def _retire(self, name: str) -> None:
-        self._stand_aside(name)
-        self._wish(next(member for member in self.members() if member.key.name == name), Power.OFF, Reason.REPLACED)
-
-    def _fill(self) -> None:
-        before = target(self.members())
-        chosen = to_wake(self.site.policy, self.members())
-        for member in chosen:
-            self._wish(member, Power.ON, "MinSize")
-        assert not chosen or before < target(self.members()) <= self.site.policy.min_size, "filled above the minimum"
-
-    def _lower(self) -> None:
-        before, least = target(self.members()), self.site.policy.min_size
-        for member in to_rest(self.site.policy, self.members()):
-            self._wish(member, Power.OFF, "MaxSize")
-        assert target(self.members()) >= min(before, least), "rested below the minimum"
 
     def _wish(self, member: Member, power: Power, reason: str, *, by: Asker = Asker.RECOVERY, **more: Any) -> None:
         self.site.record(

@@ -94,6 +94,11 @@ class Site:
         self.nodes[name] = _patched(self.nodes[name], wish_patch(self.nodes[name], wish))
         self.patch(name, beside or {})
 
+    def ask(self, wishes: dict[str, WishRecord]) -> None:
+        """Store wishes for several machines in one write."""
+        self.nodes |= {name: _patched(self.nodes[name], wish_patch(self.nodes[name], w)) for name, w in wishes.items()}
+        self.wrote()
+
     def patch(self, name: str, body: dict[str, Any]) -> None:
         """Store a small change of a machine."""
         self.nodes[name] = _patched(self.nodes[name], body)
@@ -268,7 +273,7 @@ class Site:
                 self._listen()
                 return
             self.now = instant
-            if news := self._happen() | self.agent.called():
+            if (news := self._happen() | self.agent.called()) or self.agent.group_is_due():
                 self.agent_looks(news)
 
     def _happen(self) -> set[str]:
