@@ -117,11 +117,7 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, ssl.SSLError) as error:
             raise self._ours(error) from None  # the request in it has the credentials
         except (KeyError, NotImplementedError, UnicodeError):  # of Digest, about what the device wants of it
-            what, remedy = (
-                "it asks for a login of a kind that is not known",
-                "update its firmware, or look at its settings",
-            )
-            raise self._context.unavailable(what, remedy, reason="DeviceError") from None
+            raise self._odd_login() from None
 
     def _onward(self, method: str, asked: str, answer: Answer) -> str:
         """Where the same question belongs; empty: nowhere else. A request that changes something is repeated only where the device
@@ -172,8 +168,14 @@ class Client:
         remedy = "correct the Secret that secretName names" + self.hint
         return self._context.refused(f"the user or the password is wrong{words}", remedy, reason="BadCredentials")
 
+    def _odd_login(self) -> HexaError:
+        what, remedy = "it asks for a login of a kind that is not known", "update its firmware, or look at its settings"
+        return self._context.unavailable(what, remedy, reason="DeviceError")
+
     def _ours(self, error: Exception) -> HexaError:
         context, tls = self._context, _tls_error(error)
+        if type(error) is httpx.ProtocolError:  # of Digest, about a challenge that lacks a part
+            return self._odd_login()
         if isinstance(error, httpx.TimeoutException):
             return context.silent()
         if isinstance(tls, ssl.SSLCertVerificationError):

@@ -211,7 +211,7 @@ class RedfishPower:
             return result
         what = f"its PowerState is {shown(state)}" if state is not None else f"it reports no PowerState{said(system)}"
         if str(state).lower() in READINGS:
-            what = f"{what} while its system is {dig(system, 'Status', 'State')}"
+            what = f"{what} while its system is {_state(system)}"
         raise self._context.unavailable(self._context.quoted(what), "wait, and look at its own page", reason=DOUBTFUL)
 
 
@@ -220,8 +220,14 @@ _SWITCHING: Final = frozenset(state for state, reading in READINGS.items() if re
 
 def _reading(system: Mapping[str, Any]) -> Reading:
     result = READINGS.get(str(system.get("PowerState")).lower(), Reading.UNKNOWN)
-    doubt = result is Reading.OFF and str(dig(system, "Status", "State")).lower() in IN_DOUBT
+    doubt = result is Reading.OFF and str(_state(system)).lower() in IN_DOUBT
     return Reading.UNKNOWN if doubt else result
+
+
+def _state(system: Mapping[str, Any]) -> Any:
+    """Of its Status, which is a text for some."""
+    status = system.get("Status")
+    return status if isinstance(status, str) else dig(status, "State")
 
 
 def _id(path: str) -> str:

@@ -6,11 +6,12 @@ A controller has few sessions: one is opened when it is needed, used for all que
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import trio
 
 from hexa.adapters.power.context import Context
-from hexa.adapters.power.http_client import NOBODY, Answer, Client, Header, credentials
+from hexa.adapters.power.http_client import NOBODY, Answer, Client, Header, credentials, said
 from hexa.adapters.power.measurements import dig
 from hexa.domain.errors import HexaError
 
@@ -21,6 +22,8 @@ LOGOUT_WITHIN: Final = 3.0
 
 NONE_FREE: Final = ("maximum", "limit", "exceed", "no free", "too many")
 """Words of a controller that has no session free and says so with status 400 or 403."""
+FULL: Final = "createlimitreachedforresource"
+"""The same in the words of the standard (DMTF Base registry), which name no session."""
 
 
 @asynccontextmanager
@@ -91,7 +94,7 @@ class Login:
             raise self._refused(answer)
         self._context.spoken.add(token)
         self._token = token
-        self._place = str(answer.headers.get("location") or dig(answer.json(), "@odata.id") or "")
+        self._place = _place(answer)
 
     async def _log_in(self, path: str, name: str, password: str) -> Answer:
         return await self._client.exchange("POST", path, json={"UserName": name, "Password": password}, auth=NOBODY)
@@ -102,13 +105,14 @@ class Login:
         return str(dig(answer.json(), "Links", "Sessions", "@odata.id") or "")
 
     def _refused(self, answer: Answer) -> HexaError:
-        said = answer.text.lower()
-        if answer.status in (400, 403) and "session" in said and any(word in said for word in NONE_FREE):
+        text, words = answer.text.lower(), self._context.quoted(said(answer.json()))
+        full = "session" in text and any(word in text for word in NONE_FREE)
+        if answer.status in (400, 403) and (full or FULL in text):
             remedy = "try again later, and close sessions that nobody uses"
             return self._context.unavailable("it has no session free", remedy, reason="Busy")
         if answer.status in (400, 401, 403) or (self._denied and answer.status in (404, 405)):
             remedy = "correct the Secret that secretName names"
-            return self._context.refused("the user or the password is wrong", remedy, reason="BadCredentials")
+            return self._context.refused(f"the user or the password is wrong{words}", remedy, reason="BadCredentials")
         return self._client.odd(answer, "the login")
 
     async def close(self) -> None:
@@ -117,6 +121,17 @@ class Login:
         if token and self._place:
             with suppress(HexaError):
                 await self._client.exchange("DELETE", self._place, auth=Header("X-Auth-Token", token))
+
+
+def _place(answer: Answer) -> str:
+    """Where the session is, on the controller that was asked: some write its URL with a name or a scheme of their own, some not
+    from its root on."""
+    told = str(answer.headers.get("location") or dig(answer.json(), "@odata.id") or "")
+    try:
+        path = urlsplit(told).path
+    except ValueError:
+        return ""
+    return path if path.startswith("/") or not path else f"{SESSIONS}/{path.rstrip('/').rpartition('/')[2]}"
 
 
 def _takes_basic(answer: Answer) -> bool:
