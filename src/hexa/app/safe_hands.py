@@ -16,10 +16,10 @@ from hexa.domain.machine_view import ready
 from hexa.domain.resources.core import KubeNode
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node
 from hexa.domain.rules.safe_hands import (
-    ASIDE,
     AT_LEAST,
     CALM,
     FLAPPING,
+    NEITHER,
     SafeHands,
     Standing,
     most_fell,
@@ -95,15 +95,15 @@ class SiteWatch:
     def _standing(self, key: Lookup) -> Standing:
         node = self._store.machines.objects.get(key)
         if node is None:
-            return ASIDE
+            return NEITHER
         kube = self._store.nodes.objects.get(Lookup("", kube_name(node)))
-        before = self._standings.get(key, ASIDE)
+        before = self._standings.get(key, NEITHER)
         return standing(node.status, node_ready=_is_ready(kube), before=before, now=self._clock.now())
 
     def _put(self, key: Lookup, new: Standing) -> None:
-        self._up -= _steady(self._standings.pop(key, ASIDE))
+        self._up -= _steady(self._standings.pop(key, NEITHER))
         self._fallen.discard(key)
-        if new == ASIDE:
+        if new == NEITHER:
             return
         self._standings[key] = new
         self._up += _steady(new)

@@ -27,7 +27,7 @@ TRIES: Final = 2
 
 
 class Fed(Struct, frozen=True):
-    """A UPS, and what is made of it."""
+    """A UPS, by which rules its answers are judged, and how often it is asked."""
 
     ups: Ups
     rules: Rules = Rules()

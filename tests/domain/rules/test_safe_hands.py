@@ -18,7 +18,7 @@ from hexa.domain.resources.core import KubeNode, KubeNodeStatus, Metadata
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, HistoryEntry, Hold, NodeStatus, OwnedMetadata
 from hexa.domain.rules import safe_hands as rule
 from hexa.domain.rules.judge import SAFETY
-from hexa.domain.rules.safe_hands import ASIDE, Standing, Trouble
+from hexa.domain.rules.safe_hands import NEITHER, Standing, Trouble
 
 P = Phase
 DOUBT = rule.safe_hands(Trouble.NODES_LOST, "4 of 6 machines fell silent", since=at(0))
@@ -33,7 +33,7 @@ def lived(*steps: tuple[Phase, float], power: Any = ON) -> NodeStatus:
     return status(steps[-1][0], since=at(steps[-1][1]), wish=wish(power), history=history)
 
 
-def judged(known: NodeStatus, now: float, *, ready: bool | None = None, before: Standing = ASIDE) -> Standing:
+def judged(known: NodeStatus, now: float, *, ready: bool | None = None, before: Standing = NEITHER) -> Standing:
     """The machine at that second; its Kubernetes node is Ready where its phase is."""
     up = known.phase == P.READY if ready is None else ready
     return rule.standing(known, node_ready=up, before=before, now=at(now))
@@ -74,7 +74,7 @@ def test_who_counts_as_fallen(known: NodeStatus, now: float, counts: float | Non
 def test_what_nobody_wants_on_is_neither_up_nor_fallen() -> None:
     """Machines that sleep on purpose, drain or were never asked for do not count."""
     for known in (lived((P.READY, 0), power=OFF), lived((P.READY, 0), (P.LOST, 1), power=OFF), status(P.READY)):
-        assert judged(known, 10) == ASIDE
+        assert judged(known, 10) == NEITHER
 
 
 def test_a_kubelet_that_is_heard_and_not_ready_counts_as_fallen() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hexa.domain.machine.findings import Finding
+from hexa.domain.machine.identity import IDENTITY_CHANGED
 from hexa.domain.machine.lifecycle import COMING, Phase, phase_of
 from hexa.domain.names import CONTROL_PLANE_LABELS
 from hexa.domain.resources.core import KubeNode
@@ -92,7 +93,7 @@ def _is_ready(node: KubeNode) -> bool:
 def kept_on(names: Sequence[str]) -> Iterator[Finding]:
     """That its own kubelet is silent, and which one may be its."""
     if names:
-        yield Finding("IdentityChanged", "OtherName", f"its kubelet is silent, and Kubernetes node {runs_as(names[0])}")
+        yield Finding(IDENTITY_CHANGED, "OtherName", f"its kubelet is silent, and Kubernetes node {runs_as(names[0])}")
 
 
 def runs_as(name: str) -> str:

@@ -31,7 +31,7 @@ LATE_AT_MOST: Final = timedelta(hours=1)
 TIME_ZONE: Final = "Etc/UTC"
 """A day has 24 hours in it, all year."""
 VERSION: Final = "1"
-"""Counts up when what is made of a check changes, so that CronJobs of older versions are patched."""
+"""Counted up when hexa writes the CronJob of a check in another way, so that those of older versions are patched."""
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _DIVISORS_OF_HOUR: Final = tuple(n for n in range(1, 60) if 60 % n == 0)

@@ -74,13 +74,14 @@ class Standing(Struct, frozen=True):
     """Since when its kubelet, which is heard, is seen not to be Ready."""
 
 
-ASIDE: Final = Standing()
+NEITHER: Final = Standing()
+"""Neither up nor fallen."""
 
 
 def standing(status: NodeStatus, *, node_ready: bool, before: Standing, now: datetime) -> Standing:
     """The machine now. `before`: as it was judged last."""
     if status.wish is None or status.wish.power is not Power.ON:
-        return ASIDE
+        return NEITHER
     serves = phase_of(status) is Phase.READY
     since = (before.not_ready_since or now) if serves and not node_ready else None
     if since is not None:

@@ -10,10 +10,19 @@ from typing import Final, Literal
 
 from msgspec import Struct, structs
 
+from hexa.domain.decide.waiting_pods import IN_VAIN
+from hexa.domain.machine.arrival import NOT_SET_UP
+from hexa.domain.machine.identity import IDENTITY_CHANGED
 from hexa.domain.machine.lifecycle import Phase
+from hexa.domain.machine.reason import Reason
+from hexa.domain.policy.schedules import INVALID as INVALID_SCHEDULE
+from hexa.domain.power.outlet_problems import POWER_SPEC_INVALID
+from hexa.domain.power.profile import PROFILE_INCOMPLETE, PROFILE_MISSING
 from hexa.domain.resources.core import Condition
 from hexa.domain.resources.v1alpha1 import Lookup
-from hexa.domain.rules.power_cycle import ALARMING, REMEDIATION
+from hexa.domain.rules.battery import State as Battery
+from hexa.domain.rules.health import CONTRADICTION, HEALTH_CHECK, POWER_KNOWN, WAKEABLE
+from hexa.domain.rules.power_cycle import ALARMING, REMEDIATION, STOPPED
 from hexa.domain.words.explain import obstacle, summary
 from hexa.domain.words.kept import kept_from_waking, kept_on
 from hexa.domain.words.known import Known
@@ -228,34 +237,34 @@ OF_MACHINE: Final[dict[str, Needs]] = {
     REMEDIATION: Needs(Grade.ERROR, "False", ALARMING),
     "PowerJobFailed": ERROR,
     "PowerJobWaiting": WARNING,
-    "PowerOnUnavailable": WARNING,
-    "PowerOffUnavailable": WARNING,
-    "KubernetesNodeTaken": WARNING,
-    "IdentityChanged": Needs(reasons=frozenset({"OtherName"})),
-    "NotSetUp": WARNING,
+    Reason.POWER_ON_UNAVAILABLE: WARNING,
+    Reason.POWER_OFF_UNAVAILABLE: WARNING,
+    Reason.NAME_TAKEN: WARNING,
+    IDENTITY_CHANGED: Needs(reasons=frozenset({"OtherName"})),
+    NOT_SET_UP: WARNING,
     "PodSpecInvalid": WARNING,
-    "PowerSpecInvalid": WARNING,
-    "ProfileMissing": WARNING,
-    "ProfileIncomplete": WARNING,
+    POWER_SPEC_INVALID: WARNING,
+    PROFILE_MISSING: WARNING,
+    PROFILE_INCOMPLETE: WARNING,
     "CircuitTooSmall": WARNING,
     "UnknownCircuit": WARNING,
     "Hedged": WARNING,
-    "PowerKnown": Needs(status="", reasons=frozenset({"NotRead", "Contradiction"})),
-    "Wakeable": Needs(status="False", reasons=frozenset({"WakeFailed"})),
-    "HealthCheck": Needs(status="False"),
+    POWER_KNOWN: Needs(status="", reasons=frozenset({"NotRead", CONTRADICTION})),
+    WAKEABLE: Needs(status="False", reasons=frozenset({"WakeFailed"})),
+    HEALTH_CHECK: Needs(status="False"),
 }
 """Conditions of a machine that need a person, by type. All others are for who wants to know."""
 
 OF_GROUP: Final[dict[str, Needs]] = {
     "Invalid": ERROR,
     "Contained": ERROR,
-    "SafeHands": ERROR,
-    "RemediationStopped": ERROR,
-    "OnBattery": WARNING,
-    "UpsNotHeard": WARNING,
-    "PodsWokenForInVain": WARNING,
+    Reason.SAFE_HANDS: ERROR,
+    STOPPED: ERROR,
+    Reason.ON_BATTERY: WARNING,
+    Battery.NOT_HEARD: WARNING,
+    IN_VAIN: WARNING,
     "ShapeUnknown": WARNING,
-    "ScheduleInvalid": WARNING,
+    INVALID_SCHEDULE: WARNING,
     "MinAboveMax": WARNING,
     "MixedShape": WARNING,
     "SelectorMismatch": WARNING,
