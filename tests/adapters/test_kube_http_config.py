@@ -307,14 +307,28 @@ async def test_a_token_file_is_read_again_after_a_minute(tmp_path: Path, autojum
     assert await source.header() == "Bearer two"
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "cannot read the token"), ("", "is empty")])
-async def test_a_token_file_that_gives_nothing_is_named(tmp_path: Path, content: str | None, said: str) -> None:
-    """It shows at the start, with the path."""
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot read the token"),
+        (b"", "is empty"),
+        (b"\xff\xfe", "holds no text"),
+        (b"one\ntwo", "more than one token"),
+    ],
+    ids=["gone", "empty", "bytes", "lines"],
+)
+async def test_a_token_file_that_gives_nothing_is_named(tmp_path: Path, content: bytes | None, said: str) -> None:
+    """It shows at the start, with the path; later the token that was read before is used."""
     file = tmp_path / "token"
     if content is not None:
-        file.write_text(content)
+        file.write_bytes(content)
     with pytest.raises(Refused, match=said):
         await who(Cluster("https://x", "t", credentials=TokenFile(file))).header()
+    file.write_text("one\n")
+    source = who(Cluster("https://x", "t", credentials=TokenFile(file)))
+    assert await source.header() == "Bearer one"
+    file.unlink() if content is None else file.write_bytes(content)
+    assert await source.renew("Bearer one") == "Bearer one"
 
 
 def plugin(folder: Path, script: str, **settings: Any) -> Cluster:

@@ -119,16 +119,24 @@ class _FromFile(Identity):
         return self._header
 
     def _read(self) -> None:
-        try:
-            token = self._path.read_text().strip()
-        except OSError as error:
-            if self._header:  # being replaced: what we have may still do
-                return
-            message = f"{self._path}: cannot read the token ({error.strerror}); correct the path or its permissions"
-            raise Refused(message, reason="NoToken") from error
-        if not token:
-            raise Refused(f"{self._path}: the token file is empty", reason="NoToken")
-        self._header, self._read_at = f"Bearer {token}", trio.current_time()
+        token, problem = _token(self._path)
+        if token:
+            self._header, self._read_at = f"Bearer {token}", trio.current_time()
+        elif not self._header:  # else it is just being replaced, and what we have may still do
+            raise Refused(f"{self._path}: {problem}", reason="NoToken")
+
+
+def _token(path: Path) -> tuple[str, str]:
+    """The token in the file, or what is wrong with it."""
+    try:
+        token = path.read_text().strip()
+    except OSError as error:
+        return "", f"cannot read the token ({error.strerror}); correct the path or its permissions"
+    except UnicodeDecodeError:
+        return "", "holds no text; write the token there, and nothing else"
+    if any(character.isspace() or not character.isprintable() for character in token):
+        return "", "holds more than one token; write the token there, and nothing else"
+    return token, "the token file is empty"
 
 
 class _ExecStatus(Slice, frozen=True, kw_only=True):
