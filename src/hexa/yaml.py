@@ -58,7 +58,7 @@ def read_documents(text: str, *, source: str) -> list[Document]:
         _refuse_depth(text, source)
         nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
-        raise _error(source, error.problem_mark, _sentence(error)) from error
+        raise _error(source, error.problem_mark, _tab(text, error.problem_mark) or _sentence(error)) from error
     except yaml.reader.ReaderError as error:
         raise _odd_character(source, text, error) from error
     except yaml.YAMLError as error:
@@ -217,7 +217,8 @@ class _Builder:
     def key(self, node: yaml.Node) -> str:
         key = self.scalar(node) if isinstance(node, yaml.ScalarNode) else None
         if key is None:
-            raise _error(self.source, node.start_mark, "a key must be a text")
+            rendered = ": a template with {{ }} must be rendered first" if isinstance(node, yaml.MappingNode) else ""
+            raise _error(self.source, node.start_mark, f"a key must be a text{rendered}")
         if isinstance(key, bool):
             return "true" if key else "false"
         return f"{key:g}" if isinstance(key, float) else str(key)
@@ -253,6 +254,13 @@ def _odd_character(source: str, text: str, error: yaml.reader.ReaderError) -> Ya
 
 
 _CONTROL: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _tab(text: str, mark: Any) -> str:
+    """What is said of a tab that the parser stumbled over, at the mark or in the indentation before it."""
+    line = next(iter(text.splitlines()[mark.line : mark.line + 1]), "")
+    before = line[: len(line) - len(line.lstrip())]
+    return "a tab, and YAML is indented with spaces alone" if "\t" in before or line[mark.column :][:1] == "\t" else ""
 
 
 def _sentence(error: yaml.MarkedYAMLError) -> str:

@@ -337,6 +337,27 @@ def taking(name: str, profile: str, **parameters: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("kept", "lacks"),
+    [
+        ({"stringData": {"username": "root", "password": "x"}}, ""),
+        ({"data": {"username": "ENC[x]"}, "stringData": {"password": "x"}}, ""),
+        ({"data": {"username": "cm9vdA==", "password": ""}}, "has no password"),
+        ({"data": None}, "has no username and no password"),
+        ({"metadata": {"name": "bmc", "namespace": "elsewhere"}}, ""),
+    ],
+)
+def test_keys_that_a_secret_in_the_files_lacks_are_told(kept: dict[str, Any], lacks: str) -> None:
+    """A Secret beside a Node that names it is looked at for its keys, wherever they are written; one that is not there is made
+    elsewhere."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bmc"}, **kept}
+    machine = node("a", of="rack", power={"ipmi": {"address": "bmc.lan", "secretName": "bmc"}})
+    found = problems(group("rack"), machine, secret)
+    assert [(each["field"], each["severity"], each["text"]) for each in found] == (
+        [("spec.power.ipmi.secretName", "warning", f"Secret bmc {lacks}")] if lacks else []
+    )
+
+
 def test_a_machine_is_judged_with_its_profile() -> None:
     """What is filled in is judged like what a Node says itself, also between Nodes; where a file has no profiles, those of the
     cluster may be meant."""

@@ -37,11 +37,11 @@ def validate(
         ),
     ] = None,
 ) -> None:
-    """Check Groups, Nodes and PowerProfiles offline: each by itself and all together. Other objects in the files are ignored.
+    """Check Groups, Nodes and PowerProfiles offline: each by itself and all together. Of other objects, only keys of Secrets count.
 
     Ends with 0 if there is no error (warnings are allowed), 1 if there is one, 2 if a file cannot be read.
     """
-    from hexa.cli.shared.checking import check, no_objects, written_objects
+    from hexa.cli.shared.checking import check, no_objects, written_objects, written_secrets
     from hexa.cli.shared.settings import settings_of
     from hexa.domain.policy.conventions import UNREAD
 
@@ -54,7 +54,8 @@ def validate(
     located += no_objects(documents)
     conventions = settings.conventions if settings is not None else UNREAD
     now = datetime.now(UTC)  # noqa: TID251  # a command is where time comes from
-    located += check(objects, now=now, conventions=conventions)
+    secrets = written_secrets(documents, namespace=namespace)
+    located += check(objects, now=now, conventions=conventions, secrets=secrets)
     typer.echo(_json(objects, located) if as_json else _text(objects, located, settings="" if files else str(config)))
     if any(each.problem.severity == "error" for each in located):
         raise typer.Exit(Exit.FAILED)

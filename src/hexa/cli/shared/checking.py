@@ -1,7 +1,7 @@
 """Documents -> problems with their place in the files. It judges nothing itself: that is done in the domain."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
@@ -14,6 +14,7 @@ from hexa.domain.power.profile import needs_profile
 from hexa.domain.resources.core import Malformed, decode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, PROFILES, Group, Lookup, Node, PowerProfile
 from hexa.domain.written.object import KINDS, is_ours, written_problems
+from hexa.domain.written.secrets_needed import lacking, needs
 from hexa.domain.written.shape import Path, field_path
 from hexa.domain.written.validation import (
     Subject,
@@ -26,6 +27,8 @@ from hexa.domain.written.validation import (
     site_problems,
 )
 from hexa.yaml import Document, YamlError
+
+NONE: Final[Mapping[Lookup, Collection[str]]] = {}
 
 
 class Place(Struct, frozen=True, order=True):
@@ -92,6 +95,23 @@ def _item_of(whole: Mapping[str, Any], item: Any) -> Any:
     return {"apiVersion": whole.get("apiVersion"), "kind": kind, **item}
 
 
+def written_secrets(documents: Iterable[Document], *, namespace: str) -> dict[Lookup, frozenset[str]]:
+    """The Secrets, each with its keys that hold something. Their values are not looked at: they may be encrypted."""
+    found: dict[Lookup, frozenset[str]] = {}
+    for document in documents:
+        for _, value in _objects(document.value, ()):
+            if (value.get("apiVersion"), value.get("kind")) == ("v1", "Secret"):
+                subject = _subject(value, namespace)
+                key = Lookup(subject.namespace, subject.name)
+                found[key] = found.get(key, frozenset()) | _keys(value)
+    return found
+
+
+def _keys(secret: Mapping[str, Any]) -> frozenset[str]:
+    parts = [part for part in (secret.get("data"), secret.get("stringData")) if isinstance(part, dict)]
+    return frozenset(key for part in parts for key, value in part.items() if value not in (None, ""))
+
+
 def no_objects(documents: Iterable[Document]) -> list[Located]:
     """A problem for each list of objects of ours that is no Kubernetes List: kubectl takes none of it."""
     lists = (each for each in documents if isinstance(each.value, list))
@@ -112,10 +132,16 @@ def _subject(value: Mapping[str, Any], namespace: str) -> Subject:
     )
 
 
-def check(objects: Iterable[Written], *, now: datetime, conventions: Conventions = UNREAD) -> list[Located]:
+def check(
+    objects: Iterable[Written],
+    *,
+    now: datetime,
+    conventions: Conventions = UNREAD,
+    secrets: Mapping[Lookup, Collection[str]] = NONE,
+) -> list[Located]:
     """Everything that is wrong with the objects, each by itself and all together, in the order of the files. `conventions`: those
-    of the agent's configuration, where that is known."""
-    site = _Site(now, conventions)
+    of the agent's configuration, where that is known; `secrets`: those beside the objects, with their keys."""
+    site = _Site(now, conventions, secrets)
     for written in objects:
         site.add(written)
     site.judge()
@@ -125,8 +151,8 @@ def check(objects: Iterable[Written], *, now: datetime, conventions: Conventions
 class _Site:
     """The objects of all files."""
 
-    def __init__(self, now: datetime, conventions: Conventions) -> None:
-        self.now, self.conventions = now, conventions
+    def __init__(self, now: datetime, conventions: Conventions, secrets: Mapping[Lookup, Collection[str]]) -> None:
+        self.now, self.conventions, self.secrets = now, conventions, secrets
         self.located: list[Located] = []
         self.written: dict[Subject, Written] = {}
         self.groups: dict[Lookup, Group] = {}
@@ -176,12 +202,22 @@ class _Site:
             group_of = membership(machine)
             known = self.groups.get(group_of) if group_of else None
             wrong = chain(
-                machine_problems(machine, known, now=self.now), configured_problems(machine, self.conventions)
+                machine_problems(machine, known, now=self.now),
+                configured_problems(machine, self.conventions),
+                self.secret_problems(machine),
             )
             self.report_all(Subject(MACHINES.name, key.namespace, key.name), wrong)
         groups, machines = list(self.groups.values()), list(self.machines.values())
         for found in site_problems(groups, machines, complete=bool(groups)):
             self.report(self.written[found.subject], found.problem)
+
+    def secret_problems(self, machine: Node) -> Iterator[Problem]:
+        """Keys that its Secrets lack, of those that are there: others may be made elsewhere."""
+        for need in needs(machine):
+            keys = self.secrets.get(Lookup(machine.metadata.namespace, need.name))
+            problem = lacking(need, keys) if keys is not None else None
+            if problem is not None:
+                yield structs.replace(problem, severity="warning")
 
     def fill_in(self) -> None:
         """Put their profiles into the machines. Where the files have none, those of the cluster may be meant."""
