@@ -14,6 +14,7 @@ from hexa.app.store import Store
 from hexa.domain.decide.kube_node_patch import core_patch
 from hexa.domain.decide.welcome import welcomed
 from hexa.domain.errors import Refused
+from hexa.domain.machine.marks import SUSPENDED, suspended_now
 from hexa.domain.machine_view import MachineView
 from hexa.domain.moment import moment_text
 from hexa.domain.names import CORDON_ANNOTATION
@@ -54,7 +55,7 @@ class NodeDuties:
         node = view.kube
         if node is None:
             return
-        if any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
+        if suspended_now(node):
             node = await self._suspended(node, suspended=False, now=ready_since)
         if body := welcomed(view, node, ready_since=ready_since):
             await self._patch(node, body)
@@ -82,7 +83,7 @@ class NodeDuties:
             return
         if not node.spec.unschedulable:
             await self._patch(node, merged(core_patch(node, view, now=now), cordon_patch(now)))
-        if not any(c.type == "Suspended" and c.status == "True" for c in node.status.conditions):
+        if not suspended_now(node):
             await self._suspended(node, suspended=True, now=now)
 
     async def taint(self, view: MachineView, now: datetime) -> None:
@@ -103,7 +104,7 @@ class NodeDuties:
 
     async def _suspended(self, node: KubeNode, *, suspended: bool, now: datetime) -> KubeNode:
         condition = {
-            "type": "Suspended",
+            "type": SUSPENDED,
             "status": "True" if suspended else "False",
             "reason": "PoweredOff" if suspended else "PoweredOn",
             "message": "the machine is switched off by hexa" if suspended else "the machine is on",

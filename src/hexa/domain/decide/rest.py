@@ -10,9 +10,7 @@ from hexa.domain.machine.dues import lease_due, next_due
 from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.identity import renamed
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
-from hexa.domain.rules.dependencies import lacks_room
 from hexa.domain.rules.judge import looks_at
 
 LOST_LOOK: Final = timedelta(seconds=15)
@@ -26,8 +24,6 @@ SENSOR_LOOK: Final = {
     Phase.LOST: timedelta(seconds=15),
 }
 """Between readings of the power, where the phase waits for one and something reads it."""
-ROOM_LOOK: Final = timedelta(seconds=15)
-"""Between looks at the group of a machine that others need, and that has no room for it."""
 JOB_LOOK: Final = timedelta(seconds=5)
 """Between looks at the pod of a Job that runs, and until the first one."""
 NAME_LOOK: Final = timedelta(seconds=15)
@@ -50,8 +46,6 @@ def rest(
         dues.append(now + look)
     if machine.phase is Phase.LOST and looks_at_pods:
         dues.append(now + LOST_LOOK)
-    if lacks_room(machine.ties, recorded_wish(machine.node)):
-        dues.append(now + ROOM_LOOK)
     if renamed(machine.node):
         dues.append(now + NAME_LOOK)
     lease = lease_due(machine.node.status, facts, limits=machine.limits)

@@ -23,6 +23,8 @@ from hexa.domain.spelling import suggestion
 FIELD: Final = "spec.dependsOn"
 IDLE: Final = timedelta(minutes=10)
 """So long after the last need a machine without a group, which hexa woke for others, is left on."""
+ROOM_LOOK: Final = timedelta(seconds=15)
+"""Between looks at the group of a machine that others need, and that has no room for it."""
 NAMED: Final = 3
 """So many machines are named in a sentence."""
 
@@ -284,6 +286,11 @@ def _later(need: Need, wish: WishRecord | None) -> bool:
 def lacks_room(ties: Ties, wish: WishRecord | None) -> bool:
     """Whether it is wanted by a machine that depends on it: asked only where it is not wanted on yet."""
     return (wish is None or wish.power is Power.OFF) and any(need.wanted and _later(need, wish) for need in ties.needs)
+
+
+def room_look(ties: Ties, wish: WishRecord | None, *, now: datetime) -> datetime | None:
+    """When to look again whether there is room for it now; `wish`: the recorded one."""
+    return now + ROOM_LOOK if lacks_room(ties, wish) else None
 
 
 def idle_from(ties: Ties) -> datetime | None:

@@ -234,6 +234,11 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
             dependencies.rest_vetoes(machine.ties, machine.wish(now)) if machine.ties.needs else ()
         ),
         ends=lambda machine, now: (dependencies.idle_from(machine.ties),) if machine.ties.needs else (),
+        due=lambda machine, facts: (
+            dependencies.room_look(machine.ties, recorded_wish(machine.node), now=facts.now)
+            if machine.ties.needs
+            else None
+        ),
     ),
     Rule(
         name="waits for",
