@@ -94,6 +94,26 @@ def test_a_coming_raise_counts_before_by_what_boots_have_taken_and_makes_room_fo
     assert until == local("2026-11-30T06:58")
 
 
+def test_what_was_woken_by_a_longer_lead_is_left_on() -> None:
+    """The first boot of all is waited for five minutes and may take one: maxSize of the night that ends does not switch the machine
+    off again in between, and nobody else is woken. Nobody comes before AlwaysOff ends."""
+    night, lead = {"from": "19:00", "to": "07:00", "zone": BERLIN}, timedelta(minutes=2)
+
+    def at(known: Policy, time: str) -> tuple[int, int | None, Mode, Any]:
+        then = policy_at(known, now=local(f"2026-11-30T{time}"), lead=lead, left_on=UNLEARNED)[0]
+        return then.min_size, then.max_size, then.mode, then.spares
+
+    full = policy({**night, "minSize": 0, "maxSize": 0}, minSize=3, maxSize=5)
+    off = policy({**night, "minSize": 0, "mode": "AlwaysOff"}, minSize=3)
+    idle = policy({**night, "maxSize": 1, "spares": 0}, maxSize=4, spares=2)
+    assert [at(full, "06:54")[:2], at(full, "06:56")[:2], at(full, "06:58")[:2]] == [(0, 0), (0, 3), (3, 3)]
+    assert [at(off, time)[2] for time in ("06:54", "06:56", "06:58")] == [Mode.ALWAYS_OFF, Mode.ALWAYS_OFF, Mode.AUTO]
+    assert [at(idle, time)[1] for time in ("06:54", "06:56", "06:58")] == [1, 4, 4]
+    assert at(idle, "06:56")[3] is None
+    _, until = policy_at(full, now=local("2026-11-30T01:00"), lead=lead, left_on=UNLEARNED)
+    assert until == local("2026-11-30T06:55")
+
+
 def test_what_boots_have_taken() -> None:
     """The 95th percentile of all of them; nothing known is five minutes, and beyond an hour nobody waits."""
     assert lead_of([]) == lead_of([()]) == UNLEARNED

@@ -69,6 +69,20 @@ async def test_up_before_work_and_no_earlier(autojump_clock: MockClock) -> None:
         await rested(world)
 
 
+async def test_on_the_first_morning_machines_are_woken_once(autojump_clock: MockClock) -> None:
+    """Nobody knows yet how long they boot, so they are woken five minutes before; up after a minute, they stay until the window
+    begins, though the night still wants them off."""
+    night, work = {"from": "20:00", "to": "00:10", "maxSize": 0}, {"from": "00:10", "to": "02:00", "minSize": 2}
+    machines = boxes(3, boot_seconds=60.0)
+    async with open_world(
+        groups=[group("rack", schedules=[night, work])], machines=machines, autoscaler=None, site=QUICK
+    ) as world:
+        jobs = JobWatch(world)
+        await world.until(lambda: world.now.minute == 11, within=700, every=5)
+        assert [world.phase(name) for name in ("box-1", "box-2", "box-3")] == [Phase.READY, Phase.READY, Phase.OFF]
+        assert {action for _, action, _ in jobs.made} == {"startup"}
+
+
 async def test_down_overnight(autojump_clock: MockClock) -> None:
     """When maxSize falls to 0 machines are drained and off; one whose pod a disruption budget guards stays, and so does one that a
     person holds. When the window ends the group is as before."""

@@ -19,7 +19,7 @@ from hexa.domain.machine.marks import released
 from hexa.domain.machine_view import membership_of
 from hexa.domain.policy.battery import OnBattery
 from hexa.domain.policy.policy import Policy, policy_at, policy_of
-from hexa.domain.policy.schedules import lead_of
+from hexa.domain.policy.schedules import UNLEARNED, lead_of
 from hexa.domain.policy.tariffs import unknown_tariff
 from hexa.domain.resources.v1alpha1 import GROUPS, Group, Lookup, Node, WishRecord
 
@@ -84,7 +84,8 @@ class GroupViews:
         nodes, circuits = list(self._nodes(key)), self._store.conventions.circuits or ()
         named = {node.spec.circuit for node in nodes}
         apart = max((gap(each) for each in circuits if each.name in named), default=timedelta(0))
-        return policy_at(policy, now=now, lead=lead_of(node.status.boot_seconds for node in nodes), apart=apart)
+        lead = lead_of(node.status.boot_seconds for node in nodes)
+        return policy_at(policy, now=now, lead=lead, apart=apart, left_on=UNLEARNED)
 
     def _changes(self, key: Lookup, until: datetime | None) -> None:
         if until is not None:

@@ -231,10 +231,16 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
 
 
 def policy_at(
-    policy: Policy, *, now: datetime, lead: timedelta, apart: timedelta = timedelta(0)
+    policy: Policy,
+    *,
+    now: datetime,
+    lead: timedelta,
+    apart: timedelta = timedelta(0),
+    left_on: timedelta = timedelta(0),
 ) -> tuple[Policy, datetime | None]:
     """The policy as its schedules make it now, and until when it stays so; None: it has no schedules. `lead`: how long before a
-    window machines are woken (`schedules.lead_of`); `apart`: between the wakes of two of them, whatever rateLimit says."""
+    window machines are woken (`schedules.lead_of`); `apart`: between the wakes of two of them, whatever rateLimit says; `left_on`:
+    how long before it no maxSize switches off what it will want."""
     if not policy.schedules:
         return policy, None
     rate = policy.rate or Rate()
@@ -242,7 +248,7 @@ def policy_at(
     def row(count: int) -> timedelta:
         return max(rate.row(count), apart * max(count - 1, 0))
 
-    found = instant(policy.base, policy.schedules, now=now, lead=lead, row=row)
+    found = instant(policy.base, policy.schedules, now=now, lead=lead, row=row, left_on=left_on)
     wanted_by = Asker.SCHEDULE if "mode" in found.by else Asker.MODE
     new = structs.replace(
         policy, **structs.asdict(found.values), wanted_by=wanted_by, by=found.by, next_change=found.change

@@ -231,24 +231,27 @@ def instant(
     now: datetime,
     lead: timedelta,
     row: Row = lambda _: timedelta(0),
+    left_on: timedelta = timedelta(0),
 ) -> Instant:
     """What counts now of the spec's own values and its schedules. What wants machines on counts before, by `lead` and what passes
-    until all that are missing may be woken, and makes room for itself."""
+    until all that are missing may be woken, and makes room for itself. `left_on`: so long before, no maxSize switches off what it
+    will want: a boot that was faster than `lead` when the machine was woken has made that shorter."""
     calendar = _calendar(schedules, now.date())
     values, by = _settled(base, calendar, now)
     edges, least = _edges(calendar, now, now + AHEAD), values.min_size
     change, turns = _next_change(base, calendar, now, edges), edges[:1]
-    near = (edges[0] if edges else now) + lead + LONGEST_ROW  # what is woken for later comes after the first of them
+    near = (edges[0] if edges else now) + max(lead, left_on) + LONGEST_ROW  # what is woken for later comes after that
     for edge in edges[: bisect_right(edges, near)]:
         soon, setters = _settled(base, calendar, edge)
         begin = edge - lead - min(row(max(soon.min_size - least, 0)), LONGEST_ROW)
-        if begin > now:
-            turns.append(begin)
-            continue
+        turns += [each for each in (edge - left_on, begin) if now < each < edge]
         for name in [name for name, early in _EARLY.items() if early(values, soon)]:
-            coming = setters.get(name) or Setter("", f"spec.{FIELDS[name]}", schedules[0].zone, edge, None)
-            values = structs.replace(values, **{name: getattr(soon, name)}, **_room(name, values, soon))
-            by = {**by, name: structs.replace(coming, begin=edge, early=True)}
+            if begin <= now:
+                coming = setters.get(name) or Setter("", f"spec.{FIELDS[name]}", schedules[0].zone, edge, None)
+                values = structs.replace(values, **{name: getattr(soon, name)}, **_room(name, values, soon))
+                by = {**by, name: structs.replace(coming, begin=edge, early=True)}
+            elif edge - left_on <= now:
+                values = structs.replace(values, **_LEFT_ON[name](values, soon))
     if values.max_size is not None and values.max_size < values.min_size:  # more stays on, whichever of them is wrong
         values = structs.replace(values, max_size=values.min_size)
     return Instant(values, by, min(turns, default=now + AHEAD), change)
@@ -259,6 +262,14 @@ def _room(name: str, now: Values, soon: Values) -> dict[str, int | None]:
     if name != "spares" or now.max_size is None:
         return {}
     return {"max_size": None if soon.max_size is None else max(now.max_size, soon.max_size)}
+
+
+_LEFT_ON: Final[Mapping[str, Callable[[Values, Values], dict[str, Any]]]] = {
+    "min_size": lambda now, soon: {} if now.max_size is None else {"max_size": max(now.max_size, soon.min_size)},
+    "mode": lambda now, soon: {},  # without AlwaysOff what was wanted before it would come at once
+    "spares": lambda now, soon: _room("spares", now, soon),
+}
+"""What makes way before a coming value counts, so that it finds on what was woken for it."""
 
 
 Calendar = Sequence[tuple[Schedule, Sequence[Span]]]
