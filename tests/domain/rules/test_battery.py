@@ -238,7 +238,7 @@ def test_commands_know_it_from_the_group() -> None:
     for means in (stands(), stands(goes=False), stands(ordered=False)):
         ordered = State.ORDERED_OFF if means.goes else State.CHARGING
         reason = ordered if means.ordered else State.ON_BATTERY
-        shown = rule.finding(structs.replace(means, reason=reason))
+        (shown,) = rule.says_of_group(structs.replace(means, reason=reason))
         told = Condition(type=shown.type, status="True", reason=shown.reason, message=shown.message)
         found = rule.told(Group(status=GroupStatus(conditions=(told,))), now=at(0))
         assert found is not None

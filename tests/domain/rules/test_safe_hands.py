@@ -181,7 +181,7 @@ def test_a_start_that_fails_meanwhile_is_not_held_against_the_machine() -> None:
 
 def test_commands_know_it_from_the_groups() -> None:
     """What the agent told of a group is what `hexa why` and `hexa off` go by."""
-    finding = rule.finding(DOUBT)
+    (finding,) = rule.says_of_group(DOUBT)
     told = KubeCondition(type=finding.type, status="True", reason=finding.reason, message=finding.message)
     groups = [Group(metadata=OwnedMetadata(name="a")), Group(status=GroupStatus(conditions=(told,)))]
     known = rule.told(groups)

@@ -4,7 +4,7 @@ The off is a wish of its own (`ups`), beneath a person's hold and above all else
 before is wanted again once it ends. Only what the UPS says clearly counts: what is unknown switches nothing off.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -167,9 +167,10 @@ def on(machine: Alone, now: datetime) -> tuple[Veto, ...]:
 # --- in words ---------------------------------------------------------------------------------------
 
 
-def finding(stands: OnBattery) -> Finding:
+def says_of_group(stands: OnBattery | None) -> Iterator[Finding]:
     """What a person should know of each group."""
-    return Finding(Reason.ON_BATTERY if stands.bars else State.NOT_HEARD, stands.reason, stands.text)
+    if stands is not None:
+        yield Finding(Reason.ON_BATTERY if stands.bars else State.NOT_HEARD, stands.reason, stands.text)
 
 
 def told(group: Group, *, now: datetime) -> OnBattery | None:

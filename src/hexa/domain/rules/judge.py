@@ -13,7 +13,7 @@ from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.reason import Veto
 from hexa.domain.resources.core import Condition
 from hexa.domain.rules.notice import Notice, Tells
-from hexa.domain.rules.rule import Bid, Rank, Scene
+from hexa.domain.rules.rule import Bid, GroupScene, Rank, Scene
 from hexa.domain.rules.subject import Alone, Among, Waiting
 from hexa.domain.rules.table import ALONE, RULES
 
@@ -36,6 +36,7 @@ _ENDS: Final[tuple[Ends, ...]] = _column(RULES, "ends")
 _LOOKED: Final[tuple[Ends, ...]] = _column((rule for rule in RULES if rule.looked), "ends")
 _DUE: Final = _column(RULES, "due")
 _SAYS: Final = _column(RULES, "says")
+_SAYS_OF_GROUP: Final = _column(RULES, "says_of_group")
 _TELLS: Final[tuple[Tells, ...]] = _column(RULES, "tells")
 _AWAITS: Final = _column(RULES, "awaits")
 _WHY: Final = _column(RULES, "why")
@@ -139,6 +140,11 @@ def looks_at(machine: Among, facts: Facts) -> Iterator[datetime | None]:
 def said(scene: Scene) -> list[Finding]:
     """What rules say beside their vetoes."""
     return [finding for rule in _SAYS for finding in rule(scene)]
+
+
+def said_of_group(scene: GroupScene) -> Iterator[Finding]:
+    """What rules say of a group."""
+    return (finding for rule in _SAYS_OF_GROUP for finding in rule(scene))
 
 
 def tells(before: Sequence[Condition], after: Sequence[Condition]) -> Iterator[Notice]:

@@ -328,12 +328,11 @@ def _refusal(conditions: Iterable[Condition]) -> Condition | None:
     return next((c for c in conditions if c.type == REMEDIATION and c.reason in ALARMING and c.status == "False"), None)
 
 
-def stopped(machines: Iterable[Node]) -> Finding | None:
+def says_of_group(machines: Iterable[Node]) -> Iterator[Finding]:
     """That machines of a group are left ill."""
     told = [
         (machine.metadata.name, c) for machine in machines if (c := _refusal(machine.status.conditions)) is not None
     ]
-    if not told:
-        return None
-    told.sort(key=lambda each: each[0])
-    return Finding(STOPPED, told[0][1].reason, "; ".join(f"{name}: {c.message}" for name, c in told))
+    if told:
+        told.sort(key=lambda each: each[0])
+        yield Finding(STOPPED, told[0][1].reason, "; ".join(f"{name}: {c.message}" for name, c in told))

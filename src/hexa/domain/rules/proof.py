@@ -6,12 +6,14 @@ off or about to be has a claim, and the first of the claims stands. Machines tha
 off, have none: that was not hexa's doing, and they must not keep the others on for ever.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
 
+from hexa.domain.group.sizing import Member
+from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import effective_wish
@@ -179,3 +181,16 @@ def standing(holder: Claim) -> str:
     if holder.failed:
         return f"{name} went off and does not wake: mend its wake, or hold it off; then the next may rest"
     return f"{name} is put off and was not woken since: once it has come up again, the next may rest"
+
+
+def says_of_group(holder: Claim | None, members: Sequence[Member], policy: Policy) -> Iterator[Finding]:
+    """A machine was put off and has not shown that it can be woken: the others stay on, or nobody minds."""
+    if holder is None or not holder.dark:
+        return
+    reason = "WakeFailed" if holder.failed else "NotWoken"
+    kept = sum(any(veto.reason == Reason.WAKE_PROOF for veto in member.off_vetoes) for member in members)
+    if kept:
+        yield Finding(Reason.WAKE_PROOF, reason, f"{kept} of {len(members)} machines may not rest: {standing(holder)}")
+    elif policy.wake_proof is WakeProof.WARN:
+        text = f"{holder.key.name} is off, and hexa has not shown that it can wake it"
+        yield Finding(Reason.WAKE_PROOF, reason, text)

@@ -12,10 +12,12 @@ from hexa.domain.machine.facts import Facts
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.policy.policy import Policy
-from hexa.domain.resources.v1alpha1 import NodeStatus, Power
+from hexa.domain.resources.v1alpha1 import Node, NodeStatus, Power
 from hexa.domain.rules.health import Signs
 from hexa.domain.rules.notice import Tells
 from hexa.domain.rules.power_cycle import CycleCase
+from hexa.domain.rules.proof import Claim
+from hexa.domain.rules.safe_hands import SafeHands
 from hexa.domain.rules.subject import Among, Waiting
 
 
@@ -43,6 +45,19 @@ class Scene(Struct, frozen=True, kw_only=True):
     """Kubernetes nodes that may be the machine's under another name, where that matters."""
     cycle_case: CycleCase | None = None
     """What a power cycle is judged by; None: nobody asks for one."""
+
+
+class GroupScene(Struct, frozen=True, kw_only=True):
+    """A group, and what conditions of it are told by."""
+
+    policy: Policy
+    machines: Sequence[Node]
+    members: Sequence[Member]
+    """The same machines as sizing sees them."""
+    holder: Claim | None
+    """The machine of it that may be off without wake proof."""
+    safe_hands: SafeHands | None
+    """The site itself is in doubt."""
 
 
 class Bid(Struct, frozen=True, kw_only=True):
@@ -91,6 +106,8 @@ class Rule(Struct, Generic[M], frozen=True, kw_only=True):
     """When it has something to do by time alone."""
     says: Callable[[Scene], Iterable[Finding]] | None = None
     """Conditions beside that of its vetoes."""
+    says_of_group: Callable[[GroupScene], Iterable[Finding]] | None = None
+    """Conditions of the group."""
     tells: Tells | None = None
     """What is told of its conditions when they begin."""
     awaits: Callable[[Waiting], Iterable[tuple[str, datetime | None]]] | None = None

@@ -5,7 +5,7 @@ so nothing is switched off, no power is cycled, no node is taken out of service,
 judged by statuses, so that an agent that starts anew sees the same; it ends by itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -154,9 +154,10 @@ def of_clock(by: timedelta, *, now: datetime) -> SafeHands | None:
 # --- in words ---------------------------------------------------------------------------------------
 
 
-def finding(stands: SafeHands) -> Finding:
+def says_of_group(stands: SafeHands | None) -> Iterator[Finding]:
     """What a person should know of each group."""
-    return Finding(Reason.SAFE_HANDS, stands.trouble, stands.text)
+    if stands is not None:
+        yield Finding(Reason.SAFE_HANDS, stands.trouble, stands.text)
 
 
 def told(groups: Iterable[Group]) -> SafeHands | None:

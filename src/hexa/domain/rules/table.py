@@ -38,6 +38,7 @@ from hexa.domain.rules import (
     power_unavailable,
     proof,
     quarantine,
+    safe_hands,
     setting_up,
     shortest_times,
     spares,
@@ -139,6 +140,7 @@ ALONE: Final[tuple[Rule[Alone], ...]] = (
         rank=Rank.STAYS,
         off=battery.off,
         on=battery.on,
+        says_of_group=lambda scene: battery.says_of_group(scene.policy.battery),
         remedy="hexa on {machine} wakes it all the same",
     ),
     Rule(
@@ -205,6 +207,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         reason=Reason.SAFE_HANDS,
         rank=Rank.SAFETY,
         off=lambda machine, now: machine.safe_hands.vetoes if machine.safe_hands is not None else (),
+        says_of_group=lambda scene: safe_hands.says_of_group(scene.safe_hands),
         remedy="it ends by itself once the site is calm; hexa doctor says what is the matter",
     ),
     Rule(
@@ -280,6 +283,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         rank=Rank.STAYS,
         off=lambda machine, now: proof.proof_vetoes(machine.node, machine.policy, machine.waits_for, now=now),
         ends=lambda machine, now: (proof.proof_ends(machine.node.status, machine.policy),) if machine.group else (),
+        says_of_group=lambda scene: proof.says_of_group(scene.holder, scene.members, scene.policy),
         remedy="wake once what is off (hexa on), set spec.exerciseEvery on the group, or spec.wakeProof: Warn",
     ),
     Rule(
@@ -322,6 +326,7 @@ AMONG: Final[tuple[Rule[Among], ...]] = (
         name="power cycle",
         what="The power of a machine that is wanted on, reads On and is silent is cycled (spec.remediation).",
         says=lambda scene: power_cycle.told(scene.cycle_case) if scene.cycle_case is not None else (),
+        says_of_group=lambda scene: power_cycle.says_of_group(scene.machines),
         tells=power_cycle.tells,
         awaits=power_cycle.awaits,
     ),

@@ -1,4 +1,4 @@
-"""What a person should know of a group: its problems, its machines that do not fit it, and what keeps them from resting."""
+"""What a person should know of a group: what rules say of it, its problems, and its machines that do not fit it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -6,15 +6,13 @@ from hexa.domain.group.sizing import Member
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.marks import how_to_take_back
-from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import UNINITIALIZED_TAINT
 from hexa.domain.policy.conventions import Conventions
-from hexa.domain.resources.v1alpha1 import WakeProof
-from hexa.domain.rules import battery
-from hexa.domain.rules.power_cycle import stopped
-from hexa.domain.rules.proof import Claim, standing
-from hexa.domain.rules.safe_hands import SafeHands, finding
+from hexa.domain.rules.judge import said_of_group
+from hexa.domain.rules.proof import Claim
+from hexa.domain.rules.rule import GroupScene
+from hexa.domain.rules.safe_hands import SafeHands
 from hexa.domain.written.hints import group_hints
 
 
@@ -31,10 +29,10 @@ def group_findings(
     """`of_machines`: what is found of each of the machines; `members`: the same machines as sizing sees them; `holder`: the one
     that may be off without wake proof; `safe_hands`: the site itself is in doubt."""
     problems = (*group.problems, *group_hints(group, machines, conventions))
-    if safe_hands is not None:
-        yield finding(safe_hands)
-    if group.policy.battery is not None:
-        yield battery.finding(group.policy.battery)
+    nodes = tuple(machine.node for machine in machines)
+    yield from said_of_group(
+        GroupScene(policy=group.policy, machines=nodes, members=members, holder=holder, safe_hands=safe_hands)
+    )
     if group.released:
         text = f"given up, so that minSize and maxSize are not kept; to take it back: {how_to_take_back(group.key, kind='hg')}"
         yield Finding("Released", "Released", text)
@@ -42,23 +40,6 @@ def group_findings(
         kind = "Invalid" if problem.severity == "error" and problem.reason != "MixedShape" else problem.reason
         yield Finding(kind, problem.reason, str(problem))
     yield from of_machines
-    if (left_ill := stopped(machine.node for machine in machines)) is not None:
-        yield left_ill
-    yield from _of_proof(group, holder, members)
-
-
-def _of_proof(group: GroupView, holder: Claim | None, members: Sequence[Member]) -> Iterator[Finding]:
-    """A machine was put off and has not shown that it can be woken: the others stay on, or nobody minds."""
-    if holder is None or not holder.dark:
-        return
-    reason = "WakeFailed" if holder.failed else "NotWoken"
-    kept = sum(any(veto.reason == Reason.WAKE_PROOF for veto in member.off_vetoes) for member in members)
-    if kept:
-        yield Finding(Reason.WAKE_PROOF, reason, f"{kept} of {len(members)} machines may not rest: {standing(holder)}")
-    elif group.policy.wake_proof is WakeProof.WARN:
-        yield Finding(
-            Reason.WAKE_PROOF, reason, f"{holder.key.name} is off, and hexa has not shown that it can wake it"
-        )
 
 
 def member_findings(group: GroupView, machine: MachineView) -> Iterator[Finding]:
