@@ -15,11 +15,11 @@ from hexa.app.store import Store
 from hexa.app.tariffs import Tariffs
 from hexa.app.views.views import Views
 from hexa.domain.decide.decision import Looked
-from hexa.domain.decide.facts import facts_of, namesakes_of
+from hexa.domain.decide.facts import namesakes_of
 from hexa.domain.decide.observed import Load, Observed, OrderSeen, Read
 from hexa.domain.errors import Refused
 from hexa.domain.machine.boot import on_their_way
-from hexa.domain.machine.facts import View
+from hexa.domain.machine.facts import stood_still
 from hexa.domain.machine.identity import in_doubt, names_now, renamed
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.power_job import Action, current
@@ -102,8 +102,9 @@ class Reader:
             found = in_doubt(found, await pods_on(self._kube, name), names_now(name))
         for other in others:
             found = in_doubt(found, await pods_on(self._kube, other), runs_as(other))
-        still = View(machine.node.status, facts_of(machine, observed, plan=False), machine.limits).still
-        return await self._detaching.waits(machine, found, pods, now=observed.now, still=still)
+        now, blind = observed.now, observed.blind_seconds
+        still = stood_still(machine.node.status, now=now, skipped=observed.skipped, blind_seconds=blind)
+        return await self._detaching.waits(machine, found, pods, now=now, still=still)
 
     async def _name(self, machine: MachineView, observed: Observed) -> Any:
         return await name_facts(machine, observed, kube=self._kube, views=self._views, heartbeats=self._heartbeats)

@@ -82,6 +82,11 @@ def paused_for(status: NodeStatus, *, now: datetime, skipped: Sequence[Span]) ->
     return sum((end - start for start, end in spans), timedelta(0))
 
 
+def stood_still(status: NodeStatus, *, now: datetime, skipped: Sequence[Span], blind_seconds: float) -> timedelta:
+    """How long the limits of the status's phase stood still until now: it was paused, or we were blind."""
+    return paused_for(status, now=now, skipped=skipped) + timedelta(seconds=status.stood_still + blind_seconds)
+
+
 class View:
     """Facts seen from a phase: what is older than the phase is dropped here, once."""
 
@@ -149,12 +154,8 @@ class View:
         sight = self.facts.watching_since
         if sight is None or self.facts.paused:
             return None
-        return max(self.since + span + self.still, sight + min(span, self.facts.lease_period))
-
-    @property
-    def still(self) -> timedelta:
-        """How long of this phase its limits stood still: it was paused, or we were blind."""
-        return self._paused_for + timedelta(seconds=self.facts.blind_seconds)
+        still = self._paused_for + timedelta(seconds=self.facts.blind_seconds)
+        return max(self.since + span + still, sight + min(span, self.facts.lease_period))
 
     @property
     def _paused_for(self) -> timedelta:
