@@ -148,6 +148,25 @@ async def test_failure_55_everybody_tells_of_settings_that_a_driver_would_refuse
         assert {who for who, text in told.items() if says in text} == set(told), told
 
 
+async def test_failure_55_a_label_that_no_node_can_have_is_told_and_left_out(autojump_clock: MockClock) -> None:
+    """A value with a space and a key with two slashes, in nodeSelector or in a template: all tell the same, and the machine serves
+    with its other labels, where the API server would refuse the whole change of its node."""
+    labels = {"rack": "left", "room": "upper floor", "a/b/c": "x"}
+    box = machine("box-1", group="rack", on=True, spec={"template": {"labels": {"bay 1": "x", "bay": "1"}}})
+    async with open_world(groups=[rack(nodeSelector=labels)], machines=[box], autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.READY)
+        told = await told_of_machine(world)
+        assert {who for who, text in told.items() if "'bay 1' is no key of a label" in text} == set(told), told
+        for says in ("'upper floor' is no value for a label", "'a/b/c' is no key of a label"):
+            group_told = await told_of_group(world)
+            group_told.pop("get")  # the first of them
+            assert {who for who, text in group_told.items() if says in text} == set(group_told), group_told
+        await world.until(lambda: world.node("box-1").status.welcomed, within=60)
+        kube = world.kube_node("box-1")
+        assert kube is not None
+        assert kube.metadata.labels.keys() & {"rack", "room", "a/b/c", "bay", "bay 1"} == {"rack", "bay"}
+
+
 async def test_failure_56_everybody_tells_of_a_shape_that_nobody_knows(autojump_clock: MockClock) -> None:
     """All machines off from birth and none declares what it has: told by condition, BLOCKER, why and doctor, with the remedy; after
     one boot nobody tells it any more."""

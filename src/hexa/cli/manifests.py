@@ -133,7 +133,7 @@ def manifests(
 
 def _check_names(given: Mapping[str, Iterable[str] | None]) -> None:
     """What is printed goes to kubectl, which would name objects and not the option."""
-    from hexa.domain.written.object import is_object_name
+    from hexa.domain.policy.labels import is_object_name
 
     for option, names in given.items():
         for name in names or ():

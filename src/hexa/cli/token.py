@@ -43,7 +43,7 @@ def token(
     """Print a ServiceAccount, its rights over the machines and its token, ready for kubectl apply. Nothing is written."""
     keys = _found(machines, kubeconfig, context, namespace)
     from hexa.app.manifests.tokens import account_of, how_to_read, token_objects
-    from hexa.domain.written.object import is_object_name
+    from hexa.domain.policy.labels import is_object_name
     from hexa.yaml import write_document
 
     name, space = account or account_of(keys), keys[0].namespace

@@ -10,8 +10,8 @@ from typing import Final
 
 from hexa.adapters.memory.site.faults import FaultKind
 from hexa.domain.duration import format_duration, parse_duration
+from hexa.domain.policy.labels import bad_label, is_label_key, is_label_value, is_object_name
 from hexa.domain.policy.problem import Problem
-from hexa.domain.written.object import bad_label, is_label_key, is_label_value, is_object_name
 from hexa.domain.written.shape import Path, field_path
 from hexa.simulate.calendar import parse_moment, parse_time, signed_seconds
 from hexa.simulate.scenario import FaultLine, Scenario

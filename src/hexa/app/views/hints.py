@@ -1,6 +1,9 @@
 """Keeps what can never work of each machine while its spec and the last shape seen are the same: statuses change far more often."""
 
+from msgspec import structs
+
 from hexa.domain.machine.button import button_problems
+from hexa.domain.policy.labels import label_problems
 from hexa.domain.policy.problem import Problem
 from hexa.domain.power.outlet_problems import outlet_hints
 from hexa.domain.resources.v1alpha1 import Lookup, Node, NodeSpec, Shape
@@ -19,7 +22,9 @@ class Hints:
         known = self._known.get(key)
         if known is None or known[0] != node.spec or known[1] != node.status.template:
             outlets = outlet_hints(node.spec.power) if node.spec.power is not None else ()
-            found = (*hints(node), *unworkable(node), *outlets, *button_problems(node))
+            labels = label_problems(node.spec.template.labels, "spec.template.labels")
+            told = (*hints(node), *unworkable(node), *outlets, *button_problems(node), *labels)
+            found = tuple(structs.replace(problem, severity="warning") for problem in told)
             known = self._known[key] = (node.spec, node.status.template, found)
         return known[2]
 

@@ -24,6 +24,7 @@ from hexa.domain.names import (
     UNINITIALIZED_TAINT,
     UNSCHEDULABLE_TAINT,
 )
+from hexa.domain.policy.labels import taken_labels
 from hexa.domain.resources.core import KubeNode, Taint
 from hexa.domain.resources.v1alpha1 import Shape
 
@@ -84,7 +85,7 @@ def required_labels(view: MachineView) -> dict[str, str]:
 
 def our_labels(view: MachineView) -> dict[str, str]:
     """Labels that hexa gives: those that the machine declares, and those of members."""
-    return {**view.node.spec.template.labels, **required_labels(view)}
+    return {**taken_labels(view.node.spec.template.labels), **required_labels(view)}
 
 
 def record_of(view: MachineView, node: KubeNode, labels: Labels, *, seen: Shape = NOTHING) -> dict[str, str | None]:
@@ -124,7 +125,8 @@ def _before(view: MachineView, node: KubeNode) -> Shape:
 def _labels(view: MachineView, node: KubeNode, seen: Shape) -> Labels:
     present = node.metadata.labels
     wanted = labels_back(seen, present)
-    wanted |= {k: v for k, v in view.node.spec.template.labels.items() if k not in present and k not in wanted}
+    declared = taken_labels(view.node.spec.template.labels)
+    wanted |= {k: v for k, v in declared.items() if k not in present and k not in wanted}
     wanted |= required_labels(view)
     lacking: Labels = {k: v for k, v in wanted.items() if present.get(k) != v}
     outdated = {} if view.group_unreadable else taken_back(node, wanted=our_labels(view))

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from hexa.domain.policy.battery import OnBattery, Threshold
+from hexa.domain.policy.labels import label_problems, taken_labels
 from hexa.domain.policy.limits import PROVISION_DEFAULT, Limits, limits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.policy.schedules import Change, Schedule, Setter, Values, clashes, instant, read_schedules
@@ -194,7 +195,7 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         drain=_drain(reader, spec),
         options=_options(reader, spec, given),
         leave=spec.node_leave_policy,
-        labels=spec.node_selector,
+        labels=taken_labels(spec.node_selector),
         hold=spec.hold,
         mode=spec.mode,
         wake_proof=spec.wake_proof,
@@ -227,7 +228,10 @@ def policy_of(group: Group) -> tuple[Policy, tuple[Problem, ...]]:
         base = Values(min_size=policy.min_size, max_size=policy.max_size, mode=policy.mode, spares=policy.spares)
         policy = structs.replace(policy, base=base)
     clashing = clashes(policy.base, schedules)
-    return policy, (*reader.problems, *of_schedules, *clashing, *_contradictions(policy), *_pinned(spec))
+    labels = (
+        structs.replace(each, severity="warning") for each in label_problems(spec.node_selector, "spec.nodeSelector")
+    )
+    return policy, (*reader.problems, *labels, *of_schedules, *clashing, *_contradictions(policy), *_pinned(spec))
 
 
 def policy_at(

@@ -15,6 +15,7 @@ from hexa.domain.machine.arrival import NOT_SET_UP
 from hexa.domain.machine.identity import IDENTITY_CHANGED
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Reason
+from hexa.domain.policy.labels import BAD_LABEL
 from hexa.domain.policy.schedules import INVALID as INVALID_SCHEDULE
 from hexa.domain.power.outlet_problems import POWER_SPEC_INVALID
 from hexa.domain.power.profile import PROFILE_INCOMPLETE, PROFILE_MISSING
@@ -244,6 +245,7 @@ OF_MACHINE: Final[dict[str, Needs]] = {
     NOT_SET_UP: WARNING,
     "PodSpecInvalid": WARNING,
     POWER_SPEC_INVALID: WARNING,
+    BAD_LABEL: WARNING,
     PROFILE_MISSING: WARNING,
     PROFILE_INCOMPLETE: WARNING,
     "CircuitTooSmall": WARNING,
@@ -268,6 +270,7 @@ OF_GROUP: Final[dict[str, Needs]] = {
     "MinAboveMax": WARNING,
     "MixedShape": WARNING,
     "SelectorMismatch": WARNING,
+    BAD_LABEL: WARNING,
     "ControlPlaneMember": WARNING,
     "PricesEnd": WARNING,
 }

@@ -48,7 +48,7 @@ REASONS: Final = frozenset(
 )
 
 OF_CONDITIONS: Final = _each(
-    "Blocked BootExceedsProvisionTime ButtonUnread CannotCycle CapacityAboveSeen CircuitTooSmall Contained "
+    "BadLabel Blocked BootExceedsProvisionTime ButtonUnread CannotCycle CapacityAboveSeen CircuitTooSmall Contained "
     "ControlPlaneMember DependencyMissing ExerciseAfterProof Failed FitsNoPod GpuUnlabelled GraceOutlastsDrain "
     "HardOffForbidden HealthCheck HealthcheckPeriod Hedged IdentityChanged Invalid Joined KeptOn MaxBelowIdle "
     "MaxSizeZero MinAboveMachines MinAboveMax MixedShape NeverScaledDown NeverWokenAgain NoGroup NoKey NoMachines "

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from hexa.domain.names import API_GROUP, API_VERSION
+from hexa.domain.policy.labels import LONGEST, bad_key, bad_label, is_label_key, is_label_value, is_object_name
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.crd import object_schema
@@ -95,10 +96,6 @@ _TEXTS: Final = (
 )
 """Fields of metadata that are texts, beside the name."""
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
-_LONGEST_LABEL: Final = 63
-_LONGEST_NAME: Final = 253
 
 
 def metadata_problems(metadata: Any, kind: str) -> Iterator[Problem]:
@@ -128,16 +125,16 @@ def _name_problems(name: Any, kind: str) -> Iterator[Problem]:
     elif not is_object_name(name):
         remedy = "use lower case letters, digits, - and . only, beginning and ending with a letter or digit"
         yield Problem("metadata.name", f"{name!r} is no name in Kubernetes", remedy, reason="BadName")
-    elif kind == GROUPS.name and len(name) > _LONGEST_LABEL:
+    elif kind == GROUPS.name and len(name) > LONGEST:
         text = f"has {len(name)} characters, and the name of a group goes into a label"
-        yield Problem("metadata.name", text, f"use {_LONGEST_LABEL} at most", reason="TooLong")
+        yield Problem("metadata.name", text, f"use {LONGEST} at most", reason="TooLong")
 
 
 def _namespace_problems(namespace: Any) -> Iterator[Problem]:
     if not isinstance(namespace, str) or not namespace:
         return
-    if len(namespace) > _LONGEST_LABEL or not _NAMESPACE.fullmatch(namespace):
-        remedy = f"use lower case letters, digits and - only, {_LONGEST_LABEL} at most"
+    if len(namespace) > LONGEST or not _NAMESPACE.fullmatch(namespace):
+        remedy = f"use lower case letters, digits and - only, {LONGEST} at most"
         yield Problem("metadata.namespace", f"{namespace!r} is no name of a namespace", remedy, reason="BadName")
 
 
@@ -171,39 +168,13 @@ def _string_map_problems(values: Any, field: str) -> Iterator[Problem]:
     for key, value in values.items():
         where = field_path(("metadata", field, key))
         if not is_label_key(key):
-            text = f"{key!r} is no key of a label or an annotation"
-            yield Problem(where, text, _KEYS, reason="BadLabel")
+            yield bad_key(where, key)
         elif value is None:
             yield Problem(where, "has no value", 'write one, or "" for an empty one', reason="WrongType")
         elif not isinstance(value, str):
             yield _no_text(where, value)
         elif field == "labels" and not is_label_value(value):
             yield bad_label(where, value)
-
-
-_KEYS: Final = f"use letters, digits, -, _ and . only, {_LONGEST_LABEL} at most, after a domain and / if you like"
-
-
-def is_label_key(text: str) -> bool:
-    """Whether Kubernetes takes the text as the key of a label or an annotation."""
-    domain, slash, name = text.rpartition("/")
-    return bool(name) and is_label_value(name) and (not slash or is_object_name(domain.lower()))
-
-
-def is_object_name(text: str) -> bool:
-    """Whether Kubernetes takes the text as the name of an object."""
-    return len(text) <= _LONGEST_NAME and _SUBDOMAIN.fullmatch(text) is not None
-
-
-def is_label_value(text: str) -> bool:
-    """Whether Kubernetes takes the text as the value of a label."""
-    return len(text) <= _LONGEST_LABEL and _LABEL.fullmatch(text) is not None
-
-
-def bad_label(where: str, value: str) -> Problem:
-    """A text that Kubernetes does not take as the value of a label."""
-    remedy = f"use letters, digits, -, _ and . only, {_LONGEST_LABEL} at most"
-    return Problem(where, f"{value!r} is no value for a label", remedy, reason="BadLabel")
 
 
 @cache

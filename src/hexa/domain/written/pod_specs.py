@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from hexa.domain.names import GROUP_LABEL, HOSTNAME_LABEL
+from hexa.domain.policy.labels import is_object_name
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import size_of
 from hexa.domain.resources.core import Toleration
@@ -22,7 +23,6 @@ from hexa.domain.resources.v1alpha1 import (
     PowerPodSpec,
     VolumeMount,
 )
-from hexa.domain.written.object import is_object_name
 
 POD_FIELDS: Final = ("startupPodSpec", "shutdownPodSpec", "healthcheckPodSpec")
 POD_SPEC_INVALID: Final = "PodSpecInvalid"

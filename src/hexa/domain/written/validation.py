@@ -20,6 +20,7 @@ from hexa.domain.money.rates import rates_of
 from hexa.domain.names import CONTROL_PLANE_LABELS, MEMBERSHIP_LABEL
 from hexa.domain.policy.circuits import Circuit, circuit_problems, watts_problem
 from hexa.domain.policy.conventions import Conventions
+from hexa.domain.policy.labels import BAD_LABEL, is_object_name, label_problems
 from hexa.domain.policy.limits import machine_limits
 from hexa.domain.policy.policy import Policy, policy_of
 from hexa.domain.policy.problem import Problem
@@ -49,9 +50,8 @@ from hexa.domain.resources.v1alpha1 import (
 from hexa.domain.rules.dependencies import Place, broken, crowds, dependencies_of, reference_problems
 from hexa.domain.rules.health_checks import check_problems
 from hexa.domain.spelling import suggestion
-from hexa.domain.written.object import bad_label, is_label_value, is_object_name
 from hexa.domain.written.pod_specs import pod_problems
-from hexa.domain.written.shape import Path, field_path
+from hexa.domain.written.shape import field_path
 from hexa.domain.written.unworkable import unworkable, unworkable_group
 
 
@@ -81,9 +81,8 @@ def group_problems(group: Group, *, now: datetime | None = None) -> Iterator[Pro
     for problem in policy_of(group)[
         1
     ]:  # an agent goes on without a schedule that makes no sense; who writes it should not
-        yield structs.replace(problem, severity="error") if problem.reason == INVALID else problem
+        yield structs.replace(problem, severity="error") if problem.reason in (INVALID, BAD_LABEL) else problem
     yield from _backoff_problems(group.spec.retries)
-    yield from _label_problems(group.spec.node_selector, ("spec", "nodeSelector"))
     yield from _expired(group.spec.hold, "spec.hold", now)
 
 
@@ -94,7 +93,7 @@ def profile_problems(profile: PowerProfile) -> Iterator[Problem]:
         yield below_spec(found)
     yield from machine_limits(Node(spec=NodeSpec(timeouts=told.timeouts, retries=told.retries)), None)[1]
     yield from _backoff_problems(told.retries)
-    yield from _label_problems(told.template.labels, ("spec", "template", "labels"))
+    yield from label_problems(told.template.labels, "spec.template.labels")
 
 
 def filled(
@@ -118,7 +117,7 @@ def machine_problems(machine: Node, group: Group | None, *, now: datetime | None
     yield from _backoff_problems(spec.retries)
     yield from pod_problems(machine)
     yield from unworkable(machine)
-    yield from _label_problems(spec.template.labels, ("spec", "template", "labels"))
+    yield from label_problems(spec.template.labels, "spec.template.labels")
     yield from power_problems(machine, limits)
     yield from button_problems(machine)
     if machine.spec.power is not None:
@@ -183,12 +182,6 @@ def _backoff_problems(retries: Retries) -> Iterator[Problem]:
     if first > longest:
         text = f"{retries.backoff} is longer than maxBackoff {retries.max_backoff}"
         yield Problem("spec.retries.backoff", text, "shorten it, or lengthen maxBackoff", reason="BackoffAboveMax")
-
-
-def _label_problems(labels: Mapping[str, str], where: Path) -> Iterator[Problem]:
-    for key, value in labels.items():
-        if not is_label_value(value):
-            yield bad_label(field_path((*where, key)), value)
 
 
 def _expired(word: Hold | Paused | None, where: str, now: datetime | None) -> Iterator[Problem]:
