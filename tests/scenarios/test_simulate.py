@@ -308,6 +308,12 @@ MISTAKES = [
         "declare it under tariffs",
     ),
     (
+        "machines:",
+        "  - metadata: {name: other}\n    spec: {cost: {pricePerKWh: 1, currency: GBP}}\nmachines:",
+        "groups[1].spec.cost: its prices are in GBP, and those of a group before it in EUR",
+        "write all prices in one currency",
+    ),
+    (
         "jobs:",
         "tariffs: {day: {file: x.csv}}\njobs:",
         "tariffs.day.file: a scenario reads no other file",

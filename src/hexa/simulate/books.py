@@ -43,7 +43,8 @@ class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def currency(self) -> str:
-        return next((line.currency for line in self.groups), "")
+        paid = (line for line in self.groups if line.sums.money or line.sums.saved)
+        return next((line.currency for line in (*paid, *self.groups)), "")
 
 
 class Book(Struct):

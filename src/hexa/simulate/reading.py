@@ -13,6 +13,7 @@ from hexa.domain.names import API_VERSION, MEMBERSHIP_LABEL
 from hexa.domain.policy.circuits import circuit_problems, circuits_of
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Malformed, decode
+from hexa.domain.resources.group_values import Cost
 from hexa.domain.resources.schema import schema_of
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Group, Node
 from hexa.domain.spelling import suggestion
@@ -87,6 +88,7 @@ def _contradictions(scenario: Scenario) -> Iterator[Placed]:
     yield from _machines(scenario, names)
     yield from _circuits(scenario)
     yield from _tariffs(scenario)
+    yield from _currencies(scenario)
     yield from name_problems(scenario)
     yield from row_problems(scenario)
     yield from time_problems(scenario)
@@ -180,6 +182,25 @@ def _tariffs(scenario: Scenario) -> Iterator[Placed]:
             where, known = f"groups[{index}].spec.cost.tariff", ", ".join(scenario.tariffs) or "none"
             text = f"there is no tariff {group.spec.cost.tariff} (there are: {known})"
             yield ("groups", index, "spec", "cost", "tariff"), Problem(where, text, "declare it under tariffs")
+
+
+def _currencies(scenario: Scenario) -> Iterator[Placed]:
+    """A report sums the money of all groups up."""
+    first = ""
+    for index, manifest in enumerate(scenario.groups):
+        group = decode(GROUPS, manifest)
+        if not isinstance(group, Group) or group.spec.cost == Cost():
+            continue
+        tariff = scenario.tariffs.get(group.spec.cost.tariff)
+        currency = tariff.currency if tariff is not None else group.spec.cost.currency
+        first = first or currency
+        if currency != first:
+            text = f"its prices are in {currency}, and those of a group before it in {first}"
+            path: Path = ("groups", index, "spec", "cost")
+            yield (
+                path,
+                Problem(f"groups[{index}].spec.cost", text, "write all prices in one currency: a report sums them up"),
+            )
 
 
 def _faults(scenario: Scenario) -> Iterator[Placed]:

@@ -26,6 +26,7 @@ from hexa.domain.names import SAFE_TO_EVICT
 from hexa.domain.policy.policy import policy_of
 from hexa.domain.quantity import parse_quantity
 from hexa.domain.resources.core import JOBS
+from hexa.domain.resources.group_values import Cost
 from hexa.domain.resources.v1alpha1 import Group
 from hexa.simulate.books import Books, Receipt, drawn
 from hexa.simulate.calendar import parse_moment, signed_seconds
@@ -390,4 +391,5 @@ def _rates(world: World, name: str) -> Rates:
 
 def _currency(world: World, scenario: Scenario) -> str:
     groups: list[Group] = [world.group(row.group) for row in scenario.machines if row.group]
+    groups.sort(key=lambda group: group.spec.cost == Cost())  # those that say something of it first
     return groups[0].spec.cost.currency if groups else ""
