@@ -155,6 +155,11 @@ POD_MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.node"}}}]},
         "env[0].valueFrom.fieldRef.fieldPath",
     ),
+    ({"volumes": [{"name": "my_keys", "mountPath": "/x", "secretName": "s"}]}, "volumes[0].name"),
+    ({"volumes": [{"name": "a", "mountPath": "/x", "secretName": "My Keys"}]}, "volumes[0].secretName"),
+    ({"volumes": [{"name": "a", "mountPath": "/x", "configMapName": "Keys"}]}, "volumes[0].configMapName"),
+    ({"serviceAccount": "Power"}, "serviceAccount"),
+    ({"nodeSelector": {"rack": "upper floor"}}, "nodeSelector.rack"),
     ({"volumes": [{"name": "a", "mountPath": "/x:y", "secretName": "s"}]}, "volumes[0].mountPath"),
     (
         {"volumes": [{"name": n, "mountPath": "/x", "secretName": "s"} for n in "ab"]},

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from hexa.domain.names import GROUP_LABEL, HOSTNAME_LABEL
-from hexa.domain.policy.labels import is_object_name
+from hexa.domain.policy.labels import is_object_name, label_problems
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import size_of
 from hexa.domain.resources.core import Toleration
@@ -30,6 +30,7 @@ _IMAGE: Final = re.compile(
     r"([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:\w[\w.-]{0,127})?(@[\w+.-]+:[0-9a-fA-F]+)?",
     re.ASCII,
 )
+_VOLUME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _FIELD_PATHS: Final = re.compile(
     r"metadata\.(name|namespace|uid|(labels|annotations)\['[^']+'\])|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?)"
 )
@@ -75,8 +76,26 @@ def pod_spec_problems(pod: PowerPodSpec, where: str, *, node: str = "") -> Itera
         if not is_object_name(name):
             remedy = "write the name of a Secret of the machine's namespace"
             yield Problem(f"{where}.imagePullSecrets[{index}]", f"{name!r} is no name", remedy, reason="BadName")
+    yield from _name_problems(pod, where)
+    yield from label_problems(pod.node_selector, f"{where}.nodeSelector")
     yield from _resource_problems(pod.resources, f"{where}.resources")
     yield from _place_problems(pod.node_selector, f"{where}.nodeSelector", node)
+
+
+def _name_problems(pod: PowerPodSpec, where: str) -> Iterator[Problem]:
+    """Names that are none in Kubernetes."""
+    named = [(f"{where}.serviceAccount", pod.service_account)]
+    for index, volume in enumerate(pod.volumes):
+        here = f"{where}.volumes[{index}]"
+        named += [(f"{here}.secretName", volume.secret_name), (f"{here}.configMapName", volume.config_map_name)]
+        if not _VOLUME.fullmatch(volume.name):
+            remedy = "use lower case letters, digits and - only"
+            yield Problem(f"{here}.name", f"{volume.name!r} is no name of a volume", remedy, reason="BadName")
+    for field, name in named:
+        if name and not is_object_name(name):
+            yield Problem(
+                field, f"{name!r} is no name", "use lower case letters, digits, - and . only", reason="BadName"
+            )
 
 
 def _toleration_problems(toleration: Toleration, where: str) -> Iterator[Problem]:
