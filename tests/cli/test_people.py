@@ -349,6 +349,14 @@ WAITING: list[tuple[dict[str, Any], str, str]] = [
     ({"schedulerName": "volcano"}, "", "its schedulerName is volcano"),
     (
         {
+            "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}],
+        },
+        "",
+        "not judged here: topologySpreadConstraints, resourceClaims",
+    ),
+    (
+        {
             "affinity": {
                 "nodeAffinity": {
                     "requiredDuringSchedulingIgnoredDuringExecution": {

@@ -135,7 +135,12 @@ def _remarks(pod: Pod) -> Iterator[str]:
     if spec.priority < EXPENDABLE:
         yield f"its priority {spec.priority} is below {EXPENDABLE}: Cluster Autoscaler wakes nothing for it"
     unjudged = [name for name in ("podAffinity", "podAntiAffinity") if spec.affinity.get(name)]
-    unjudged += ["volumes"] if any(volume.persistent_volume_claim for volume in spec.volumes) else []
+    others = (
+        ("topologySpreadConstraints", spec.topology_spread_constraints),
+        ("resourceClaims", spec.resource_claims),
+        ("volumes", [volume for volume in spec.volumes if volume.persistent_volume_claim]),
+    )
+    unjudged += [name for name, there in others if there]
     if unjudged:
         yield f"not judged here: {', '.join(unjudged)}"
 

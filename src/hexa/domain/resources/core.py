@@ -166,6 +166,8 @@ class PodSpec(Slice, frozen=True, kw_only=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    topology_spread_constraints: tuple[Any, ...] = ()
+    resource_claims: tuple[Any, ...] = ()
     resources: ResourceRequirements = ResourceRequirements()
     """What the pod asks for as a whole."""
     overhead: dict[str, str] = field(default_factory=dict)
