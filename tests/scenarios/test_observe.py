@@ -13,6 +13,7 @@ from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.decide.accounts import up_to_now
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import marked
+from hexa.domain.money.written_tariff import WrittenTariff
 from hexa.domain.names import OFF_FINALIZER
 from hexa.domain.resources.core import CRON_JOBS, Kind
 from hexa.domain.resources.receipt import Receipt, Saving
@@ -178,6 +179,23 @@ async def test_the_receipt_of_a_night(autojump_clock: MockClock) -> None:
         total = world.group("rack").status.receipt
         assert total is not None
         assert (total.machines, total.saving.off_seconds, total.saving.currency) == (2, idle.off_seconds, "CHF")
+
+
+async def test_the_receipt_is_in_the_currency_of_the_tariff(autojump_clock: MockClock) -> None:
+    """As the account is, whatever spec.cost.currency says."""
+    agile = WrittenTariff(price=0.5, currency="GBP")
+    spec = {"energy": {"idleWatts": 100, "offWatts": 0}}
+    machines = [machine("box-1", group="rack", on=True, boot_seconds=8.0, spec=spec)]
+    group = rack(mode="Observe", scaleDownUnneededTime="10m", cost={"tariff": "agile"})
+    async with open_world(
+        groups=[group], machines=machines, autoscaler=None, site=QUICK, tariffs={"agile": agile}
+    ) as world:
+        await trio.sleep(3 * 3600)
+        receipt, total = world.node("box-1").status.receipt, world.group("rack").status.receipt
+        assert receipt is not None
+        assert total is not None
+        assert receipt.saving.money > 0
+        assert (receipt.saving.currency, total.saving.currency) == ("GBP", "GBP")
 
 
 @pytest.mark.long

@@ -163,7 +163,7 @@ def _booked(machine: MachineView, observed: Observed, receipt: Receipt, cause: s
         return structs.replace(machine.rates, per_kwh=observed.price)
 
     last = observed.last_look
-    currency = machine.policy.currency
+    currency = machine.node.status.energy.currency or machine.policy.currency  # a tariff has its own
     found = booked(receipt, cause, now=observed.now, last=last, rates=rates)
     return (
         found if found is receipt else structs.replace(found, saving=structs.replace(found.saving, currency=currency))

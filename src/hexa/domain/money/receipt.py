@@ -78,7 +78,7 @@ def _kept(parts: Iterable[KeptOn]) -> tuple[KeptOn, ...]:
 
 
 def group_receipt(receipts: Iterable[Receipt], *, currency: str) -> GroupReceipt | None:
-    """What the receipts of a group's machines amount to; None: there are none."""
+    """What the receipts of a group's machines amount to; None: there are none. `currency`: where none of them says it."""
     found = list(receipts)
     if not found:
         return None
@@ -89,7 +89,7 @@ def group_receipt(receipts: Iterable[Receipt], *, currency: str) -> GroupReceipt
         offs=sum(each.offs for each in savings),
         kwh=round(sum(each.kwh for each in savings), 6),
         money=round(sum(each.money for each in savings), 6),
-        currency=currency,
+        currency=next((each.currency for each in savings if each.currency), currency),
         kept=_kept(part for each in savings for part in each.kept),
     )
     since, until = min(each.since for each in found), max(ends) if len(ends) == len(found) else None
