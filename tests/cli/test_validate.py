@@ -370,6 +370,13 @@ def test_a_machine_is_judged_with_its_profile() -> None:
     assert problems(group("rack"), taking("a", "bmc")) == []
 
 
+def test_a_profile_that_does_not_decode_is_told_alone() -> None:
+    """Nodes that name it are not told that it is missing."""
+    broken = profile("bmc", power=["ipmi"])
+    (found,) = problems(group("rack"), broken, taking("a", "bmc", bmc="10.0.0.1"))
+    assert (found["object"]["kind"], found["field"]) == ("PowerProfile", "spec.power")
+
+
 @pytest.mark.parametrize(
     ("of", "parameters", "field", "text"),
     [

@@ -282,7 +282,13 @@ def test_the_same_hardware_is_recognised_however_it_is_written(
             )
             for address in ("bmc.lan:623", "https://bmc.lan", "[fd00::1]:623", "admin@bmc.lan", "bmc.lan/1")
         ),
-        ({"ipmi": {"address": "bmc 1", "secretName": "s"}}, "spec.power.ipmi.address: 'bmc 1' is more than a name"),
+        *(
+            (
+                {"ipmi": {"address": address, "secretName": "s"}},
+                f"spec.power.ipmi.address: '{address}' is more than a name",
+            )
+            for address in ("bmc 1", "{bmc", "{10.0.0.1}")
+        ),
         *(
             ({"redfish": {"address": address, "secretName": "s"}}, f"spec.power.redfish.address: {says}")
             for address, says in (
@@ -290,6 +296,7 @@ def test_the_same_hardware_is_recognised_however_it_is_written(
                 ("root@bmc.lan", "has credentials in it; put them into a Secret"),
                 ("ftp://bmc.lan", "'ftp://bmc.lan' is no URL of the web"),
                 ("bmc 1.lan", "'bmc 1.lan' is no URL of the web"),
+                ("https://{bmc.lan}", "'https://{bmc.lan}' is no URL of the web"),
             )
         ),
         (IPMI | {"sense": "redfish"}, "spec.power.sense: is redfish, which has no settings"),

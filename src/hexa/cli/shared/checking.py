@@ -222,11 +222,17 @@ class _Site:
     def fill_in(self) -> None:
         """Put their profiles into the machines. Where the files have none, those of the cluster may be meant."""
         known = bool(self.profiles) or any(subject.kind == PROFILES.name for subject in self.broken)
-        for each in filled(self.machines.values(), self.profiles, complete=known):
+        whole = [each for each in self.machines.values() if self.profile_of(each) not in self.broken]
+        for each in filled(whole, self.profiles, complete=known):
             metadata = each.node.metadata
             self.machines[Lookup(metadata.namespace, metadata.name)] = each.node
             wrong = [structs.replace(p, severity="error") if needs_profile(each.node) else p for p in each.problems]
             self.report_all(Subject(MACHINES.name, metadata.namespace, metadata.name), wrong)
+
+    @staticmethod
+    def profile_of(machine: Node) -> Subject:
+        """The profile that the machine names; one that does not decode is told as that alone."""
+        return Subject(PROFILES.name, machine.metadata.namespace, machine.spec.profile)
 
     def report_all(self, subject: Subject, problems: Iterable[Problem]) -> None:
         if subject in self.broken:

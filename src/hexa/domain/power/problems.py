@@ -79,7 +79,7 @@ def _settings_problems(spec: PowerSpec) -> Iterator[Problem]:
 def _is_host(address: str) -> bool:
     """A name or an IP address alone, as it is looked up."""
     bare = bare_host(address)
-    return IPV6.fullmatch(bare) is not None or not set(bare) & set(":/@ ")
+    return IPV6.fullmatch(bare) is not None or not set(bare) & set(":/@ {}")
 
 
 def _url_problems(address: str, field: str) -> Iterator[Problem]:
@@ -90,7 +90,7 @@ def _url_problems(address: str, field: str) -> Iterator[Problem]:
     if url.username or url.password:
         remedy = "put them into a Secret and name it by secretName"
         yield Problem(field, "has credentials in it", remedy, reason="BadAddress")
-    elif url.scheme not in ("", "http", "https") or " " in (url.hostname or ""):
+    elif url.scheme not in ("", "http", "https") or set(url.hostname or "") & set(" {}"):
         remedy = 'write a URL such as "https://device-01.lan"'
         yield Problem(field, f"{address!r} is no URL of the web", remedy, reason="BadAddress")
 
