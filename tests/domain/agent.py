@@ -44,7 +44,8 @@ from hexa.domain.decide.group_decision import (
 )
 from hexa.domain.decide.machine import decide
 from hexa.domain.decide.observed import NOTHING_READ, Observed, OrderSeen, Read, Swept, outdated
-from hexa.domain.group.sizing import Member, candidates, max_size, target
+from hexa.domain.decide.scale import Answer, Refusal, Scaling, delete, increase
+from hexa.domain.group.sizing import Member, target
 from hexa.domain.machine.boot import NONE, on_their_way
 from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.power_job import Outcome, current, running
@@ -52,7 +53,7 @@ from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.trust import LEASE_PERIOD, READ_APART, Sample
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.machine_view import MachineView
-from hexa.domain.resources.v1alpha1 import Asker, JobRecord, Lookup, Node, Power, Reading, WishRecord
+from hexa.domain.resources.v1alpha1 import JobRecord, Lookup, Node, Reading, WishRecord
 from hexa.domain.rules.power_cycle import Site as Around
 
 if TYPE_CHECKING:
@@ -387,34 +388,30 @@ class Agent:
         else:
             assert target(self.members()) == before, "the mark of a hedge changed the target"
 
-    def _wish(self, member: Member, power: Power, reason: str, *, by: Asker = Asker.RECOVERY, **more: Any) -> None:
-        self.site.record(
-            member.key.name, WishRecord(power=power, by=by, reason=reason, since=at(self.site.now), **more)
-        )
-
     # --- Cluster Autoscaler ---
 
     def increase(self, delta: int) -> bool:
         """IncreaseSize: all or nothing."""
-        members = self.members()
-        found = candidates(members)
-        if self.blind or target(members) + delta > max_size(self.site.policy, members) or len(found) < delta:
+        before, most = target(self.members()), self.site.policy.max_size
+        if not self._grant(increase(self._scaling(), delta)):
             return False
-        for member in found[:delta]:
-            self._wish(member, Power.ON, Reason.SCALE_UP, by=Asker.CLUSTER_AUTOSCALER)
-        assert target(self.members()) == target(members) + delta
-        most = self.site.policy.max_size
-        assert most is None or target(self.members()) <= most, "a scale-up above the maximum"
+        assert target(self.members()) == before + delta
+        assert most is None or before + delta <= most, "a scale-up above the maximum"
         return True
 
     def delete(self, name: str) -> bool:
-        """DeleteNodes of one node: refused where a rule forbids it."""
-        members = self.members()
-        member = next(m for m in members if m.key.name == name)
-        left = target(members) - 1
-        if self.blind or not member.wanted or member.off_vetoes or left < self.site.policy.min_size:
+        """DeleteNodes of one node."""
+        return self._grant(delete(self._scaling(), [self.views.of(name)]))
+
+    def _scaling(self) -> Scaling:
+        return Scaling(group=self.site.group, members=self.members(), now=at(self.site.now))
+
+    def _grant(self, answer: Answer) -> bool:
+        """Store what is granted, in one write."""
+        if self.blind or isinstance(answer, Refusal):
             return False
-        self._wish(member, Power.OFF, Reason.SCALE_DOWN, by=Asker.CLUSTER_AUTOSCALER)
+        granted = list(answer.wishes.items())[: answer.count]
+        self.site.ask({key.name: wish for key, wish in granted})
         return True
 
 

@@ -1,6 +1,7 @@
 """Implements ports.cloud: Cluster Autoscaler's questions answered from the snapshot, its requests stored as wishes.
 
-Reads touch memory only. A write is one transaction (`wishes`): all is stored when it returns, or nothing.
+Reads touch memory only. What is granted, `hexa.domain.decide.scale` says. A write is one transaction (`wishes`): all is stored
+when it returns, or nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,29 +17,24 @@ from hexa.app.news import Newsroom
 from hexa.app.store import Store
 from hexa.app.tariffs import Tariffs
 from hexa.app.views.views import Views
-from hexa.app.wishes import Wish, Wishes
+from hexa.app.wishes import Wishes
 from hexa.domain.decide.group_news import about_group
+from hexa.domain.decide.scale import Answer, Refusal, Scaling, decrease, delete, increase, sizes
 from hexa.domain.errors import Unavailable
 from hexa.domain.group.choice import chosen
-from hexa.domain.group.sizing import Member, cancellable, candidates, counts, fitting, least_size, max_size, target
-from hexa.domain.group.template import mixed, shown_shape
+from hexa.domain.group.sizing import Member, candidates, fitting, target
+from hexa.domain.group.template import shown_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.reason import Reason
-from hexa.domain.machine.wish import UP
 from hexa.domain.machine_view import MachineView
 from hexa.domain.money.rates import bears, node_price, pod_price
 from hexa.domain.names import GROUP_LABEL
-from hexa.domain.news import Happened, News, OpenReason, Severity, What
+from hexa.domain.news import Happened, News, Severity, What
 from hexa.domain.pods.requests import requests
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import amounts
 from hexa.domain.resources.core import Pod
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Power, WishRecord
-from hexa.domain.rules.circuits import short
-from hexa.domain.rules.hedge import hedged_by
-from hexa.domain.rules.judge import refused
-from hexa.domain.rules.rule import Bid
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Asker, Group, Lookup, Power
 from hexa.ports.clock import Clock
 from hexa.ports.cloud import (
     Denied,
@@ -52,8 +48,6 @@ from hexa.ports.cloud import (
 )
 from hexa.ports.kube import Kube
 
-AT_ALL_TIMES: Final = frozenset({Reason.HOLD, Reason.MODE, Reason.OBSERVE})
-"""Reasons of vetoes that count in every phase: a wish that stands above any of Cluster Autoscaler's."""
 NAMED: Final = 10
 """So many machines are named in the log line of a request."""
 
@@ -240,22 +234,15 @@ class Provider:
         return known.answer
 
     def _show(self, view: GroupView, members: Sequence[Member]) -> NodeGroup:
-        shapes = [machine.shape for machine in self._views.members(view.key) if machine.shape is not None]
-        now_on = target(members)
-        fixed = mixed(shapes) is not None or self._views.safe_hands is not None
-        most = now_on if fixed else max_size(view.policy, members)
-        most = min(most, now_on + self._granted(view, members, most - now_on))
+        can_be = sizes(self._scaling(view, members))
         ready = sum(member.phase is Phase.READY for member in members)
-        debug = f"{view.key}: {len(members)} machines, {ready} Ready, {now_on} wanted"
-        return NodeGroup(id=view.id, min_size=min(least_size(view.policy, members), most), max_size=most, debug=debug)
+        debug = f"{view.key}: {len(members)} machines, {ready} Ready, {target(members)} wanted"
+        return NodeGroup(id=view.id, min_size=can_be.least, max_size=can_be.most, debug=debug)
 
-    def _granted(self, view: GroupView, members: Sequence[Member], most: int) -> int:
-        """How many of so many machines could be granted now. Cluster Autoscaler backs off from a group that refuses it: it is told
-        in advance."""
-        found = fitting(view.policy, members)[: max(most, 0)]
-        if refused(self._bid(view, Power.ON, found)) is None:
-            return most
-        return next(n for n in range(len(found)) if refused(self._bid(view, Power.ON, found[: n + 1])) is not None)
+    def _scaling(self, view: GroupView, members: Sequence[Member]) -> Scaling:
+        shapes = [machine.shape for machine in self._views.members(view.key) if machine.shape is not None]
+        now, hands = self._clock.now(), self._views.safe_hands
+        return Scaling(group=view, members=members, shapes=shapes, safe_hands=hands, now=now)
 
     # --- writes ---
 
@@ -270,23 +257,7 @@ class Provider:
         view = self._sighted(call)
         if delta <= 0:
             return Denied("InvalidDelta", f"a size can be increased by 1 or more, not by {delta}")
-        if (hands := self._views.safe_hands) is not None:
-            return self._deny(call, OpenReason(Reason.SAFE_HANDS), f"{view.id}: {hands.text}; ask again then")
-        members = self._judged(view)
-        now_on, shown, found = target(members), self._show(view, members), fitting(view.policy, members)
-        if len(found) >= delta and (veto := refused(self._bid(view, Power.ON, found[:delta]))):
-            return self._deny(call, OpenReason(veto.reason), f"{view.id}: {veto.message}")
-        if now_on + delta > shown.max_size:
-            text = f"{view.id} has {now_on} of at most {shown.max_size} machines; {delta} more cannot come"
-            if why := short(view.policy, members, size=now_on + delta):
-                return self._deny(call, What.CIRCUIT_FULL, f"{text}: {why}")
-            return self._deny(call, What.MAX_SIZE_REACHED, text)
-        if len(found) < delta:
-            return self._deny(
-                call, What.NOT_ENOUGH_MACHINES, f"{view.id} has {len(found)} machines to wake, {delta} asked"
-            )
-        wish = self._wished(Power.ON, Reason.SCALE_UP)
-        return await self._wish_all(call, [member.key for member in found], lambda _: wish, count=delta, able=found)
+        return await self._answer(call, increase(self._scaling(view, self._judged(view)), delta))
 
     async def delete_nodes(self, group: str, *, nodes: Sequence[ExternalNode]) -> Done | UnknownGroup | Denied:
         view = self._group(group)
@@ -296,41 +267,15 @@ class Provider:
             return await self._delete(self._call("DeleteNodes", What.SCALE_DOWN, view), nodes)
 
     async def _delete(self, call: Call, nodes: Sequence[ExternalNode]) -> Done | Denied:
-        view, now = self._sighted(call), self._clock.now()
-        resting: dict[Lookup, MachineView] = {}
+        view = self._sighted(call)
+        machines: list[MachineView] = []
         for node in nodes:
             machine = self._machine(node.name, node.provider_id)
             if machine is None or machine.group is None or machine.group.key != view.key or not machine.valid:
                 which = " with providerID ".join(filter(None, (node.name, node.provider_id))) or "a node without a name"
                 return self._deny(call, What.NOT_A_MEMBER, f"{which} is no machine of {view.id}")
-            wish = machine.wish(now)
-            if wish is None or wish.power is Power.ON:
-                resting[machine.key] = machine
-        for machine in resting.values():
-            if vetoes := [
-                veto for veto in machine.off_vetoes(now) if machine.phase in UP or veto.reason in AT_ALL_TIMES
-            ]:
-                return self._deny(call, OpenReason(vetoes[0].reason), f"{machine.key}: {vetoes[0].message}")
-        risky = [machine for machine in resting.values() if machine.phase is Phase.READY and machine.unproven(now)]
-        if len(risky) > 1:
-            text = (
-                f"{risky[1].key}: hexa has not shown that it can wake it, and {risky[0].key.name} is not proven either"
-            )
-            return self._deny(call, What.WAKE_PROOF, f"{text}; one such machine at a time may be off")
-        chosen = [machine.member(now) for machine in resting.values() if machine.phase in UP]
-        if chosen and (veto := refused(self._bid(view, Power.OFF, chosen))):
-            return self._deny(call, OpenReason(veto.reason), f"{view.id}: {veto.message}")
-        leaving = sum(counts(machine.member(now)) for machine in resting.values())
-        left = target(self._judged(view)) - leaving
-        if leaving and left < view.policy.min_size:
-            least = f"minSize is {view.policy.min_size}{view.policy.by.get('min_size', '')}"
-            return self._deny(call, What.MIN_SIZE_REACHED, f"{view.id} would have {left} machines, {least}")
-        failed = {key for key, machine in resting.items() if machine.phase is Phase.START_FAILED}
-
-        given_up, rest = (self._wished(Power.OFF, reason) for reason in (Reason.GIVEN_UP, Reason.SCALE_DOWN))
-        return await self._wish_all(
-            call, list(resting), lambda key: given_up if key in failed else rest, count=len(resting)
-        )
+            machines.append(machine)
+        return await self._answer(call, delete(self._scaling(view, self._judged(view)), machines))
 
     async def decrease_target_size(self, group: str, *, delta: int) -> Done | UnknownGroup | Denied:
         view = self._group(group)
@@ -338,34 +283,22 @@ class Provider:
             return UnknownGroup(group)
         async with self._locks.of(view.key):
             call = self._call("DecreaseTargetSize", What.REQUEST_TAKEN_BACK, view)
-            members = self._judged(self._sighted(call))
-            spare = target(members) - view.policy.min_size
-            able = cancellable(members)
-            found = able[: max(min(-delta, spare), 0)]
-            keys = [member.key for member in found]
-            keys += hedged_by(members, keys)
-            wish = self._wished(Power.OFF, Reason.REQUEST_TAKEN_BACK)
-            return await self._wish_all(call, keys, lambda _: wish, count=len(keys), able=able)
+            scaling = self._scaling(self._sighted(call), self._judged(view))
+            return await self._answer(call, decrease(scaling, -delta))
 
-    def _bid(self, view: GroupView, power: Power, chosen: Sequence[Member]) -> Bid:
-        members, now = self._judged(view), self._clock.now()
-        return Bid(power=power, policy=view.policy, members=members, chosen=chosen, now=now)
-
-    def _wished(self, power: Power, reason: str) -> WishRecord:
-        return WishRecord(power=power, by=Asker.CLUSTER_AUTOSCALER, reason=reason, since=self._clock.now())
-
-    async def _wish_all(
-        self, call: Call, keys: list[Lookup], wish: Wish, *, count: int, able: Sequence[Member] = ()
-    ) -> Done | Denied:
-        """Store the wish for `count` of the machines, the first ones first. `able`: those that hexa chose from."""
-        asked = await self._wishes.ask(call.view.key, keys, wish, count=count)
+    async def _answer(self, call: Call, answer: Answer) -> Done | Denied:
+        """Store what is granted, and tell it; or tell the refusal."""
+        if isinstance(answer, Refusal):
+            return self._deny(call, answer.what, answer.text)
+        wishes, count = answer.wishes, answer.count
+        asked = await self._wishes.ask(call.view.key, list(wishes), wishes.__getitem__, count=count)
         if asked is None:
             return Denied("MachinesChanged", f"{count} machines could not be asked: they were changed meanwhile")
         if asked:
             self._news.causes.began(call.cause, asked)
-            power = wish(asked[0]).power
+            power = wishes[asked[0]].power
             self._news.tell(_asked(call, asked, power))
-            if text := chosen(able, [key.name for key in asked], wake=power is Power.ON):
+            if text := chosen(answer.able, [key.name for key in asked], wake=power is Power.ON):
                 told = about_group(call.view.group, What.CHOSEN, text, severity=Severity.NORMAL, cause=call.cause)
                 self._news.tell(told)
         return Done()
