@@ -3,7 +3,9 @@ and a clock that is set, do nothing twice.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 import trio
 from tests.scenarios.stage import QUICK, JobWatch, boxes, rack, reach, switch
 from trio.testing import MockClock
@@ -69,10 +71,11 @@ async def test_up_before_work_and_no_earlier(autojump_clock: MockClock) -> None:
         await rested(world)
 
 
-async def test_on_the_first_morning_machines_are_woken_once(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("off", [{"maxSize": 0}, {"mode": "AlwaysOff"}], ids=["maxSize", "mode"])
+async def test_on_the_first_morning_machines_are_woken_once(autojump_clock: MockClock, off: dict[str, Any]) -> None:
     """Nobody knows yet how long they boot, so they are woken five minutes before; up after a minute, they stay until the window
     begins, though the night still wants them off."""
-    night, work = {"from": "20:00", "to": "00:10", "maxSize": 0}, {"from": "00:10", "to": "02:00", "minSize": 2}
+    night, work = {"from": "20:00", "to": "00:10", **off}, {"from": "00:10", "to": "02:00", "minSize": 2}
     machines = boxes(3, boot_seconds=60.0)
     async with open_world(
         groups=[group("rack", schedules=[night, work])], machines=machines, autoscaler=None, site=QUICK

@@ -15,6 +15,7 @@ from hexa.app.views.stand_in import group_stand_in
 from hexa.domain.group.asked import as_asked, asked
 from hexa.domain.group.watts import gap
 from hexa.domain.group_view import GroupView
+from hexa.domain.machine.lifecycle import ON_PHASES, phase_of
 from hexa.domain.machine.marks import released
 from hexa.domain.machine_view import membership_of
 from hexa.domain.policy.battery import OnBattery
@@ -85,7 +86,8 @@ class GroupViews:
         named = {node.spec.circuit for node in nodes}
         apart = max((gap(each) for each in circuits if each.name in named), default=timedelta(0))
         lead = lead_of(node.status.boot_seconds for node in nodes)
-        return policy_at(policy, now=now, lead=lead, apart=apart, left_on=UNLEARNED)
+        left_on = UNLEARNED if any(phase_of(node.status) in ON_PHASES for node in nodes) else timedelta(0)
+        return policy_at(policy, now=now, lead=lead, apart=apart, left_on=left_on)
 
     def _changes(self, key: Lookup, until: datetime | None) -> None:
         if until is not None:

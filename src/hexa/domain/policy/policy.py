@@ -244,7 +244,7 @@ def policy_at(
 ) -> tuple[Policy, datetime | None]:
     """The policy as its schedules make it now, and until when it stays so; None: it has no schedules. `lead`: how long before a
     window machines are woken (`schedules.lead_of`); `apart`: between the wakes of two of them, whatever rateLimit says; `left_on`:
-    how long before it no maxSize switches off what it will want."""
+    how long before it nothing switches off what it will want."""
     if not policy.schedules:
         return policy, None
     rate = policy.rate or Rate()

@@ -234,7 +234,7 @@ def instant(
     left_on: timedelta = timedelta(0),
 ) -> Instant:
     """What counts now of the spec's own values and its schedules. What wants machines on counts before, by `lead` and what passes
-    until all that are missing may be woken, and makes room for itself. `left_on`: so long before, no maxSize switches off what it
+    until all that are missing may be woken, and makes room for itself. `left_on`: so long before, nothing switches off what it
     will want: a boot that was faster than `lead` when the machine was woken has made that shorter."""
     calendar = _calendar(schedules, now.date())
     values, by = _settled(base, calendar, now)
@@ -246,12 +246,14 @@ def instant(
         begin = edge - lead - min(row(max(soon.min_size - least, 0)), LONGEST_ROW)
         turns += [each for each in (edge - left_on, begin) if now < each < edge]
         for name in [name for name, early in _EARLY.items() if early(values, soon)]:
+            coming = setters.get(name) or Setter("", f"spec.{FIELDS[name]}", schedules[0].zone, edge, None)
+            coming = structs.replace(coming, begin=edge, early=True)
             if begin <= now:
-                coming = setters.get(name) or Setter("", f"spec.{FIELDS[name]}", schedules[0].zone, edge, None)
                 values = structs.replace(values, **{name: getattr(soon, name)}, **_room(name, values, soon))
-                by = {**by, name: structs.replace(coming, begin=edge, early=True)}
+                by = {**by, name: coming}
             elif edge - left_on <= now:
-                values = structs.replace(values, **_LEFT_ON[name](values, soon))
+                room = _LEFT_ON[name](values, soon)
+                values, by = structs.replace(values, **room), by | dict.fromkeys(room, coming)
     if values.max_size is not None and values.max_size < values.min_size:  # more stays on, whichever of them is wrong
         values = structs.replace(values, max_size=values.min_size)
     return Instant(values, by, min(turns, default=now + AHEAD), change)
@@ -266,7 +268,7 @@ def _room(name: str, now: Values, soon: Values) -> dict[str, int | None]:
 
 _LEFT_ON: Final[Mapping[str, Callable[[Values, Values], dict[str, Any]]]] = {
     "min_size": lambda now, soon: {} if now.max_size is None else {"max_size": max(now.max_size, soon.min_size)},
-    "mode": lambda now, soon: {},  # without AlwaysOff what was wanted before it would come at once
+    "mode": lambda now, soon: {"mode": Mode.AUTO} if now.mode is Mode.ALWAYS_OFF else {},
     "spares": lambda now, soon: _room("spares", now, soon),
 }
 """What makes way before a coming value counts, so that it finds on what was woken for it."""
