@@ -45,7 +45,7 @@ def certs(
     mount: Annotated[
         str, typer.Option(metavar="PATH", help="Where Cluster Autoscaler's pod mounts its Secret.")
     ] = "/etc/cluster-autoscaler",
-    days: Annotated[int, typer.Option(min=1, max=3650, help="Days until server and client end.")] = 365,
+    days: Annotated[int, typer.Option(metavar="DAYS", min=1, max=3650, help="Days until server and client end.")] = 365,
 ) -> None:
     """Make certificates for mutual TLS with Cluster Autoscaler, for those without cert-manager: docs/tls.md."""
     if renew and output is None:

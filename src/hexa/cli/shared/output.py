@@ -30,7 +30,7 @@ class Format(StrEnum):
 
 
 OutputOption = Annotated[
-    Format, typer.Option("--output", "-o", help="table, wide (more columns), json or yaml.", show_choices=False)
+    Format, typer.Option("--output", "-o", metavar="FORMAT", help="table, wide (more columns), json or yaml.")
 ]
 
 
