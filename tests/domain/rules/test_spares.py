@@ -88,6 +88,10 @@ def test_a_machine_that_serves_stays_for_hours_after_a_spare_was_woken() -> None
     hours = 3600.0
     assert [kept(refilled("m2 m3", ago)) for ago in (0, 5.9 * hours, 6 * hours, None)] == [True, True, False, False]
     assert [kept(refilled(idle, 0)) for idle in ("", "m2", "m2 m3", "m2 m3 m4")] == [True, True, True, False]
+    assert [kept(refilled("m2", -ahead)) for ahead in (5.9 * hours, 24 * 365 * hours)] == [
+        True,
+        False,
+    ]  # a clock set back
     assert refilled("m2 m3", 0, by=Asker.USER).acted_wish(at(10)) is Power.OFF
     (veto,) = refilled("m2 m3", 0).off_vetoes(at(10))
     known = box("m2 m3", by=Asker.CLUSTER_AUTOSCALER)

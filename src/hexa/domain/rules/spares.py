@@ -26,7 +26,8 @@ from hexa.domain.rules.subject import Among
 from hexa.domain.rules.traffic import Traffic
 
 SETTLES: Final = timedelta(hours=6)
-"""So long after a spare was woken machines that serve stay: a quarter of a day bounds what pods that move cost in cycles."""
+"""So long after a spare was woken machines that serve stay: a quarter of a day bounds what pods that move cost in cycles. A spare
+that was woken by a clock that is set back since counts no longer than twice as long."""
 
 
 def off(machine: Among, now: datetime) -> Iterator[Veto]:
@@ -38,7 +39,7 @@ def off(machine: Among, now: datetime) -> Iterator[Veto]:
         return
     found, key = kept(machine.policy, machine.traffic), Lookup(metadata.namespace, metadata.name)
     settled = settled_at(machine)
-    if key in machine.traffic.working and settled is not None and now < settled:
+    if key in machine.traffic.working and settled is not None and now < settled <= now + 2 * SETTLES:
         text = f"a spare was woken a short time ago, and its pods would take the place of another{until_text(settled)}"
         yield Veto(Reason.SPARE, text, settled, "spec.spares", of_group=True)
     if key in found:
