@@ -370,6 +370,18 @@ def test_a_machine_is_judged_with_its_profile() -> None:
     assert problems(group("rack"), taking("a", "bmc")) == []
 
 
+def test_power_that_the_group_forbids_to_be_cut_is_told() -> None:
+    """A plug that may cut by its Node and not by its Group: the field without effect, and that nothing switches the machine off."""
+    plug = {"http": {"address": "plug.lan", "device": "shelly"}, "hard": True}
+    machine = {**node("a", of="rack"), "spec": {"power": plug, "template": {"capacity": {"cpu": 4, "memory": "8Gi"}}}}
+    assert problems(group("rack"), machine) == []
+    found = problems(group("rack", hardOff="Forbid"), machine)
+    assert [(each["field"], each["reason"]) for each in found] == [
+        ("spec.power", "PowerOffUnavailable"),
+        ("spec.power.hard", "HardOffForbidden"),
+    ]
+
+
 def test_a_profile_that_does_not_decode_is_told_alone() -> None:
     """Nodes that name it are not told that it is missing."""
     broken = profile("bmc", power=["ipmi"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hexa
-from hexa.domain.words.reasons import CONDITIONS, OTHER, REASONS, bounded
+from hexa.domain.words.reasons import CONDITIONS, OF_CONDITIONS, OTHER, REASONS, bounded
 
 SOURCES = Path(hexa.__file__).parent
 ERRORS = frozenset(
@@ -45,6 +45,12 @@ def test_conditions_are_known() -> None:
     """Each condition that people are told about can be alerted on."""
     assert len(set(documented())) > 70
     assert sorted(set(documented()) - CONDITIONS) == []
+
+
+def test_conditions_are_documented() -> None:
+    """What hexa says as a condition has its row on the page that says what to do about it."""
+    told_as_others = {"DependencyMissing", "NoGroup", "NoTime", "RequestAboveLimit"}
+    assert sorted(OF_CONDITIONS - set(documented()) - told_as_others) == []
 
 
 def test_what_is_not_ours_is_other() -> None:

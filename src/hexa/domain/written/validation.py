@@ -31,13 +31,14 @@ from hexa.domain.power.outlet_problems import outlet_problems
 from hexa.domain.power.problems import power_problems
 from hexa.domain.power.profile import FilledIn, filled_in, needs_profile
 from hexa.domain.power.roles import roles
-from hexa.domain.power.ways import Direction, below_spec, lacks
+from hexa.domain.power.ways import Direction, below_spec, governed, hard_problems, lacks
 from hexa.domain.resources.core import Kind, Metadata
 from hexa.domain.resources.power_spec import PowerSpec
 from hexa.domain.resources.v1alpha1 import (
     GROUPS,
     MACHINES,
     Group,
+    HardOff,
     Hold,
     Lookup,
     Node,
@@ -111,20 +112,22 @@ def filled(
 
 def machine_problems(machine: Node, group: Group | None, *, now: datetime | None = None) -> Iterator[Problem]:
     """What is wrong with a machine by itself; its group lends the limits that it does not set."""
-    spec = machine.spec
+    spec, hard_off = machine.spec, group.spec.hard_off if group is not None else HardOff.ALLOW
+    allowed = governed(machine, hard_off)
     limits, problems = machine_limits(machine, group)
     yield from problems
     yield from _backoff_problems(spec.retries)
     yield from pod_problems(machine)
     yield from unworkable(machine)
     yield from label_problems(spec.template.labels, "spec.template.labels")
-    yield from power_problems(machine, limits)
+    yield from power_problems(allowed, limits)
+    yield from hard_problems(machine, hard_off)
     yield from button_problems(machine)
     if machine.spec.power is not None:
         yield from outlet_problems(machine.spec.power)
     yield from check_problems(machine)
     yield from _watts_problems(machine, group)
-    yield from _unavailable(machine)
+    yield from _unavailable(allowed)
     yield from _expired(spec.hold, "spec.hold", now)
     yield from _expired(spec.paused, "spec.paused", now)
     if spec.kubernetes_node_name and not is_object_name(spec.kubernetes_node_name):
