@@ -90,7 +90,7 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
         {"node_exists": True, "heard": 295.0, "wish": OFF, "job_done": True, "pods": 0},
     ),
     (P.START_FAILED, E.NODE_READY): Story("it was a slow boot after all", 9, READY, COOLING),
-    (P.START_FAILED, E.REMEDY): Story(
+    (P.START_FAILED, E.POWER_CYCLE): Story(
         "it hung in its boot, and the group cycles power",
         600,
         {"wish": ON, "reading": (Reading.ON, 599), "power_cycle_after": LONG},
@@ -107,7 +107,7 @@ STORIES: Final[dict[tuple[Phase, Event], Story]] = {
     (P.LOST, E.EMPTY): Story("an unwanted machine is lost, and no pod is bound to it", 9, {"wish": OFF, "pods": 0}),
     (P.LOST, E.FORCED): Story("the group forces, and pods never end", 120, {"wish": OFF, "pods": 2, "force": True}),
     (P.LOST, E.WANTED): Story("the machine crashed and is woken again", 120, {"wish": ON}),
-    (P.LOST, E.REMEDY): Story(
+    (P.LOST, E.POWER_CYCLE): Story(
         "it hangs, and the group cycles power",
         600,
         {**SILENT, "wish": ON, "reading": (Reading.ON, 599), "power_cycle_after": LONG},

@@ -49,9 +49,9 @@ Booting     | UNWANTED -> Draining, NODE_READY -> Ready, POWER_GONE -> StartFail
 Ready       | POWER_GONE -> Lost, NODE_LOST -> Lost, UNWANTED -> Draining                                    |           | WELCOME
 Draining    | POWER_GONE -> Off, KEPT -> Ready, WANTED -> Booting, EMPTY -> PoweringOff, NODE_LOST -> Lost, FORCED -> PoweringOff, OVERDUE -> Ready | drain | DRAIN
 PoweringOff | POWER_GONE -> Off, OCCUPIED -> Draining, OVERDUE -> StopFailed                                 | power_off | POWER_OFF
-StartFailed | NODE_READY -> Ready, REMEDY -> PoweringOff, COOLED_DOWN -> Unknown                               |           |
+StartFailed | NODE_READY -> Ready, POWER_CYCLE -> PoweringOff, COOLED_DOWN -> Unknown                               |           |
 StopFailed  | POWER_GONE -> Off, WANTED -> Booting, COOLED_DOWN -> Draining                                  |           |
-Lost        | NODE_READY -> Ready, POWER_GONE -> Off, EMPTY -> PoweringOff, FORCED -> PoweringOff, WANTED -> PoweringOn, REMEDY -> PoweringOff | |
+Lost        | NODE_READY -> Ready, POWER_GONE -> Off, EMPTY -> PoweringOff, FORCED -> PoweringOff, WANTED -> PoweringOn, POWER_CYCLE -> PoweringOff | |
 """  # noqa: E501
 Row = tuple[Phase, list[tuple[Event, Phase]], str, str]
 
@@ -151,8 +151,10 @@ def test_only_an_empty_machine_force_or_a_remedy_leads_to_the_power_off() -> Non
     """Whatever the phase, the way into PoweringOff is an empty machine, force that the group allows, or, from the two phases of
     illness alone, a power cycle that the group allows."""
     ways = {event for _, event, target in ARROWS if target is Phase.POWERING_OFF}
-    assert ways == {Event.EMPTY, Event.FORCED, Event.REMEDY}
-    assert {phase for phase, event, _ in ARROWS if event is Event.REMEDY} == {Phase.LOST, Phase.START_FAILED} == ILL
+    assert ways == {Event.EMPTY, Event.FORCED, Event.POWER_CYCLE}
+    assert (
+        {phase for phase, event, _ in ARROWS if event is Event.POWER_CYCLE} == {Phase.LOST, Phase.START_FAILED} == ILL
+    )
 
 
 def test_only_a_wish_leads_to_a_wake() -> None:
@@ -369,18 +371,18 @@ def test_illness_lasts_until_the_machine_is_well_or_begins_anew(phase: Phase, ev
 
 @pytest.mark.parametrize(("phase", "event", "target"), ARROWS, ids=str)
 def test_only_a_remedy_begins_a_cycle_and_it_ends_with_the_boot(phase: Phase, event: Event, target: Phase) -> None:
-    """The mark by which pods are disregarded stands from REMEDY on, as long as the machine goes off, is off and boots."""
-    assert ill(phase, event).cycling == (event is Event.REMEDY)
-    assert ill(phase, event, cycling=True).cycling == (event is Event.REMEDY or target in IN_CYCLE)
+    """The mark by which pods are disregarded stands from POWER_CYCLE on, as long as the machine goes off, is off and boots."""
+    assert ill(phase, event).cycling == (event is Event.POWER_CYCLE)
+    assert ill(phase, event, cycling=True).cycling == (event is Event.POWER_CYCLE or target in IN_CYCLE)
 
 
 @pytest.mark.parametrize("phase", sorted(ILL), ids=str)
 def test_cycles_are_counted_until_the_machine_was_well_for_long(phase: Phase) -> None:
     """Each cycle is counted with its time; one in an illness that began hours after the last is the first again."""
-    after = ill(phase, Event.REMEDY, ill_since=at(-900), cycles=2, cycled_at=at(-2000))
+    after = ill(phase, Event.POWER_CYCLE, ill_since=at(-900), cycles=2, cycled_at=at(-2000))
     assert (after.cycles, after.cycled_at, after.ill_since) == (3, T0, at(-900))
     long_ago = at(-900) - WELL_FOR
-    assert ill(phase, Event.REMEDY, ill_since=at(-900), cycles=2, cycled_at=long_ago).cycles == 1
+    assert ill(phase, Event.POWER_CYCLE, ill_since=at(-900), cycles=2, cycled_at=long_ago).cycles == 1
     assert cycles_in_a_row(RemediationStatus(ill_since=at(-900), cycles=2, cycled_at=long_ago)) == 0
     assert cycles_in_a_row(RemediationStatus(cycles=2, cycled_at=at(-2000))) == 2
 

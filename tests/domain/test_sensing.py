@@ -523,10 +523,10 @@ def test_blind_hexa_never_takes_anything_for_gone(phase: Phase) -> None:
 def test_what_a_pause_and_blindness_hide_is_what_is_documented() -> None:
     """The two lists of events that are not noticed are those of the lifecycle's page."""
     assert {str(e) for e in EVENTS_NOT_SEEN_BLIND} == {
-        *("PowerGone", "NodeLost", "Empty", "Forced", "Overdue", "Remedy"),
+        *("PowerGone", "NodeLost", "Empty", "Forced", "Overdue", "PowerCycle"),
     }
     assert {str(e) for e in EVENTS_OF_WISH_OR_TIME} == {
-        *("Wanted", "Unwanted", "Kept", "Empty", "Forced", "Overdue", "CooledDown", "Remedy"),
+        *("Wanted", "Unwanted", "Kept", "Empty", "Forced", "Overdue", "CooledDown", "PowerCycle"),
     }
 
 
@@ -711,7 +711,7 @@ def test_no_facts_make_a_machine_run_in_circles(machine: NodeStatus, known: Fact
 def undrained(machine: NodeStatus, known: Facts, found: Event) -> bool:
     """Whether acting on `found` would begin a power-off with pods left, or not counted, that neither force nor a remedy allows."""
     begins = TRANSITIONS[phase_of(machine)][found] is Phase.POWERING_OFF
-    allowed = (found is Event.FORCED and known.force) or (found is Event.REMEDY and hangs(known))
+    allowed = (found is Event.FORCED and known.force) or (found is Event.POWER_CYCLE and hangs(known))
     return begins and known.pods != 0 and not allowed
 
 
@@ -731,7 +731,7 @@ def test_no_facts_lead_to_an_undrained_power_off(machine: NodeStatus, known: Fac
         return
     event(str(found))
     assert not undrained(machine, known, found)
-    wished = Power.ON if found is Event.REMEDY else Power.OFF
+    wished = Power.ON if found is Event.POWER_CYCLE else Power.OFF
     assert (known.wish, known.blind, known.paused) == (wished, False, False)
 
 
@@ -1032,7 +1032,7 @@ def test_power_is_cycled_once_it_has_read_on_and_been_ill_for_long_enough(
     """A minute here: from the last of the illness, the last cycle, and the reading by which the power reads as it does."""
     lost = status(Phase.LOST, **{"reading": PowerReading(power=Reading.ON, source="pdu", at=at(50)), **changes})
     known = {"wish": ON, "node_exists": True, "power_cycle_after": timedelta(minutes=1)}
-    for now, found in ((due - 0.001, None), (due, Event.REMEDY)):
+    for now, found in ((due - 0.001, None), (due, Event.POWER_CYCLE)):
         assert sense(lost, structs.replace(facts(now, **known), reading=seen), limits=LIMITS) is found
     looked = structs.replace(facts(71, **known), reading=seen)
     assert next_due(lost, looked, limits=structs.replace(LIMITS, lost=timedelta(hours=9))) == at(due)
@@ -1044,4 +1044,4 @@ def test_power_is_cycled_once_it_has_read_on_and_been_ill_for_long_enough(
         {"paused": True},
     ):
         quiet = structs.replace(facts(due, **{**known, **change}), reading=seen)
-        assert sense(lost, quiet, limits=LIMITS) is not Event.REMEDY
+        assert sense(lost, quiet, limits=LIMITS) is not Event.POWER_CYCLE

@@ -385,7 +385,7 @@ async def lost_and_wanted(world: World) -> None:
     world.hardware("box-1").lose_power()
 
 
-@story(P.START_FAILED, E.REMEDY, ends=P.READY, group=CYCLES, machine={**SENSOR, "hard_off": True})
+@story(P.START_FAILED, E.POWER_CYCLE, ends=P.READY, group=CYCLES, machine={**SENSOR, "hard_off": True})
 async def hung_boot_is_cycled(world: World) -> None:
     """Its boot hangs, no other machine may come in its place, and the group cycles power."""
     world.edit("box-2", {"hold": {"power": "off"}})
@@ -393,7 +393,7 @@ async def hung_boot_is_cycled(world: World) -> None:
     await switch(world, "on")
 
 
-@story(P.LOST, E.REMEDY, ends=P.READY, group=CYCLES, machine={**SENSOR, "hard_off": True})
+@story(P.LOST, E.POWER_CYCLE, ends=P.READY, group=CYCLES, machine={**SENSOR, "hard_off": True})
 async def hung_system_is_cycled(world: World) -> None:
     """Its system hangs for good, and the group cycles power."""
     await up(world)

@@ -33,7 +33,7 @@ def readable(count: int, **more: Any) -> list[Machine]:
 
 def remedies(world: World, name: str = "box-1") -> int:
     """How often its power was cycled."""
-    return sum(event == Event.REMEDY for _, event in arrows(world, name))
+    return sum(event == Event.POWER_CYCLE for _, event in arrows(world, name))
 
 
 def condition(world: World, name: str = "box-1") -> tuple[str, str, str]:
@@ -83,7 +83,7 @@ async def test_machine_that_never_joined_is_cut_and_woken_again(autojump_clock: 
         await switch(world, "on")
         await reach(world, P.START_FAILED)
         await reach(world, P.READY, within=600)
-        assert (P.START_FAILED, Event.REMEDY) in arrows(world)
+        assert (P.START_FAILED, Event.POWER_CYCLE) in arrows(world)
         assert world.hardware("box-1").offs == 1
 
 
@@ -104,7 +104,7 @@ async def test_hopeless_machine_is_given_up_with_an_alert(autojump_clock: MockCl
         await up(world)
         world.inject({"kind": "noJoin", "machine": "box-1", "count": 99})
         await ill_for(world, 6 * 3600.0)
-        cycles = [line.at for line in world.journal.lines if line.fields.get("noticed") == Event.REMEDY]
+        cycles = [line.at for line in world.journal.lines if line.fields.get("noticed") == Event.POWER_CYCLE]
         assert len(cycles) == 3
         first, second = (cycles[1] - cycles[0]).total_seconds(), (cycles[2] - cycles[1]).total_seconds()
         assert first > 2 * AFTER

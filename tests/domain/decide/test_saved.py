@@ -220,11 +220,11 @@ def test_power_is_cycled_under_the_lock_of_the_group() -> None:
     """One machine at a time; that the power is cut is told first, as a warning. A machine without a group needs no lock."""
     of = view(wanting(standing(Phase.LOST), wish(ON)), group=rack(power_cycle=PowerCycleRules()))
     known = Read(unclaimed=(), members=(of.member(at(30)),), site=Site(heard=3, lost=0))
-    found = stepped(of, Event.REMEDY, read=known)
+    found = stepped(of, Event.POWER_CYCLE, read=known)
     assert found.lock == Lookup("site", "rack")
     told = [(news.what, news.severity) for news in found.news]
     assert told[-2:] == [(What.POWER_CYCLE, Severity.WARNING), (What.POWERING_OFF, Severity.NORMAL)]
-    assert stepped(view(standing(Phase.LOST)), Event.REMEDY).lock is None
+    assert stepped(view(standing(Phase.LOST)), Event.POWER_CYCLE).lock is None
 
 
 def test_a_machine_that_is_back_after_failures_is_told() -> None:

@@ -33,7 +33,7 @@ def take_step(machine: MachineView, observed: Observed, event: Event, *, plan: P
         left = left_at_deadline(plan, longest=machine.policy.drain.grace, limit=machine.limits.drain)
         status = structs.replace(status, blocker=left)
     news = step_news(machine, observed, status, event)
-    if event is Event.REMEDY and machine.group is not None:
+    if event is Event.POWER_CYCLE and machine.group is not None:
         news = (about(machine, What.POWER_CYCLE, CYCLED, severity=Severity.WARNING), *news)
     return save(machine, observed, status, news=news, lock=_lock(machine, event, phase_of(status)))
 
@@ -45,7 +45,7 @@ def _lock(machine: MachineView, event: Event, phase: Phase) -> Lookup | None:
         return lock_of_wakes(machine)
     if machine.group is None:
         return None
-    return machine.group.key if event is Event.REMEDY or (phase in GOES and counted(machine.policy)) else None
+    return machine.group.key if event is Event.POWER_CYCLE or (phase in GOES and counted(machine.policy)) else None
 
 
 def step_news(machine: MachineView, observed: Observed, status: NodeStatus, event: Event) -> tuple[News, ...]:

@@ -69,7 +69,7 @@ def _instants_of_trust(view: View) -> Iterator[datetime]:
 
 def _instants_of_power_cycle(view: View) -> Iterator[datetime]:
     """When a power cycle is due, and when its Job is."""
-    if Event.REMEDY in TRANSITIONS[view.phase] and view.power_cycle_due is not None:
+    if Event.POWER_CYCLE in TRANSITIONS[view.phase] and view.power_cycle_due is not None:
         yield view.power_cycle_due
         if view.facts.heard_until is not None:
             yield view.facts.heard_until

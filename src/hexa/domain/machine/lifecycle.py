@@ -47,7 +47,7 @@ class Event(StrEnum):
     FORCED = "Forced"
     OCCUPIED = "Occupied"
     OVERDUE = "Overdue"
-    REMEDY = "Remedy"
+    POWER_CYCLE = "PowerCycle"
     COOLED_DOWN = "CooledDown"
 
 
@@ -86,7 +86,7 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {  # most urgent event fir
         E.OVERDUE: P.READY,
     },
     P.POWERING_OFF: {E.POWER_GONE: P.OFF, E.OCCUPIED: P.DRAINING, E.OVERDUE: P.STOP_FAILED},
-    P.START_FAILED: {E.NODE_READY: P.READY, E.REMEDY: P.POWERING_OFF, E.COOLED_DOWN: P.UNKNOWN},
+    P.START_FAILED: {E.NODE_READY: P.READY, E.POWER_CYCLE: P.POWERING_OFF, E.COOLED_DOWN: P.UNKNOWN},
     P.STOP_FAILED: {E.POWER_GONE: P.OFF, E.WANTED: P.BOOTING, E.COOLED_DOWN: P.DRAINING},
     P.LOST: {
         E.NODE_READY: P.READY,
@@ -94,7 +94,7 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {  # most urgent event fir
         E.EMPTY: P.POWERING_OFF,
         E.FORCED: P.POWERING_OFF,
         E.WANTED: P.POWERING_ON,
-        E.REMEDY: P.POWERING_OFF,  # the wish stays on: once it is off, it is woken again
+        E.POWER_CYCLE: P.POWERING_OFF,  # the wish stays on: once it is off, it is woken again
     },
 }
 
@@ -214,7 +214,7 @@ def trying_since(status: NodeStatus) -> datetime | None:
 
 def _illness(known: RemediationStatus, phase: Phase, event: Event | None, now: datetime) -> RemediationStatus:
     """Illness and power cycles on entry into `phase`."""
-    if event is Event.REMEDY:
+    if event is Event.POWER_CYCLE:
         return structs.replace(known, cycles=cycles_in_a_row(known) + 1, cycled_at=now, cycling=True)
     goes_on = known.cycling and phase in IN_CYCLE
     since = None if phase in WELL else known.ill_since or (now if phase in ILL else None)

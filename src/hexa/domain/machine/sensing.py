@@ -21,13 +21,13 @@ EVENTS_OF_WISH_OR_TIME: Final = frozenset(
         Event.FORCED,
         Event.OVERDUE,
         Event.COOLED_DOWN,
-        Event.REMEDY,
+        Event.POWER_CYCLE,
     }
 )
 """Not noticed while a machine is paused."""
 
 EVENTS_NOT_SEEN_BLIND: Final = frozenset(
-    {Event.POWER_GONE, Event.NODE_LOST, Event.EMPTY, Event.FORCED, Event.OVERDUE, Event.REMEDY}
+    {Event.POWER_GONE, Event.NODE_LOST, Event.EMPTY, Event.FORCED, Event.OVERDUE, Event.POWER_CYCLE}
 )
 """Not noticed while we are blind: blind, hexa only ever powers on."""
 
@@ -124,5 +124,5 @@ HOLDS: Final[dict[Event, Callable[[View], bool]]] = {
     Event.OCCUPIED: _occupied,
     Event.OVERDUE: _overdue,
     Event.COOLED_DOWN: _cooled_down,
-    Event.REMEDY: _power_cycle,
+    Event.POWER_CYCLE: _power_cycle,
 }

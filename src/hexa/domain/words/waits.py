@@ -37,7 +37,7 @@ EVENT_WORDS: Final[dict[str, str]] = {
     Event.OCCUPIED: "before it was switched off pods came to it, or it was wanted on again",
     Event.OVERDUE: "the limit of the phase before passed",
     Event.COOLED_DOWN: "its cool-off is over",
-    Event.REMEDY: "it had power and no living kubelet for long: its power is cycled",
+    Event.POWER_CYCLE: "it had power and no living kubelet for long: its power is cycled",
     "FirstSight": "hexa saw it for the first time",
 }
 """What an entry of the history was noticed by."""
