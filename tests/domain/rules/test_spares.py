@@ -12,6 +12,7 @@ from hexa.domain.machine.reason import Reason
 from hexa.domain.machine_view import MachineView
 from hexa.domain.policy.policy import Policy, Spares, policy_of
 from hexa.domain.resources.core import KubeNodeSpec
+from hexa.domain.resources.group_values import Schedule
 from hexa.domain.resources.v1alpha1 import Asker, Group, GroupSpec, Hold, Lookup, OwnedMetadata, Power
 from hexa.domain.rules.spares import to_spare
 from hexa.domain.rules.traffic import Traffic, move_of, traffic_of
@@ -204,6 +205,16 @@ def test_spares_as_they_are_written(written: int | str | None, means: Spares | N
     ("written", "field", "says"),
     [
         (GroupSpec(spares=3, max_size=2), "spec.spares", "spares 3 is above maxSize 2"),
+        (
+            GroupSpec(max_size=2, schedules=(Schedule(spares=3),)),
+            "spec.schedules[0].spares",
+            "spares 3 is above maxSize 2",
+        ),
+        (
+            GroupSpec(schedules=(Schedule(spares=3, max_size=1),)),
+            "spec.schedules[0].spares",
+            "spares 3 is above maxSize 1",
+        ),
         (GroupSpec(spares="many"), "spec.spares", "'many' is no percentage"),
     ],
 )

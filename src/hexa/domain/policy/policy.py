@@ -357,15 +357,10 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
         yield Problem(
             "spec.maxWatts", "with 0 W no machine is woken", remedy, severity="warning", reason="CircuitTooSmall"
         )
-    count = policy.spares.count if policy.spares is not None else None
-    if policy.max_size is not None and count is not None and count > policy.max_size:
-        yield Problem(
-            "spec.spares",
-            f"spares {count} is above maxSize {policy.max_size}",
-            "lower spares or raise maxSize: there are never more spares than that",
-            severity="warning",
-            reason="SparesAboveMax",
-        )
+    yield from _spares_above("spec.spares", policy.spares, policy.max_size)
+    for schedule in policy.schedules:
+        sets = dict(schedule.sets)
+        yield from _spares_above(f"{schedule.field}.spares", sets.get("spares"), sets.get("max_size", policy.max_size))
     if policy.limits.power_on + policy.limits.boot > policy.provision:
         yield Problem(
             "spec.timeouts",
@@ -383,3 +378,10 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
             severity="warning",
             reason="ExerciseAfterProof",
         )
+
+
+def _spares_above(field: str, spares: Spares | None, most: int | None) -> Iterator[Problem]:
+    if spares is not None and spares.count is not None and most is not None and spares.count > most:
+        text = f"spares {spares.count} is above maxSize {most}"
+        remedy = "lower spares or raise maxSize: there are never more spares than that"
+        yield Problem(field, text, remedy, severity="warning", reason="SparesAboveMax")
