@@ -56,6 +56,26 @@ async def test_failure_57_pods_under_another_name_keep_the_machine_on(
         assert world.site.report().pods_killed == 0
 
 
+@pytest.mark.parametrize(("by", "name"), [("person", OTHER), ("autoscaler", UNLIKE)])
+async def test_failure_57_pods_under_another_name_that_falls_silent_keep_the_machine_on(
+    autojump_clock: MockClock, by: str, name: str
+) -> None:
+    """The network to it is cut while its pods block the off: that the other node is not Ready any more proves nothing."""
+    async with open_world(groups=[rack()], machines=[renamed(name)], autoscaler=None, site=QUICK) as world:
+        await joined(world, name)
+        if by == "person":
+            await switch(world, "off")
+        else:
+            gone = ExternalNode(name="", provider_id="hexa://machines/box-1")
+            assert isinstance(await world.cloud.delete_nodes("machines/rack", nodes=[gone]), Done)
+        await trio.sleep(40)
+        world.inject({"kind": "partition", "machine": "box-1"})
+        await trio.sleep(1500)
+        assert world.hardware("box-1").power
+        assert world.site.report().pods_killed == 0
+        assert f"set spec.kubernetesNodeName: {name}" in world.node("box-1").status.blocker
+
+
 async def test_failure_57_a_machine_under_another_name_is_not_cycled(autojump_clock: MockClock) -> None:
     """It reads On and is silent under the name that hexa knows: its power is not cut as long as the other name is Ready."""
     group = rack(remediation={"powerCycle": True, "after": "2m"})

@@ -94,7 +94,7 @@ class Reader:
 
     async def _planned(self, machine: MachineView, observed: Observed) -> Plan:
         """The same. Pods of other Kubernetes nodes that may be the machine's block it."""
-        others = namesakes_of(machine, observed)
+        others = namesakes_of(machine, observed, silent=True)
         pods, wish = await pods_on(self._kube, machine.kube_name), machine.wish(observed.now)
         forced = machine.node.status.forced
         found = await self._drains.plan(machine, pods, by=wish.by if wish is not None else None, forced=forced)

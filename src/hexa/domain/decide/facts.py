@@ -14,7 +14,7 @@ from hexa.domain.machine.identity import acts_on_old
 from hexa.domain.machine.lifecycle import COMING, ILL, Phase, phase_of
 from hexa.domain.machine.power_job import Outcome, current, shut_down
 from hexa.domain.machine.trust import Life, Sample, Told, told
-from hexa.domain.machine.unclaimed_nodes import namesakes, newcomers, possible_nodes, waited_since
+from hexa.domain.machine.unclaimed_nodes import last_up, namesakes, newcomers, possible_nodes, waited_since
 from hexa.domain.machine.wish import paused
 from hexa.domain.machine_view import MachineView
 from hexa.domain.pods.drain import WAKES_AGAIN, Plan
@@ -142,16 +142,19 @@ def possible_nodes_of(machine: MachineView, observed: Observed, status: NodeStat
     return () if since is None else possible_nodes(observed.unclaimed, machine.kube_name, since=since)
 
 
-def namesakes_of(machine: MachineView, observed: Observed) -> tuple[str, ...]:
+def namesakes_of(machine: MachineView, observed: Observed, *, silent: bool = False) -> tuple[str, ...]:
     """Kubernetes nodes that may be the machine's, while its own is not Ready: its kubelet may have joined under another name. A
-    person who wants it off has been told of those whose name is nothing like its own; a program has not."""
+    person who wants it off has been told of those whose name is nothing like its own; a program has not. `silent`: those that are
+    not Ready any more too: that is no proof that nothing runs there."""
     if machine.node_ready:
         return ()
     status, wish = machine.node.status, machine.wish(observed.now)
-    found = namesakes(observed.unclaimed, machine.kube_name, since=status.last_startup_time)
+    silent_since = last_up(status) if silent else None
+    found = namesakes(observed.unclaimed, machine.kube_name, since=status.last_startup_time, silent_since=silent_since)
     if found or (wish is not None and wish.power is Power.OFF and wish.by in (Asker.USER, Asker.HOLD)):
         return found
-    return newcomers(observed.unclaimed, status, within=machine.limits.power_on + machine.limits.boot)
+    within = machine.limits.power_on + machine.limits.boot
+    return newcomers(observed.unclaimed, status, within=within, silent=silent)
 
 
 def verdict_of(machine: MachineView, observed: Observed) -> Verdict:

@@ -89,7 +89,7 @@ def findings(
         status=status,
         now=now,
         signs=signs or signs_of(machine, observed, status),
-        namesakes=namesakes_of(machine, observed) if machine.phase in MAY_GO_OFF else (),
+        namesakes=namesakes_of(machine, observed, silent=True) if machine.phase in MAY_GO_OFF else (),
         cycle_case=cycle_case_of(with_status(machine, status), observed),
     )
     found = findings_of(

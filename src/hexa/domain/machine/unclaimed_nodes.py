@@ -63,22 +63,45 @@ def alike(one: str, other: str) -> bool:
     return one.lower().startswith(other.lower()) or other.lower().startswith(one.lower())
 
 
-def namesakes(nodes: Iterable[KubeNode], name: str, *, since: datetime | None) -> tuple[str, ...]:
+def namesakes(
+    nodes: Iterable[KubeNode], name: str, *, since: datetime | None, silent_since: datetime | None = None
+) -> tuple[str, ...]:
     """Which of the nodes (none of them claimed) are Ready, came since then, and have the name with a suffix or a domain, or
-    without its own."""
-    came = (node for node in nodes if _same_stem(node.metadata.name, name) and _is_ready(node))
-    return tuple(sorted(node.metadata.name for node in came if since is None or _is_news(_came(node), since)))
+    without its own. `silent_since`: those that were Ready then, or later, and are not now, too: such a kubelet may run all the
+    same."""
+    alike = (node for node in nodes if _same_stem(node.metadata.name, name))
+    found = (each.metadata.name for each in alike if _came_since(each, since) or _fell_silent(each, silent_since))
+    return tuple(sorted(found))
 
 
-def newcomers(nodes: Iterable[KubeNode], status: NodeStatus, *, within: timedelta) -> tuple[str, ...]:
+def _came_since(node: KubeNode, since: datetime | None) -> bool:
+    return _is_ready(node) and (since is None or _is_news(_came(node), since))
+
+
+def _fell_silent(node: KubeNode, since: datetime | None) -> bool:
+    """It has ceased to be Ready since then."""
+    if since is None or _is_ready(node):
+        return False
+    turned = (c.last_transition_time for c in node.status.conditions if c.type == "Ready")
+    return any(at is not None and _is_news(at, since) for at in turned)
+
+
+def newcomers(
+    nodes: Iterable[KubeNode], status: NodeStatus, *, within: timedelta, silent: bool = False
+) -> tuple[str, ...]:
     """Which of the workers (none of them claimed) are Ready, and came while the machine could be booting from its wake, which was
-    not seen to come up since; none where it was not woken."""
+    not seen to come up since; none where it was not woken. `silent`: those that registered then and are not Ready now, too."""
     since = _woken_since(status)
     if since is None:
         return ()
     workers = (node for node in nodes if CONTROL_PLANE_LABELS.isdisjoint(node.metadata.labels))
-    came = ((node.metadata.name, _came(node)) for node in workers if _is_ready(node))
+    came = ((node.metadata.name, _came(node)) for node in workers if silent or _is_ready(node))
     return tuple(sorted(name for name, at in came if at.tzinfo is not None and since <= at <= since + within))
+
+
+def last_up(status: NodeStatus) -> datetime | None:
+    """When the machine came up last, else was woken; None: neither was ever seen."""
+    return status.last_startup_time or _woken_since(status)
 
 
 def _same_stem(one: str, other: str) -> bool:
