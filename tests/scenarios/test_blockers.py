@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.app.commands.blockers import BlockerLine, blockers
 from hexa.app.commands.shared.snapshot import take
+from hexa.app.commands.shared.watching import LiveSnapshot
 from hexa.app.commands.why import MachineAnswer, explain_machine
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import HOLDS_DATA_LABEL, HOSTNAME_LABEL, KEPT_ON_ANNOTATION, SAFE_TO_EVICT, SCALE_DOWN_DISABLED
@@ -180,3 +181,19 @@ async def test_the_idle_machine_is_the_spare_and_not_the_one_that_serves(autojum
         found = {name: line.reason for name, line in (await lines(world)).items()}
         assert (found["box-2"].rule, found["box-2"].text.partition(" idle")[0]) == ("Spare", "it is one of 1")
         assert "its pods would take the place of another" in found["box-1"].text
+        assert await kept_live(world, "box-1", "box-2") == [["Spare"], ["Spare"]]
+
+
+async def kept_live(world: World, *names: str) -> list[list[str]]:
+    """The rules that keep machines on, as commands see them that stay (hexa top)."""
+    kube = MemoryKube(world.site.api, manager="kubectl")
+    live = LiveSnapshot(kube, clock=world.site.clock, namespace="machines")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(live.run)
+        found: list[list[str]] = []
+        for _ in range(2):  # the first look asks which machines run pods
+            views = [live.snapshot().views.machine(Lookup("machines", name)) for name in names]
+            found = [[veto.reason for veto in view.off_vetoes(world.now)] for view in views if view is not None]
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    return found

@@ -200,9 +200,14 @@ async def _fill_working(kube: Kube, store: Store, views: Views, notes: dict[str,
     try:
         store.working.replace((await kube.list(PODS, BOUND)).items, scope=None)
     except HexaError as error:
-        notes[f"which machines are idle is not known, so another one may be the spare: {error}"] = None
+        notes[idle_note(error)] = None
     else:
         store.working.sees(None)
+
+
+def idle_note(error: HexaError) -> str:
+    """What it means that nobody knows which machines run pods, for people."""
+    return f"which machines are idle is not known, so another one may be the spare: {error}"
 
 
 def judge_site(store: Store, views: Views) -> None:

@@ -13,7 +13,15 @@ import trio
 
 from hexa.app.cache import same_but_for_version, same_version
 from hexa.app.commands.shared.agents import agents, unwatched
-from hexa.app.commands.shared.snapshot import OURS, Snapshot, judge_site, looked_at, on_battery, unread_note
+from hexa.app.commands.shared.snapshot import (
+    OURS,
+    Snapshot,
+    idle_note,
+    judge_site,
+    looked_at,
+    on_battery,
+    unread_note,
+)
 from hexa.app.store import SHORT_WATCH, Source, Store
 from hexa.app.views.views import Views
 from hexa.domain.errors import Expired, HexaError, Refused
@@ -25,6 +33,8 @@ from hexa.ports.kube import Kube
 FIRST_RETRY: Final = 0.5
 LONGEST_RETRY: Final = 5.0
 """Seconds. A person looks on."""
+WORKING: Final = -1_000_000
+"""Index of the watch of bound pods, apart from those of all others."""
 LISTED_EVERY: Final = 5.0
 """Seconds between lists of what may not be watched."""
 
@@ -43,6 +53,7 @@ class LiveSnapshot:
         self._changed = trio.Event()
         for source in (*looked_at(self._store), *self._profiles()):
             source.feed.subscribe(self._note_change)
+        self._store.working.subscribe(lambda _: self._changed.set())
 
     @property
     def trouble(self) -> str:
@@ -71,6 +82,7 @@ class LiveSnapshot:
                     first.start_soon(nursery.start, partial(self._follow, index, source))
             for index, source in enumerate(self._profiles()):
                 nursery.start_soon(self._follow_profiles, -1 - index, source)
+            nursery.start_soon(self._follow_working)
             await self._store.profiles.settle()
             with suppress(Refused):
                 self._agents = await agents(self._kube)
@@ -101,6 +113,19 @@ class LiveSnapshot:
             return
         profiles.sees(scope)
         await self._keep(index, source, version)
+
+    async def _follow_working(self) -> None:
+        """Which machines run pods, once a group keeps idle ones on."""
+        working = self._store.working
+        await working.wanted.wait()
+        source = next(each for each in self._store.optional_sources() if each.feed is working)
+        try:
+            version = await self._store.list_into(self._kube, source)
+        except HexaError as error:
+            self._notes[idle_note(error)] = None
+            return
+        working.sees(None)
+        await self._keep(WORKING, source, version)
 
     async def _keep(self, index: int, source: Source, version: str) -> None:
         failures = 0
