@@ -1,5 +1,6 @@
 """The world itself: put together, loaded, hurt, waited for and read. It decides nothing that hexa or the autoscaler would."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -31,6 +32,9 @@ from hexa.testing.autoscaler import Autoscaler, Settings, open_autoscaler
 from hexa.testing.world.agent import Agent, AgentCloud
 from hexa.testing.world.breaker import Breaker
 from hexa.testing.world.builders import NAMESPACE, Machine, Manifest
+
+LEAP: Final = 5.0
+"""Seconds after which `until` looks again whatever happens: some wait for a time of the day."""
 
 
 class NotInTime(AssertionError):
@@ -203,13 +207,15 @@ class World:
     # --- waiting ------------------------------------------------------------------------------
 
     async def until(self, holds: Callable[[], object], *, within: float, every: float = 0.5) -> float:
-        """Wait until `holds()`; returns the seconds that it took. Raises `NotInTime`."""
+        """Wait until `holds()`, looked at after every so many seconds, in which time it may pass that nothing happens and it is
+        not looked at; returns the seconds that it took. Raises `NotInTime`."""
         await wait_all_tasks_blocked()  # what was just asked for may not have begun
         start = trio.current_time()
         while not holds():
             if trio.current_time() - start >= within:
                 raise NotInTime(f"not within {within:g} s: {self!r}")
-            await trio.sleep(every)
+            await trio.sleep(_steps(every) * every)
+            await wait_all_tasks_blocked()
         return trio.current_time() - start
 
     async def settle(self, *, quiet: float = 60.0, within: float = 3600.0) -> None:
@@ -222,6 +228,12 @@ class World:
                 return
             if trio.current_time() >= deadline:
                 raise NotInTime(f"not settled within {within:g} s: {self!r}")
+
+
+def _steps(every: float) -> int:
+    """How many looks ahead something is due, while all other tasks wait: until then all stays as it is, but for the time."""
+    due = min(trio.lowlevel.current_statistics().seconds_to_next_deadline, LEAP)
+    return max(math.ceil(due / every), 1)
 
 
 @asynccontextmanager
