@@ -3,6 +3,7 @@
 from datetime import timedelta
 from itertools import pairwise
 
+import trio
 from tests.scenarios.stage import QUICK, at, boxes, rack, reach, switch
 from trio.testing import MockClock
 
@@ -27,6 +28,7 @@ async def test_the_day_survives_a_restart(autojump_clock: MockClock) -> None:
         await world.until(at(world, Phase.OFF), within=60)
         await switch(world, "on")
         await reach(world, Phase.READY)
+        await trio.sleep(1)
         await switch(world, "off")
         await reach(world, Phase.OFF)
         before = day(world)

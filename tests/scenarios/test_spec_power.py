@@ -210,6 +210,7 @@ async def test_a_reading_is_no_younger_than_its_question(autojump_clock: MockClo
     """An answer that was long on its way counts from when it was asked for, so it proves nothing about what came since."""
     async with open_world(groups=[rack()], machines=[wired("box-1", BMC)], autoscaler=None, site=QUICK) as world:
         await reach(world, Phase.OFF)
+        await trio.sleep(1)  # no question is on its way
         world.agent.gauge.seconds = 20.0
         world.hardware("box-1").press_on()
         await world.until(lambda: world.node("box-1").status.reading.power is Reading.ON, within=120)
