@@ -90,9 +90,9 @@ def test_a_group_alone(report: Report) -> None:
     assert "did you mean rack?" in report("--group", "rak").stderr
 
 
-@pytest.mark.parametrize("since", ["yesterday", "0d", "2026-13-01", "2020-01-01", "400d"])
+@pytest.mark.parametrize("since", ["yesterday", "0d", "2026-13-01", "2020-01-01", "400d", "9000-01-01"])
 def test_a_day_that_accounts_do_not_have_is_refused(report: Report, since: str) -> None:
-    """One that is no date, or longer ago than days are kept."""
+    """One that is no date, longer ago than days are kept, or yet to come."""
     found = report("--since", since)
     assert (found.exit_code, found.stdout) == (2, "")
     assert "--since: " in found.stderr

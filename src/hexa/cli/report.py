@@ -117,6 +117,8 @@ def _day(text: str) -> str:
             "without --since all that was counted is shown",
             Exit.USAGE,
         )
+    if first > today + timedelta(days=1):  # where it is tomorrow already accounts have that day
+        fail(f"--since: {text} is yet to come: write today or a day before it", Exit.USAGE)
     return first.isoformat()
 
 
