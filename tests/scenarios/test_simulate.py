@@ -197,6 +197,19 @@ def test_pods_that_never_ran_are_the_first_line() -> None:
     assert found.html().index("Pods that never ran") < found.html().index("Hours saved")
 
 
+def test_where_no_pod_ran_nothing_is_said_of_waiting() -> None:
+    """No share of no pods is told, in the table and in the picture, and few machine-hours and kilowatt-hours have their tenth."""
+    group = SMALL.replace("{cost: {pricePerKWh: 0.5}}", "{maxSize: 0}")
+    found = simulate(read_scenario(group, source="small.yaml"))
+    rows = dict(found.rows())
+    assert rows["Pods run"] == "0"
+    assert rows["  waited p50 / p95 / max"].startswith("none ran (all machines on: ")
+    assert rows["Machine-hours on"] == "0.0 of 6.0 always on, 100% saved"
+    assert "none ran" in found.svg()
+    assert "Pods at once" not in found.svg()
+    assert "0.0 of 6.0 machine-hours" in found.svg()
+
+
 def test_waits_for_lack_of_machines_are_no_cost_of_hexa() -> None:
     """Jobs that queue for machines queue where all machines are on, too, and the report tells the two apart."""
     text = SMALL.replace("count: 6", "count: 12") + "  - {name: late, at: [09:15], runtime: 1m, pods: {cpu: 1}}\n"

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +35,10 @@ class FaultReport(Struct, frozen=True, kw_only=True, rename="camel"):
     at: float
     machine: str = ""
     struck: int = 1
+
+
+FEW: Final = 100
+"""Machine-hours of which a tenth counts."""
 
 
 class Waits(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -142,16 +146,15 @@ class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
 
     def rows(self) -> list[tuple[str, str]]:
         """The table: what, and how much."""
-        hours = (
-            f"{self.machine_hours:,.0f} of {self.machine_hours_always_on:,.0f} always on, {self.saved_hours:.0%} saved"
-        )
+        hours = f"{self.hours_text()} always on, {self.saved_hours:.0%} saved"
+        quick = f", {self.waits.at_once:.0%} of them at once" if self.pods else ""
         saved = f"{self.kwh_always_on - self.kwh:,.1f} kWh ({self.saved_energy:.0%}) saved"
         return [
             ("Pods that never ran", self.never_ran_text()),
             ("Machine-hours on", hours),
             ("Energy", f"{self.kwh:,.1f} of {self.kwh_always_on:,.1f} kWh always on, {saved}"),
             *self._money_rows(),
-            ("Pods run", f"{self.pods:,}, {self.waits.at_once:.0%} of them at once"),
+            ("Pods run", f"{self.pods:,}{quick}"),
             *self._wait_rows(),
             ("  moved to let a machine rest", f"{self.pods_moved:,}"),
             ("Power cycles", f"{self.power_cycles:,} ({self.cycles_per_day:.1f} a machine and day)"),
@@ -170,12 +173,15 @@ class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
 
     def _wait_rows(self) -> list[tuple[str, str]]:
         """What hexa costs in waiting, beside what is lack of machines: the same load with all machines on."""
-        rows = [("  waited p50 / p95 / max", _beside(self.waits, self.waits_always_on))]
+        rows = [("  waited p50 / p95 / max", _beside(self))]
         if len(self.workloads) > 1:
-            rows += [
-                (f"  {each.name} ({each.pods:,})", _beside(each.waits, each.waits_always_on)) for each in self.workloads
-            ]
+            rows += [(f"  {each.name} ({each.pods:,})", _beside(each)) for each in self.workloads]
         return rows
+
+    def hours_text(self) -> str:
+        """Machine-hours of all that there would be; few of them with a tenth."""
+        digits = 1 if self.machine_hours_always_on < FEW else 0
+        return f"{self.machine_hours:,.{digits}f} of {self.machine_hours_always_on:,.{digits}f}"
 
     def never_ran_text(self) -> str:
         """How many, of which workloads, and how many of them would not have run with all machines on either."""
@@ -203,12 +209,14 @@ class Figures(Struct, frozen=True, kw_only=True, rename="camel"):
     def text(self) -> str:
         """The table as plain text."""
         width = max(len(name) for name, _ in self.rows())
-        lines = [self.title, f"{self.start:%a %Y-%m-%d %H:%M} + {self.hours:g} h, {len(self.machines)} machines", ""]
+        lasts = f"{self.hours:g} h" if self.hours.is_integer() else span(self.hours * 3600)
+        lines = [self.title, f"{self.start:%a %Y-%m-%d %H:%M} + {lasts}, {len(self.machines)} machines", ""]
         return "\n".join([*lines, *(f"{name:<{width}}  {value}" for name, value in self.rows())])
 
 
-def _beside(waits: Waits, always_on: Waits) -> str:
-    return f"{waits.text()} (all machines on: {always_on.text()})"
+def _beside(of: "Figures | WorkloadReport") -> str:
+    waited = of.waits.text() if of.pods else "none ran"
+    return f"{waited} (all machines on: {of.waits_always_on.text()})"
 
 
 def span(seconds: float) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.simulate.figures import Figures, span
+from hexa.simulate.figures import FEW, Figures, span
 from hexa.simulate.theme import DARK, FONT, LIGHT, SHAPES, coloured
 from hexa.simulate.timeline import layout_of, timeline
 
@@ -32,16 +32,17 @@ def tiles(report: Figures) -> list[Tile]:
     if report.priced:
         per = f"{report.money:,.2f} of {report.money_always_on:,.2f} {report.currency}"
         money = Tile("Money saved", f"{report.saved_money:,.2f} {report.currency}", per, "good")
-    hours = f"{report.machine_hours:,.0f} of {report.machine_hours_always_on:,.0f} machine-hours"
-    energy = f"{report.kwh_always_on - report.kwh:,.0f} kWh less than always on"
+    hours, saved = f"{report.hours_text()} machine-hours", report.kwh_always_on - report.kwh
+    energy = f"{saved:,.{1 if saved < FEW else 0}f} kWh less than always on"
     waits = report.waits
+    quick = Tile("Pods at once", f"{waits.at_once:.0%}", f"p95 {span(waits.p95)}, longest {span(waits.max)}")
     never = [Tile("Pods that never ran", f"{report.waiting_at_end:,}", "they waited to the end", "bad")]
     return [
         *(never if report.waiting_at_end else ()),
         Tile("Hours saved", f"{report.saved_hours:.0%}", hours, "good"),
         Tile("Energy saved", f"{report.saved_energy:.0%}", energy, "good"),
         money,
-        Tile("Pods at once", f"{waits.at_once:.0%}", f"p95 {span(waits.p95)}, longest {span(waits.max)}"),
+        quick if report.pods else Tile("Pods run", "0", "none ran", "bad"),
         Tile("Lost work", f"{report.work_lost} pods", _failures(report), "good" if report.survived else "bad"),
     ]
 
