@@ -281,6 +281,23 @@ async def test_failure_22_a_drain_that_cannot_be_judged_ends_at_its_deadline(
         assert [pod.metadata.uid for pod in world.pods()] == pods
 
 
+async def test_failure_22_nothing_is_forced_off_of_which_nobody_knows_what_runs_on_it(
+    autojump_clock: MockClock,
+) -> None:
+    """A group that forces, and an API server that refuses to show the pods: the machine stays on for them past the deadline, and
+    is switched off once they can be seen and have had their time."""
+    forces = rack(drain={"force": True}, **SHORT_DRAIN)
+    async with open_world(groups=[forces], machines=boxes(2), autoscaler=None, site=QUICK) as world:
+        await loaded(world)
+        kube_of(world).fail_next(Refused("pods are forbidden"), verb="list", kind=PODS, times=20)
+        jobs = JobWatch(world)
+        await switch(world, "off")
+        await trio.sleep(45)
+        assert conditions(world)["Blocked"] == "Kubernetes node box-1: pods are forbidden"
+        assert jobs.made == []
+        await reach(world, Phase.OFF, within=400)
+
+
 async def test_failure_22_a_persons_off_is_tried_again(autojump_clock: MockClock) -> None:
     """A person's off that a budget blocks stays: it is tried again after each cool-off, which grows, and works once the budget
     allows it."""

@@ -45,7 +45,7 @@ def facts_of(machine: MachineView, observed: Observed, *, plan: bool) -> Facts:
         job_done=record is not None and record.outcome == Outcome.DONE,
         job_begun=record is not None or observed.stops,
         pods=observed.plan.left if plan else None,
-        force=machine.policy.drain.force and not (plan and wakes_again(machine, observed.plan)),
+        force=machine.policy.drain.force and not (plan and must_not_force(machine, observed.plan)),
         paused=inert(machine, now),
         crowded=_crowded(machine, observed),
         may_wake=machine.may_wake(now),
@@ -53,6 +53,11 @@ def facts_of(machine: MachineView, observed: Observed, *, plan: bool) -> Facts:
         skipped=observed.skipped,
         power_cycle_after=verdict_of(machine, observed).after,
     )
+
+
+def must_not_force(machine: MachineView, plan: Plan) -> bool:
+    """Whether no deadline may force the machine off: nobody knows what runs on it, or that would come back at once."""
+    return plan.undecided or wakes_again(machine, plan)
 
 
 def wakes_again(machine: MachineView, plan: Plan) -> bool:

@@ -27,6 +27,8 @@ DRAIN_LOOK: Final = timedelta(seconds=1)
 BLOCKED_LOOK: Final = timedelta(seconds=5)
 """The same while something blocks the drain and nothing leaves: evictions that a disruption budget or the API server refused are
 asked for again as often as by kubectl drain."""
+UNDECIDED: Final = "Undecided"
+"""Reason of the blocker where nobody knows what is left."""
 PINNED_VOLUME: Final = "PinnedVolume"
 PINNED_POD: Final = "PinnedPod"
 WAKES_AGAIN: Final = frozenset({PINNED_VOLUME, PINNED_POD})
@@ -63,6 +65,11 @@ class Plan(Struct, frozen=True):
         """What must be gone before the machine may be switched off: pods, and volumes that are waited for."""
         return len(self.evict) + len(self.leaving) + len(self.blockers) + bool(self.volumes)
 
+    @property
+    def undecided(self) -> bool:
+        """Nobody knows what is left."""
+        return any(blocker.reason == UNDECIDED for blocker in self.blockers)
+
     def look_after(self, blocker: str) -> timedelta:
         """How long until the next look, at which refused evictions are asked for again. `blocker`: who blocks; empty: nobody."""
         return BLOCKED_LOOK if blocker and not self.leaving else DRAIN_LOOK
@@ -95,7 +102,7 @@ def plan(
 
 def undecided(node: str, why: str) -> Plan:
     """The plan where nobody knows what is left on the Kubernetes node, or what may come to it: that blocks."""
-    return Plan(blockers=(Blocker(f"Kubernetes node {node}", "Undecided", why),))
+    return Plan(blockers=(Blocker(f"Kubernetes node {node}", UNDECIDED, why),))
 
 
 def with_homeless(planned: Plan, stuck: Collection[str]) -> Plan:
