@@ -447,8 +447,8 @@ def test_why_of_a_pod_that_does_not_wait(hexa: Hexa, world: World) -> None:
     assert hexa("why", "box-1", "box-2").exit_code == 2
 
 
-def test_objects_of_a_namespace_that_nobody_watches_say_so(hexa: Hexa, stage: Stage) -> None:
-    """Where hexa's pod was told other namespaces, get and why say that nothing here is switched."""
+def test_objects_of_a_namespace_that_nobody_watches_say_so(hexa: Hexa, stage: Stage, pend: Callable[..., None]) -> None:
+    """Where hexa's pod was told other namespaces, get and why say that nothing here is switched, and that no group serves a pod."""
     pods = stage.world.site.api.table(PODS).objects
     agent = pods["hexa", "hexa-0"]
     env = [{"name": "HEXA_NAMESPACES", "value": "homelab"}]
@@ -458,6 +458,10 @@ def test_objects_of_a_namespace_that_nobody_watches_say_so(hexa: Hexa, stage: St
         assert hexa("get").stdout.count("hexa watches homelab only") == 7
         assert "metadata.namespace: hexa watches homelab only; add the namespace" in hexa("why", "box-2").stdout
         assert "hexa watches homelab only" in hexa("why", "rack").stdout
+        pend(requests={"cpu": "3500m"})
+        told = hexa("why", "pod", "apps/waits").stdout
+        assert ": can serve it" not in told
+        assert told.count("hexa watches homelab only") == told.count("cannot serve it") > 1
     finally:
         pods["hexa", "hexa-0"] = agent
 

@@ -172,6 +172,8 @@ class _Site:
 
     def judge(self, view: GroupView) -> GroupVerdict:
         """What the group can do for it."""
+        if unseen := self.snapshot.unseen(view.key.namespace):
+            return GroupVerdict(group=str(view.key), reasons=tuple(_of_problem(view, each) for each in unseen))
         shapes = {m.key: m.shape for m in self.snapshot.views.members(view.key) if m.shape is not None}
         if sound(self.pod.spec.affinity) and (pinned := self._pinned(view)) is not None:
             return pinned
@@ -262,11 +264,15 @@ def _closed(view: GroupView) -> Iterator[Reason]:
     where = f"Group {view.key}"
     for problem in view.problems:
         if problem.severity == "error":
-            text = f"{problem.field}: {problem.text}"
-            yield Reason(rule=problem.reason, text=text, object=where, remedy=problem.remedy)
+            yield _of_problem(view, problem)
     if released(view.group.metadata):
         remedy = how_to_take_back(view.key, kind="hg")
         yield Reason(rule="Released", text="it was released", object=where, remedy=remedy)
+
+
+def _of_problem(view: GroupView, problem: Problem) -> Reason:
+    text = f"{problem.field}: {problem.text}"
+    return Reason(rule=problem.reason, text=text, object=f"Group {view.key}", remedy=problem.remedy)
 
 
 def _reason(misfit: Misfit, where: str) -> Reason:
