@@ -462,6 +462,9 @@ def test_objects_of_a_namespace_that_nobody_watches_say_so(hexa: Hexa, stage: St
         told = hexa("why", "pod", "apps/waits").stdout
         assert ": can serve it" not in told
         assert told.count("hexa watches homelab only") == told.count("cannot serve it") > 1
+        held = hexa("on", "box-2")
+        assert "Unwatched: hexa watches homelab only; add the namespace" in held.output
+        hexa("auto", "box-2")
     finally:
         pods["hexa", "hexa-0"] = agent
 

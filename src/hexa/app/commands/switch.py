@@ -77,6 +77,7 @@ async def _one(
         return Answer(subject=name, text=str(error), error=error)
     (snapshot.store.groups if is_group else snapshot.store.machines).put(new)
     told = [
+        *(f"{each.reason}: {each.text}; {each.remedy}" for each in snapshot.unseen(key.namespace)),
         *(_of_group(snapshot, key) if is_group else _of_machine(snapshot, key)),
         *(await _drains(kube, snapshot, kind, key) if change.looks_ahead else ()),
     ]
