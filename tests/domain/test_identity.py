@@ -42,13 +42,13 @@ def known(node: Node, phase: Phase = Phase.READY, *, job: JobRecord | None = Non
 @pytest.mark.parametrize("phase", Phase)
 def test_a_new_name_is_taken_over_only_where_nothing_of_the_old_one_may_run(phase: Phase) -> None:
     """Never while the old kubelet is heard, once the shutdown Job is made, or where another machine has the name. At once where the
-    same kubelet came under it, and a machine that drains has no pods under the old one. Else, off, once the old node has left; up,
-    once the old node and its pods are gone."""
+    same kubelet came under it, and a machine that drains has no pods under the old one. Else, off, once the old node has left or,
+    where it stays, has no pods; up, once the old node and its pods are gone."""
     names = ("silent", "taken", "arrived", "exists", "occupied", "leaves", "stopping")
     for values in product((True, False), repeat=len(names)):
         silent, taken, arrived, exists, occupied, leaves, stopping = values
         facts = NameFacts(**dict(zip(names, values, strict=True)))
-        gone = not (exists or occupied) if phase in UP else not leaves
+        gone = not (exists or occupied) if phase in UP else not leaves and not (exists and occupied)
         if phase in EMPTIED:
             gone, arrived = not (exists or occupied), arrived and not occupied
         waits = taken or stopping or phase is Phase.STOP_FAILED

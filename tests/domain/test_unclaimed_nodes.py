@@ -4,10 +4,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.domain.builders import LONG_AGO, T0, at, status
 
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.unclaimed_nodes import kept_on, namesakes, newcomers, perhaps, possible_nodes, waited_since
+from hexa.domain.machine.unclaimed_nodes import (
+    followed,
+    kept_on,
+    last_up,
+    namesakes,
+    newcomers,
+    perhaps,
+    possible_nodes,
+    waited_since,
+)
 from hexa.domain.names import CONTROL_PLANE_LABELS
 from hexa.domain.resources.core import Condition, KubeNode, KubeNodeStatus, Metadata
 from hexa.domain.resources.v1alpha1 import HistoryEntry, NodeStatus
@@ -100,3 +110,33 @@ def test_people_are_told_where_to_look() -> None:
     assert two.startswith("; Kubernetes nodes a, b came after the wake")
     assert one.endswith("set spec.kubernetesNodeName: a")
     assert two.endswith("set spec.kubernetesNodeName: a")
+
+
+def test_a_kubelet_that_was_up_beside_another_is_another() -> None:
+    """One that came after the old one was heard last, or was said not to be Ready, may be the same under a new name; half a minute
+    is given for clocks, and a minute more until a silent one is told."""
+    new, old = came("new", 100), came("box-1", LONG_AGO, since=160, ready=False)
+    assert followed(new, None, heard=None, up=None, now=at(900))
+    assert followed(new, old, heard=at(130), up=at(130), now=at(900))
+    assert not followed(new, old, heard=at(131), up=None, now=at(900))
+    assert not followed(new, old, heard=None, up=at(131), now=at(900))
+    assert followed(new, old, heard=None, up=None, now=at(900))
+    assert not followed(new, came("box-1", LONG_AGO, since=161, ready=False), heard=None, up=None, now=at(900))
+    assert not followed(new, came("box-1", LONG_AGO), heard=None, up=None, now=at(161))
+    assert followed(new, came("box-1", LONG_AGO, ready=None), heard=None, up=None, now=at(900))
+
+
+def test_a_node_that_fell_silent_since_the_machine_was_up_is_suspected_too() -> None:
+    """By when it ceased to be Ready, or registered; only where that is asked for, and not one that has been silent for longer."""
+    silent = came("box-1-a", LONG_AGO, since=100, ready=False)
+    assert namesakes([silent], "box-1", since=at(0), silent_since=at(130)) == ("box-1-a",)
+    assert namesakes([silent], "box-1", since=at(0), silent_since=at(131)) == ()
+    assert namesakes([silent], "box-1", since=at(0)) == ()
+    assert namesakes([came("box-1-a", 1, since=9)], "box-1", since=at(99), silent_since=at(0)) == ()
+    woken = went(Phase.DRAINING, (Phase.POWERING_ON, 100))
+    registered = came("worker", 110, since=150, ready=False)
+    assert newcomers([registered], woken, within=WITHIN, silent=True) == ("worker",)
+    assert newcomers([registered], woken, within=WITHIN) == ()
+    assert last_up(woken) == at(100)
+    assert last_up(structs.replace(woken, last_startup_time=at(50))) == at(50)
+    assert last_up(went(Phase.OFF)) is None

@@ -60,6 +60,33 @@ async def test_failure_45_a_renamed_machine_keeps_its_node_until_it_is_off(
         assert waits(world) == ""
 
 
+@pytest.mark.parametrize(
+    ("leave", "restart"),
+    [("Delete", False), *(pytest.param("Keep", each, marks=pytest.mark.long) for each in (False, True))],
+)
+async def test_failure_45_a_name_of_a_node_that_was_up_beside_it_is_not_its_own(
+    autojump_clock: MockClock, leave: str, restart: bool
+) -> None:
+    """kubernetesNodeName is mistyped, and names a node that lives and is no machine of hexa's; then the network to the machine is
+    cut. The two were up at the same time, so they are two: the old name counts, and no off strikes the pods under it."""
+    async with open_world(
+        groups=[rack(nodeLeavePolicy=leave)], machines=boxes(1), autoscaler=None, site=QUICK
+    ) as world:
+        world.site.add_machine("other", on=True, boot_seconds=8.0)
+        await loaded(world, nodeSelector={"kubernetes.io/hostname": "box-1"})
+        world.edit("box-1", {"kubernetesNodeName": "other"})
+        await trio.sleep(60)
+        world.inject({"kind": "partition", "machine": "box-1", "duration": 1800})
+        if restart:
+            await world.restart_agent(after=5)
+        await trio.sleep(120)
+        await switch(world, "off")
+        await trio.sleep(1200)
+        assert (named(world), waits(world)) == ("box-1", "NodeNameWaits")
+        assert world.hardware("box-1").power
+        assert world.site.report().pods_killed == 0
+
+
 async def test_failure_45_a_wrong_name_is_corrected_at_once(autojump_clock: MockClock) -> None:
     """A machine that never joined under a name waits for nothing: it comes up under the right one, in the same boot."""
     async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:

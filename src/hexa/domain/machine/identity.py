@@ -44,7 +44,7 @@ class NameFacts(Struct, frozen=True, kw_only=True):
     leaves: bool
     """While the machine is off its node is to be deleted, and has not been yet."""
     arrived: bool
-    """The kubelet of the new name is heard."""
+    """The kubelet of the new name is heard, and was not up while the old one was."""
     taken: bool
     """Another machine has the new name, and keeps it."""
     stopping: bool
@@ -77,7 +77,7 @@ def may_take_name(phase: Phase, facts: NameFacts) -> bool:
     if facts.arrived:
         return True  # the same kubelet, under its new name
     if phase in NOT_UP:
-        return not facts.leaves
+        return not facts.leaves and not (facts.exists and facts.occupied)  # it may be woken because it fell silent
     return not facts.exists and not facts.occupied
 
 

@@ -20,6 +20,8 @@ AWAITED: Final = COMING | {Phase.START_FAILED, Phase.UNKNOWN}
 SHOWN: Final = 3
 CLOCKS: Final = timedelta(seconds=30)
 """So far the API server's clock may be from ours."""
+GRACE: Final = timedelta(minutes=1)
+"""So long after a kubelet's last sign of life it may be said to be Ready still."""
 
 
 def waited_since(status: NodeStatus) -> datetime | None:
@@ -44,10 +46,22 @@ def possible_nodes(nodes: Iterable[KubeNode], name: str, *, since: datetime) -> 
     return tuple(sorted(found, key=lambda other: (not alike(other, name), other))[:SHOWN])
 
 
-def _is_news(came: datetime, since: datetime) -> bool:
+def followed(
+    new: KubeNode, old: KubeNode | None, *, heard: datetime | None, up: datetime | None, now: datetime
+) -> bool:
+    """Whether the kubelet of the `new` node may be that of the `old` one: it came when that was heard no more. Two that were up at
+    the same time are two machines. `heard`: the old one's last sign of life, as far as we watched; `up`: when the machine came
+    up."""
+    marks = [(heard, CLOCKS), (up, CLOCKS)]
+    if heard is None and old is not None:
+        marks += [(now if _is_ready(old) else at, GRACE) for at in _turned(old)]
+    return all(mark is None or _is_news(_came(new), mark, slack) for mark, slack in marks)
+
+
+def _is_news(came: datetime, since: datetime, slack: timedelta = CLOCKS) -> bool:
     """Times that make no sense are no news."""
     try:
-        return since - came <= CLOCKS
+        return since - came <= slack
     except (OverflowError, TypeError):
         return False
 
@@ -82,8 +96,12 @@ def _fell_silent(node: KubeNode, since: datetime | None) -> bool:
     """It has ceased to be Ready since then."""
     if since is None or _is_ready(node):
         return False
-    turned = (c.last_transition_time for c in node.status.conditions if c.type == "Ready")
-    return any(at is not None and _is_news(at, since) for at in turned)
+    return any(at is not None and _is_news(at, since) for at in _turned(node))
+
+
+def _turned(node: KubeNode) -> list[datetime | None]:
+    """When its being Ready, or not, began."""
+    return [c.last_transition_time for c in node.status.conditions if c.type == "Ready"]
 
 
 def newcomers(
