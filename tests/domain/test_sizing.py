@@ -23,12 +23,13 @@ from hexa.domain.group.sizing import (
     replacements,
     resters,
     target,
+    to_keep,
     to_rest,
     to_wake,
     unreplaced,
 )
 from hexa.domain.machine.lifecycle import Phase
-from hexa.domain.machine.reason import Veto
+from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.policy.policy import Policy
 from hexa.domain.resources.v1alpha1 import Asker, Lookup, Power, WishRecord
 
@@ -367,3 +368,30 @@ def test_the_next_exercise_is_the_first_that_is_not_over() -> None:
     assert next_exercise(exercises, tried, now=at(70)) == at(80)
     assert next_exercise(exercises, tried, now=at(80)) is None
     assert next_exercise(Policy(), tried, now=at(0)) is None
+
+
+def test_an_off_for_max_size_that_a_rule_put_off_is_taken_back_where_there_is_room() -> None:
+    """Only hexa's own, only of a machine that was up when it was asked for and has not begun to go, and never above maxSize."""
+    off = wish(OFF, US, reason=Reason.MAX_SIZE, since=at(60))
+    late = Veto(Reason.RATE_LIMIT, "used up")
+    waits = [
+        Member(key=Lookup("site", name), phase=Phase.READY, wish=off, since=at(0), off_vetoes=(late,)) for name in "ab"
+    ]
+    on = member(Phase.READY, ON, name="c")
+    assert [names(to_keep(policy(most=most), [*waits, on])) for most in (1, 2, 3, None)] == [
+        [],
+        ["a"],
+        ["a", "b"],
+        ["a", "b"],
+    ]
+    others: list[dict[str, Any]] = [
+        {"phase": Phase.DRAINING},
+        {"off_vetoes": ()},
+        {"on_vetoes": (HELD,)},
+        {"valid": False},
+        {"since": at(90)},
+        {"wish": wish(OFF, CA, reason=Reason.MAX_SIZE, since=at(60))},
+        {"wish": wish(OFF, US, reason=Reason.REPLACED, since=at(60))},
+        {"wish": wish(ON, US, reason=Reason.MAX_SIZE, since=at(60))},
+    ]
+    assert [to_keep(policy(), [structs.replace(waits[0], **each)]) for each in others] == [[]] * len(others)

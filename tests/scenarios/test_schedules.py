@@ -221,3 +221,15 @@ async def test_spares_by_schedule_are_up_when_it_begins(autojump_clock: MockCloc
         await world.until(lambda: world.now.minute == 21, within=700, every=5)
         assert await world.cloud.delete_nodes(ID, nodes=[ExternalNode(spare)]) == Done()
         await world.until(lambda: all_at(world, Phase.OFF), within=60)
+
+
+async def test_an_off_that_a_rule_put_off_ends_with_its_window(autojump_clock: MockClock) -> None:
+    """rateLimit lets one machine go within the window; the others, which were to follow, stay once it is over, and with them the
+    group is as large as the spec wants it: none is switched off then to be woken again."""
+    nap = {"from": "00:06", "to": "00:15", "minSize": 0, "maxSize": 0}
+    spec = {"schedules": [nap], "minSize": 3, "rateLimit": {"rests": 1, "per": "8m"}, "wakeProof": "Ignore"}
+    async with open_world(groups=[rack(**spec)], machines=boxes(3), autoscaler=None, site=QUICK) as world:
+        jobs = JobWatch(world)
+        await world.until(lambda: world.now.minute == 25, within=1600, every=10)
+        assert all_at(world, Phase.READY)
+        assert sum(action == "shutdown" for _, action, _ in jobs.made) == 1

@@ -44,6 +44,7 @@ from hexa.domain.group.sizing import (
     replacements,
     resters,
     to_exercise,
+    to_keep,
     to_probe,
     to_rest,
     to_wake,
@@ -131,6 +132,16 @@ def _hedge(group: GroupView, observed: GroupObserved) -> Todo:
     text = "{} gives no sign of life since it was woken"
     return (
         _successors(observed, [pair], Reason.HEDGE, text) if pair is not None and pair.failed.key not in known else None
+    )
+
+
+def _keep(group: GroupView, observed: GroupObserved) -> Todo:
+    """What need not go any more stays, before another one is woken."""
+    first = next(iter(to_keep(group.policy, observed.members)), None)
+    if first is None:
+        return None
+    return _wish_for(
+        observed, first, Power.ON, Reason.MAX_SIZE, "maxSize has room for it again, and it has not gone yet"
     )
 
 
@@ -408,6 +419,7 @@ def _told(observed: GroupObserved, key: Lookup, wish: WishRecord, text: str) -> 
 WORK: Final[tuple[Callable[[GroupView, GroupObserved], Todo], ...]] = (
     _exchange,
     _not_needed,
+    _keep,
     _replace,
     _rest_replaced,
     _hedge,

@@ -218,6 +218,22 @@ def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
     return fitting(policy, members)[: max(missing, 0)]
 
 
+def to_keep(policy: Policy, members: Sequence[Member]) -> list[Member]:
+    """Machines that hexa wanted off for maxSize, whose off a rule has put off until now, and that there is room for again."""
+    waiting = [m for m in members if m.phase is Phase.READY and m.off_vetoes and _off_for_size(m) and not m.on_vetoes]
+    room = len(waiting) if policy.max_size is None else policy.max_size - target(members)
+    return sorted(waiting, key=wake_rank)[: max(room, 0)]
+
+
+def _off_for_size(member: Member) -> bool:
+    """Asked for while it was up: what somebody else has switched on since is no such machine."""
+    wish = member.wish
+    if wish is None or member.wanted or wish.reason != Reason.MAX_SIZE or not member.valid:
+        return False
+    ours = wish.by in (Asker.RECOVERY, Asker.SCHEDULE)
+    return ours and wish.since is not None and member.since is not None and wish.since >= member.since
+
+
 def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
     """Machines to rest so that the group comes down to a lowered maxSize, and wishes to take back that would lift it above."""
     if policy.max_size is None:
