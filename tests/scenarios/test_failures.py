@@ -12,7 +12,7 @@ from hexa.domain.errors import Refused
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.wish import recorded_wish
 from hexa.domain.names import GROUP_LABEL, OFF_FORBIDDEN_ANNOTATION, SAFE_TO_EVICT, SCALE_DOWN_DISABLED
-from hexa.domain.resources.core import CLAIMS, NODES, PODS, Kind
+from hexa.domain.resources.core import CLAIMS, JOBS, NODES, PODS, Kind
 from hexa.domain.resources.v1alpha1 import Asker, Power
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.ports.kube import Patch
@@ -490,6 +490,24 @@ async def test_failure_33_a_job_that_cannot_be_scheduled_is_told(autojump_clock:
         world.site.api.patch(NODES, ("", "control-plane"), Patch({"spec": {"unschedulable": None}}))
         await reach(world, Phase.READY, within=300)
         assert "PowerJobWaiting" not in conditions(world)
+
+
+@pytest.mark.parametrize("power", ["on", "off"])
+async def test_failure_33_a_job_that_may_not_be_read_stops_nothing(autojump_clock: MockClock, power: str) -> None:
+    """Somebody took the labels off it, say, and it does not show whose it is: the condition says so, the machine is seen to come up
+    or go off all the same, and the limits of its phases pass."""
+    async with open_world(groups=[rack()], machines=boxes(1, sensor=True), autoscaler=None, site=QUICK) as world:
+        if power == "off":
+            await up(world)
+        await reach(world, Phase.READY if power == "off" else Phase.OFF)
+        kube_of(world).fail_next(Refused("it is not one of hexa's"), verb="list", kind=JOBS, times=1000)
+        world.inject({"kind": "stuckJob"})
+        await switch(world, power)
+        await world.until(lambda: "PowerJobWaiting" in conditions(world), within=20)
+        assert conditions(world)["PowerJobWaiting"].endswith("it is not one of hexa's")
+        hardware = world.hardware("box-1")
+        hardware.press_on() if power == "on" else hardware.press_off()
+        await reach(world, Phase.READY if power == "on" else Phase.OFF)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ Never two at a time: before a Job is started, every other one of the machine is 
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import structs
+
 from hexa.app.store import Store
-from hexa.domain.errors import HexaError, Unavailable
+from hexa.domain.errors import HexaError, Refused, Unavailable
 from hexa.domain.machine.power_job import Action, Outcome
 from hexa.domain.machine_view import MachineView
 from hexa.domain.names import API_GROUP
@@ -126,8 +128,12 @@ class PowerJobs:
         return made is not None and self._there.get(order.machine) != name and made < begun - CLOCKS_APART
 
     async def observe(self, order: Order, known: JobRecord) -> JobRecord:
-        """How the recorded Job stands. One that vanished before its result was seen has failed."""
-        seen = await self._jobs.observe(order)
+        """How the recorded Job stands. One that vanished before its result was seen has failed; one that may not be read stands as
+        before, and says why: the limits of its phase pass all the same."""
+        try:
+            seen = await self._jobs.observe(order)
+        except Refused as error:
+            return structs.replace(known, message=_shown(error))
         return _record(
             order, seen or Seen(known.name, Outcome.FAILED, "the Job was deleted before its result was seen")
         )
@@ -160,8 +166,11 @@ def _is_answer(error: HexaError) -> bool:
 
 
 def _unmade(error: HexaError) -> str:
-    text = " ".join(str(error).split())
-    return f"it could not be made: {text[:SHOWN]}"
+    return f"it could not be made: {_shown(error)}"
+
+
+def _shown(error: HexaError) -> str:
+    return " ".join(str(error).split())[:SHOWN]
 
 
 def machine_of(job: Job) -> Lookup | None:
