@@ -21,6 +21,15 @@ Seconds = Annotated[float, Meta(gt=0, extra={"duration": True})]
 """Written as a duration ("10s", "1m30s"), kept as seconds."""
 
 
+def _off_loopback(address: str) -> bool:
+    """Whether others reach HOST:PORT; of a name it is not known."""
+    host, colon, _ = address.rpartition(":")
+    try:
+        return bool(colon) and (not host or not ip_address(host.strip("[]")).is_loopback)
+    except ValueError:
+        return False
+
+
 class Settings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Base: camelCase in the file."""
 
@@ -67,6 +76,12 @@ class GrpcSettings(Settings, frozen=True, kw_only=True):
     ] = ""
     tls: TlsSettings = TlsSettings()
 
+    @property
+    def exposed(self) -> bool:
+        """Whether it would listen off the loopback without TLS, and is not told to. Of a name only the listener knows."""
+        local = self.insecure or self.tls.certificate or self.address.startswith("unix:")
+        return not local and _off_loopback(self.address)
+
 
 class HttpTlsSettings(Settings, frozen=True, kw_only=True):
     """TLS of the HTTP port: both files or none. They are read again when they change."""
@@ -109,13 +124,7 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
     @property
     def exposed(self) -> bool:
         """Whether it would listen off the loopback without TLS, and is not told to. Of a name only the listener knows."""
-        host = self.address.rpartition(":")[0].strip("[]")
-        if not self.address or self.insecure or self.tls.certificate:
-            return False
-        try:
-            return not host or not ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return not (self.insecure or self.tls.certificate) and _off_loopback(self.address)
 
 
 class LogSettings(Settings, frozen=True, kw_only=True):

@@ -13,7 +13,6 @@ from hexa.cli.shared.files import STANDARD_INPUT, name_of, read_text, unusable
 if TYPE_CHECKING:
     from hexa.cli.shared.checking import Located, Written
     from hexa.config import Config
-    from hexa.domain.policy.problem import Problem
     from hexa.yaml import Document
 
 SUFFIXES: Final = {".yaml", ".yml", ".json"}
@@ -99,31 +98,16 @@ def _read(sources: Sequence[tuple[str, str]]) -> tuple[list["Located"], list["Do
 def _of_config(file: Path, settings: "Config") -> list["Located"]:
     """What is wrong with settings that the agent goes on without. A setting that it does not start with ends the command."""
     from hexa.cli.shared.checking import Located, Written
+    from hexa.cli.shared.settings_problems import settings_problems
     from hexa.config import read_config_file
     from hexa.domain.written.validation import Subject
 
-    problems = [*_problems(settings)]
+    problems = [*settings_problems(settings)]
     document = read_config_file(read_text(file), source=name_of(file)) if problems else None
     if document is None:
         return []
     whole = Written({}, document, (), Subject("", "", ""))
     return [Located(whole.place(each.field), None, each) for each in problems]
-
-
-def _problems(config: "Config") -> Iterator["Problem"]:
-    from hexa.domain.money.written_tariff import tariff_of
-    from hexa.domain.notify.written import receivers_of
-    from hexa.domain.policy.problem import Problem
-
-    if config.http.exposed:
-        yield Problem(
-            "http.address",
-            f"{config.http.address} can be reached from the network, and there is no TLS: hexa does not start",
-            "set http.tls, listen on 127.0.0.1, or allow it by http.insecure",
-        )
-    for name, written in config.tariffs.items():
-        yield from tariff_of(name, written)[1]
-    yield from receivers_of(config.notify)[1]
 
 
 def _text(objects: Sequence["Written"], located: Sequence["Located"], *, settings: str) -> str:

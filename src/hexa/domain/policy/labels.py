@@ -10,6 +10,7 @@ from hexa.domain.policy.problem import Problem
 BAD_LABEL: Final = "BadLabel"
 LONGEST: Final = 63
 _LONGEST_NAME: Final = 253
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -26,6 +27,11 @@ def is_label_key(text: str) -> bool:
 def is_object_name(text: str) -> bool:
     """Whether Kubernetes takes the text as the name of an object."""
     return len(text) <= _LONGEST_NAME and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def is_namespace(text: str) -> bool:
+    """Whether Kubernetes takes the text as the name of a namespace, or of a volume."""
+    return len(text) <= LONGEST and _DNS_LABEL.fullmatch(text) is not None
 
 
 def is_label_value(text: str) -> bool:

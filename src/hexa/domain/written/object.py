@@ -3,13 +3,20 @@
 It judges one object by itself: names, labels, and through `shape` every field.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
 from hexa.domain.names import API_GROUP, API_VERSION
-from hexa.domain.policy.labels import LONGEST, bad_key, bad_label, is_label_key, is_label_value, is_object_name
+from hexa.domain.policy.labels import (
+    LONGEST,
+    bad_key,
+    bad_label,
+    is_label_key,
+    is_label_value,
+    is_namespace,
+    is_object_name,
+)
 from hexa.domain.policy.problem import Problem
 from hexa.domain.resources.core import Kind
 from hexa.domain.resources.crd import object_schema
@@ -95,7 +102,6 @@ _TEXTS: Final = (
     "selfLink",
 )
 """Fields of metadata that are texts, beside the name."""
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def metadata_problems(metadata: Any, kind: str) -> Iterator[Problem]:
@@ -133,7 +139,7 @@ def _name_problems(name: Any, kind: str) -> Iterator[Problem]:
 def _namespace_problems(namespace: Any) -> Iterator[Problem]:
     if not isinstance(namespace, str) or not namespace:
         return
-    if len(namespace) > LONGEST or not _NAMESPACE.fullmatch(namespace):
+    if not is_namespace(namespace):
         remedy = f"use lower case letters, digits and - only, {LONGEST} at most"
         yield Problem("metadata.namespace", f"{namespace!r} is no name of a namespace", remedy, reason="BadName")
 

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from hexa.domain.names import GROUP_LABEL, HOSTNAME_LABEL
-from hexa.domain.policy.labels import is_object_name, label_problems
+from hexa.domain.policy.labels import is_namespace, is_object_name, label_problems
 from hexa.domain.policy.problem import Problem
 from hexa.domain.quantity import size_of
 from hexa.domain.resources.core import Toleration
@@ -30,7 +30,6 @@ _IMAGE: Final = re.compile(
     r"([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:\w[\w.-]{0,127})?(@[\w+.-]+:[0-9a-fA-F]+)?",
     re.ASCII,
 )
-_VOLUME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _FIELD_PATHS: Final = re.compile(
     r"metadata\.(name|namespace|uid|(labels|annotations)\['[^']+'\])|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?)"
 )
@@ -53,11 +52,16 @@ def hints(machine: Node) -> Iterator[Problem]:
         yield structs.replace(problem, severity="warning", reason=POD_SPEC_INVALID)
 
 
+def image_problems(image: str, field: str) -> Iterator[Problem]:
+    """What is wrong with the name of an image."""
+    if not _IMAGE.fullmatch(image):
+        remedy = "write REGISTRY/NAME:TAG, the name in lower case and without spaces"
+        yield Problem(field, f"{image!r} is not the name of an image", remedy, reason="BadImage")
+
+
 def pod_spec_problems(pod: PowerPodSpec, where: str, *, node: str = "") -> Iterator[Problem]:
     """What is wrong with the pod of a Job. `node`: the Kubernetes node that it never runs on, because it switches it."""
-    if not _IMAGE.fullmatch(pod.image):
-        remedy = "write REGISTRY/NAME:TAG, the name in lower case and without spaces"
-        yield Problem(f"{where}.image", f"{pod.image!r} is not the name of an image", remedy, reason="BadImage")
+    yield from image_problems(pod.image, f"{where}.image")
     names = [volume.name for volume in pod.volumes]
     paths = [volume.mount_path for volume in pod.volumes]
     for index, volume in enumerate(pod.volumes):
@@ -88,7 +92,7 @@ def _name_problems(pod: PowerPodSpec, where: str) -> Iterator[Problem]:
     for index, volume in enumerate(pod.volumes):
         here = f"{where}.volumes[{index}]"
         named += [(f"{here}.secretName", volume.secret_name), (f"{here}.configMapName", volume.config_map_name)]
-        if not _VOLUME.fullmatch(volume.name):
+        if not is_namespace(volume.name):
             remedy = "use lower case letters, digits and - only"
             yield Problem(f"{here}.name", f"{volume.name!r} is no name of a volume", remedy, reason="BadName")
     for field, name in named:
