@@ -121,6 +121,7 @@ async def _open_device(settings: Http, context: Context) -> AsyncIterator[Device
     if settings.device == "template" and secret:
         auth = bearer(context, secret, otherwise=auth)
     async with open_client(context, url, tls=settings.tls, auth=auth) as client:
+        client.nameless = not secret
         match settings.device:
             case "shelly":
                 yield Shelly(context, client, client.with_auth(digest(context, secret, user=USER)))

@@ -69,12 +69,14 @@ class Client:
         self._auth = auth
         self.hint = ""
         """What else may be done where the password is not taken."""
+        self.nameless = False
+        """Its settings name no Secret, so that it is told no password."""
         self._extensions = {"sni_hostname": server_name} if server_name else {}
 
     def with_auth(self, auth: Auth) -> "Client":
         """The same connection with other credentials."""
         other = Client(self._client, self._context, auth=auth, server_name="")
-        other._extensions = self._extensions
+        other._extensions, other.nameless = self._extensions, self.nameless
         return other
 
     async def ask(self, method: str, path: str, *, json: Any = None, **more: Any) -> Answer:
@@ -165,6 +167,9 @@ class Client:
         if answer.status == 403:
             what, remedy = f"the user is not allowed to do this{words}", "give it the right on the device"
             return self._context.refused(what, remedy, reason="Forbidden")
+        if self.nameless:
+            what, remedy = f"it wants a user and a password{words}", "put them into a Secret and name it by secretName"
+            return self._context.refused(what, remedy, reason="BadCredentials")
         remedy = "correct the Secret that secretName names" + self.hint
         return self._context.refused(f"the user or the password is wrong{words}", remedy, reason="BadCredentials")
 

@@ -53,6 +53,7 @@ async def open_power(settings: Redfish, context: Context) -> AsyncIterator[Power
         open_client(context, url, tls=settings.tls, auth=auth) as client,
         open_login(client, context, secret=settings.secret_name, mode=settings.login) as login,
     ):
+        client.nameless = not settings.secret_name
         yield RedfishPower(settings, context, client, login)
 
 
