@@ -64,6 +64,7 @@ def test_what_cannot_be_used_is_named(power: dict[str, Any], reason: str, field:
         pdu(),
         pdu(separator=","),
         {"pdu": {**PDU, "outlets": ["1.7", "{outlet}", "pdu-b.lan/8"]}},
+        {"pdu": {**PDU, "profile": None, "outlets": [".0", "b.lan/.1"], "oids": {**OIDS, "state": "1.3.6{outlet}"}}},
     ],
 )
 def test_what_can_be_used_is_left_alone(power: dict[str, Any]) -> None:

@@ -14,8 +14,6 @@ from hexa.domain.resources.power_spec import Http, HttpStatus, Pdu, PowerSpec, S
 NUMBER: Final = re.compile(r"[0-9]{1,9}")
 OID: Final = re.compile(r"\.?[0-9]{1,10}(\.[0-9]{1,10}){1,127}")
 """An object identifier of SNMP."""
-INDEX: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10}){0,9}")
-"""An outlet as the end of one."""
 POWER_SPEC_INVALID: Final = "PowerSpecInvalid"
 
 
@@ -77,7 +75,7 @@ def _age_problems(field: str, status: HttpStatus) -> Iterator[Problem]:
 def _pdu_problems(pdu: Pdu) -> Iterator[Problem]:
     for place, outlet in enumerate(pdu.outlets):
         name = outlet.rpartition("/")[2]
-        if not INDEX.fullmatch(name) and "{" not in name:  # a parameter of a profile
+        if not _has_oid(pdu, name) and "{" not in name:  # a parameter of a profile
             text, remedy = (
                 f"outlet {name[:60]!r} is no number",
                 "write the number that SNMP has for the outlet, such as 7",
@@ -90,6 +88,14 @@ def _pdu_problems(pdu: Pdu) -> Iterator[Problem]:
         yield Problem("spec.power.pdu.onWatts", f"needs an OID of watts, and {whose}", remedy, reason="BadSettings")
     if oids is not None:
         yield from _oid_problems(oids)
+
+
+def _has_oid(pdu: Pdu, outlet: str) -> bool:
+    """Whether the outlet makes an OID, appended or where {outlet} stands."""
+    text = (pdu.oids.control or pdu.oids.state) if pdu.oids is not None else "1.3"
+    if not OID.fullmatch(text.replace("{outlet}", "1")):
+        return True  # told as what it is
+    return OID.fullmatch(text.replace("{outlet}", outlet) if "{outlet}" in text else f"{text}.{outlet}") is not None
 
 
 def _oid_problems(oids: SnmpOids) -> Iterator[Problem]:
