@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,45 @@ WRITES: dict[str, Any] = {
         }
     },
 }
+
+
+def reset(body: dict[str, Any]) -> dict[str, Any]:
+    """A controller that answers a reset with status 200 and this body."""
+    actions = {"#ComputerSystem.Reset": {"target": "/reset"}}
+    return {
+        "settings": {"redfish": {"secretName": "bmc", "system": "1"}},
+        "answers": {
+            "GET /redfish/v1/Systems/1": {"body": {"PowerState": "Off", "Actions": actions}},
+            "POST /reset": {"body": body},
+        },
+    }
+
+
+def told(code: str, **message: str) -> dict[str, Any]:
+    """A body in the form of an error."""
+    return {"error": {"code": code, "message": "It has failed.", "@Message.ExtendedInfo": [message] if message else []}}
+
+
+@pytest.mark.parametrize(
+    ("other_side", "fails"),
+    [
+        (reset(told("Base.1.8.GeneralError")), True),
+        (reset(told("iLO.0.10.ExtendedInfo", MessageId="iLO.2.14.InvalidPower", Severity="Critical")), True),
+        (reset(told("iLO.0.10.ExtendedInfo", MessageId="Base.1.4.Success")), False),
+        (reset(told("Base.1.0.GeneralError", MessageID="Base.0.10.Success")), False),
+        (reset(told("iLO.0.10.ExtendedInfo", MessageId="iLO.2.14.ResetInProgress", Severity="Warning")), False),
+        (reset({"Success": {"code": "Base.v1_4_0.Success"}}), False),
+    ],
+    indirect=["other_side"],
+)
+async def test_a_reset_that_failed_with_status_200(other_side: Any, here: Context, fails: bool) -> None:
+    """What the body of an answer tells of a reset counts, in the controller's words; the form of an error alone does not."""
+    row, server, _ = other_side
+    async with open_ways(spec_of(row), here) as ways:
+        assert ways.on is not None
+        with pytest.raises(Unavailable, match="the reset On was answered by") if fails else nullcontext():
+            await ways.on.turn_on()
+    assert server.asked[-1] == "POST /reset"
 
 
 @pytest.mark.parametrize("other_side", [WRITES], indirect=True)

@@ -130,7 +130,7 @@ class RedfishPower:
             raise self._context.unavailable(what, "try again later", reason=DOUBTFUL)
         target = str(dig(action, "target") or f"{self._path.rstrip('/')}/Actions/ComputerSystem.Reset")
         answer = await self._login.ask("POST", target, json={"ResetType": type_})
-        if not answer.ok:
+        if not answer.ok or _failed(answer.json()):
             raise self._not_reset(answer, type_)
 
     def _not_reset(self, answer: Answer, type_: str) -> HexaError:
@@ -223,6 +223,17 @@ def _reading(system: Mapping[str, Any]) -> Reading:
     result = READINGS.get(str(system.get("PowerState")).lower(), Reading.UNKNOWN)
     doubt = result is Reading.OFF and str(_state(system)).lower() in IN_DOUBT
     return Reading.UNKNOWN if doubt else result
+
+
+def _failed(body: Any) -> bool:
+    """Whether a body tells of an error, whatever its status. Success has the form of an error with some, and says so."""
+    error = dig(body, "error")
+    extended = dig(error, "@Message.ExtendedInfo")
+    messages = extended if isinstance(extended, list) else []
+    code = str(dig(error, "code")).lower()
+    names = [code, *(str(dig(each, "MessageId") or dig(each, "MessageID")).lower() for each in messages)]
+    grades = [str(dig(each, "MessageSeverity") or dig(each, "Severity")).lower() for each in messages]
+    return not any("success" in name for name in names) and ("critical" in grades or code.endswith("generalerror"))
 
 
 def _state(system: Mapping[str, Any]) -> Any:
