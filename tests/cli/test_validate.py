@@ -370,6 +370,22 @@ def test_a_machine_is_judged_with_its_profile() -> None:
     assert problems(group("rack"), taking("a", "bmc")) == []
 
 
+@pytest.mark.parametrize("version", [1, ["v1"], {"a": "b"}])
+def test_a_version_that_is_no_text_is_told(version: Any) -> None:
+    """A Node whose apiVersion is a number or a list is no foreign object."""
+    found = problems(group("rack"), node("b", of="rack"), {**node("a", of="rack"), "apiVersion": version})
+    assert [(each["object"]["name"], each["field"]) for each in found] == [("a", "apiVersion")]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "text"), [(None, "is missing"), (["name"], "is no mapping"), ("a", "is no mapping")]
+)
+def test_metadata_that_is_none_is_told_as_what_it_is(metadata: Any, text: str) -> None:
+    """Metadata that is not there, and metadata of another kind."""
+    found = problems(group("rack"), node("b", of="rack"), {**node("a"), "metadata": metadata})
+    assert [each["text"] for each in found if each["field"] == "metadata"] == [text]
+
+
 def test_power_that_the_group_forbids_to_be_cut_is_told() -> None:
     """A plug that may cut by its Node and not by its Group: the field without effect, and that nothing switches the machine off."""
     plug = {"http": {"address": "plug.lan", "device": "shelly"}, "hard": True}

@@ -31,8 +31,8 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (GROUPS, MA
 def is_ours(obj: Mapping[str, Any]) -> bool:
     """Whether the object is of our API group, or was meant to be, whatever its version and kind."""
     version, kind = obj.get("apiVersion"), obj.get("kind")
-    if version in (None, "") and isinstance(kind, str):
-        return kind in KINDS
+    if not version or not isinstance(version, str):
+        return isinstance(kind, str) and kind in KINDS
     return suggestion(str(version).partition("/")[0], [API_GROUP]) == API_GROUP
 
 
@@ -107,7 +107,8 @@ _TEXTS: Final = (
 def metadata_problems(metadata: Any, kind: str) -> Iterator[Problem]:
     """What is wrong with an object's metadata as it was written."""
     if not isinstance(metadata, dict):
-        yield Problem("metadata", "is missing", "add metadata with a name", reason="Required")
+        text = "is missing" if metadata is None else "is no mapping"
+        yield Problem("metadata", text, "add metadata with a name", reason="Required")
         return
     for field in metadata:
         if field not in _METADATA_FIELDS:
