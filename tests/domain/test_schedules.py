@@ -114,6 +114,15 @@ def test_what_was_woken_by_a_longer_lead_is_left_on() -> None:
     assert until == local("2026-11-30T06:55")
 
 
+def test_a_window_that_is_shorter_than_the_longer_lead_switches_off_all_the_same() -> None:
+    """What begins within the five minutes before machines are wanted again is meant for these minutes."""
+    short = {"from": "12:00", "to": "12:03", "zone": BERLIN, "minSize": 0}
+    for sets, found in (({"maxSize": 0}, (0, 0, Mode.AUTO)), ({"mode": "AlwaysOff"}, (0, None, Mode.ALWAYS_OFF))):
+        now, lead = local("2026-11-30T12:01"), timedelta(seconds=40)
+        then = policy_at(policy({**short, **sets}, minSize=2), now=now, lead=lead, left_on=UNLEARNED)[0]
+        assert (then.min_size, then.max_size, then.mode) == found
+
+
 def test_what_boots_have_taken() -> None:
     """The 95th percentile of all of them; nothing known is five minutes, and beyond an hour nobody waits."""
     assert lead_of([]) == lead_of([()]) == UNLEARNED

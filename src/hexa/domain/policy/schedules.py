@@ -234,10 +234,11 @@ def instant(
     left_on: timedelta = timedelta(0),
 ) -> Instant:
     """What counts now of the spec's own values and its schedules. What wants machines on counts before, by `lead` and what passes
-    until all that are missing may be woken, and makes room for itself. `left_on`: so long before, nothing switches off what it
-    will want: a boot that was faster than `lead` when the machine was woken has made that shorter."""
+    until all that are missing may be woken, and makes room for itself. `left_on`: so long before, nothing that holds by then
+    switches off what it will want: a boot that was faster than `lead` when the machine was woken has made that shorter."""
     calendar = _calendar(schedules, now.date())
-    values, by = _settled(base, calendar, now)
+    settled, by = _settled(base, calendar, now)
+    values = settled
     edges, least = _edges(calendar, now, now + AHEAD), values.min_size
     change, turns = _next_change(base, calendar, now, edges), edges[:1]
     near = (edges[0] if edges else now) + max(lead, left_on) + LONGEST_ROW  # what is woken for later comes after that
@@ -252,7 +253,9 @@ def instant(
                 values = structs.replace(values, **{name: getattr(soon, name)}, **_room(name, values, soon))
                 by = {**by, name: coming}
             elif edge - left_on <= now:
+                then = _settled(base, calendar, edge - left_on)[0]  # what began since then is meant for these minutes
                 room = _LEFT_ON[name](values, soon)
+                room = {key: to for key, to in room.items() if getattr(then, key) == getattr(settled, key)}
                 values, by = structs.replace(values, **room), by | dict.fromkeys(room, coming)
     if values.max_size is not None and values.max_size < values.min_size:  # more stays on, whichever of them is wrong
         values = structs.replace(values, max_size=values.min_size)
