@@ -534,6 +534,9 @@ class Guard:
 
     def _true(self, name: str, machine: MemoryMachine, phase: Phase) -> None:
         quiet = self._box(name).sensor  # nobody asks it while nothing is expected
+        quiet = quiet or (
+            self.stage.restores > 0 and self.world.kube_node(name) is None
+        )  # a kubelet registers once a boot
         if phase is Phase.OFF and machine.power and machine.state is not State.BOOTING and not quiet:
             self.say("untrue", f"{name} is on ({machine.state}), and hexa says Off")
         node = self.world.kube_node(name)

@@ -4,8 +4,8 @@ An idle machine is up, open to pods and runs none that a drain would move. One t
 woken. Spares are within maxSize, and a person's word passes.
 
 Cluster Autoscaler takes spares for room: it would move the pods of a machine that is little used onto one, hexa would wake another
-spare, and so on for ever. So a machine that serves stays for some hours after a spare was woken, unless there are more idle ones
-than spares.
+spare, and so on for ever. So a machine that serves stays for some hours after a spare was woken, also while more are idle than
+spares is: those go first, and if a machine that serves went at the same time, a spare would be missing again.
 
 What runs on machines is known by a watch of bound pods, which is held only where a group has spares; until it was held once, every
 machine that is up counts as idle: the first of them stay on, and none is woken.
@@ -28,6 +28,9 @@ from hexa.domain.rules.traffic import Traffic
 SETTLES: Final = timedelta(hours=6)
 """So long after a spare was woken machines that serve stay: a quarter of a day bounds what pods that move cost in cycles. A spare
 that was woken by a clock that is set back since counts no longer than twice as long."""
+ON_ITS_WAY: Final = NOT_UP | {Phase.DRAINING, Phase.POWERING_OFF, Phase.STOP_FAILED}
+"""Phases of a machine that is wanted on as a spare and comes to be one, those of one that was going down among them: without them
+another would be woken beside it, one too many, which Cluster Autoscaler takes off, and so on for ever."""
 
 
 def off(machine: Among, now: datetime) -> Iterator[Veto]:
@@ -51,10 +54,9 @@ def off(machine: Among, now: datetime) -> Iterator[Veto]:
 
 def settled_at(machine: Among) -> datetime | None:
     """Until when machines of the group that serve stay; None: as far as spares go, they need not."""
-    policy, traffic = machine.policy, machine.traffic
-    if policy.spares is None or traffic.refilled is None or len(traffic.idle) > policy.spares.of(traffic.size):
+    if machine.policy.spares is None or machine.traffic.refilled is None:
         return None
-    return traffic.refilled + SETTLES
+    return machine.traffic.refilled + SETTLES
 
 
 def kept(policy: Policy, traffic: Traffic) -> Sequence[Lookup]:
@@ -73,7 +75,7 @@ def to_spare(policy: Policy, members: Sequence[Member]) -> list[Member]:
     if policy.spares is None:
         return []
     idle = sum(
-        member.vacant or (to_be_idle(member) and counts(member) and member.phase in NOT_UP) for member in members
+        member.vacant or (to_be_idle(member) and counts(member) and member.phase in ON_ITS_WAY) for member in members
     )
     missing = policy.spares.of(len(members)) - idle
     if policy.max_size is not None:
