@@ -456,14 +456,13 @@ def test_pause_that_has_not_lasted_yet_puts_nothing_off(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", ENDS)
 def test_time_that_the_clock_skipped_is_no_part_of_a_pause_that_is_not_booked_yet(phase: Phase) -> None:
-    """It is among the blind seconds already: counted twice it would put the end off by as much again."""
-    late = HOUR + ENDS[phase]
-    known: dict[str, Any] = {"node_exists": True, "blind_seconds": HOUR - 1, "skipped": ((at(1), at(HOUR)),)}
+    """It is among the blind seconds already: counted twice, a pause that began once the limit had passed would put the end off."""
+    end = ENDS[phase]
+    leap, late = (at(end + 1), at(end + 1 + HOUR)), end + 2 + HOUR
+    known: dict[str, Any] = {"node_exists": True, "blind_seconds": HOUR, "skipped": (leap,)}
     heard = late - 1 if phase is Phase.DRAINING else None
-    paused = {"paused_since": at(0), "since": at(0)}
-    assert noticed(phase, late, heard=heard, **known, **paused) is not Event.OVERDUE  # the pause goes on until now
-    ended = {"stood_still": 1.0, "since": at(0)}
-    assert noticed(phase, late, heard=heard, **known, **ended) is Event.OVERDUE
+    assert noticed(phase, late, heard=heard, paused_since=at(end), **known) is Event.OVERDUE
+    assert noticed(phase, late, heard=heard, paused_since=at(end - 1), **known) is not Event.OVERDUE
 
 
 def test_pause_counts_from_the_entry_into_the_phase() -> None:

@@ -154,16 +154,11 @@ class View:
         sight = self.facts.watching_since
         if sight is None or self.facts.paused:
             return None
-        still = self._paused_for + timedelta(seconds=self.facts.blind_seconds)
+        still = self._stood_still(self.facts.blind_seconds)
         return max(self.since + span + still, sight + min(span, self.facts.lease_period))
 
-    @property
-    def _paused_for(self) -> timedelta:
-        """How long of this phase it was paused."""
-        still = timedelta(seconds=self.status.stood_still)
-        if self.status.paused_since is not None:  # a pause that has ended and is not booked yet
-            still += paused_for(self.status, now=self.now, skipped=self.facts.skipped)
-        return still
+    def _stood_still(self, blind_seconds: float = 0.0) -> timedelta:
+        return stood_still(self.status, now=self.now, skipped=self.facts.skipped, blind_seconds=blind_seconds)
 
     def passed(self, span: timedelta) -> bool:
         due = self.due(span)
@@ -222,7 +217,7 @@ class View:
         if after is None or sight is None or self.facts.paused or self.facts.wish is not Power.ON:
             return None
         marks = (known.ill_since or self.since, sight, known.cycled_at, self.facts.heard, self._read_so_since)
-        return max(mark for mark in marks if mark is not None) + after + self._paused_for
+        return max(mark for mark in marks if mark is not None) + after + self._stood_still()
 
     @property
     def _read_so_since(self) -> datetime | None:
