@@ -22,7 +22,7 @@ Seconds = Annotated[float, Meta(gt=0, extra={"duration": True})]
 
 
 def _off_loopback(address: str) -> bool:
-    """Whether others reach HOST:PORT; of a name it is not known."""
+    """Whether others reach HOST:PORT; of a name it is not known, and of a Unix socket not so."""
     host, colon, _ = address.rpartition(":")
     try:
         return bool(colon) and (not host or not ip_address(host.strip("[]")).is_loopback)
@@ -79,8 +79,7 @@ class GrpcSettings(Settings, frozen=True, kw_only=True):
     @property
     def exposed(self) -> bool:
         """Whether it would listen off the loopback without TLS, and is not told to. Of a name only the listener knows."""
-        local = self.insecure or self.tls.certificate or self.address.startswith("unix:")
-        return not local and _off_loopback(self.address)
+        return not (self.insecure or self.tls.certificate) and _off_loopback(self.address)
 
 
 class HttpTlsSettings(Settings, frozen=True, kw_only=True):

@@ -115,29 +115,29 @@ def stamps(written: Mapping[str, WrittenTariff]) -> Stamps:
 
 def ending(tariffs: Mapping[str, Tariff], now: datetime) -> tuple[Problem, ...]:
     """The tariffs whose prices end soon, or have ended."""
-    return tuple(
-        Problem(
-            f"tariffs.{name}",
-            f"its last price is for {tariff.rows[-1].end.isoformat()}",
-            "bring newer ones; the shape of its last day stands in for a day, and then its mean",
-            severity="warning",
-        )
-        for name, tariff in sorted(tariffs.items())
-        if tariff.rows and tariff.rows[-1].end - now < SOON
+    ends = {name: tariff.rows[-1].end for name, tariff in tariffs.items() if tariff.rows}
+    return _told(
+        {name: end for name, end in ends.items() if end - now < SOON},
+        "its last price is for",
+        "bring newer ones; the shape of its last day stands in for a day, and then its mean",
     )
 
 
 def beginning(tariffs: Mapping[str, Tariff], now: datetime) -> tuple[Problem, ...]:
     """The tariffs that have no price yet for now."""
+    starts = {name: tariff.rows[0].start for name, tariff in tariffs.items() if tariff.rows}
+    return _told(
+        {name: start for name, start in starts.items() if start > now},
+        "its first price is for",
+        "keep those of before it (hexa tariff import --keep); until then the price at the same time of that day stands in",
+    )
+
+
+def _told(tariffs: Mapping[str, datetime], text: str, remedy: str) -> tuple[Problem, ...]:
+    """A warning about each, with its moment."""
     return tuple(
-        Problem(
-            f"tariffs.{name}",
-            f"its first price is for {tariff.rows[0].start.isoformat()}",
-            "keep those of before it (hexa tariff import --keep); until then the price at the same time of that day stands in",
-            severity="warning",
-        )
-        for name, tariff in sorted(tariffs.items())
-        if tariff.rows and tariff.rows[0].start > now
+        Problem(f"tariffs.{name}", f"{text} {moment.isoformat()}", remedy, severity="warning")
+        for name, moment in sorted(tariffs.items())
     )
 
 

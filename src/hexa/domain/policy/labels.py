@@ -5,15 +5,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.problem import Problem, below
 
 BAD_LABEL: Final = "BadLabel"
 LONGEST: Final = 63
 _LONGEST_NAME: Final = 253
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_SUBDOMAIN: Final = re.compile(rf"{_DNS_LABEL.pattern}(\.{_DNS_LABEL.pattern})*")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _VALUES: Final = f"use letters, digits, -, _ and . only, {LONGEST} at most"
 _KEYS: Final = f"{_VALUES}, after a domain and / if you like"
 
@@ -52,7 +51,7 @@ def bad_key(where: str, key: str) -> Problem:
 def label_problems(labels: Mapping[str, str], field: str) -> Iterator[Problem]:
     """Of labels of `field` those that no node can have."""
     for key, value in labels.items():
-        where = f"{field}.{key}" if _PLAIN_KEY.fullmatch(key) else f'{field}["{key}"]'
+        where = below(field, key)
         if not _is_taken_key(key):
             yield bad_key(where, key)
         elif not is_label_value(value):

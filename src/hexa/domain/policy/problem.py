@@ -1,8 +1,11 @@
 """What is wrong with an object: field, text and remedy."""
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 from msgspec import Struct
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class Problem(Struct, frozen=True):
@@ -22,3 +25,10 @@ class Problem(Struct, frozen=True):
 def usable(problems: tuple[Problem, ...]) -> bool:
     """Whether what these were found in may be acted on: no error among them."""
     return all(problem.severity != "error" for problem in problems)
+
+
+def below(field: str, key: str) -> str:
+    """The field `key` of a field: spec.template; one that is no plain name stands in brackets: metadata.labels["a/b"]."""
+    if not _PLAIN_KEY.fullmatch(key):
+        return f'{field}["{key}"]'
+    return f"{field}.{key}" if field else key

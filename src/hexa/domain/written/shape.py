@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from hexa.domain.duration import DURATION_PATTERN, parse_duration
-from hexa.domain.policy.problem import Problem
+from hexa.domain.policy.problem import Problem, below
 from hexa.domain.resources.group_values import DATE_PATTERN, TIME_OF_DAY_PATTERN
 from hexa.domain.resources.power_spec import SNMP_PATTERN
 from hexa.domain.resources.remediation import PERCENT_PATTERN
@@ -23,7 +23,6 @@ from hexa.domain.spelling import suggestion
 
 Path = tuple[str | int, ...]
 
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _MOST_KNOWN: Final = 12
 """More names than this are not listed in a remedy."""
 
@@ -32,12 +31,7 @@ def field_path(path: Path) -> str:
     """spec.volumes[0].name; keys that are no plain names stand in brackets: metadata.labels["a/b"]."""
     text = ""
     for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif _PLAIN_KEY.fullmatch(part):
-            text += f".{part}" if text else part
-        else:
-            text += f'["{part}"]'
+        text = f"{text}[{part}]" if isinstance(part, int) else below(text, part)
     return text
 
 

@@ -33,8 +33,6 @@ from hexa.ports.kube import Kube
 FIRST_RETRY: Final = 0.5
 LONGEST_RETRY: Final = 5.0
 """Seconds. A person looks on."""
-WORKING: Final = -1_000_000
-"""Index of the watch of bound pods, apart from those of all others."""
 LISTED_EVERY: Final = 5.0
 """Seconds between lists of what may not be watched."""
 
@@ -80,9 +78,10 @@ class LiveSnapshot:
             async with trio.open_nursery() as first:
                 for index, source in enumerate(looked_at(self._store)):
                     first.start_soon(nursery.start, partial(self._follow, index, source))
-            for index, source in enumerate(self._profiles()):
+            profiles = list(self._profiles())
+            for index, source in enumerate(profiles):
                 nursery.start_soon(self._follow_profiles, -1 - index, source)
-            nursery.start_soon(self._follow_working)
+            nursery.start_soon(self._follow_working, -1 - len(profiles))
             await self._store.profiles.settle()
             with suppress(Refused):
                 self._agents = await agents(self._kube)
@@ -114,7 +113,7 @@ class LiveSnapshot:
         profiles.sees(scope)
         await self._keep(index, source, version)
 
-    async def _follow_working(self) -> None:
+    async def _follow_working(self, index: int) -> None:
         """Which machines run pods, once a group keeps idle ones on."""
         working = self._store.working
         await working.wanted.wait()
@@ -125,7 +124,7 @@ class LiveSnapshot:
             self._notes[idle_note(error)] = None
             return
         working.sees(None)
-        await self._keep(WORKING, source, version)
+        await self._keep(index, source, version)
 
     async def _keep(self, index: int, source: Source, version: str) -> None:
         failures = 0
