@@ -62,6 +62,17 @@ def test_a_drain_waits_for_a_system_that_still_boots() -> None:
     assert next_due(drained, facts(20, wish=OFF, pods=0), limits=LIMITS) == at(0) + LIMITS.boot
 
 
+def test_a_short_drain_waits_no_shorter_for_a_system_that_boots() -> None:
+    """A drain limit below the time of a boot doesn't end the wait: neither is the machine switched off in the second in which its
+    kubelet may register, nor does it count as one that stays Ready."""
+    short = structs.replace(LIMITS, drain=timedelta(seconds=30))
+    drained = step(
+        step(status(Phase.OFF), Event.WANTED, now=at(0), limits=short), Event.UNWANTED, now=at(10), limits=short
+    )
+    for now, expected in ((31, None), (41, None), (short.boot.total_seconds(), Event.EMPTY)):
+        assert sense(drained, facts(now, wish=OFF, pods=0), limits=short) is expected
+
+
 def test_a_drain_does_not_wait_for_a_machine_that_is_read_as_off() -> None:
     """Where a sensor reads Off, a wake that is taken back is over at once."""
     woken = step(status(Phase.OFF), Event.WANTED, now=at(0), limits=LIMITS)

@@ -7,7 +7,7 @@ from hexa.domain.decide.decision import Want
 from hexa.domain.decide.facts import inert
 from hexa.domain.decide.observed import Observed
 from hexa.domain.decide.saved import about
-from hexa.domain.group.sizing import target
+from hexa.domain.group.sizing import counts, placed
 from hexa.domain.machine.lifecycle import Event, Phase
 from hexa.domain.machine.marks import held_back, hold_back
 from hexa.domain.machine.reason import Reason
@@ -45,7 +45,7 @@ def corrected(machine: MachineView, observed: Observed, event: Event | None) -> 
     if inert(machine, observed.now):
         return None
     wish = _corrected(machine, event, observed.now)
-    if wish is None or (wish.reason in NEED_ROOM and not _room(machine, observed)):
+    if wish is None or (wish.reason in NEED_ROOM and not _room(machine, observed, wish)):
         return None  # room is asked for last: few wishes need it, and it judges every machine of the group
     lock = machine.group.key if machine.group is not None else None
     return Want(wish, _beside(machine, wish), _news(machine, wish), lock)
@@ -63,11 +63,13 @@ def _corrected(machine: MachineView, event: Event | None, now: datetime) -> Wish
     return needed_wish(machine.ties, wish, held=stands, room=True, grouped=grouped, now=now)
 
 
-def _room(machine: MachineView, observed: Observed) -> bool:
-    """Whether the group may have one more machine on: without maxSize, all that there are."""
+def _room(machine: MachineView, observed: Observed, wish: WishRecord) -> bool:
+    """Whether the group may have one more machine on: without maxSize, all that there are. Who waits for this one takes no place
+    from it (as `prerequisite_of` has it): above maxSize it is the first to rest."""
     if machine.group is None or machine.policy.max_size is None:
         return True
-    return target(observed.members) < machine.policy.max_size
+    taken = placed if wish.reason == Reason.NEEDED else counts
+    return sum(map(taken, observed.members)) < machine.policy.max_size
 
 
 def _beside(machine: MachineView, wish: WishRecord) -> dict[str, Any]:

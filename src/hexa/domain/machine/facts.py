@@ -197,12 +197,12 @@ class View:
 
     @property
     def boots_until(self) -> datetime | None:
-        """A machine that drains before it came up: until when it may still be booting. A system that boots cannot be shut down in
-        order, and its silence proves nothing."""
+        """A machine that drains before it came up: until when it may still be booting, however short its drain. A system that boots
+        cannot be shut down in order, its silence proves nothing, and pods may be bound to it in the second in which it registers."""
         woken, heard = self.status.woken_at, self.facts.heard
         if self.phase is not Phase.DRAINING or woken is None or (heard is not None and heard > woken):
             return None
-        return woken + min(self.limits.boot, self.limits.drain)
+        return woken + self.limits.boot
 
     @property
     def still_boots(self) -> bool:
