@@ -364,10 +364,11 @@ def test_pods_in_the_power_off_turn_it_back() -> None:
     assert noticed(Phase.POWERING_OFF, 10, pods=1, wish=OFF, heard=-1) is None
 
 
-def test_wait_for_a_cancelled_boot_ends_with_the_drain() -> None:
-    """A drain limit that is shorter than the boot's bounds the wait; a sign of life from before the wake does not end it."""
+def test_the_wait_for_a_cancelled_boot_is_bounded_by_the_boot() -> None:
+    """The longest time of a boot bounds the wait, also where a drain may take less; a sign of life from before the wake does not
+    end it."""
     known: dict[str, Any] = {"wish": OFF, "pods": 0, "woken_at": at(-10)}
-    short = structs.replace(LIMITS, drain=timedelta(seconds=100))
+    short = structs.replace(LIMITS, boot=timedelta(seconds=100), drain=timedelta(seconds=30))
     assert noticed(Phase.DRAINING, 89.999, limits=short, **known) is None
     assert noticed(Phase.DRAINING, 90, limits=short, **known) is Event.EMPTY
     assert noticed(Phase.DRAINING, 9, heard=-11, node_exists=True, **known) is None

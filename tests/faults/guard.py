@@ -19,7 +19,7 @@ from hexa.domain.group.woken_for import MOST_WAKES, woken_for
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.identity import declared_name
 from hexa.domain.machine.kube_conditions import ours as lifecycle_conditions
-from hexa.domain.machine.lifecycle import LIMITS, Phase, phase_of
+from hexa.domain.machine.lifecycle import COMING, LIMITS, Phase, phase_of
 from hexa.domain.machine.marks import MARKS
 from hexa.domain.machine.reason import Reason
 from hexa.domain.machine.wish import overrules, recorded_wish
@@ -247,8 +247,17 @@ class Guard:
             self.say("pinned", f"{name}: woken for pods, and nothing says for which, or too often")
         again = view.phase is Phase.BOOTING  # on its way: it does not wait for what it depends on
         found = view.own_on_vetoes(self.world.now) if again else view.on_vetoes(self.world.now)
-        if vetoes := [veto.reason for veto in found]:
-            self.say("veto", f"{name}: a startup Job against {vetoes}")
+        vetoes = {veto.reason for veto in found}
+        if self._fell_just_now(view):
+            vetoes -= {Reason.DEPENDS_ON}
+        if vetoes:
+            self.say("veto", f"{name}: a startup Job against {sorted(vetoes)}")
+
+    def _fell_just_now(self, view: MachineView) -> bool:
+        """Whether what it depends on was up until this very second: the wake was saved before."""
+        others = [self._view(each.key.name) for each in view.ties.before]
+        changed = [other.node.status.since for other in others if other is not None and other.phase is Phase.LOST]
+        return any(since is not None and self.world.now - since < IN_FLIGHT for since in changed)
 
     def _asks(self, view: MachineView) -> bool:
         """A machine that is woken for pods says for which, and how often."""
@@ -345,7 +354,7 @@ class Guard:
             return
         since = status.since or now
         calm = now - max(since, self._blind_at, self._paused_at.get(name, since))
-        if phase in LIMITS and calm > getattr(view.limits, LIMITS[phase]) + SLACK:
+        if phase in LIMITS and calm > self._longest(view) + SLACK:
             self.say("overdue", f"{name} is in {phase} for {calm}")
         kube = self.world.kube_node(name)
         if phase is Phase.READY and calm > SLACK and view.node_ready and kube is not None:
@@ -353,6 +362,12 @@ class Guard:
                 self.say("unwelcome", f"{name} is Ready since {since} and was not welcomed")
             elif CORDON_ANNOTATION in kube.metadata.annotations:
                 self.say("cordoned", f"{name} is Ready since {since} and cordoned by hexa")
+
+    def _longest(self, view: MachineView) -> timedelta:
+        """How long the phase may last; a drain that waits for a boot, as long as that."""
+        limit: timedelta = getattr(view.limits, LIMITS[view.phase])
+        before = [Phase(entry.action) for entry in view.node.status.history[-2:-1]]
+        return max(limit, view.limits.boot) if view.phase is Phase.DRAINING and set(before) <= COMING else limit
 
     def _account(self, name: str, view: MachineView) -> None:
         """No time is counted twice, and no energy that was never drawn."""

@@ -364,8 +364,8 @@ async def test_one_place_is_not_given_to_who_needs_two(autojump_clock: MockClock
 
 
 async def test_who_waits_for_a_machine_takes_no_place_from_it(autojump_clock: MockClock) -> None:
-    """A storage box and the machine that waits for it are in one group, and a third is up: the box comes, and the machine that waits
-    is above maxSize then and rests, instead of both waiting for ever for a place (found by random fault runs)."""
+    """A storage box and the machine that waits for it are in one group, and a third is up: the box comes, and who waits is above
+    maxSize then and rests, instead of both waiting for ever for a place (found by random fault runs)."""
     machines = [*needy("nas"), nas(group="rack"), machine("up", group="rack", boot_seconds=8.0)]
     async with open_world(groups=[rack(maxSize=2)], machines=machines, autoscaler=None, site=QUICK) as world:
         await known(world)

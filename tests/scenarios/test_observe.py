@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 import trio
 from msgspec import structs
-from tests.scenarios.stage import QUICK, boxes, rack, reach, up
+from tests.scenarios.stage import QUICK, boxes, kube_of, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.kube import MemoryKube
 from hexa.domain.decide.accounts import up_to_now
+from hexa.domain.errors import Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.marks import marked
 from hexa.domain.money.written_tariff import WrittenTariff
 from hexa.domain.names import OFF_FINALIZER
-from hexa.domain.resources.core import CRON_JOBS, Kind
+from hexa.domain.resources.core import CRON_JOBS, JOBS, Kind, KubeNode
 from hexa.domain.resources.receipt import Receipt, Saving
 from hexa.domain.resources.v1alpha1 import Lookup, Node
 from hexa.ports.cloud import Denied, ExternalNode
@@ -35,6 +36,13 @@ def plugged(count: int, *, on: int) -> list[Machine]:
         machine(f"box-{n}", group="rack", on=n <= on, sensor=True, boot_seconds=8.0, spec={"energy": ENERGY})
         for n in range(1, count + 1)
     ]
+
+
+def node_of_box(world: World) -> KubeNode:
+    """The Kubernetes node of the first machine."""
+    node = world.kube_node("box-1")
+    assert node is not None
+    return node
 
 
 @pytest.fixture
@@ -79,6 +87,32 @@ async def test_a_day_of_it_writes_status_and_events_only(autojump_clock: MockClo
         assert audit.total() < 2 * 3 * 24 + 60  # once an hour for a machine, and for its group
         shown = world.cloud.groups()[0]
         assert (shown.min_size, shown.max_size, world.cloud.target_size(ID)) == (3, 3, 3)
+
+
+async def test_what_was_put_on_a_node_before_goes_also_when_the_mode_comes_while_hexa_is_blind(
+    autojump_clock: MockClock,
+) -> None:
+    """Jobs cannot be watched while a group goes over to Observe: once they can, nodes of machines that are off lose the cordon
+    and all else of ours, though nothing else changes (found by random fault runs)."""
+    group = rack(nodeLeavePolicy="Keep")
+    async with open_world(groups=[group], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await reach(world, Phase.OFF)
+        await switch(world, "on")
+        await reach(world, Phase.READY)
+        await switch(world, "off")
+        await reach(world, Phase.OFF)
+        await trio.sleep(120)
+        assert marked(node_of_box(world))
+        for verb in ("watch", "list"):
+            kube_of(world).fail_next(Unavailable("no answer"), verb=verb, kind=JOBS, times=5)
+        world.site.api.break_watches()
+        await trio.sleep(2)
+        world.edit_group("rack", {"mode": "Observe"})
+        await trio.sleep(5)
+        assert marked(node_of_box(world))
+        await trio.sleep(60)
+        assert not marked(node_of_box(world))
+        assert not node_of_box(world).spec.unschedulable
 
 
 async def test_cluster_autoscaler_can_do_nothing(autojump_clock: MockClock, audit: Counter[str]) -> None:

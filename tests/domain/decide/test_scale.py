@@ -78,6 +78,22 @@ def test_no_group_is_left_below_its_minimum() -> None:
     assert {key.name: wish.reason for key, wish in answer.wishes.items()} == {"m1": "ScaleDown", "m2": "GivenUp"}
 
 
+def test_nobody_rests_in_place_of_a_machine_that_tries_again() -> None:
+    """What failed to start and comes again counts as on, but not for minSize: Cluster Autoscaler is told one more, and what is up
+    stays. The machine itself may be given up."""
+    group, machines = site(UP, COMES, DARK, min_size=1)
+    again = structs.replace(machines[1].node, status=structs.replace(machines[1].node.status, failures=2))
+    machines[1] = view(again, group=group)
+    assert sizes(scaling(group, machines)) == Sizes(2, 3)
+    refused = delete(scaling(group, machines), machines[:1])
+    assert isinstance(refused, Refusal)
+    assert refused.text == "site/rack would have 0 machines and 1 that failed to start before, minSize is 1"
+    assert told(delete(scaling(group, machines), machines[1:2])) == (["m1"], 1)
+    first = site(UP, COMES, DARK, min_size=1)
+    assert sizes(scaling(*first)) == Sizes(1, 3)
+    assert told(delete(scaling(*first), first[1][:1])) == (["m0"], 1)
+
+
 def test_two_without_wake_proof_do_not_go_at_once() -> None:
     """Of the machines that hexa has not shown to wake one is granted, and not two in one request."""
     group, machines = site(UP, UP, wake_proof=WakeProof.REQUIRE)

@@ -19,7 +19,7 @@ from hexa.domain.decide.kube_node import Give, KubeNodeObserved, LetBe, TakeOff,
 from hexa.domain.errors import Conflict, HexaError
 from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.lifecycle import Phase, phase_of
-from hexa.domain.machine.marks import owner_of
+from hexa.domain.machine.marks import conditions_of_ours, marked, owner_of
 from hexa.domain.machine.registration import registration_of
 from hexa.domain.names import REGISTERED_ANNOTATION
 from hexa.domain.news import About, Work, failure
@@ -56,6 +56,7 @@ class KubeNodeController:
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(self._policy_changed)
+        store.on_sight(self._sees_again)
         views.on_slot(self._group_changed)
         views.on_turn(self._group_changed)
         views.on_safe_hands(self._safe_hands_changed)
@@ -72,6 +73,12 @@ class KubeNodeController:
             self._new.pop(key.name, None)
         if new is not None and not same_but_for_condition_taints(old, new):
             self.queue.add(key.name)
+
+    def _sees_again(self) -> None:
+        """What is to be taken off a node was left on it while we were blind."""
+        for key, node in self._store.nodes.objects.items():
+            if marked(node) or conditions_of_ours(node):
+                self.queue.add(key.name)
 
     def _safe_hands_changed(self) -> None:
         """Cluster Autoscaler is told of machines that serve."""

@@ -50,6 +50,11 @@ def counts(member: Member) -> bool:
     return member.phase in IN_TARGET
 
 
+def tries_again(member: Member) -> bool:
+    """Whether it counts although nobody knows that it will come: it failed to start, and is to be woken or is coming again."""
+    return bool(member.failures) and counts(member) and (member.phase is Phase.OFF or member.phase in COMING)
+
+
 def target(members: Iterable[Member]) -> int:
     """What Cluster Autoscaler is told as the group's size."""
     return sum(map(counts, members))
@@ -208,8 +213,9 @@ def max_size(policy: Policy, members: Sequence[Member]) -> int:
 
 def least_size(policy: Policy, members: Sequence[Member]) -> int:
     """What Cluster Autoscaler is told as the least size, never above the greatest: spec.minSize, or all that there are of a group
-    that can neither grow nor shrink."""
-    return max_size(policy, members) if policy.fixed else policy.min_size
+    that can neither grow nor shrink. What tries again after a failed start counts, and nobody may rest in its place: it may fail
+    again, and the one that rested would be woken again, with each try."""
+    return max_size(policy, members) if policy.fixed else policy.min_size + sum(map(tries_again, members))
 
 
 def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
@@ -245,8 +251,8 @@ def to_rest(policy: Policy, members: Sequence[Member]) -> list[Member]:
 
 def _waits(member: Member) -> bool:
     """Not in the target now, and back in it when its next try begins."""
-    tries_again = member.phase in (Phase.START_FAILED, Phase.UNKNOWN) or stranded(member)
-    return tries_again and member.wanted and member.valid and not counts(member) and not overrules(member.wish)
+    next_try = member.phase in (Phase.START_FAILED, Phase.UNKNOWN) or stranded(member)
+    return next_try and member.wanted and member.valid and not counts(member) and not overrules(member.wish)
 
 
 class Replacement(Struct, frozen=True):

@@ -166,8 +166,9 @@ class View:
 
     @property
     def deadline(self) -> datetime | None:
-        """When the phase's limit has passed."""
-        return self.due(self.limit) if self.phase in LIMITS else None
+        """When the phase's limit has passed; a drain's no sooner than a boot that it waits for."""
+        due, boots = self.due(self.limit) if self.phase in LIMITS else None, self.boots_until
+        return due if due is None or boots is None else max(due, boots)
 
     @property
     def limit(self) -> timedelta:
@@ -197,8 +198,8 @@ class View:
 
     @property
     def boots_until(self) -> datetime | None:
-        """A machine that drains before it came up: until when it may still be booting, however short its drain. A system that boots
-        cannot be shut down in order, its silence proves nothing, and pods may be bound to it in the second in which it registers."""
+        """A machine that drains before it came up: until when it may still be booting, however short its drain. What boots cannot
+        be shut down in order, its silence proves nothing, and pods may be bound to it in the second in which it registers."""
         woken, heard = self.status.woken_at, self.facts.heard
         if self.phase is not Phase.DRAINING or woken is None or (heard is not None and heard > woken):
             return None

@@ -107,7 +107,7 @@ def _occupied(view: View) -> bool:
 
 
 def _overdue(view: View) -> bool:
-    return view.passed(view.limit) and not view.still_boots
+    return view.deadline is not None and view.now >= view.deadline
 
 
 HOLDS: Final[dict[Event, Callable[[View], bool]]] = {
