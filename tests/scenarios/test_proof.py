@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import ID, QUICK, boxes, rack, reach, switch, up
+from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, rack, reach, switch, up
 from trio.testing import MockClock
 
 from hexa.domain.machine.lifecycle import FAILED, ON_PHASES, Phase
@@ -254,6 +254,20 @@ async def test_a_machine_that_work_came_to_during_its_exercise_stays(autojump_cl
         assert world.waiting == 0
         assert world.phase("box-1") is Phase.READY
         assert world.site.report().pods_killed == 0
+
+
+async def test_nobody_rests_in_place_of_a_machine_that_is_exercised(autojump_clock: MockClock) -> None:
+    """The idle machine of minSize stays while another one shows that it wakes, and that one rests again: Cluster Autoscaler has the
+    first one no sooner given up than minSize would wake another (found by random fault runs)."""
+    group = rack(exerciseEvery="2h", minSize=1, scaleDownUnneededTime="20s")
+    async with open_world(groups=[group], machines=boxes(2), site=QUICK) as world:
+        await world.until(lambda: len(in_phase(world, Phase.READY)) == 1, within=600)
+        first = in_phase(world, Phase.READY)[0]
+        jobs, watch = JobWatch(world), WakeWatch(world)
+        await watch.run(9 * 3600)
+        assert len([name for _, name in watch.ups if name != first]) >= 3
+        assert first not in {name for name, _, _ in jobs.made}
+        assert in_phase(world, Phase.READY) == [first]
 
 
 async def test_an_exercise_that_fails_is_told_and_costs_nothing(autojump_clock: MockClock) -> None:

@@ -87,7 +87,7 @@ def test_nobody_rests_in_place_of_a_machine_that_tries_again() -> None:
     assert sizes(scaling(group, machines)) == Sizes(2, 3)
     refused = delete(scaling(group, machines), machines[:1])
     assert isinstance(refused, Refusal)
-    assert refused.text == "site/rack would have 0 machines and 1 that failed to start before, minSize is 1"
+    assert refused.text == "site/rack would have 0 machines and 1 for now only, minSize is 1"
     assert told(delete(scaling(group, machines), machines[1:2])) == (["m1"], 1)
     first = site(UP, COMES, DARK, min_size=1)
     assert sizes(scaling(*first)) == Sizes(1, 3)

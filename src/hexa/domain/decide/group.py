@@ -43,6 +43,7 @@ from hexa.domain.group.sizing import (
     next_probe,
     replacements,
     resters,
+    short_of,
     to_exercise,
     to_keep,
     to_probe,
@@ -218,7 +219,7 @@ def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
     """A machine that was woken for its proof, or as a probe, rests again once it is up and idle."""
     dues: list[datetime] = []
     for member in exercising(observed.members):
-        found = _end(member, observed)
+        found = _end(group, member, observed)
         if isinstance(found, datetime):
             dues.append(found)
         elif found is not None:
@@ -226,7 +227,7 @@ def _end_exercise(group: GroupView, observed: GroupObserved) -> Todo:
     return min(dues, default=None)
 
 
-def _end(member: Member, observed: GroupObserved) -> Todo:
+def _end(group: GroupView, member: Member, observed: GroupObserved) -> Todo:
     if member.phase is Phase.START_FAILED:
         return _wish_for(observed, member, Power.OFF, Reason.EXERCISED, "it did not come up")
     machine = next((each for each in observed.machines if each.key == member.key), None)
@@ -237,6 +238,8 @@ def _end(member: Member, observed: GroupObserved) -> Todo:
         return max(idle_from, observed.now + LOOK)
     if any(veto.reason == Reason.SPARE for veto in member.off_vetoes):
         return _wish_for(observed, member, Power.ON, Reason.SPARE, "it came up, and is kept as a spare")
+    if short_of(group.policy, observed.members):
+        return _wish_for(observed, member, Power.ON, Reason.MIN_SIZE, "it came up, and minSize needs it")
     if (stays := stays_until(member.off_vetoes)) is not None:
         return max(stays, observed.now + LOOK)
     if (used := observed.done.in_use.get(member.key.name)) is None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.domain.group.sizing import Member, cancellable, counts, fitting, least_size, max_size, target, tries_again
+from hexa.domain.group.sizing import Member, cancellable, counts, fitting, for_now, least_size, max_size, target
 from hexa.domain.group.template import mixed
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import Phase
@@ -112,11 +112,11 @@ def delete(scaling: Scaling, machines: Iterable[MachineView]) -> Answer:
         return veto
     leaving = [member for machine in resting.values() if counts(member := machine.member(now))]
     staying = [member for member in scaling.members if counts(member) and member.key not in resting]
-    left = len(staying) if all(map(tries_again, leaving)) else sum(not tries_again(member) for member in staying)
+    left = len(staying) if all(map(for_now, leaving)) else sum(not for_now(member) for member in staying)
     if leaving and left < policy.min_size:
         least = f"minSize is {policy.min_size}{policy.by.get('min_size', '')}"
-        failed = f" and {trying} that failed to start before" if (trying := len(staying) - left) else ""
-        return Refusal(What.MIN_SIZE_REACHED, f"{scaling.group.id} would have {left} machines{failed}, {least}")
+        others = f" and {passing} for now only" if (passing := len(staying) - left) else ""
+        return Refusal(What.MIN_SIZE_REACHED, f"{scaling.group.id} would have {left} machines{others}, {least}")
     given_up, rest = (_wish(scaling, Power.OFF, reason) for reason in (Reason.GIVEN_UP, Reason.SCALE_DOWN))
     wishes = {key: given_up if each.phase is Phase.START_FAILED else rest for key, each in resting.items()}
     return Granted(wishes, len(wishes))

@@ -50,9 +50,13 @@ def counts(member: Member) -> bool:
     return member.phase in IN_TARGET
 
 
-def tries_again(member: Member) -> bool:
-    """Whether it counts although nobody knows that it will come: it failed to start, and is to be woken or is coming again."""
-    return bool(member.failures) and counts(member) and (member.phase is Phase.OFF or member.phase in COMING)
+def for_now(member: Member) -> bool:
+    """Whether it counts, and is none of minSize, so that nobody may rest in its place: it was woken for its proof and rests again,
+    or it failed to start and tries again. Whoever rested would be woken again soon."""
+    if not counts(member):
+        return False
+    tries_again = member.failures and (member.phase is Phase.OFF or member.phase in COMING)
+    return bool(tries_again) or unasked(member)
 
 
 def target(members: Iterable[Member]) -> int:
@@ -213,9 +217,8 @@ def max_size(policy: Policy, members: Sequence[Member]) -> int:
 
 def least_size(policy: Policy, members: Sequence[Member]) -> int:
     """What Cluster Autoscaler is told as the least size, never above the greatest: spec.minSize, or all that there are of a group
-    that can neither grow nor shrink. What tries again after a failed start counts, and nobody may rest in its place: it may fail
-    again, and the one that rested would be woken again, with each try."""
-    return max_size(policy, members) if policy.fixed else policy.min_size + sum(map(tries_again, members))
+    that can neither grow nor shrink; and as many more as count for now only."""
+    return max_size(policy, members) if policy.fixed else policy.min_size + sum(map(for_now, members))
 
 
 def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
@@ -333,9 +336,19 @@ def asked_by_program(member: Member) -> bool:
 # --- exercise ---
 
 
+def unasked(member: Member) -> bool:
+    """Whether nobody asked for it that is up, or on its way: for the proof alone, or to see whether it works again."""
+    return member.wanted and member.wish is not None and member.wish.reason in UNASKED
+
+
 def exercising(members: Iterable[Member]) -> list[Member]:
-    """Machines that are up, or on their way, and that nobody asked for: for the proof alone, or to see whether they work again."""
-    return [m for m in members if m.wanted and m.wish is not None and m.wish.reason in UNASKED]
+    """Machines that nobody asked for."""
+    return list(filter(unasked, members))
+
+
+def short_of(policy: Policy, members: Iterable[Member]) -> bool:
+    """Whether minSize lacks machines but for those that count for now only."""
+    return sum(counts(member) and not for_now(member) for member in members) < policy.min_size
 
 
 def to_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> Member | None:
