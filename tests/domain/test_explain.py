@@ -245,6 +245,9 @@ def test_limits_of_the_group_keep_machines() -> None:
     """minSize keeps the last one on, and maxSize keeps the next one off."""
     on, off = known(in_phase(Phase.READY, ON), policy=Policy(min_size=1)), known(in_phase(Phase.OFF, OFF))
     assert [reason.rule for reason in kept_on(on)] == ["MinSize"]
+    again = structs.replace(off.member, wish=on.member.wish, phase=Phase.BOOTING, failures=1)
+    (reason,) = kept_on(structs.replace(on, others=[on.member, again]))
+    assert reason.text == "the group has 1 machines on or coming and 1 for now only, and minSize is 1"
     full = structs.replace(off, policy=Policy(max_size=1), others=[on.member, off.member])
     assert [reason.rule for reason in kept_from_waking(full)] == ["MaxSize"]
     assert [reason.rule for reason in kept_from_waking(known(in_phase(Phase.OFF, OFF, **COOL)))] == ["CoolingOff"]

@@ -10,7 +10,17 @@ from typing import Final
 
 from msgspec import Struct
 
-from hexa.domain.group.sizing import Member, cancellable, counts, fitting, for_now, least_size, max_size, target
+from hexa.domain.group.sizing import (
+    Member,
+    cancellable,
+    counts,
+    fitting,
+    for_now,
+    lasting,
+    least_size,
+    max_size,
+    target,
+)
 from hexa.domain.group.template import mixed
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.lifecycle import Phase
@@ -112,7 +122,7 @@ def delete(scaling: Scaling, machines: Iterable[MachineView]) -> Answer:
         return veto
     leaving = [member for machine in resting.values() if counts(member := machine.member(now))]
     staying = [member for member in scaling.members if counts(member) and member.key not in resting]
-    left = len(staying) if all(map(for_now, leaving)) else sum(not for_now(member) for member in staying)
+    left = len(staying) if all(map(for_now, leaving)) else lasting(staying)
     if leaving and left < policy.min_size:
         least = f"minSize is {policy.min_size}{policy.by.get('min_size', '')}"
         others = f" and {passing} for now only" if (passing := len(staying) - left) else ""

@@ -59,6 +59,11 @@ def for_now(member: Member) -> bool:
     return bool(tries_again) or unasked(member)
 
 
+def lasting(members: Iterable[Member]) -> int:
+    """How many count, without those that do for now only: minSize is about these."""
+    return sum(counts(member) and not for_now(member) for member in members)
+
+
 def target(members: Iterable[Member]) -> int:
     """What Cluster Autoscaler is told as the group's size."""
     return sum(map(counts, members))
@@ -348,7 +353,7 @@ def exercising(members: Iterable[Member]) -> list[Member]:
 
 def short_of(policy: Policy, members: Iterable[Member]) -> bool:
     """Whether minSize lacks machines but for those that count for now only."""
-    return sum(counts(member) and not for_now(member) for member in members) < policy.min_size
+    return lasting(members) < policy.min_size
 
 
 def to_exercise(policy: Policy, members: Sequence[Member], *, now: datetime) -> Member | None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from hexa.domain.group.sizing import counts, may_be_woken, target
+from hexa.domain.group.sizing import counts, for_now, lasting, may_be_woken, target
 from hexa.domain.machine.reason import Reason as Why
 from hexa.domain.machine.reason import Veto
 from hexa.domain.names import SCALE_DOWN_DISABLED
@@ -29,9 +29,11 @@ class Reason(Struct, frozen=True, kw_only=True, rename="camel"):
 def kept_on(known: Known) -> list[Reason]:
     """Every rule that keeps the machine from being switched off, or Cluster Autoscaler from asking for it."""
     found = [of_veto(known, veto) for veto in known.member.off_vetoes]
-    policy, size = known.policy, target(known.others)
+    policy, all_on = known.policy, target(known.others)
+    size = all_on if for_now(known.member) else lasting(known.others)
     if known.group is not None and counts(known.member) and size <= policy.min_size:
-        text = f"the group has {size} machines on or coming, and minSize is {policy.min_size}"
+        others = f" and {all_on - size} for now only" if all_on > size else ""
+        text = f"the group has {size} machines on or coming{others}, and minSize is {policy.min_size}"
         found.append(_of_size(known, "min_size", rule="MinSize", text=text, remedy="lower minSize"))
     if known.kube is not None and disabled_by_others(known.kube):
         text = f"somebody set {SCALE_DOWN_DISABLED}=true, so Cluster Autoscaler never asks for its off"
