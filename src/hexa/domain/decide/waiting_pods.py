@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from hexa.domain.group.sizing import Member, fitting, max_size, target
+from hexa.domain.group.sizing import Member, candidates, fitting, max_size, target
 from hexa.domain.group.template import named_shape
 from hexa.domain.group.woken_for import in_vain, next_wake, woken_for
 from hexa.domain.machine.findings import Finding
@@ -60,9 +60,13 @@ def wake_for_pods(
         return None
     if target(members) >= max_size(policy, members):
         return None
-    able = {member.key: member for member in fitting(policy, members)}
-    found = list(_pinned(able, machines, waiting)) if policy.wake_for_pinned else []
+    found = list[PodWake]()
+    if policy.wake_for_pinned:  # no other machine would do: whether there is room for this one is asked of it alone
+        able = {member.key: member for member in candidates(members)}
+        pinned = _pinned(able, machines, waiting)
+        found += (each for each in pinned if fitting(policy, members, among=(each.member,)))
     if policy.learn_shape:
+        able = {member.key: member for member in fitting(policy, members)}
         found += _learning(policy, members, able, machines, waiting, others)
     turns = (_turn(each.member) for each in found)
     return next((each for each in found if not each.member.put_off), None) or min(filter(None, turns), default=None)
