@@ -1,7 +1,7 @@
 """What must be so at every moment of a run, and after it. It reads the truth of the site, and what hexa has in mind."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -597,10 +597,10 @@ class Guard:
                 continue
             able = [m for m in members if m.phase is Phase.OFF and not m.wanted and not m.on_vetoes and m.valid]
             able = [m for m in able if not any(place.full for place in m.places) and not self._kept_down(m.key.name)]
-            named = {m.key.name: m for m in members}
             if limit is not None:  # what it depends on needs places too
                 room = limit - sum(map(counts, members))
-                able = [m for m in able if len(self._with_what_it_needs(m.key.name, named)) <= room]
+                away = {m.key.name for m in members if not counts(m)}
+                able = [m for m in able if len(away & {m.key.name, *self._needs(m.key.name)}) <= room]
             for member in able:
                 box = next(box for box in self.stage.script.boxes if box.name == member.key.name)
                 fits = [
@@ -610,14 +610,14 @@ class Guard:
                     name = fits[0].metadata.name
                     self.say("stranded", f"{name} waits, and {box.name} is off and could take it")
 
-    def _with_what_it_needs(self, name: str, group: Mapping[str, Member]) -> set[str]:
-        """The machine and all of its group that it depends on, those that count left out."""
-        waiting, seen = [name], set[str]()
+    def _needs(self, name: str) -> set[str]:
+        """All machines that it depends on, also by others."""
+        waiting, seen = list(self._box(name).depends), set[str]()
         while waiting:
             if (other := waiting.pop()) not in seen:
                 seen.add(other)
                 waiting += self._box(other).depends
-        return {each for each in seen if each in group and not counts(group[each])}
+        return seen
 
     def _limit(self, view: GroupView, now: datetime) -> int | None:
         """The lowest maxSize of the last minutes: what a schedule gives back this moment nobody has asked for yet."""
@@ -627,14 +627,7 @@ class Guard:
 
     def _kept_down(self, name: str) -> bool:
         """Whether a machine that it depends on has no watts, or may not be woken."""
-        waiting, seen = list(self._box(name).depends), set[str]()
-        while waiting:
-            other = waiting.pop()
-            view = self._view(other)
-            if other in seen or view is None:
-                continue
-            seen.add(other)
-            waiting += self._box(other).depends
+        for view in filter(None, map(self._view, self._needs(name))):
             if view.phase is Phase.OFF and (view.on_vetoes(self.world.now) or any(place.full for place in view.places)):
                 return True
         return False

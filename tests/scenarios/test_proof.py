@@ -16,7 +16,7 @@ from hexa.domain.resources.v1alpha1 import Asker, Power
 from hexa.ports.cloud import Denied, Done, ExternalNode
 from hexa.ports.journal import Severity
 from hexa.testing.autoscaler import Settings
-from hexa.testing.world import World, open_world
+from hexa.testing.world import World, machine, open_world
 
 EAGER = Settings(scale_down_unneeded_time=60, scale_down_delay_after_add=60)
 LOST_WAKES: dict[str, Any] = {"kind": "lostWake", "count": 1000}
@@ -268,6 +268,24 @@ async def test_nobody_rests_in_place_of_a_machine_that_is_exercised(autojump_clo
         assert len([name for _, name in watch.ups if name != first]) >= 3
         assert first not in {name for name, _, _ in jobs.made}
         assert in_phase(world, Phase.READY) == [first]
+
+
+async def test_a_machine_that_is_exercised_stays_where_min_size_has_lost_another(autojump_clock: MockClock) -> None:
+    """A person holds off the machine of minSize while another one is exercised: that one takes its place as it is, and is not
+    switched off and woken again first."""
+    machines = [*boxes(1), machine("box-2", group="rack", boot_seconds=8.0)]
+    group = rack(exerciseEvery="2h", minSize=1)
+    async with open_world(groups=[group], machines=machines, autoscaler=None, site=QUICK) as world:
+        await world.until(lambda: len(in_phase(world, Phase.READY)) == 1, within=600)
+        (first,) = in_phase(world, Phase.READY)
+        await world.until(lambda: len(in_phase(world, Phase.READY)) == 2, within=3 * 3600)
+        (other,) = set(in_phase(world, Phase.READY)) - {first}
+        jobs = JobWatch(world)
+        world.edit(first, {"hold": {"power": "off"}})
+        await trio.sleep(1800)
+        assert in_phase(world, Phase.READY) == [other]
+        assert jobs.of(other) == []
+        assert Phase.DRAINING not in {entry.action for entry in world.node(other).status.history}
 
 
 async def test_an_exercise_that_fails_is_told_and_costs_nothing(autojump_clock: MockClock) -> None:

@@ -64,7 +64,7 @@ def wake_for_pods(
     if policy.wake_for_pinned:  # no other machine would do: whether there is room for this one is asked of it alone
         able = {member.key: member for member in candidates(members)}
         pinned = _pinned(able, machines, waiting)
-        found += (each for each in pinned if fitting(policy, members, among=(each.member,)))
+        found += (each for each in pinned if fitting(policy, members, among=[each.member]))
     if policy.learn_shape:
         able = {member.key: member for member in fitting(policy, members)}
         found += _learning(policy, members, able, machines, waiting, others)

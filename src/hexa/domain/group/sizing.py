@@ -102,10 +102,10 @@ def candidates(members: Iterable[Member]) -> list[Member]:
     return sorted(filter(may_be_woken, members), key=wake_rank)
 
 
-def fitting(policy: Policy, members: Sequence[Member], *, among: Sequence[Member] | None = None) -> list[Member]:
+def fitting(policy: Policy, members: Sequence[Member], *, among: list[Member] | None = None) -> list[Member]:
     """Candidates, without those that maxSize has no room for because they wait for others of the group, which need places too, and
     without those that circuits have no watts or no turn for. Each is judged beside those before it. `among`: these only."""
-    found = together(candidates(members) if among is None else list(among), members)
+    found = together(candidates(members) if among is None else among, members)
     if policy.max_size is None or not any(member.waits_for for member in found):
         return found
     named = {member.key.name: member for member in members}
