@@ -33,6 +33,7 @@ async def test_killed_lab_leaves_no_process_and_the_next_run_cleans(
     folder = only_folder_in(tmp_path)
     assert processes_of(folder)
     lab_process.kill()
+    lab_process.wait(timeout=5)  # it holds the lock of its run until it is gone
     await labs.eventually(lambda: not processes_of(folder), within=5)
     run.remove_stale(tmp_path)
     assert not folder.exists()

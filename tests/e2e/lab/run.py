@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from . import cgroups
 
 KEEP = "E2E_KEEP"  # set it to look at the logs of a run
 PREFIX = "hexa-e2e-"
+_REMOVE_SECONDS = 5.0
 
 
 @contextmanager
@@ -58,4 +60,6 @@ def _remove(folder: Path) -> None:
     if os.geteuid() == 0 and cgroups.unified():
         cgroups.kill(folder.name)
         cgroups.remove(folder.name)
-    shutil.rmtree(folder, ignore_errors=True)
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while folder.exists() and time.monotonic() < deadline:  # a process that dies may still write a last file
+        shutil.rmtree(folder, ignore_errors=True)
