@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from hexa.adapters.memory.cluster.conditions import is_true
 from hexa.adapters.memory.cluster.pods import PodsByNode
 from hexa.adapters.memory.ports.heartbeats import open_heartbeats
 from hexa.adapters.memory.ports.kube import MemoryKube
@@ -301,6 +302,28 @@ async def test_a_pod_that_a_snapshot_unbinds_leaves_its_machine(autojump_clock: 
     await trio.sleep(10)
     assert not counted.on("one")
     assert site.kubelets["one"].die() == []
+
+
+async def test_a_kubelet_posts_its_status_again_after_a_restore(autojump_clock: MockClock, site: Site) -> None:
+    """The snapshot says that it was silent; it speaks, and its node is Ready with one of its next beats."""
+    machine = site.add_machine("one", on=True, cpu="4")
+    await trio.sleep(120)
+    machine.partition(True)
+    await trio.sleep(120)
+    snapshot = site.api.snapshot()
+    assert not ready(site)
+    machine.partition(False)
+    await trio.sleep(60)
+    site.api.restore(snapshot, seconds=1)
+    assert not ready(site)
+    await trio.sleep(site.settings.beat + 1)
+    assert ready(site)
+
+
+def ready(site: Site) -> bool:
+    """Whether the Kubernetes node of the machine says so."""
+    node = site.api.get(NODES, "one")
+    return node is not None and is_true(node.raw["status"], "Ready")
 
 
 async def test_each_beat_is_news_of_a_machine_whose_node_is_gone(autojump_clock: MockClock, site: Site) -> None:

@@ -134,6 +134,31 @@ async def test_a_status_field_that_the_server_prunes_is_not_written_for_ever(aut
         assert kube.count("patch", MACHINES) < 60
 
 
+async def test_a_webhook_that_fills_every_write_stalls_no_machine(autojump_clock: MockClock) -> None:
+    """Where a write that changes nothing gives a machine a new version all the same, its Jobs are made and recorded once."""
+    async with open_world(groups=[RACK], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await world.until(at(world, Phase.OFF), within=60)
+        kube = kube_of(world)
+        patch = kube.api.patch
+
+        def filling(kind: Any, key: Any, given: Patch, **more: Any) -> Any:
+            if kind is not MACHINES:
+                return patch(kind, key, given, **more)
+            old = kube.api.get(MACHINES, key[1], key[0])
+            seen = old.raw["metadata"]["resourceVersion"] if old is not None else ""
+            metadata = {**given.body.get("metadata", {})}
+            metadata["annotations"] = {**metadata.get("annotations", {}), "policy.example/seen": seen}
+            body = {**given.body, "metadata": metadata}
+            return patch(kind, key, Patch(body, given.style, given.subresource, given.resource_version), **more)
+
+        kube.api.patch = filling  # type: ignore[method-assign]
+        await up(world)
+        assert kube.count("create", JOBS) == 1
+        world.edit("box-1", {"powerState": "off"})
+        await world.until(at(world, Phase.OFF), within=120)
+        assert kube.count("create", JOBS) == 2
+
+
 # --- sight ------------------------------------------------------------------------------------------
 
 

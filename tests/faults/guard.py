@@ -118,6 +118,7 @@ class Guard:
         self._blind_at = self.world.now
         """When hexa last did not see, or was dead."""
         self._paused_at: dict[str, datetime] = {}
+        self._edited_at: dict[str, datetime] = {}
         specs = stage.script.groups.values()
         self._forced = any(spec.get("drain", {}).get("force") or "remediation" in spec for spec in specs)
         """A group allows that pods are lost."""
@@ -131,6 +132,7 @@ class Guard:
         api = self.world.site.api
         api.listen(JOBS, self._job)
         api.listen(NODES, self._kube_node)
+        api.listen(GROUPS, self._group)
         for kind in (MACHINES, NODES, GROUPS, JOBS):
             api.listen(kind, self._counted)
 
@@ -248,7 +250,8 @@ class Guard:
         again = view.phase is Phase.BOOTING  # on its way: it does not wait for what it depends on
         found = view.own_on_vetoes(self.world.now) if again else view.on_vetoes(self.world.now)
         vetoes = {veto.reason for veto in found}
-        if self._fell_just_now(view):
+        edited = self._edited_at.get(view.group.key.name if view.group is not None else "")
+        if self._fell_just_now(view) or (edited is not None and self.world.now - edited < IN_FLIGHT):
             vetoes -= {Reason.DEPENDS_ON}
         if vetoes:
             self.say("veto", f"{name}: a startup Job against {sorted(vetoes)}")
@@ -258,6 +261,11 @@ class Guard:
         others = [self._view(each.key.name) for each in view.ties.before]
         changed = [other.node.status.since for other in others if other is not None and other.phase is Phase.LOST]
         return any(since is not None and self.world.now - since < IN_FLIGHT for since in changed)
+
+    def _group(self, event: Any) -> None:
+        """A wake that was saved before a group was edited is sent."""
+        if event.old is None or event.old.raw.get("spec") != event.stored.raw.get("spec"):
+            self._edited_at[event.stored.key[1]] = self.world.now
 
     def _asks(self, view: MachineView) -> bool:
         """A machine that is woken for pods says for which, and how often."""

@@ -77,6 +77,9 @@ class Switching:
             view = core.views.group(Lookup(NAMESPACE, name))
             if view is None or not view.valid or view.released or view.observes or view.policy.spares is None:
                 continue
+            change = self._world.group(name).status.next_schedule_change
+            if change is not None and change.at <= now:
+                continue  # a window begins or ends at this very moment
             missing = [each.key.name for each in to_spare(view.policy, core.views.judged(view.key, now))]
             if missing:
                 self._say("spares", f"{name} wants {view.policy.spares}, and {missing} are not woken")

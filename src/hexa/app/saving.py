@@ -50,9 +50,9 @@ class Writer:
         """Make a small change to the machine's metadata."""
         return await self._patch(MACHINES, self._store.machines, node, body, "")
 
-    async def confirm(self, node: Node) -> None:
+    async def confirm(self, node: Node) -> Node:
         """Make sure that nobody has written the machine since we read it: raises `Conflict` where somebody has."""
-        await self._patch(MACHINES, self._store.machines, node, {}, "")
+        return await self._patch(MACHINES, self._store.machines, node, {}, "")
 
     async def malformed(self, kind: Kind[Any], key: Lookup, broken: Malformed) -> None:
         """Store a status that says why an object is not acted on."""

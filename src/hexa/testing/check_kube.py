@@ -38,6 +38,7 @@ from hexa.testing.contracts.kube_watches import (
     what_is_raised_while_watching_passes_as_it_is,
 )
 from hexa.testing.contracts.kube_writes import (
+    a_later_patch_that_changes_nothing_is_no_change,
     a_merge_patch_merges_maps_and_replaces_lists,
     a_patch_that_changes_nothing_is_no_change,
     a_review_of_access_is_of_whom_it_names,
@@ -68,6 +69,7 @@ KUBE_CHECKS: Final[tuple[Check, ...]] = (
     what_is_invalid_is_refused,
     a_stale_writer_gets_a_conflict,
     a_patch_that_changes_nothing_is_no_change,
+    a_later_patch_that_changes_nothing_is_no_change,
     a_merge_patch_merges_maps_and_replaces_lists,
     a_strategic_patch_merges_conditions_and_replaces_taints,
     a_strategic_patch_of_our_resources_is_refused,

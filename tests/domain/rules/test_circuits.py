@@ -148,6 +148,7 @@ def life(*entries: tuple[Phase, float, Event], **changes: Any) -> NodeStatus:
 
 WOKEN = (Phase.POWERING_ON, 10.0, Event.WANTED)
 STARTED = (Phase.BOOTING, 20.0, Event.STARTED)
+TURNED_BACK = ((Phase.DRAINING, 30.0, Event.UNWANTED), (Phase.BOOTING, 31.0, Event.WANTED))
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,8 @@ STARTED = (Phase.BOOTING, 20.0, Event.STARTED)
         (life(WOKEN, (Phase.OFF, 70, Event.POWER_GONE)), 70),
         (life((Phase.OFF, 1, Event.POWER_GONE), (Phase.BOOTING, 33, Event.POWER_SEEN)), 33),
         (life((Phase.READY, 5, Event.NODE_READY)), None),
+        (life(WOKEN, (Phase.BOOTING, 12, Event.POWER_SEEN), *TURNED_BACK, (Phase.READY, 35, Event.NODE_READY)), 10),
+        (life((Phase.READY, 5, Event.NODE_READY), *TURNED_BACK, (Phase.READY, 35, Event.NODE_READY)), None),
     ],
 )
 def test_when_a_machine_began_to_draw_is_stored(known: NodeStatus, began: float | None) -> None:

@@ -55,8 +55,9 @@ class Actor:
     async def _start(self, act: Start, machine: MachineView, read: Read) -> Read:
         """We may have stalled since it was decided: released meanwhile, the machine is not ours."""
         order = self._jobs.order(machine, machine.node.status, act.action)
-        await self._writer.confirm(machine.node)
-        return structs.replace(_done(read, act), started=await self._jobs.start(order) if order is not None else None)
+        confirmed = await self._writer.confirm(machine.node)
+        read = structs.replace(_done(read, act), confirmed=confirmed.metadata.resource_version)
+        return structs.replace(read, started=await self._jobs.start(order) if order is not None else None)
 
     async def _on_node(self, touch: Touch, machine: MachineView, observed: Observed) -> Read:
         """A node that may not be cordoned takes pods still: that blocks, and the drain ends at its deadline like any other."""

@@ -58,7 +58,8 @@ class Decider:
         if machine is None:
             return None
         if (version := machine.node.metadata.resource_version) != known.version:
-            known.version, known.read = version, NOTHING_READ
+            known.read = known.read if version == known.read.confirmed else NOTHING_READ
+            known.version = version
         observed = self._observer.observe(machine, known.read)
         for at in likely(machine):
             observed = self._glance(at, machine, observed)

@@ -107,6 +107,9 @@ class Read(Struct, frozen=True, kw_only=True, omit_defaults=True):
     swept: Swept | None = None
     in_vain: bool = False
     """A status was written, and the API server kept nothing of it: its CRDs are older than we are."""
+    confirmed: str = ""
+    """The version that the machine has by an empty write of ours, which a webhook of the cluster may fill: what was read holds for
+    it as well."""
 
     @property
     def fetched(self) -> bool:

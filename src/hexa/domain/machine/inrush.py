@@ -38,6 +38,8 @@ def _tries(status: NodeStatus) -> list[datetime]:
     found = []
     for number in reversed(range(last + 1)):
         entry = history[number]
+        if entry.action == Phase.DRAINING and number and history[number - 1].action in TRYING:
+            continue  # wanted off and on again while it booted: the same try
         if entry.action not in TRYING:
             break
         by_itself = entry.by == Event.POWER_SEEN and (number == 0 or history[number - 1].action != Phase.POWERING_ON)

@@ -62,6 +62,14 @@ async def a_patch_that_changes_nothing_is_no_change(bench: KubeBench) -> None:
         expect(first.metadata.resource_version == again.metadata.resource_version, "the version should stay the same")
 
 
+async def a_later_patch_that_changes_nothing_is_no_change(bench: KubeBench) -> None:
+    """Neither of one of our resources a while later: nobody is noted as its writer anew."""
+    async with bench.made(MACHINES, bench.manifest(spec={"kubernetesNodeName": "x"})) as machine:
+        await trio.sleep(1.1)  # who wrote is noted with whole seconds
+        again = await bench.kube.patch(MACHINES, machine.metadata.name, Patch({}), namespace=bench.namespace)
+        expect(again.metadata == machine.metadata, f"the same should stay there, not {again.metadata}")
+
+
 async def a_merge_patch_merges_maps_and_replaces_lists(bench: KubeBench) -> None:
     """null deletes a key, a map is merged key by key, and a list is taken as a whole."""
     taints = [{"key": "a", "effect": "NoSchedule"}, {"key": "b", "effect": "NoSchedule"}]

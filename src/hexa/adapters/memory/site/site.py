@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from hexa.adapters.memory.clock import START, MemoryClock, Timers
 from hexa.adapters.memory.cluster.api import Backup, MemoryApi
+from hexa.adapters.memory.cluster.conditions import condition
 from hexa.adapters.memory.cluster.context import Behaviour, Context, Speaker
 from hexa.adapters.memory.cluster.cron import CronJobController
 from hexa.adapters.memory.cluster.eviction import BudgetController
@@ -33,7 +34,7 @@ from hexa.adapters.memory.site.kubelet import Kubelet
 from hexa.adapters.memory.site.machine import MemoryMachine
 from hexa.adapters.memory.site.machine_spec import MachineSpec
 from hexa.domain.names import ACTION_LABEL, CHECK_ACTION, GROUP_LABEL, MACHINE_LABEL
-from hexa.domain.resources.core import JOBS, LEASES, PODS
+from hexa.domain.resources.core import JOBS, LEASES, NODES, PODS
 from hexa.ports.jobs import Action
 from hexa.ports.kube import ChangeType
 
@@ -243,6 +244,7 @@ class Site:
         CronJobController(self.api, self.timers)
         BudgetController(self.api)
         self.api.listen(PODS, self._pod_changed)
+        self.api.listen(NODES, self._node_changed)
         self.api.before_list(LEASES, self._renew_leases)
         self.api.on_outage.append(self._blind)
 
@@ -256,6 +258,19 @@ class Site:
             left.pod_changed(Event(ChangeType.DELETED, event.old, event.old))  # its watch no longer selects the pod
         if (kubelet := self.kubelets.get(node)) is not None:
             kubelet.pod_changed(event)
+
+    def _node_changed(self, event: Event) -> None:
+        """A kubelet that finds another status than its own, as after a restore of etcd, posts it again."""
+        kubelet = self.kubelets.get(event.stored.key[1])
+        if event.type is ChangeType.DELETED or kubelet is None or not kubelet.speaking:
+            return
+        ready = condition(event.stored.raw.get("status") or {}, "Ready")
+        if ready is not None and ready["status"] == "Unknown":
+            self.timers.after(self.settings.beat, partial(self._post, kubelet))
+
+    def _post(self, kubelet: Kubelet) -> None:
+        if kubelet.speaking:
+            self.monitor.spoke(kubelet)
 
     def _running(self, pod: Stored) -> None:
         if (created := self._waiting.pop(pod.uid, None)) is not None:
