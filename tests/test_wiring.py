@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import httpx
 import pytest
 import trio
 from msgspec import structs
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from hexa import wiring
 from hexa.adapters.externalgrpc.config import Tls
@@ -74,6 +76,30 @@ async def test_tls_reaches_the_server_and_probes_are_answered_before_it(monkeypa
     async with wiring.open_agent(Config(grpc=GrpcSettings(health_address=f"127.0.0.1:{port}", tls=tls))):
         pass
     assert seen == [Tls(certificate=Path("a"), key=Path("b"), client_ca=Path("c"), clients=("d",)), "alive"]
+
+
+@pytest.mark.usefixtures("cluster")
+async def test_an_agent_that_stood_still_takes_no_silence_for_proof(
+    monkeypatch: pytest.MonkeyPatch, mock_clock: MockClock
+) -> None:
+    """Its host stopped it for two minutes: it sees only since it goes on, and has been blind as long."""
+
+    async def run_server(*_: Any, task_status: Any, **__: Any) -> None:
+        task_status.started("127.0.0.1:1")
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(wiring, "run_server", run_server)
+    monkeypatch.setattr(wiring, "check_server", fine)
+    monkeypatch.setattr(wiring, "SystemClock", MemoryClock)
+    async with wiring.open_agent(Config()) as agent:
+        await wait_all_tasks_blocked()
+        store = agent.core.store
+        seen = store.watching_since
+        mock_clock.jump(120)
+        await wait_all_tasks_blocked()
+        assert seen is not None
+        assert store.watching_since == seen + timedelta(seconds=120)
+        assert store.blind_seconds(seen) == 120
 
 
 SENT = 'hexa_notifications_total{outcome="sent",receiver="me"} 1'

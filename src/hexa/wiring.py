@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from hexa.adapters.nut.adapter import NutUps
 from hexa.adapters.power.context import Context
 from hexa.adapters.power.gauge import DriverGauge
 from hexa.adapters.system.clock import SystemClock
+from hexa.adapters.system.stalls import watch_stalls
 from hexa.app.certificates import Certificates
 from hexa.app.core import Core, Ports, open_core
 from hexa.app.supply import Fed
@@ -100,6 +102,14 @@ async def open_agent(config: Config) -> AsyncIterator[Agent]:
         ) as core,
         trio.open_nursery() as nursery,
     ):
+
+        def stood_still(by: timedelta) -> None:
+            journal.log(
+                "hexa stood still: what was not heard meanwhile is no silence", seconds=round(by.total_seconds())
+            )
+            core.store.clock_set(by)  # as after a leap of the clock: deadlines stood still as well
+
+        nursery.start_soon(watch_stalls, stood_still)
 
         async def serve(*, task_status: trio.TaskStatus[str]) -> None:
             await run_server(
