@@ -15,6 +15,7 @@ from hexa.adapters.memory.site.site import CONTROL_PLANE
 from hexa.domain.errors import HexaError
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.names import CORDON_ANNOTATION, RELEASED_ANNOTATION
+from hexa.domain.policy.conventions import STARTUP_TAINTS, told_to_autoscaler
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES
 from hexa.ports.cloud import ExternalNode
@@ -33,8 +34,9 @@ AUTOSCALER = Settings(
     scale_down_unneeded_time=120,
     scale_down_unready_time=300,
     unremovable_node_recheck_timeout=60,
+    startup_taints=tuple(told_to_autoscaler(STARTUP_TAINTS)),
 )
-"""Sooner than the defaults: an hour shows what would take a day."""
+"""Sooner than the defaults: an hour shows what would take a day. The startup taints are those that our manifests tell it."""
 
 
 class Stage:
