@@ -247,7 +247,7 @@ class Guard:
             self.say("unwished", f"{name}: a startup Job, and the wish is {wish and wish.power}")
         if wish is not None and wish.reason == Reason.PINNED_POD and not self._asks(view):
             self.say("pinned", f"{name}: woken for pods, and nothing says for which, or too often")
-        again = view.phase is Phase.BOOTING  # on its way: it does not wait for what it depends on
+        again = view.phase is Phase.BOOTING or view.node.status.wakes > 1  # on its way: it waits for nobody
         found = view.own_on_vetoes(self.world.now) if again else view.on_vetoes(self.world.now)
         vetoes = {veto.reason for veto in found}
         edited = self._edited_at.get(view.group.key.name if view.group is not None else "")
