@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 from tests.domain.builders import OFF, ON, at, pod, wish
 
-from hexa.domain.group.make_room import Offer, choose, coming, full, nobody, offers, on
+from hexa.domain.group.make_room import Choice, Offer, choose, coming, full, nobody, offers, on
 from hexa.domain.group.sizing import Member
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Veto
@@ -50,7 +50,10 @@ def test_making_room_stays_within_the_largest_size(most: int | None, left: int, 
     """Counted by what is really on: two here, and two more that may be woken."""
     members = [member("a", Phase.READY), member("b", Phase.BOOTING), member("c"), member("d")]
     policy = Policy(max_size=most)
-    assert len(offers(policy, members, {each.key: SMALL for each in members})) == left
+    offered = offers(policy, members, {each.key: SMALL for each in members})
+    large = [pod(f"p{number}", requests={"cpu": "2"}) for number in range(3)]
+    assert len(choose(large, offered).wake) == left
+    assert bool(offered) is bool(left)
     assert full(policy, members) is is_full
     assert not full(policy, members[:2])
 
@@ -73,6 +76,17 @@ def test_as_few_machines_as_will_do_are_chosen() -> None:
     assert choose(three, [offered[0], offered[2]]).wake == (key("s1"), key("s2"))
     assert choose([one], []).left == (one,)
     assert choose([], offered).wake == ()
+
+
+def test_a_pod_gets_the_machine_that_it_fits_whatever_its_rank() -> None:
+    """maxSize leaves one place, and the machine that would be woken first is too small; another group has places of its own."""
+    members = [member("small", hourly=1.0), member("large", hourly=2.0)]
+    offered = offers(Policy(max_size=1), members, {key("small"): SMALL, key("large"): LARGE})
+    four, one = pod("four", requests={"cpu": "4"}), pod("one", requests={"cpu": "5"})
+    assert choose([four], offered) == Choice((key("large"),))
+    other = structs.replace(Offer(key("other"), LARGE, places=1), group=Lookup("site", "other"))
+    assert choose([four, one], [*offered, other]) == Choice((key("large"), key("other")))
+    assert choose([four, one], offered).left == (four,)
 
 
 def test_what_fits_nowhere_is_left_and_wakes_nobody() -> None:

@@ -101,7 +101,7 @@ def _offers(lender: Lender, leaving: MachineView) -> list[Offer]:
     shapes = {m.key: m.shape for m in lender.machines if m.shape is not None and m.key != leaving.key}
     names = {m.key: m.kube_name for m in lender.machines}
     found = offers(lender.group.policy, lender.members, shapes)
-    return [structs.replace(offer, kube_name=names[offer.key]) for offer in found]
+    return [structs.replace(offer, kube_name=names[offer.key], group=lender.group.key) for offer in found]
 
 
 # --- the rows ---------------------------------------------------------------------------------------

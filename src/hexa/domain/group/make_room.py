@@ -4,6 +4,7 @@ A person asks for it (`spec.hold.makeRoom`, `hexa off --make-room`); without it 
 would make room is named. Never above maxSize, which here counts the machines that are really on, and never one that is held off.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,6 +34,9 @@ class Offer(Struct, frozen=True):
     shape: Shape
     kube_name: str = ""
     """Name of its Kubernetes node, where that is not its own."""
+    group: Lookup | None = None
+    places: int | None = None
+    """How many machines of its group may be woken, by maxSize; None: any number."""
 
 
 class Choice(Struct, frozen=True):
@@ -44,10 +48,11 @@ class Choice(Struct, frozen=True):
 
 def offers(policy: Policy, members: Sequence[Member], shapes: Mapping[Lookup, Shape]) -> list[Offer]:
     """Machines of a group that may be woken to make room, the first to be taken first."""
+    places = None if policy.max_size is None else policy.max_size - on(members)
+    if places is not None and places <= 0:
+        return []
     able = [member.key for member in candidates(members) if member.phase is Phase.OFF and not member.waits_for]
-    if policy.max_size is not None:
-        able = able[: max(policy.max_size - on(members), 0)]
-    return [Offer(key, shapes[key]) for key in able if key in shapes]
+    return [Offer(key, shapes[key], places=places) for key in able if key in shapes]
 
 
 def on(members: Iterable[Member]) -> int:
@@ -62,17 +67,20 @@ def full(policy: Policy, members: Sequence[Member]) -> bool:
 
 
 def choose(pods: Iterable[Pod], offered: Sequence[Offer]) -> Choice:
-    """The fewest machines, first fit, the largest pods first."""
+    """The fewest machines, first fit, the largest pods first; of no group more than it has places for."""
     waiting, left = list(offered), list[Pod]()
     taken: dict[Lookup, _Room] = {}
+    woken = Counter[Lookup | None]()
     for pod in sorted(pods, key=_cpu, reverse=True):
         if any(each.take(pod) for each in taken.values()):
             continue
-        fresh = next((offer for offer in waiting if _Room(offer).take(pod)), None)
+        able = (offer for offer in waiting if offer.places is None or woken[offer.group] < offer.places)
+        fresh = next((offer for offer in able if _Room(offer).take(pod)), None)
         if fresh is None:
             left.append(pod)
             continue
         waiting.remove(fresh)
+        woken[fresh.group] += 1
         taken[fresh.key] = _Room(fresh)
         taken[fresh.key].take(pod)
     return Choice(tuple(taken), tuple(left))
