@@ -11,6 +11,7 @@ from hexa.domain.names import CHECK_LABEL
 from hexa.domain.resources.core import CRON_JOBS, JOBS, CronJob
 from hexa.domain.resources.health import CheckOutcome, GroupHealth, NodeHealth
 from hexa.domain.resources.v1alpha1 import MACHINES
+from hexa.ports.kube import ChangeType, Patch
 from hexa.testing.world import World, open_world
 
 CHECKED: dict[str, Any] = {"healthcheckPodSpec": {"image": "ping:1"}, "healthcheckPeriod": "1m"}
@@ -107,6 +108,26 @@ async def test_a_check_that_hangs_has_failed(autojump_clock: MockClock) -> None:
         await up(world)
         world.inject({"kind": "stuckJob", "machine": "box-1", "count": 1000})
         await world.until(lambda: outcome(world) is CheckOutcome.FAILED, within=300)
+
+
+async def test_a_check_that_a_program_changes_each_time_runs_and_is_written_seldom(autojump_clock: MockClock) -> None:
+    """A policy that gives every CronJob the zone of the house: the API server is spared, and the check still counts."""
+    async with open_world(groups=[rack()], machines=one(), autoscaler=None, site=QUICK) as world:
+        api = world.site.api
+
+        def changed(event: Any) -> None:
+            if event.type is not ChangeType.DELETED and event.stored.raw["spec"].get("timeZone") != "Europe/Berlin":
+                body = {"spec": {"timeZone": "Europe/Berlin"}}
+                world.site.timers.after(
+                    0.05, lambda: api.patch(CRON_JOBS, event.stored.key, Patch(body), manager="policy")
+                )
+
+        api.listen(CRON_JOBS, changed)
+        await up(world)
+        await trio.sleep(600)
+        assert kube_of(world).count("patch", CRON_JOBS) < 40
+        assert outcome(world) is CheckOutcome.PASSED
+        assert [each.reason for each in world.journal.events].count("Contested") == 1
 
 
 async def test_a_changed_spec_patches_and_a_removed_one_deletes(autojump_clock: MockClock) -> None:

@@ -12,13 +12,14 @@ from hexa.app.news import Newsroom
 from hexa.app.node.acting import Actor
 from hexa.app.node.deciding import Decider, Known, Turn
 from hexa.app.node.lease_watch import LeaseWatch
+from hexa.app.pace import Pace
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.app.turns import Turns
 from hexa.domain.decide.decision import Decision, Edit, Look, OnNode, Rest, Save, Want
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.news import News, Severity, What, Work, failure
+from hexa.domain.news import News, Severity, What, Work, contested, failure
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 
 STEPS_AT_ONCE: Final = 40
@@ -47,6 +48,7 @@ class NodeController:
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=store.fence.post(MACHINES, "machine", patience=2)
         )
+        self._pace: Pace[tuple[Lookup, str]] = Pace()
         lease_watch.subscribe(self.queue.add)
 
     def clock_set(self, by: timedelta) -> None:
@@ -73,10 +75,25 @@ class NodeController:
             if isinstance(turn.decision, Rest):
                 self._rest(turn, turn.decision)
                 return
+            if (rests := self._put_off(turn)) > 0:
+                self.queue.add(key, delay=rests)
+                return
             if not await self._take(turn, known):
                 self.queue.add(key, delay=KEPT_NOTHING)
                 return
         self.queue.add(key)
+
+    def _put_off(self, turn: Turn) -> float:
+        """Seconds until the same may be written once more: somebody else has undone it each time."""
+        key, written = turn.machine.key, _written(turn.decision)
+        if not written:
+            return 0.0
+        if (rests := self._pace.rests((key, written))) > 0:
+            if self._pace.begins((key, written)):
+                self._news.tell(contested(key, f"what hexa writes ({written})"))
+            return rests
+        self._pace.did((key, written))
+        return 0.0
 
     async def _take(self, turn: Turn, known: Known) -> bool:
         """Carry the decision out; whether to go on. One that needs a lock for which others wait is taken anew under it: others may
@@ -136,6 +153,7 @@ class NodeController:
 
     async def _not_there(self, key: Lookup) -> None:
         self._news.causes.forget(key)
+        self._pace.forget(lambda paced: paced[0] == key)
         self._decider.forget(key)
         broken = self._store.machines.malformed.get(key)
         if broken is not None:
@@ -145,3 +163,16 @@ class NodeController:
 
 def _lock_of(decision: Decision) -> Lookup | None:
     return decision.lock if isinstance(decision, (Save, Want)) else None
+
+
+def _written(decision: Decision) -> str:
+    """What the decision writes that somebody else may undo; empty: a step on the machine's way, which comes once."""
+    match decision:
+        case Want(wish):
+            return f"wish {wish.power}: {wish.reason}"
+        case Edit():
+            return "metadata"
+        case OnNode(touch):
+            return f"Kubernetes node: {touch}"
+        case _:
+            return ""

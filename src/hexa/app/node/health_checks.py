@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.news import Newsroom
+from hexa.app.pace import Pace
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.stand_in import is_stand_in
@@ -16,7 +17,7 @@ from hexa.app.views.views import Views
 from hexa.domain.decide.observed import NO_CHECK, CheckSeen
 from hexa.domain.errors import HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
-from hexa.domain.news import Work, failure
+from hexa.domain.news import Work, contested, failure
 from hexa.domain.resources.core import CronJob, Job
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
 from hexa.domain.rules.health import checks_from
@@ -43,6 +44,7 @@ class HealthChecks:
         """By the uid of their machine."""
         self._jobs: dict[str, dict[str, Job]] = {}
         """Runs by the uid of their machine and by name."""
+        self._pace: Pace[Lookup] = Pace()
         self._told: Callable[[Lookup], None] = lambda _: None
         self.queue: KeyedQueue[Lookup] = KeyedQueue(
             self._tend, failed=self._failed, owner=store.fence.post(MACHINES, "check", blocks=False)
@@ -85,6 +87,7 @@ class HealthChecks:
         if new is None:
             for known in (self._runs, self._troubles):
                 known.pop(key, None)
+            self._pace.forget(key.__eq__)
             if old is not None:
                 self._by_uid.pop(old.metadata.uid, None)
         elif new.spec.healthcheck_pod_spec is not None or new.status.check is not None:
@@ -156,9 +159,20 @@ class HealthChecks:
         if not node.status.phase or node.status.check is None:
             return  # its name is stored first
         if found is None or not stands(check, found):
-            await self._checks.apply(check)
+            await self._apply(check)
         self._trouble_is(key, "")
         await self._look(check, node.status)
+
+    async def _apply(self, check: Check) -> None:
+        """Seldom where a webhook makes something else of it each time: that one runs all the same."""
+        key = check.machine
+        if (rests := self._pace.rests(key)) > 0:
+            if self._pace.begins(key):
+                self._news.tell(contested(key, "what hexa writes in the CronJob of its health check"))
+            self.queue.add(key, delay=rests)
+            return
+        self._pace.did(key)
+        await self._checks.apply(check)
 
     async def _look(self, check: Check, status: NodeStatus) -> None:
         """Take note of the newest run; where one is late, of its absence."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from hexa.app.cache import same_but_for_version
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
+from hexa.app.pace import Pace
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.stand_in import is_stand_in
@@ -18,7 +19,7 @@ from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.kube_conditions import Life, ours, patch_of, wanted
 from hexa.domain.machine.wish import held
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import About, Work, failure
+from hexa.domain.news import About, Work, contested, failure
 from hexa.domain.policy.values import power_of
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power
@@ -48,6 +49,7 @@ class ConditionKeeper:
     ) -> None:
         self._store, self._views, self._kube, self._clock, self._news = store, views, kube, clock, news
         self._says: Final = says
+        self._pace: Final[Pace[str]] = Pace()
         self.queue: Final[KeyedQueue[str]] = KeyedQueue(
             self.reconcile, failed=self._failed, owner=ConditionOwner(store.fence)
         )
@@ -64,7 +66,9 @@ class ConditionKeeper:
         return self._says or bool(found)
 
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
-        if new is not None and not same_but_for_version(old, new):
+        if new is None:
+            self._pace.forget(key.name.__eq__)
+        elif not same_but_for_version(old, new):
             self.queue.add(key.name)
 
     def _machine_changed(self, _: Lookup, old: Node | None, new: Node | None) -> None:
@@ -88,6 +92,13 @@ class ConditionKeeper:
         if node is None or machine is None or is_stand_in(machine) or machine.leaving:
             return
         if body := self._patch(node, machine):
+            if (rests := self._pace.rests(name)) > 0:
+                if self._pace.begins(name):
+                    of, what = Lookup("", name), f"the conditions that hexa writes on Kubernetes node {name}"
+                    self._news.tell(contested(of, what, about=About.KUBE_NODE))
+                self.queue.add(name, delay=rests)
+                return
+            self._pace.did(name)
             patch = Patch(body, PatchStyle.STRATEGIC, "status", resource_version=node.metadata.resource_version)
             self._store.nodes.put(await self._kube.patch(NODES, name, patch))
 

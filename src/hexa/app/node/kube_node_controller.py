@@ -10,6 +10,7 @@ from hexa.app.cache import same_but_for_condition_taints, same_but_for_status
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
 from hexa.app.node.unmark import unmark
+from hexa.app.pace import Pace
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.turns import Turns
@@ -22,7 +23,7 @@ from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.marks import conditions_of_ours, marked, owner_of
 from hexa.domain.machine.registration import registration_of
 from hexa.domain.names import REGISTERED_ANNOTATION
-from hexa.domain.news import About, Work, failure
+from hexa.domain.news import About, Work, contested, failure
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Registration
 from hexa.ports.clock import Clock
@@ -53,6 +54,7 @@ class KubeNodeController:
         self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed, owner=NodeOwner(store.fence))
         self._new: dict[str, tuple[str, Registration]] = {}
         """Of Kubernetes nodes that were created before our eyes, until it is written down: uid, and what the kubelet had set."""
+        self._pace: Pace[str] = Pace()
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(self._policy_changed)
@@ -67,6 +69,7 @@ class KubeNodeController:
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
         if new is None:
             self._new.pop(key.name, None)
+            self._pace.forget(key.name.__eq__)
         elif old is None and self._store.watching_since is not None:
             self._new[key.name] = new.metadata.uid, registration_of(new)
         elif REGISTERED_ANNOTATION in new.metadata.annotations:
@@ -116,10 +119,19 @@ class KubeNodeController:
         node = self._store.nodes.objects.get(Lookup("", name))
         if node is None:
             return
-        match decide_kube_node(self._observe(node)):
+        decision = decide_kube_node(self._observe(node))
+        if not isinstance(decision, LetBe) and (rests := self._pace.rests(name)) > 0:
+            if self._pace.begins(name):
+                of = Lookup("", name)
+                self._news.tell(contested(of, f"what hexa writes on Kubernetes node {name}", about=About.KUBE_NODE))
+            self.queue.add(name, delay=rests)
+            return
+        match decision:
             case TakeOff():
+                self._pace.did(name)
                 self._store.nodes.put(await unmark(self._kube, node))
             case Give(body):
+                self._pace.did(name)
                 patch = Patch(body, resource_version=node.metadata.resource_version)
                 self._store.nodes.put(await self._kube.patch(NODES, name, patch))
             case LetBe():

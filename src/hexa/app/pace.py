@@ -1,0 +1,48 @@
+"""How often something is done about each of many: a few times at once, and seldom where that never ends.
+
+A program of the cluster that takes off what hexa puts on, each time, would else have an answer in the same moment, for ever.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, TypeVar
+
+import trio
+
+K = TypeVar("K", bound=Hashable)
+
+AT_ONCE: Final = 12
+"""So many times it is done at once: more than a machine's way up and down ever needs."""
+APART: Final = 30.0
+"""Seconds between two times after that, and in which one of those comes back."""
+
+
+class Pace(Generic[K]):
+    """Asked before and told after; it waits for nothing itself."""
+
+    def __init__(self) -> None:
+        self._full: dict[K, float] = {}
+        """On Trio's clock, when all of `AT_ONCE` have come back."""
+        self._told: set[K] = set()
+
+    def rests(self, key: K) -> float:
+        """Seconds until it may be done again; 0: now."""
+        return max(self._full.get(key, 0.0) - trio.current_time() - (AT_ONCE - 1) * APART, 0.0)
+
+    def did(self, key: K) -> None:
+        """It is done once more."""
+        now = trio.current_time()
+        if self._full.get(key, 0.0) <= now:
+            self._told.discard(key)
+        self._full[key] = max(self._full.get(key, now), now) + APART
+
+    def begins(self, key: K) -> bool:
+        """Whether this is asked for the first time since it was calm: people are told once."""
+        first = key not in self._told
+        self._told.add(key)
+        return first
+
+    def forget(self, concerns: Callable[[K], bool]) -> None:
+        """Those are gone."""
+        for key in [key for key in self._full if concerns(key)]:
+            del self._full[key]
+            self._told.discard(key)
