@@ -64,7 +64,7 @@ BY_ACTION: Final[dict[Action, tuple[What, ...]]] = {
     ),
     _A.GUARD: (_W.KEPT_ON, _W.CALM, _W.POWER_IS_BACK),
     _A.CONTAIN: (_W.DOES_NOT_DECODE, _W.CONTAINED),
-    _A.WORK: (_W.NOT_TOLD,),
+    _A.WORK: (_W.NOT_TOLD, _W.CONTESTED),
 }
 ACTIONS: Final[dict[Happened, Action]] = {what: action for action, all_ in BY_ACTION.items() for what in all_}
 """Of every reason that hexa tells by itself."""
