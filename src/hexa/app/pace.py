@@ -8,6 +8,9 @@ from typing import Final, Generic, TypeVar
 
 import trio
 
+from hexa.domain.news import About, News, Severity, What
+from hexa.domain.resources.v1alpha1 import Lookup
+
 K = TypeVar("K", bound=Hashable)
 
 AT_ONCE: Final = 12
@@ -46,3 +49,12 @@ class Pace(Generic[K]):
         for key in [key for key in self._full if concerns(key)]:
             del self._full[key]
             self._told.discard(key)
+
+
+def contested(of: Lookup, what: str, *, about: About = About.NODE) -> News:
+    """Somebody else undoes `what` hexa writes on the object, each time anew."""
+    text = (
+        f"somebody else undoes {what}, each time anew; it is written seldom until that ends. `kubectl get -o yaml "
+        "--show-managed-fields` tells who does that; let it leave alone what is of infra.homecluster.dev"
+    )
+    return News(of=of, about=about, what=What.CONTESTED, why=text, severity=Severity.WARNING)

@@ -265,12 +265,3 @@ def failure(work: Work, of: Lookup, error: HexaError, *, about: About = About.NO
         failed=work,
         quiet=quiet,
     )
-
-
-def contested(of: Lookup, what: str, *, about: About = About.NODE) -> News:
-    """Somebody else undoes `what` hexa writes on the object, each time anew."""
-    text = (
-        f"somebody else undoes {what}, each time anew; it is written seldom until that ends. `kubectl get -o yaml "
-        "--show-managed-fields` tells who does that; let it leave alone what is of infra.homecluster.dev"
-    )
-    return News(of=of, about=about, what=What.CONTESTED, why=text, severity=Severity.WARNING)

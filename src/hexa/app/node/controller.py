@@ -12,14 +12,14 @@ from hexa.app.news import Newsroom
 from hexa.app.node.acting import Actor
 from hexa.app.node.deciding import Decider, Known, Turn
 from hexa.app.node.lease_watch import LeaseWatch
-from hexa.app.pace import Pace
+from hexa.app.pace import Pace, contested
 from hexa.app.queue import KeyedQueue
 from hexa.app.saving import Writer
 from hexa.app.store import Store
 from hexa.app.turns import Turns
 from hexa.domain.decide.decision import Decision, Edit, Look, OnNode, Rest, Save, Want
 from hexa.domain.errors import Conflict, HexaError
-from hexa.domain.news import News, Severity, What, Work, contested, failure
+from hexa.domain.news import News, Severity, What, Work, failure
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup
 
 STEPS_AT_ONCE: Final = 40

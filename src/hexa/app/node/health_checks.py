@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.app.news import Newsroom
-from hexa.app.pace import Pace
+from hexa.app.pace import Pace, contested
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.stand_in import is_stand_in
@@ -17,7 +17,7 @@ from hexa.app.views.views import Views
 from hexa.domain.decide.observed import NO_CHECK, CheckSeen
 from hexa.domain.errors import HexaError, Refused
 from hexa.domain.names import CHECK_LABEL
-from hexa.domain.news import Work, contested, failure
+from hexa.domain.news import Work, failure
 from hexa.domain.resources.core import CronJob, Job
 from hexa.domain.resources.v1alpha1 import MACHINES, Lookup, Node, NodeStatus
 from hexa.domain.rules.health import checks_from

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hexa.app.cache import same_but_for_version
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
-from hexa.app.pace import Pace
+from hexa.app.pace import Pace, contested
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.views.stand_in import is_stand_in
@@ -19,7 +19,7 @@ from hexa.domain.machine.identity import kube_name
 from hexa.domain.machine.kube_conditions import Life, ours, patch_of, wanted
 from hexa.domain.machine.wish import held
 from hexa.domain.machine_view import MachineView
-from hexa.domain.news import About, Work, contested, failure
+from hexa.domain.news import About, Work, failure
 from hexa.domain.policy.values import power_of
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Power

@@ -10,7 +10,7 @@ from hexa.app.cache import same_but_for_condition_taints, same_but_for_status
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
 from hexa.app.node.unmark import unmark
-from hexa.app.pace import Pace
+from hexa.app.pace import Pace, contested
 from hexa.app.queue import KeyedQueue
 from hexa.app.store import Store
 from hexa.app.turns import Turns
@@ -23,7 +23,7 @@ from hexa.domain.machine.lifecycle import Phase, phase_of
 from hexa.domain.machine.marks import conditions_of_ours, marked, owner_of
 from hexa.domain.machine.registration import registration_of
 from hexa.domain.names import REGISTERED_ANNOTATION
-from hexa.domain.news import About, Work, contested, failure
+from hexa.domain.news import About, Work, failure
 from hexa.domain.resources.core import NODES, KubeNode
 from hexa.domain.resources.v1alpha1 import Group, Lookup, Node, Registration
 from hexa.ports.clock import Clock
