@@ -253,6 +253,8 @@ class Guard:
         edited = self._edited_at.get(view.group.key.name if view.group is not None else "")
         if self._fell_just_now(view) or (edited is not None and self.world.now - edited < IN_FLIGHT):
             vetoes -= {Reason.DEPENDS_ON}
+        if any(rival.life for rival in self.stage.rivals):  # it has just begun, and hears what the UPS says now
+            vetoes -= {Reason.ON_BATTERY}
         if vetoes:
             self.say("veto", f"{name}: a startup Job against {sorted(vetoes)}")
 

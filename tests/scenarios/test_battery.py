@@ -102,6 +102,26 @@ async def test_a_restart_on_battery_changes_nothing(autojump_clock: MockClock) -
         await reach(world, P.READY)
 
 
+async def test_an_agent_that_starts_on_battery_wakes_nobody_before_it_has_heard_the_ups(
+    autojump_clock: MockClock,
+) -> None:
+    """A machine that is wanted on went dark with the mains; the UPS answers slowly, and nothing that is stored tells of it."""
+    async with fed(boxes(1, sensor=True)) as (world, ups):
+        await reach(world, P.OFF)
+        await ask(world, 1)
+        await reach(world, P.READY)
+        jobs = JobWatch(world)
+        ups.mains, ups.charge, ups.takes = False, 90, 3.0
+        await world.until(lambda: told(world) == "OnBattery", within=30)
+        world.inject({"kind": "powerLoss", "machine": "box-1"})
+        await reach(world, P.OFF)
+        await world.restart_agent(after=10)
+        await trio.sleep(600)
+        assert (world.phase("box-1"), jobs.made) == (P.OFF, [])
+        ups.mains = True
+        await reach(world, P.READY)
+
+
 async def test_mains_that_come_back_turn_a_drain_back(autojump_clock: MockClock) -> None:
     """A budget keeps the machine on; no pod is lost to the battery, and with mains it stays."""
     async with fed(boxes(1)) as (world, ups):

@@ -127,6 +127,8 @@ async def open_core(
             clock.on_set(keeper.clock_set)
     async with trio.open_nursery() as nursery:
         await nursery.start(_follow, store, ports, extra, core.news)
+        if ports.fed is not None:
+            await nursery.start(UpsWatch(ports.fed, store=core.store, views=core.views, clock=clock).run)
         nursery.start_soon(core.contained.queue.run)
         core.cloud.on_read = turns.asked
         nursery.start_soon(turns.run)
@@ -144,8 +146,6 @@ async def open_core(
             nursery.start_soon(teller.run)
         nursery.start_soon(core.nodes.lease_watch.run)
         nursery.start_soon(core.site.run)
-        if ports.fed is not None:
-            await nursery.start(UpsWatch(ports.fed, store=core.store, views=core.views, clock=clock).run)
         for loop in (core.readings, core.checks):
             if loop is not None:
                 nursery.start_soon(loop.queue.run)

@@ -48,16 +48,21 @@ class UpsWatch:
         return f"<UpsWatch of {self._ups!r}, {self._missed} answers missed>"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Ask until cancelled."""
+        """Ask until cancelled. It is started once the first question was answered or given up: a wake would come too soon."""
         known = begun(self._statuses(), now=self._clock.now())
         self._tell(known)
+        known = await self._heard(known)
         task_status.started()
         while True:
-            reading = await self._read()
-            if reading is not None:
-                known = judged(known, reading, rules=self._rules, groups=self._thresholds(), now=self._clock.now())
-                self._tell(known)
             await trio.sleep(self._every)
+            known = await self._heard(known)
+
+    async def _heard(self, known: Battery) -> Battery:
+        reading = await self._read()
+        if reading is not None:
+            known = judged(known, reading, rules=self._rules, groups=self._thresholds(), now=self._clock.now())
+            self._tell(known)
+        return known
 
     def _tell(self, known: Battery) -> None:
         """What is the same for every group is no news."""

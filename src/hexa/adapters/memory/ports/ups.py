@@ -21,13 +21,15 @@ class MemoryUps:
         self.answer: UpsReading | None = None
         """What it says instead of the truth."""
         self.calls = 0
+        self.takes = 0.0
+        """Seconds until it answers."""
 
     def __repr__(self) -> str:
         return f"<MemoryUps {'mains' if self.mains else 'battery'} {self.charge:g}%>"
 
     async def read(self) -> UpsReading:
         self.calls += 1
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.takes)
         if self.hangs:
             await trio.sleep_forever()
         if self.error is not None:
