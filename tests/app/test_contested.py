@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from hexa.adapters.memory.settings import Settings as Site
 from hexa.app.pace import APART, AT_ONCE, Pace
+from hexa.domain.errors import Refused
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.news import What
 from hexa.domain.resources.core import NODES, Kind
@@ -108,6 +109,23 @@ async def test_what_somebody_undoes_each_time_is_written_seldom(
             assert after - before < 60
         told = [each for each in world.journal.events if each.reason == What.CONTESTED]
         assert 1 <= len(told) <= 4
+
+
+async def test_what_is_not_allowed_is_not_contested(autojump_clock: MockClock) -> None:
+    """A cordon that hexa may not write is tried on, and the drain ends at its deadline as any other."""
+    rack = group("rack", maxNodeProvisionTime="2m", timeouts={"drain": "3m"})
+    box = machine("box-1", group="rack", boot_seconds=8.0)
+    async with open_world(groups=[rack], machines=[box], autoscaler=None) as world:
+        world.edit("box-1", {"powerState": "on"})
+        await world.until(lambda: world.phase("box-1") is Phase.READY, within=60)
+        await trio.sleep(10)
+        assert world.agent.life is not None
+        refusal = Refused("no right", reason="Forbidden")
+        world.agent.life.kube.fail_next(refusal, verb="patch", kind=NODES, times=10_000)
+        world.edit("box-1", {"powerState": "off"})
+        await world.until(lambda: world.phase("box-1") is Phase.DRAINING, within=5)
+        await world.until(lambda: world.phase("box-1") is Phase.READY, within=185)
+        assert What.CONTESTED not in {each.reason for each in world.journal.events}
 
 
 async def test_a_pace_is_quick_at_first_and_slow_for_who_goes_on(autojump_clock: MockClock) -> None:

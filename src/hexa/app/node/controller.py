@@ -86,14 +86,10 @@ class NodeController:
     def _put_off(self, turn: Turn) -> float:
         """Seconds until the same may be written once more: somebody else has undone it each time."""
         key, written = turn.machine.key, _written(turn.decision)
-        if not written:
-            return 0.0
-        if (rests := self._pace.rests((key, written))) > 0:
-            if self._pace.begins((key, written)):
-                self._news.tell(contested(key, f"what hexa writes ({written})"))
-            return rests
-        self._pace.did((key, written))
-        return 0.0
+        rests = self._pace.rests((key, written)) if written else 0.0
+        if rests > 0 and self._pace.begins((key, written)):
+            self._news.tell(contested(key, f"what hexa writes ({written})"))
+        return rests
 
     async def _take(self, turn: Turn, known: Known) -> bool:
         """Carry the decision out; whether to go on. One that needs a lock for which others wait is taken anew under it: others may
@@ -133,6 +129,9 @@ class NodeController:
                 known.read = await self._actor.act(decision, machine, turn.observed)
                 known.outdate()
                 self._news.tell(*(decision.news if isinstance(decision, OnNode) else ()))
+        refused = known.read.plan is not turn.observed.read.plan  # a cordon that is not allowed; nothing was written
+        if (written := _written(decision)) and not refused:
+            self._pace.did((machine.key, written))
         return True
 
     async def _save(self, turn: Turn, decision: Save, known: Known) -> bool:

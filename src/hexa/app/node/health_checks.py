@@ -171,8 +171,8 @@ class HealthChecks:
                 self._news.tell(contested(key, "what hexa writes in the CronJob of its health check"))
             self.queue.add(key, delay=rests)
             return
-        self._pace.did(key)
         await self._checks.apply(check)
+        self._pace.did(key)
 
     async def _look(self, check: Check, status: NodeStatus) -> None:
         """Take note of the newest run; where one is late, of its absence."""

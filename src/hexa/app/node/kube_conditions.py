@@ -98,9 +98,9 @@ class ConditionKeeper:
                     self._news.tell(contested(of, what, about=About.KUBE_NODE))
                 self.queue.add(name, delay=rests)
                 return
-            self._pace.did(name)
             patch = Patch(body, PatchStyle.STRATEGIC, "status", resource_version=node.metadata.resource_version)
             self._store.nodes.put(await self._kube.patch(NODES, name, patch))
+            self._pace.did(name)
 
     def _patch(self, node: KubeNode, machine: MachineView) -> dict[str, Any]:
         now = self._clock.now()

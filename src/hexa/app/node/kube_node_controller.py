@@ -6,6 +6,8 @@ It writes Kubernetes nodes only. What is to be written, `hexa.domain.decide.kube
 
 from typing import Any
 
+import msgspec
+
 from hexa.app.cache import same_but_for_condition_taints, same_but_for_status
 from hexa.app.fence import Fence
 from hexa.app.news import Newsroom
@@ -54,7 +56,8 @@ class KubeNodeController:
         self.queue: KeyedQueue[str] = KeyedQueue(self.reconcile, failed=self._failed, owner=NodeOwner(store.fence))
         self._new: dict[str, tuple[str, Registration]] = {}
         """Of Kubernetes nodes that were created before our eyes, until it is written down: uid, and what the kubelet had set."""
-        self._pace: Pace[str] = Pace()
+        self._pace: Pace[tuple[str, bytes]] = Pace()
+        """By the node's name and what is written."""
         store.nodes.subscribe(self._node_changed)
         store.machines.subscribe(self._machine_changed)
         store.groups.subscribe(self._policy_changed)
@@ -69,7 +72,7 @@ class KubeNodeController:
     def _node_changed(self, key: Lookup, old: KubeNode | None, new: KubeNode | None) -> None:
         if new is None:
             self._new.pop(key.name, None)
-            self._pace.forget(key.name.__eq__)
+            self._pace.forget(lambda paced: paced[0] == key.name)
         elif old is None and self._store.watching_since is not None:
             self._new[key.name] = new.metadata.uid, registration_of(new)
         elif REGISTERED_ANNOTATION in new.metadata.annotations:
@@ -120,22 +123,22 @@ class KubeNodeController:
         if node is None:
             return
         decision = decide_kube_node(self._observe(node))
-        if not isinstance(decision, LetBe) and (rests := self._pace.rests(name)) > 0:
-            if self._pace.begins(name):
+        written = name, msgspec.json.encode(decision)
+        if not isinstance(decision, LetBe) and (rests := self._pace.rests(written)) > 0:
+            if self._pace.begins(written):
                 of = Lookup("", name)
                 self._news.tell(contested(of, f"what hexa writes on Kubernetes node {name}", about=About.KUBE_NODE))
             self.queue.add(name, delay=rests)
             return
         match decision:
             case TakeOff():
-                self._pace.did(name)
                 self._store.nodes.put(await unmark(self._kube, node))
             case Give(body):
-                self._pace.did(name)
                 patch = Patch(body, resource_version=node.metadata.resource_version)
                 self._store.nodes.put(await self._kube.patch(NODES, name, patch))
             case LetBe():
                 return
+        self._pace.did(written)
 
     def _observe(self, node: KubeNode) -> KubeNodeObserved:
         name, machines, namespaces = node.metadata.name, self._store.machines, self._store.namespaces
