@@ -251,7 +251,7 @@ class Guard:
         found = view.own_on_vetoes(self.world.now) if again else view.on_vetoes(self.world.now)
         vetoes = {veto.reason for veto in found}
         edited = self._edited_at.get(view.group.key.name if view.group is not None else "")
-        if self._fell_just_now(view) or (edited is not None and self.world.now - edited < IN_FLIGHT):
+        if self._fell_just_now(view) or (edited is not None and self.world.now - edited < self._in_flight()):
             vetoes -= {Reason.DEPENDS_ON}
         if any(rival.life for rival in self.stage.rivals):  # it has just begun, and hears what the UPS says now
             vetoes -= {Reason.ON_BATTERY}
@@ -262,7 +262,12 @@ class Guard:
         """Whether what it depends on was up until this very second: the wake was saved before."""
         others = [self._view(each.key.name) for each in view.ties.before]
         changed = [other.node.status.since for other in others if other is not None and other.phase is Phase.LOST]
-        return any(since is not None and self.world.now - since < IN_FLIGHT for since in changed)
+        return any(since is not None and self.world.now - since < self._in_flight() for since in changed)
+
+    def _in_flight(self) -> timedelta:
+        """How long what was decided is on its way: the wake is saved, the machine looked at, and its Job made."""
+        life = self.world.agent.life
+        return IN_FLIGHT + timedelta(seconds=4 * life.kube.latency if life is not None else 0)
 
     def _group(self, event: Any) -> None:
         """A wake that was saved before a group was edited is sent."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, loaded, rack, reach, up
+from tests.scenarios.stage import ID, QUICK, JobWatch, boxes, kube_of, loaded, rack, reach, up
 from trio.testing import MockClock
 
 from hexa.adapters.memory.ports.ups import MemoryUps
@@ -15,6 +15,7 @@ from hexa.app.supply import Fed
 from hexa.domain.errors import Refused, Unavailable
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.power.ups import Supply, UpsReading, unknown
+from hexa.domain.resources.core import JOBS
 from hexa.domain.rules.battery import State
 from hexa.ports.cloud import Denied, Done
 from hexa.testing.world import Machine, World, group, machine, open_world
@@ -120,6 +121,32 @@ async def test_an_agent_that_starts_on_battery_wakes_nobody_before_it_has_heard_
         assert (world.phase("box-1"), jobs.made) == (P.OFF, [])
         ups.mains = True
         await reach(world, P.READY)
+
+
+async def test_a_restart_that_hears_no_ups_finishes_no_shutdown_for_it(autojump_clock: MockClock) -> None:
+    """A machine was off by the UPS; another one was being held off when hexa died, before its Job was made. The hold is over, and
+    whether the UPS is still on battery nobody knows: that one serves on."""
+    async with fed(boxes(2)) as (world, ups):
+        await reach(world, P.OFF, "box-1")
+        await reach(world, P.OFF, "box-2")
+        await ask(world, 2)
+        await reach(world, P.READY, "box-1")
+        await reach(world, P.READY, "box-2")
+        world.edit("box-1", {"hold": {"power": "on"}})
+        ups.mains, ups.charge = False, 30
+        await reach(world, P.OFF, "box-2")
+        ups.hangs = True
+        await trio.sleep(60)
+        jobs = JobWatch(world)
+        kube_of(world).fail_next(Unavailable("no answer"), verb="create", kind=JOBS, times=1000)
+        world.edit("box-1", {"hold": {"power": "off"}})
+        await reach(world, P.POWERING_OFF, "box-1")
+        world.agent.kill()
+        await world.agent.ended()
+        world.edit("box-1", {"hold": None})
+        await world.start_agent()
+        await trio.sleep(180)
+        assert (world.phase("box-1"), world.phase("box-2"), jobs.made) == (P.READY, P.OFF, [])
 
 
 async def test_mains_that_come_back_turn_a_drain_back(autojump_clock: MockClock) -> None:

@@ -11,7 +11,7 @@ from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.policy.battery import OnBattery, Threshold
 from hexa.domain.power.ups import Supply, UpsReading, endpoint, reading_of, unknown
 from hexa.domain.resources.core import Condition
-from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Hold, Lookup
+from hexa.domain.resources.v1alpha1 import Asker, Group, GroupStatus, Hold, JobRecord, Lookup
 from hexa.domain.rules import battery as rule
 from hexa.domain.rules.battery import Battery, Rules, State
 from hexa.domain.words.demands import demands
@@ -148,11 +148,19 @@ def test_the_off_is_a_wish_of_its_own_and_writes_over_none() -> None:
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_nobody_goes_while_it_is_unclear(phase: Phase) -> None:
-    """Mains are back, or the UPS is silent: a drain turns back, and who is off stays off."""
-    node = wanting(standing(phase), wish(ON, Asker.CLUSTER_AUTOSCALER))
+    """Mains are back, or the UPS is silent: a drain turns back, and who is off, or is being switched off, stays so."""
+    job = JobRecord(name="j", action="shutdown", attempt=1)
+    node = wanting(standing(phase, attempt=1, job=job), wish(ON, Asker.CLUSTER_AUTOSCALER))
     acted = view(node, group=rack(battery=stands(goes=False))).acted_wish(at(0))
     assert (acted is OFF) is (phase in (P.OFF, P.POWERING_OFF))
     assert phase is not P.DRAINING or acted is ON
+    assert view(node, group=rack(battery=stands())).acted_wish(at(0)) is OFF
+
+
+def test_a_shutdown_that_was_not_made_yet_is_not_made_while_it_is_unclear() -> None:
+    """Drained, and hexa stopped before the Job: what it finds later is a UPS that is silent, and the machine serves again."""
+    node = wanting(standing(P.POWERING_OFF, attempt=1), wish(ON, Asker.CLUSTER_AUTOSCALER))
+    assert view(node, group=rack(battery=stands(goes=False))).acted_wish(at(0)) is ON
     assert view(node, group=rack(battery=stands())).acted_wish(at(0)) is OFF
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine.power_job import current
 from hexa.domain.machine.reason import Veto
 from hexa.domain.machine.wish import PROGRAMS, UP, effective_wish
 from hexa.domain.policy.policy import Policy
@@ -27,7 +28,8 @@ def acted_power(
     if forbidden(stand, Rank.SAFETY):
         return Power.ON if phase in (UP if _own(stand) else SERVES if serves else ()) else None
     if forbidden(stand, Rank.STAYS):
-        return Power.ON if phase is Phase.DRAINING else None
+        begun = phase is Phase.POWERING_OFF and current(status) is not None
+        return Power.ON if phase in (Phase.DRAINING, Phase.POWERING_OFF) and not begun else None
     patient = status.failures < policy.limits.attempts
     return None if patient and _found_booting(status, wish, now=now) else Power.OFF
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 from hexa.domain.duration import format_duration
 from hexa.domain.machine.findings import Finding
 from hexa.domain.machine.lifecycle import Phase, phase_of
+from hexa.domain.machine.power_job import current
 from hexa.domain.machine.reason import Reason, Veto
 from hexa.domain.machine.wish import effective_wish
 from hexa.domain.policy.battery import DEFAULT, OnBattery, Threshold
@@ -147,8 +148,9 @@ def off(machine: Alone, now: datetime) -> tuple[Veto, ...]:
     stands = machine.policy.battery
     if stands is None or not stands.ordered or stands.goes:
         return ()
-    wish, phase = effective_wish(machine.node, machine.policy, now=now), phase_of(machine.node.status)
-    if wish is None or wish.by is not Asker.UPS or phase in (Phase.OFF, Phase.POWERING_OFF):
+    wish, status = effective_wish(machine.node, machine.policy, now=now), machine.node.status
+    begun = phase_of(status) is Phase.POWERING_OFF and current(status) is not None
+    if wish is None or wish.by is not Asker.UPS or phase_of(status) is Phase.OFF or begun:
         return ()
     return (Veto(Reason.ON_BATTERY, stands.text, of_group=True),)
 
