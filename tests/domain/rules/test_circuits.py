@@ -164,6 +164,8 @@ TURNED_BACK = ((Phase.DRAINING, 30.0, Event.UNWANTED), (Phase.BOOTING, 31.0, Eve
         (life((Phase.READY, 5, Event.NODE_READY)), None),
         (life(WOKEN, (Phase.BOOTING, 12, Event.POWER_SEEN), *TURNED_BACK, (Phase.READY, 35, Event.NODE_READY)), 10),
         (life((Phase.READY, 5, Event.NODE_READY), *TURNED_BACK, (Phase.READY, 35, Event.NODE_READY)), None),
+        (life((Phase.READY, 5, Event.NODE_READY), *TURNED_BACK, (Phase.READY, 60, Event.NODE_READY), wakes=1), 60),
+        (life(WOKEN, STARTED, *TURNED_BACK, (Phase.READY, 60, Event.NODE_READY), wakes=1), 60),
     ],
 )
 def test_when_a_machine_began_to_draw_is_stored(known: NodeStatus, began: float | None) -> None:

@@ -35,18 +35,21 @@ def _tries(status: NodeStatus) -> list[datetime]:
     last = next((n for n in reversed(range(len(history))) if history[n].action in TRYING), None)
     if last is None:
         return []
-    found = []
+    found, told, turned_back = [], 0, False
     for number in reversed(range(last + 1)):
         entry = history[number]
         if entry.action == Phase.DRAINING and number and history[number - 1].action in TRYING:
-            continue  # wanted off and on again while it booted: the same try
+            turned_back = True  # wanted off and on again while it booted: the same try
+            continue
         if entry.action not in TRYING:
             break
+        if entry.action == Phase.POWERING_ON and not turned_back:
+            told = 1  # the first wake; those that repeat it leave no entry
         by_itself = entry.by == Event.POWER_SEEN and (number == 0 or history[number - 1].action != Phase.POWERING_ON)
         late = not by_itself and number > 0 and entry.at - history[number - 1].at > LATE
         if entry.action == Phase.POWERING_ON or (entry.action == Phase.BOOTING and (by_itself or late)):
             found.append(entry.at)
-    repeated = not (phase_of(status) is Phase.READY and status.wakes <= 1)
+    repeated = phase_of(status) is not Phase.READY or status.wakes > told
     if last + 1 < len(history) and repeated:
         found.append(history[last + 1].at)
     elif not found and phase_of(status) in COMING and status.since is not None:
