@@ -19,6 +19,7 @@ from hexa.domain.resources.core import JOBS
 from hexa.domain.rules.battery import State
 from hexa.ports.cloud import Denied, Done
 from hexa.testing.world import Machine, World, group, machine, open_world
+from hexa.testing.world.people import delete_group
 
 P = Phase
 
@@ -162,6 +163,40 @@ async def test_mains_that_come_back_turn_a_drain_back(autojump_clock: MockClock)
         await trio.sleep(120)
         assert world.phase("box-1") is P.READY
         assert world.site.report().pods_killed == 0
+
+
+async def test_mains_that_came_back_while_there_was_no_group_order_nobody_off(autojump_clock: MockClock) -> None:
+    """A Group that is created anew is judged by what the UPS says then, not by what it said before."""
+    async with fed(boxes(1)) as (world, ups):
+        await up(world)
+        ups.mains, ups.charge = False, 10
+        await reach(world, P.OFF)
+        delete_group(world, "rack")
+        await trio.sleep(60)
+        ups.mains, ups.charge = True, 100
+        await trio.sleep(60)
+        jobs = JobWatch(world)
+        world.add_group(rack())
+        await reach(world, P.READY)
+        await trio.sleep(120)
+        assert world.phase("box-1") is P.READY
+        assert told(world) == ""
+        assert set(jobs.of("box-1")) == {"startup"}
+
+
+async def test_a_group_that_is_created_on_battery_is_barred_at_once(autojump_clock: MockClock) -> None:
+    """It need not wait for the next answer of the UPS, also where it is the first."""
+    async with fed([]) as (world, ups):
+        delete_group(world, "rack")
+        ups.mains, ups.charge = False, 90
+        await trio.sleep(61)
+        jobs = JobWatch(world)
+        world.add_group(group("later", minSize=1, onBattery={"charge": 20}))
+        world.add_machine(machine("box-2", group="later", boot_seconds=8.0))
+        await trio.sleep(60)
+        assert world.phase("box-2") is P.OFF
+        assert told(world, "later") == "OnBattery"
+        assert not jobs.made
 
 
 async def test_a_person_is_above_the_ups(autojump_clock: MockClock) -> None:

@@ -3,7 +3,6 @@
 Whatever the other side does costs one question that is given up: no answer is the answer Unknown. It switches nothing.
 """
 
-from functools import partial
 from typing import Final
 
 import trio
@@ -42,35 +41,40 @@ class UpsWatch:
         self._ups, self._rules, self._every = fed.ups, fed.rules, fed.every
         self._store, self._views, self._clock = store, views, clock
         self._missed = 0
-        self._means: dict[Lookup, OnBattery] = {}
+        self._known = Battery(since=clock.now())
+        self._means: dict[Lookup, OnBattery] | None = None
 
     def __repr__(self) -> str:
         return f"<UpsWatch of {self._ups!r}, {self._missed} answers missed>"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Ask until cancelled. It is started once the first question was answered or given up: a wake would come too soon."""
-        known = begun(self._statuses(), now=self._clock.now())
-        self._tell(known)
-        known = await self._heard(known)
+        self._known = begun(self._statuses(), now=self._clock.now())
+        self._tell()
+        await self._hear()
         task_status.started()
         while True:
             await trio.sleep(self._every)
-            known = await self._heard(known)
+            await self._hear()
 
-    async def _heard(self, known: Battery) -> Battery:
+    async def _hear(self) -> None:
         reading = await self._read()
         if reading is not None:
-            known = judged(known, reading, rules=self._rules, groups=self._thresholds(), now=self._clock.now())
-            self._tell(known)
-        return known
+            self._known = judged(
+                self._known, reading, rules=self._rules, groups=self._thresholds(), now=self._clock.now()
+            )
+            self._tell()
 
-    def _tell(self, known: Battery) -> None:
-        """What is the same for every group is no news."""
-        found = ((key, of_group(known, key)) for key in self._store.groups.objects)
+    def _tell(self) -> None:
+        """What is the same for every group is no news. A group that comes later hears what is known then."""
+        found = ((key, self._of(key)) for key in self._store.groups.objects)
         means = {key: stands for key, stands in found if stands is not None}
         if means != self._means:
             self._means = means
-            self._views.on_battery = partial(of_group, known)
+            self._views.on_battery = self._of
+
+    def _of(self, group: Lookup) -> OnBattery | None:
+        return of_group(self._known, group)
 
     def _thresholds(self) -> dict[Lookup, Threshold | None]:
         return {group.key: group.policy.on_battery for group in self._views.groups()}
