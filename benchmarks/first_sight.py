@@ -28,7 +28,7 @@ API_SERVER = str(Path(__file__).with_name("_api_server.py"))
 
 
 def main() -> None:
-    rows = [measured(kind) for kind in ("live", "live, not asked", "dead")]
+    rows = [measured(kind) for kind in ("live", "live, not asked", "dead", "dead, not asked")]
     heads = ["machines", "first sight s", "CPU s", "p50 ms", "p99 ms", "idle CPU %", "idle p99 ms", "RSS MiB"]
     note = f"{COUNT} machines of {GROUPS} groups with maxSize; live ones renew {COUNT / 10:g} leases a second"
     show("First sight of machines, NodeGroupForNode meanwhile, and idle after it", heads, rows, note=note)
