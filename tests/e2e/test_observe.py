@@ -10,7 +10,7 @@ from agent import API, Agent, group, in_phase, machine
 from lab import Api, Machines, eventually
 from lab.audit import writes
 
-OBSERVED = 60.0 * float(os.environ.get("HEXA_E2E_OBSERVE_MINUTES", "0.1"))
+OBSERVED = 60.0 * float(os.environ.get("E2E_OBSERVE_MINUTES", "0.1"))
 """Seconds to watch for; 1440 minutes are the day after which a user reads the receipt."""
 HOUR = 3600.0
 
