@@ -185,6 +185,23 @@ async def test_failure_52_a_machine_that_cannot_be_had_is_exchanged(autojump_clo
         assert rig.stored_group().status.requests == ()
 
 
+async def test_what_a_lowered_max_size_takes_back_is_not_asked_of_others(autojump_clock: MockClock) -> None:
+    """maxSize is lowered before the machines wrote down what was asked of them: what is above it is taken back, and no other is
+    asked in its place, to be taken back in turn."""
+    async with open_rig() as rig:
+        rack(rig, 6)
+        await rig.seen()
+        assert await rig.cloud.increase_size(ID, delta=4) == Done()
+        rig.edit("g", {"spec": {"maxSize": 3}}, kind=GROUPS)
+        await rig.seen()
+        await rig.groups.reconcile(key("g"))
+        before = rig.api.version
+        await settle(rig)
+        assert len(rig.wanted()) == rig.cloud.target_size(ID) == 3
+        assert int(rig.api.version) - int(before) < 20
+        assert rig.stored_group().status.requests == ()
+
+
 async def test_a_persons_off_outranks_a_request(autojump_clock: MockClock) -> None:
     """A machine that is put off by a person before it wrote down what was asked of it stays off, also where no other can come."""
     async with open_rig() as rig:

@@ -43,6 +43,7 @@ from hexa.domain.group.sizing import (
     next_probe,
     replacements,
     resters,
+    room_for,
     short_of,
     to_exercise,
     to_keep,
@@ -97,8 +98,8 @@ def decide_group(group: GroupView, observed: GroupObserved) -> GroupDecision:
 
 
 def _exchange(group: GroupView, observed: GroupObserved) -> Todo:
-    """Machines that were asked and cannot be had: others are asked in their place. What was asked in an earlier life of ours is
-    old, and Cluster Autoscaler asks again for what is missing."""
+    """Machines that were asked and cannot be had: others are asked in their place, none above maxSize. What was asked in an earlier
+    life of ours is old, and Cluster Autoscaler asks again for what is missing."""
     requests = observed.stored.status.requests
     own = tuple(each for each in requests if each.since is not None and each.since >= observed.born)
     if not own:
@@ -106,8 +107,9 @@ def _exchange(group: GroupView, observed: GroupObserved) -> Todo:
     members, nodes = observed.members, observed.nodes
     missing = lost(own, nodes, {member.key.name: member for member in members})
     busy = {name for request in requests for name in request.machines}
-    others = [nodes[m.key.name] for m in candidates(members) if m.key.name not in busy]
-    swaps = [(request, name, other) for (request, name), other in zip(missing, others, strict=False)]
+    others = [nodes[m.key.name] for m in fitting(group.policy, members) if m.key.name not in busy]
+    room = others[: room_for(group.policy, members)]
+    swaps = [(request, name, other) for (request, name), other in zip(missing, room, strict=False)]
     if not swaps:
         return None
     return Exchange(structs.replace(observed.stored.status, requests=exchanged(requests, swaps)))

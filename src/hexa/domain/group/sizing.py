@@ -69,6 +69,11 @@ def target(members: Iterable[Member]) -> int:
     return sum(map(counts, members))
 
 
+def room_for(policy: Policy, members: Iterable[Member]) -> int | None:
+    """How many more machines maxSize has room for; None: any number."""
+    return None if policy.max_size is None else max(policy.max_size - target(members), 0)
+
+
 def placed(member: Member) -> bool:
     """Whether it has a place under maxSize whatever becomes of others: it counts, and waits for no machine to be up first."""
     return counts(member) and not (member.phase is Phase.OFF and member.waits_for)
@@ -235,8 +240,7 @@ def to_wake(policy: Policy, members: Sequence[Member]) -> list[Member]:
 def to_keep(policy: Policy, members: Sequence[Member]) -> list[Member]:
     """Machines that hexa wanted off for maxSize, whose off a rule has put off until now, and that there is room for again."""
     waiting = [m for m in members if m.phase is Phase.READY and m.off_vetoes and _off_for_size(m) and not m.on_vetoes]
-    room = len(waiting) if policy.max_size is None else policy.max_size - target(members)
-    return sorted(waiting, key=wake_rank)[: max(room, 0)]
+    return sorted(waiting, key=wake_rank)[: room_for(policy, members)]
 
 
 def _off_for_size(member: Member) -> bool:
@@ -273,10 +277,9 @@ class Replacement(Struct, frozen=True):
 def replacements(policy: Policy, members: Sequence[Member]) -> list[Replacement]:
     """Who takes whose place: the best candidates, none above maxSize. A failed machine is not in the target any more."""
     found = fitting(policy, members)
-    room = len(found) if policy.max_size is None else max(policy.max_size - target(members), 0)
     begun = {pair.failed.key for pair in begun_replacements(members)}
     alone = [member for member in unreplaced(members) if member.key not in begun]
-    return [Replacement(*pair) for pair in zip(alone, found[:room], strict=False)]
+    return [Replacement(*pair) for pair in zip(alone, found[: room_for(policy, members)], strict=False)]
 
 
 def begun_replacements(members: Sequence[Member]) -> list[Replacement]:

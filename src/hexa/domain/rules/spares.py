@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hexa.domain.group.member import NOT_UP, Member
-from hexa.domain.group.sizing import counts, fitting, target, to_be_idle
+from hexa.domain.group.sizing import counts, fitting, room_for, to_be_idle
 from hexa.domain.machine.lifecycle import Phase
 from hexa.domain.machine.reason import Reason, Veto, until_text
 from hexa.domain.policy.policy import Policy
@@ -78,6 +78,4 @@ def to_spare(policy: Policy, members: Sequence[Member]) -> list[Member]:
         member.vacant or (to_be_idle(member) and counts(member) and member.phase in ON_ITS_WAY) for member in members
     )
     missing = policy.spares.of(len(members)) - idle
-    if policy.max_size is not None:
-        missing = min(missing, policy.max_size - target(members))
-    return fitting(policy, members)[: max(missing, 0)]
+    return fitting(policy, members)[: max(missing, 0)][: room_for(policy, members)]
