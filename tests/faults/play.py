@@ -54,7 +54,9 @@ def play(script: Script) -> Outcome:
     with repeatable_scheduling(script.seed):
         try:
             trio.run(_run, script, found, clock=MockClock(autojump_threshold=0))
-        except Exception as error:
+        except (Exception, BaseExceptionGroup) as error:
+            if isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt):
+                raise
             found.append(Outcome(script.seed, (Broken("crash", _told(error), START),)))
     return _with_cpu(found[0], process_time() - began)
 
