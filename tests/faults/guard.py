@@ -235,9 +235,11 @@ class Guard:
         clear, asked = self.stage.no_battery_since, wish is not None and wish.by is Asker.UPS
         if asked and clear is not None and trio.current_time() - clear > UNCLEAR:
             self.say("battery", f"{name}: a shutdown Job for a UPS that is not on battery")
-        vetoes = [veto.reason for veto in view.off_vetoes(now)]
+        vetoes = {veto.reason for veto in view.off_vetoes(now)}
+        if any(rival.life for rival in self.stage.rivals):  # it has just begun, and has not seen what flapped before
+            vetoes -= {Reason.SAFE_HANDS}
         if vetoes:
-            self.say("veto", f"{name}: a shutdown Job against {vetoes}")
+            self.say("veto", f"{name}: a shutdown Job against {sorted(vetoes)}")
 
     def _out_of_reach(self, name: str) -> bool:
         machine = self.world.hardware(name)
