@@ -162,6 +162,22 @@ async def test_a_clock_that_is_set(autojump_clock: MockClock) -> None:
         assert safe_hands(world) == ""
 
 
+async def test_a_restart_calms_no_site(autojump_clock: MockClock) -> None:
+    """hexa starts anew while its site is in doubt: an off goes on waiting for two calm minutes, which hexa has seen itself."""
+    async with open_world(groups=[rack()], machines=boxes(1), autoscaler=None, site=QUICK) as world:
+        await up(world)
+        world.set_clock(3600)
+        await world.until(lambda: safe_hands(world) == "ClockSet", within=60)
+        await world.restart_agent(after=5)
+        await switch(world, "off")
+        await trio.sleep(100)
+        assert world.phase("box-1") is P.READY
+        assert safe_hands(world) == "ClockSet"
+        await reach(world, P.OFF, within=60)
+        await world.until(lambda: safe_hands(world) == "", within=10)
+        assert events(world, "ClockSet", "Calm") == ["ClockSet", "Calm"]
+
+
 async def test_a_calm_site_costs_nothing(autojump_clock: MockClock) -> None:
     """Nothing wakes the watch over the site while it is calm, and an hour of it is one look."""
     async with open_world(groups=[rack()], machines=boxes(3), autoscaler=None, site=QUICK) as world:

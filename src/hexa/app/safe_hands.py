@@ -27,6 +27,7 @@ from hexa.domain.rules.safe_hands import (
     of_machines,
     of_sight,
     standing,
+    told,
 )
 from hexa.ports.clock import Clock
 
@@ -116,6 +117,8 @@ class SiteWatch:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Judge after each change that may matter, until cancelled."""
         self._begun = True
+        if (before := told(self._store.groups.objects.values())) is not None:
+            self._doubts(before)  # an earlier life of ours was in doubt: it is not calm because we are new
         for key in self._store.machines.objects:
             self._look(key)
         task_status.started()
