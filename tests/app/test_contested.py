@@ -18,6 +18,7 @@ from hexa.ports.kube import ChangeType, Patch
 from hexa.testing.world import World, group, machine, open_world
 
 Raw = Mapping[str, Any]
+OFF = {"spec": {"powerState": "off"}}
 MOMENT = 0.05
 """Seconds that the other program takes to undo it."""
 
@@ -109,6 +110,33 @@ async def test_what_somebody_undoes_each_time_is_written_seldom(
             assert after - before < 60
         told = [each for each in world.journal.events if each.reason == What.CONTESTED]
         assert 1 <= len(told) <= 4
+
+
+async def test_a_group_does_not_wake_for_ever_what_somebody_puts_off_each_time(autojump_clock: MockClock) -> None:
+    """A tool puts spec.powerState back to off as often as minSize wakes the machine: it is woken six times, then once in five
+    minutes, and another machine is asked. Its owner hears of it once."""
+    rack = group("rack", maxNodeProvisionTime="2m", minSize=1)
+    boxes = [machine(f"box-{number}", group="rack", boot_seconds=8.0) for number in (1, 2)]
+    async with open_world(groups=[rack], machines=boxes, autoscaler=None, site=Site(pod_start=0.2)) as world:
+        undo(world, MACHINES, lambda raw: OFF if raw["spec"].get("powerState") == "on" else None)
+        asked = list[str]()
+
+        def changed(event: Any) -> None:
+            power = event.stored.raw["spec"].get("powerState", "")
+            if event.stored.key[1] == "box-1" and [power] != asked[-1:]:
+                asked.append(power)
+
+        world.site.api.listen(MACHINES, changed)
+        world.edit("box-1", OFF["spec"])
+        world.edit("box-2", {"hold": {"power": "off"}})
+        began = trio.current_time()
+        await trio.sleep(600)
+        assert 6 <= asked.count("on") <= 9
+        told = [each for each in world.journal.events if each.reason == What.CONTESTED]
+        assert len(told) == 1
+        world.edit("box-2", {"hold": None})
+        await world.until(lambda: world.phase("box-2") is Phase.READY, within=60)
+        assert trio.current_time() - began < 700
 
 
 async def test_what_is_not_allowed_is_not_contested(autojump_clock: MockClock) -> None:

@@ -22,21 +22,26 @@ APART: Final = 30.0
 class Pace(Generic[K]):
     """Asked before and told after; it waits for nothing itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: int = AT_ONCE, apart: float = APART) -> None:
+        self._at_once, self._apart = at_once, apart
         self._full: dict[K, float] = {}
-        """On Trio's clock, when all of `AT_ONCE` have come back."""
+        """On Trio's clock, when all of `at_once` have come back."""
         self._told: set[K] = set()
+
+    def __len__(self) -> int:
+        """So many were ever done."""
+        return len(self._full)
 
     def rests(self, key: K) -> float:
         """Seconds until it may be done again; 0: now."""
-        return max(self._full.get(key, 0.0) - trio.current_time() - (AT_ONCE - 1) * APART, 0.0)
+        return max(self._full.get(key, 0.0) - trio.current_time() - (self._at_once - 1) * self._apart, 0.0)
 
     def did(self, key: K) -> None:
         """It is done once more."""
         now = trio.current_time()
         if self._full.get(key, 0.0) <= now:
             self._told.discard(key)
-        self._full[key] = max(self._full.get(key, now), now) + APART
+        self._full[key] = max(self._full.get(key, now), now) + self._apart
 
     def begins(self, key: K) -> bool:
         """Whether this is asked for the first time since it was calm: people are told once."""

@@ -6,7 +6,7 @@ machine that Cluster Autoscaler is just given.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +18,7 @@ from hexa.app.each import for_each
 from hexa.app.fence import Subject
 from hexa.app.locks import GroupLocks
 from hexa.app.news import Newsroom
+from hexa.app.pace import Pace, contested
 from hexa.app.pending import PendingPods
 from hexa.app.pods import pods_on
 from hexa.app.queue import KeyedQueue
@@ -45,6 +46,8 @@ from hexa.domain.decide.group_decision import (
     WishFor,
 )
 from hexa.domain.errors import Conflict, HexaError
+from hexa.domain.group.asked import asked_of
+from hexa.domain.group.sizing import Member
 from hexa.domain.group.template import shown_shape
 from hexa.domain.group_view import GroupView
 from hexa.domain.machine.findings import Finding
@@ -53,7 +56,7 @@ from hexa.domain.news import About, News, Severity, What, Work, failure
 from hexa.domain.pods.drain import plan
 from hexa.domain.pods.pending import Pending
 from hexa.domain.resources.core import KubeNode
-from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, Node, Shape
+from hexa.domain.resources.v1alpha1 import GROUPS, MACHINES, Lookup, Node, Power, Shape
 from hexa.domain.written.group_findings import group_findings, member_findings
 from hexa.ports.clock import Clock
 from hexa.ports.kube import Kube
@@ -72,6 +75,10 @@ AGAIN: Final = 60.0
 """Seconds until what is contained of a group is tried anew."""
 JUDGED_AT_ONCE: Final = 8
 """Machines that are judged in a row."""
+WAKES_AT_ONCE: Final = 6
+"""So often a group asks one machine to come, where that is undone each time, before it asks another or waits."""
+WAKES_APART: Final = 300.0
+"""Seconds until it may ask once more."""
 STEPS_AT_ONCE: Final = 100
 """Decisions about one group in a row; then others have their turn."""
 
@@ -105,6 +112,7 @@ class GroupController:
         self._writer, self._tariffs = Writer(kube, store), tariffs or Tariffs()
         self._wishes = Wishes(store=store, views=views, kube=kube, clock=clock)
         self._born = clock.now()
+        self._pace: Final[Pace[Lookup]] = Pace(at_once=WAKES_AT_ONCE, apart=WAKES_APART)
         self._worked: dict[Lookup, float] = {}
         self._quiet: set[Lookup] = set()
         """Groups of whose last walk nothing but a report came."""
@@ -144,6 +152,8 @@ class GroupController:
         self.queue.add(group, delay=max(GATHER, rests))
 
     def _machine_changed(self, key: Lookup, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            self._pace.forget(lambda paced: paced == key)
         if same_but_for_energy(old, new):
             return  # the group's own account is summed up by the hour
         for node in (old, new):
@@ -239,18 +249,36 @@ class GroupController:
                 if await self._wishes.ask(group.key, list(wanted), wanted.__getitem__, count=len(wanted)) is None:
                     raise Conflict(f"{group.key}: machines have changed since they were counted")
                 turn.done = structs.replace(turn.done, asked=(*turn.done.asked, *pairs))
+                self._woken(key for key, wish in wishes if wish.power is Power.ON)
                 self._news.tell(*news)
             case WishFor(key, wish, news, beside):
                 if (machine := self._store.machines.objects.get(key)) is not None:
                     await self._writer.wish(machine, wish, beside)
+                    self._woken((key,) if wish.power is Power.ON else ())
                     self._news.tell(*news)
             case Exchange(status):
-                await self._writer.group_status(self._store.groups.objects[group.key], status)
+                before = self._store.groups.objects[group.key]
+                await self._writer.group_status(before, status)
+                self._woken({*asked_of(structs.replace(before, status=status))} - {*asked_of(before)})
             case LookForPods(key):
                 view = self._views.machine(key)
                 pods = await pods_on(self._kube, view.kube_name) if view is not None else ()
                 used = {key.name: plan(pods, rules=group.policy.drain).left > 0}
                 turn.done = structs.replace(turn.done, in_use={**turn.done.in_use, **used})
+
+    def _woken(self, keys: Iterable[Lookup]) -> None:
+        for key in keys:
+            self._pace.did(key)
+
+    def _paced(self, group: Lookup, members: Iterable[Member]) -> Iterator[Member]:
+        """One that somebody else, or another rule, puts off again each time is no candidate for a while."""
+        for member in members:
+            rests = self._pace.rests(member.key)
+            if rests > 0:
+                if self._pace.begins(member.key):
+                    self._news.tell(contested(member.key, "what its group asks of it (spec.powerState: on)"))
+                self.queue.add(group, delay=rests)
+            yield structs.replace(member, cooling=True) if rests > 0 else member
 
     async def _give_way(self, replaced: Replaced) -> None:
         """Status first, then the wish: a crash in between leaves a machine that is marked, and still wanted."""
@@ -303,12 +331,13 @@ class GroupController:
             return None
         rests = self._reported.get(group.key, -math.inf) - AT_ONCE * REPORT - trio.current_time()
         nodes = ((key.name, self._store.machines.objects.get(key)) for key in self._views.keys_of_group(group.key))
+        judged = self._views.judged(group.key, now)
         return GroupObserved(
             now=now,
             born=self._born,
             seeing=self._store.watching_since is not None,
             stored=stored,
-            members=tuple(self._views.judged(group.key, now)),
+            members=tuple(self._paced(group.key, judged) if self._pace else judged),
             machines=tuple(self._views.members(group.key)),
             nodes={name: node for name, node in nodes if node is not None},
             found=tuple(self._findings(group)) if turn.gathered else None,
